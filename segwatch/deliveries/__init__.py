@@ -1,0 +1,1 @@
+"""Our promise to tell somebody: who is told, what is said, and what becomes of an attempt. Pure."""

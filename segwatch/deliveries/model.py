@@ -1,0 +1,61 @@
+"""A delivery, and how one attempt at it can end."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from segwatch.jobs.events import Event
+
+
+class Stage(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The promise to tell one channel of one event.
+
+    promised_at: when the promise was made; its maximum age counts from here. attempts: tries so far.
+    due_at: not before this time. reason: why the last attempt failed.
+    """
+
+    event: Event
+    channel: str
+    promised_at: datetime
+    due_at: datetime
+    attempts: int = 0
+    stage: Stage = Stage.PENDING
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        """The webhook-id: the same on every attempt and in every replay of this event to this channel."""
+        return "msg_" + hashlib.sha256(f"{self.event.id}>{self.channel}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The receiver took it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retryable:
+    """It may work later; `retry_after` is the wait that the receiver asked for."""
+
+    reason: str
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """It will never work as it is: a wrong URL, a refused body."""
+
+    reason: str
+
+
+Outcome = Accepted | Retryable | Rejected

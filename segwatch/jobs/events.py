@@ -1,0 +1,133 @@
+"""What happened: the entries of the event log. Their types and fields are public interface."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from segwatch.jobs.model import JobState
+
+
+class EventType(StrEnum):
+    """Every type that this version can tell."""
+
+    JOB_DISCOVERED = "job.discovered"
+    JOB_QUEUED = "job.queued"
+    JOB_PROCESSING = "job.processing"
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLING = "job.cancelling"
+    JOB_CANCELLED = "job.cancelled"
+    JOB_VANISHED = "job.vanished"
+    JOB_OVERDUE = "job.overdue"
+    JOB_UNKNOWN_STATUS = "job.unknown_status"
+    RETRY_SCHEDULED = "export.retry_scheduled"
+    RETRY_SUBMITTED = "export.retry_submitted"
+    RETRY_ADOPTED = "export.retry_adopted"
+    RETRY_REFUSED = "export.retry_refused"
+    RETRY_EXHAUSTED = "export.retry_exhausted"
+    RETRIES_HELD = "export.retries_held"
+    RETRIES_RELEASED = "export.retries_released"
+    RECOVERED = "export.recovered"
+    SANDBOX_UNREACHABLE = "sandbox.unreachable"
+    SANDBOX_UNAUTHORIZED = "sandbox.unauthorized"
+    SANDBOX_RECOVERED = "sandbox.recovered"
+    CHANNEL_FAILING = "channel.failing"
+    CHANNEL_RECOVERED = "channel.recovered"
+
+
+class Severity(StrEnum):
+    """How much it hurts: critical wakes somebody, warning is read in the morning, info tells the story."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+_SEVERITY = {
+    EventType.JOB_FAILED: Severity.CRITICAL,
+    EventType.JOB_CANCELLED: Severity.WARNING,
+    EventType.JOB_VANISHED: Severity.WARNING,
+    EventType.JOB_OVERDUE: Severity.WARNING,
+    EventType.JOB_UNKNOWN_STATUS: Severity.WARNING,
+    EventType.RETRY_REFUSED: Severity.WARNING,
+    EventType.RETRY_EXHAUSTED: Severity.CRITICAL,
+    EventType.RETRIES_HELD: Severity.CRITICAL,
+    EventType.SANDBOX_UNREACHABLE: Severity.CRITICAL,
+    EventType.SANDBOX_UNAUTHORIZED: Severity.CRITICAL,
+    EventType.CHANNEL_FAILING: Severity.WARNING,
+}
+
+
+def severity_of(type_: EventType) -> Severity:
+    """Return the severity that events of this type have unless their cause says otherwise."""
+    return _SEVERITY.get(type_, Severity.INFO)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One fact in the log.
+
+    stream: what it is about and within which it is ordered: a job's `JobKey.stream`, `sandbox/NAME` or `channel/NAME`.
+    sequence: its place in that stream, from 1. at: when we learned of it. late: it happened while nobody watched.
+    details: further fields of the payload, JSON values only.
+    """
+
+    type: EventType
+    stream: str
+    sequence: int
+    at: datetime
+    severity: Severity
+    sandbox: str = ""
+    kind: str = ""
+    job_id: str = ""
+    status: str = ""
+    previous: str = ""
+    reason: str = ""
+    late: bool = False
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """A name for this event that a replay, a restart and a second process all arrive at."""
+        return "evt_" + hashlib.sha256(f"{self.stream}#{self.sequence}".encode()).hexdigest()[:32]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the public form `{type, timestamp, data}`; timestamps are RFC 3339 in UTC."""
+        data: dict[str, Any] = {
+            "event_id": self.id,
+            "sequence": self.sequence,
+            "sandbox": self.sandbox,
+            "kind": self.kind,
+            "job_id": self.job_id,
+            "status": self.status,
+            "previous": self.previous,
+            "severity": self.severity.value,
+            "reason": self.reason,
+            "late": self.late,
+        }
+        return {"type": self.type.value, "timestamp": rfc3339(self.at), "data": data | self.details}
+
+
+def about_job(state: JobState, type_: EventType, at: datetime, **fields: Any) -> Event:
+    """Return an event on the stream of `state`, whose sequence must already count it.
+
+    fields: what differs from the default of the type: severity, previous, reason, late, details.
+    """
+    return Event(
+        type=type_,
+        stream=state.key.stream,
+        sequence=state.sequence,
+        at=at,
+        sandbox=state.key.sandbox,
+        kind=state.key.kind,
+        job_id=state.key.id,
+        status=state.word,
+        **({"severity": severity_of(type_)} | fields),
+    )
+
+
+def rfc3339(at: datetime) -> str:
+    """Return an aware UTC time as `2026-01-05T02:20:00.120Z`."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,168 @@
+"""A job, one sighting of it, and what we know of it."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a job stands. All but UNKNOWN and VANISHED are the platform's own words (AEP contract 3.4, 4.4)."""
+
+    NEW = "NEW"
+    QUEUED = "QUEUED"
+    PROCESSING = "PROCESSING"
+    CANCELLING = "CANCELLING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"  # a word that we do not know: watched on, never taken for an end
+    VANISHED = "VANISHED"  # the platform answers 404, again and again: our conclusion, not its word
+
+    @property
+    def is_final(self) -> bool:
+        """True when nothing more is expected, so that no poller needs to look."""
+        return self in _FINAL
+
+    @classmethod
+    def of(cls, word: str) -> "Status":
+        """Return the status that the platform's `word` names, in any case; UNKNOWN for a word not in its documents."""
+        try:
+            status = cls(word.strip().upper())
+        except ValueError:
+            return cls.UNKNOWN
+        return cls.UNKNOWN if status is cls.VANISHED else status
+
+
+_FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.VANISHED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class JobKey:
+    """Which job. Ids are text, whatever the platform's JSON holds."""
+
+    sandbox: str
+    kind: str
+    id: str
+
+    @property
+    def stream(self) -> str:
+        """The name under which this job's events are ordered."""
+        return f"{self.sandbox}/{self.kind}/{self.id}"
+
+    def __str__(self) -> str:
+        return self.stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """One entry of a job's `errors` (AEP contract 3.3, 4.6), without the call stack."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a job's record says beside its status; every field may be missing from any record.
+
+    profiles: segment id -> members counted. exported: profiles written by an export.
+    request: canonical JSON that repeats an export when posted; "" where the record does not tell enough.
+    fingerprint: equal for two exports that would write the same thing to the same place; "" when unknown.
+    """
+
+    segments: tuple[str, ...] = ()
+    profiles: dict[str, int] = field(default_factory=dict)
+    dataset: str = ""
+    batches: tuple[str, ...] = ()
+    exported: int | None = None
+    source: str = ""
+    schedule_id: str = ""
+    request: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's."""
+
+    key: JobKey
+    status: Status
+    word: str
+    asked_at: datetime
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    errors: tuple[JobError, ...] = ()
+    facts: Facts = Facts()
+
+    @property
+    def says_cancelled(self) -> bool:
+        """True when the platform ended the job because somebody cancelled it, whatever word it uses.
+
+        A deleted export ends FAILED with an error that says so (AEP contract 4.4).
+        """
+        return is_cancellation(self.status, self.errors)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """One poll asked for this job by its id and was told 404."""
+
+    key: JobKey
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobState:
+    """A job as we now know it; the record that the store keeps.
+
+    since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
+    root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
+    sequence: how many events the job has had. overdue_at: when it was told as overdue.
+    """
+
+    key: JobKey
+    status: Status
+    word: str
+    asked_at: datetime
+    discovered_at: datetime
+    since: datetime
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    errors: tuple[JobError, ...] = ()
+    facts: Facts = Facts()
+    root: str = ""
+    attempt: int = 1
+    sequence: int = 0
+    looks: int = 1
+    misses: int = 0
+    overdue_at: datetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """True while the job needs a poller."""
+        return not self.status.is_final
+
+    @property
+    def was_cancelled(self) -> bool:
+        """True when somebody ended the job on purpose."""
+        return is_cancellation(self.status, self.errors)
+
+    @property
+    def born_at(self) -> datetime:
+        """When the job began to exist, as well as we know."""
+        return self.created_at or self.discovered_at
+
+    def seen(self, at: datetime) -> "JobState":
+        """Return the state after one more look at `at` that changed nothing."""
+        return replace(self, asked_at=max(at, self.asked_at), looks=self.looks + 1, misses=0)
+
+
+def is_cancellation(status: Status, errors: tuple[JobError, ...]) -> bool:
+    """True for CANCELLED, and for FAILED with an error text that speaks of a cancellation (AEP contract 4.4)."""
+    if status is Status.FAILED:
+        return any("cancel" in error.text.lower() for error in errors)
+    return status is Status.CANCELLED

@@ -1,0 +1,105 @@
+"""What a job kind must tell: its requests and its answers, as data."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+import segwatch.kinds
+from segwatch.jobs.model import Observation, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call of the platform's API.
+
+    path: under the platform's base URL, begins with "/". endpoint: the path with its ids left out, for metrics.
+    body: JSON value to send, or None.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    endpoint: str
+    params: tuple[tuple[str, str], ...] = ()
+    body: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """In whose name a request was made, and when by our clock."""
+
+    sandbox: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What one answer told: its readable rows in the order given, where to go on, and how many rows were unreadable."""
+
+    rows: tuple[Observation, ...]
+    next: Request | None = None
+    unreadable: int = 0
+
+
+class UnreadableReply(Exception):
+    """The body is not what this call answers with: no JSON, an error envelope, or another shape. Its text says which."""
+
+
+class JobKind(Protocol):
+    """One kind of remote work.
+
+    path: the statuses that a job walks through before it ends, in order.
+    changes_first: True when `list_changed` asks for rows ordered by their last change, newest first;
+    False when lists come by creation only.
+    """
+
+    name: str
+    path: tuple[Status, ...]
+    changes_first: bool
+    page_size: int
+
+    def list_newest(self, *, limit: int) -> Request:
+        """Return the call for the newest page: by last change where `changes_first`, else by creation."""
+
+    def list_active(self, *, limit: int) -> Sequence[Request]:
+        """Return the calls whose pages hold every job that has not ended; empty when the API has no such filter."""
+
+    def get(self, job_id: str) -> Request:
+        """Return the call for one job."""
+
+    def bulk_get(self, job_ids: Iterable[str]) -> Request | None:
+        """Return one call for several jobs; None when the API has none."""
+
+    def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
+        """Return what a list answered, with the next request if there is one. Raises UnreadableReply."""
+
+    def parse_bulk(self, body: bytes, *, asked: Asked) -> Page:
+        """Return what `bulk_get` answered; ids that are gone are absent. Raises UnreadableReply."""
+
+    def parse_one(self, body: bytes, *, asked: Asked) -> Observation:
+        """Return what `get` or a submission answered. Raises UnreadableReply."""
+
+    def submit(self, request: str) -> Request | None:
+        """Return the call that submits `Facts.request` again; None for a kind that is never resubmitted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """The kinds that this build knows, by name."""
+
+    by_name: dict[str, JobKind] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> JobKind:
+        return self.by_name[name]
+
+
+def load_kinds() -> Kinds:
+    """Return every kind: each module of this package that ends in `KIND = ...`."""
+    found: dict[str, JobKind] = {}
+    for module in pkgutil.iter_modules(segwatch.kinds.__path__):
+        kind: JobKind | None = getattr(importlib.import_module(f"segwatch.kinds.{module.name}"), "KIND", None)
+        if kind is not None:
+            found[kind.name] = kind
+    return Kinds(by_name=found)
