@@ -1,0 +1,67 @@
+"""The answer to one failed export: a durable intent, and the steps that it goes through."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from segwatch.jobs.model import JobKey
+
+
+class Step(StrEnum):
+    """How far the answer has come. Each step is on disk before the next one begins.
+
+    PROPOSED waits for a person (mode "propose"). SCHEDULED waits for its time. POSTING was written just before the POST:
+    whoever finds it cannot know whether the platform took it, and must look. The other three are ends.
+    """
+
+    PROPOSED = "proposed"
+    SCHEDULED = "scheduled"
+    POSTING = "posting"
+    SUBMITTED = "submitted"
+    ADOPTED = "adopted"
+    REFUSED = "refused"
+
+    @property
+    def is_open(self) -> bool:
+        """True while something may still be submitted."""
+        return self in (Step.PROPOSED, Step.SCHEDULED, Step.POSTING)
+
+
+class Refusal(StrEnum):
+    """Why a failed export is not submitted again."""
+
+    NEVER = "never"  # a rule says so
+    SUPERSEDED = "superseded"  # a newer export of the same thing runs or succeeded
+    CANCELLED = "cancelled"  # somebody ended it on purpose
+    ATTEMPTS = "attempts"  # the chain is used up
+    BUDGET = "budget"  # the day's budget is used up
+    UNDECIDED = "undecided"  # it cannot be known whether a submission went through, or what to submit
+    REJECTED = "rejected"  # the platform refused the submission itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmission:
+    """What is done about one failed export. There is at most one for each failed job, whatever happens.
+
+    failed: the job that it answers. attempt: the number in the chain `root` that the new job will have.
+    request, fingerprint: as in `Facts`. due_at: not before. posted_at: when POSTING was written. tries: POSTs so far.
+    known: ids of equal exports that the look before the POST saw; one that is not among them is new.
+    declined: the platform answered the POST with an error, so its silence afterwards is believed.
+    new_id: the job that answers. manual: a person asked, so policy limits do not apply.
+    """
+
+    failed: JobKey
+    root: str
+    attempt: int
+    fingerprint: str
+    request: str
+    step: Step
+    due_at: datetime
+    since: datetime
+    tries: int = 0
+    posted_at: datetime | None = None
+    known: tuple[str, ...] = ()
+    declined: bool = False
+    new_id: str = ""
+    reason: str = ""
+    manual: bool = False

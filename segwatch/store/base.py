@@ -1,0 +1,184 @@
+"""What a store must do. Every engine passes the same contract tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from segwatch.deliveries.model import Delivery, Stage
+from segwatch.errors import SegwatchError
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.resubmission import Resubmission, Step
+
+
+class StoreError(SegwatchError):
+    """The store cannot do it."""
+
+
+class StoreUnavailable(StoreError):
+    """The disk is full, read-only or gone: nothing was written; the same call may work later."""
+
+
+class Conflict(StoreError):
+    """Somebody else changed a row since it was read: read again and decide again."""
+
+
+class StoreCorrupt(StoreError):
+    """The file is not what segwatch wrote, or newer than this version understands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamPosition:
+    """How far the reader of one (sandbox, kind) has come.
+
+    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
+    swept_at: our clock at the last complete sweep; None before the first.
+    """
+
+    sandbox: str
+    kind: str
+    watermark: datetime | None = None
+    frontier: datetime | None = None
+    swept_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectState:
+    """The health of something that is no job: stream `sandbox/NAME` or `channel/NAME`, in one word, since when."""
+
+    stream: str
+    condition: str
+    since: datetime
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one decision leads to. It is written whole or not at all.
+
+    job: the new state; `job_before` is what it was decided on (None: the job was unknown). The row on disk must still
+    have the sequence of `job_before`, else Conflict. The same holds for `resubmission` and its step before, and for
+    `subject` and its sequence. deliveries for events that are already promised are left as they are.
+    """
+
+    job: JobState | None = None
+    job_before: JobState | None = None
+    resubmission: Resubmission | None = None
+    resubmission_before: Resubmission | None = None
+    subject: SubjectState | None = None
+    subject_before: SubjectState | None = None
+    position: StreamPosition | None = None
+    events: tuple[Event, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxDepth:
+    """How much waits for one channel. oldest: when the oldest pending promise was made."""
+
+    channel: str
+    pending: int
+    dead: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event with its place in the whole log."""
+
+    position: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to read; empty fields match everything. since: recorded as changed at or after this time."""
+
+    sandbox: str = ""
+    kind: str = ""
+    statuses: tuple[Status, ...] = ()
+    id: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to read; empty fields match everything."""
+
+    stream: str = ""
+    sandbox: str = ""
+    job_id: str = ""
+    types: tuple[str, ...] = field(default=())
+    since: datetime | None = None
+
+
+class Store(Protocol):
+    """The only owner of what must not be lost. Every call may raise StoreUnavailable."""
+
+    async def open(self) -> None:
+        """Open, migrate if the file is older than this version, and hold it against a second daemon."""
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close. Safe to call twice."""
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Write all changes in one transaction, durable when this returns. Raises Conflict, with nothing written."""
+
+    async def job(self, key: JobKey) -> JobState | None:
+        """Return one job."""
+
+    async def jobs(self, wanted: JobFilter, *, limit: int | None = None) -> list[JobState]:
+        """Return jobs, the last changed first."""
+
+    async def position(self, sandbox: str, kind: str) -> StreamPosition:
+        """Return how far the reader came; a blank position for a stream never read."""
+
+    async def subject(self, stream: str) -> SubjectState | None:
+        """Return the health of a sandbox or channel, None while nothing was ever said of it."""
+
+    async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
+        """Return logged events behind position `after`, oldest first; with `limit` and after=0 the newest `limit` of them."""
+
+    async def resubmission(self, failed: JobKey) -> Resubmission | None:
+        """Return what was done about this failed job."""
+
+    async def resubmissions(
+        self, sandbox: str = "", *, steps: Sequence[Step] = (), since: datetime | None = None
+    ) -> list[Resubmission]:
+        """Return resubmissions, oldest first; since: whose step changed at or after this time."""
+
+    async def request_retry(self, failed: JobKey, change: Change) -> None:
+        """Write a person's wish to submit again. Raises Conflict like commit. For commands beside a running daemon."""
+
+    async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
+        """Return pending deliveries that may be tried now, oldest first, at most one for each stream.
+
+        A delivery waits for every earlier pending one of its stream: order per job is kept.
+        """
+
+    async def next_delivery_at(self, channel: str) -> datetime | None:
+        """Return when the next delivery of this channel falls due; None when nothing is pending."""
+
+    async def settle(self, settled: Sequence[Delivery]) -> None:
+        """Write what became of attempts."""
+
+    async def deliveries(
+        self, *, channel: str = "", stages: Sequence[Stage] = (), event_id: str = "", limit: int | None = None
+    ) -> list[Delivery]:
+        """Return deliveries, newest first."""
+
+    async def promise(self, deliveries: Sequence[Delivery]) -> int:
+        """Make promises again (replay): new rows are added, delivered and dead ones become pending. Return how many."""
+
+    async def outbox_depth(self) -> list[OutboxDepth]:
+        """Return the depth of each channel that ever had a delivery."""
+
+    async def forget(self, before: datetime) -> int:
+        """Delete finished jobs, their events and settled deliveries older than `before`; return the jobs deleted."""
+
+    async def check(self) -> list[str]:
+        """Return what is wrong with the file, a line each; empty when it is sound."""
+
+    async def backup(self, target: str) -> int:
+        """Copy the live store to a new file and return its size in bytes."""
