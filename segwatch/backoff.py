@@ -1,5 +1,6 @@
 """One formula for every wait between attempts."""
 
+import zlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,3 +25,11 @@ class Backoff:
         attempt: attempts made so far, from 1. u: a random number in [0, 1), drawn by the caller.
         """
         return self.ceiling(attempt) * (0.5 + u / 2)
+
+
+def spread(text: str) -> float:
+    """Return a number in [0, 1) that is always the same for `text` and evenly spread over different texts.
+
+    Where a wait must survive a restart unchanged, this takes the place of a random number.
+    """
+    return zlib.crc32(text.encode()) / 2**32

@@ -9,6 +9,7 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 
 
@@ -26,21 +27,6 @@ class Conflict(StoreError):
 
 class StoreCorrupt(StoreError):
     """The file is not what segwatch wrote, or newer than this version understands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPosition:
-    """How far the reader of one (sandbox, kind) has come.
-
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
-    swept_at: our clock at the last complete sweep; None before the first.
-    """
-
-    sandbox: str
-    kind: str
-    watermark: datetime | None = None
-    frontier: datetime | None = None
-    swept_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +54,7 @@ class Change:
     resubmission_before: Resubmission | None = None
     subject: SubjectState | None = None
     subject_before: SubjectState | None = None
-    position: StreamPosition | None = None
+    position: Position | None = None
     events: tuple[Event, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
 
@@ -131,7 +117,7 @@ class Store(Protocol):
     async def jobs(self, wanted: JobFilter, *, limit: int | None = None) -> list[JobState]:
         """Return jobs, the last changed first."""
 
-    async def position(self, sandbox: str, kind: str) -> StreamPosition:
+    async def position(self, sandbox: str, kind: str) -> Position:
         """Return how far the reader came; a blank position for a stream never read."""
 
     async def subject(self, stream: str) -> SubjectState | None:
