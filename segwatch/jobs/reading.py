@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 
 from segwatch.jobs.model import JobState, Observation
 
-OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
+OVERLAP = timedelta(
+    seconds=3
+)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
+_CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 
 
@@ -40,13 +43,21 @@ class Plan:
 
 
 def plan_changes(
-    position: Position, active: Iterable[JobState], now: datetime, *, lookback: timedelta, reread_after: timedelta, bulk: int
+    position: Position,
+    active: Iterable[JobState],
+    now: datetime,
+    *,
+    lookback: timedelta,
+    reread_after: timedelta,
+    bulk: int,
 ) -> Plan:
     """Return the sweep of a list whose order is by last change: it costs what changed, not what is active.
 
     bulk: how many ids one bulk call may carry; the active jobs that were not shown for longest get one such call.
     """
-    stale = sorted((job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at)
+    stale = sorted(
+        (job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at
+    )
     return Plan(
         until=position.watermark - OVERLAP if position.watermark else now - lookback,
         at_least=1,
@@ -55,7 +66,13 @@ def plan_changes(
 
 
 def plan_newest(
-    position: Position, active: Iterable[JobState], created: Sequence[datetime], now: datetime, *, lookback: timedelta, page: int
+    position: Position,
+    active: Iterable[JobState],
+    created: Sequence[datetime],
+    now: datetime,
+    *,
+    lookback: timedelta,
+    page: int,
 ) -> Plan:
     """Return the sweep of a list whose order is by creation: some head pages, and single calls for jobs that lie deeper.
 
@@ -118,8 +135,9 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
 def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
     """Return the position after a complete sweep at `at` (our clock) that showed `rows`."""
     rows = list(rows)
-    changes = [row.updated_at for row in rows if row.updated_at]
-    creations = [row.created_at for row in rows if row.created_at]
+    latest = at + _CLOCKS_APART
+    changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
+    creations = [row.created_at for row in rows if row.created_at and row.created_at <= latest]
     return Position(
         sandbox=position.sandbox,
         kind=position.kind,

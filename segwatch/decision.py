@@ -1,0 +1,119 @@
+"""The heart: what one observation of one job leads to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from segwatch.jobs import retry, tracker
+from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.jobs.model import JobState, Missing, Observation, Status
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How one kind is treated in one sandbox. retry: None for a kind that is never submitted again."""
+
+    watch: tracker.Watch
+    retry: retry.RetryPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What follows. state: None when the job is unknown and not there. answer: what will be done about a failure."""
+
+    state: JobState | None
+    events: tuple[Event, ...] = ()
+    answer: Resubmission | None = None
+
+
+def decide(
+    state: JobState | None,
+    seen: Observation | Missing,
+    now: datetime,
+    policy: Policy,
+    *,
+    is_news: bool = True,
+) -> Decision:
+    """Return what `seen` changes in `state`, what is told of it, and what is done about it.
+
+    now: our clock. is_news: as in `tracker.observe`.
+    """
+    after, events = tracker.observe(state, seen, now, policy.watch, is_news=is_news)
+    if after is None:
+        return Decision(state=None)
+    ended = after.status.is_final and (state is None or not state.status.is_final) and bool(events)
+    answer = None
+    if ended and after.status is Status.SUCCEEDED and after.attempt > 1:
+        after, event = recovered(after, now)
+        events = (*events, event)
+    elif ended and after.status in (Status.FAILED, Status.CANCELLED) and policy.retry:
+        answer = retry.judge(after, policy.retry, now)
+        if answer:
+            after, more = announce(after, answer, policy.retry, now)
+            events = (*events, *more)
+    return Decision(state=after, events=events, answer=answer)
+
+
+def announce(
+    failed: JobState,
+    answer: Resubmission,
+    policy: retry.RetryPolicy,
+    now: datetime,
+    *,
+    why: str = "",
+    by: str = "",
+) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the failed job, counting its events, and what is told of the step that its answer has reached.
+
+    why: for people. by: what showed that a submission whose reply was lost did take effect.
+    """
+    details: dict[str, Any] = {
+        "root": answer.root,
+        "attempt": answer.attempt,
+        "max_attempts": policy.max_attempts,
+        "new_job_id": answer.new_id,
+        "why": why,
+        "settled_by": by,
+        "manual": answer.manual,
+    }
+    details = {name: value for name, value in details.items() if value not in ("", False)}
+    match answer.step:
+        case Step.SCHEDULED | Step.PROPOSED:
+            timing = {"due_at": rfc3339(answer.due_at)} if answer.step is Step.SCHEDULED else {}
+            details |= {"mode": policy.mode.value} | timing
+            type_, fields = EventType.RETRY_SCHEDULED, {}
+        case Step.SUBMITTED:
+            type_, fields = EventType.RETRY_SUBMITTED, {}
+        case Step.ADOPTED:
+            type_, fields = EventType.RETRY_ADOPTED, {}
+        case Step.REFUSED:
+            type_, fields = (
+                EventType.RETRY_REFUSED,
+                {"reason": answer.reason, "severity": _loudness(answer.reason)},
+            )
+        case Step.POSTING:
+            return failed, ()
+    failed, event = tracker.tell(failed, type_, now, details=details, **fields)
+    if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
+        return failed, (event,)
+    spent = {"root": answer.root, "attempts": answer.attempt - 1, "last_job_id": failed.key.id}
+    failed, last = tracker.tell(failed, EventType.RETRY_EXHAUSTED, now, details=spent)
+    return failed, (event, last)
+
+
+def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
+    """Return the job, counting one event more, and the event that closes what its chain's first failure opened."""
+    details = {"root": job.root, "last_job_id": job.key.id, "attempts": job.attempt}
+    return tracker.tell(job, EventType.RECOVERED, now, details=details)
+
+
+def _loudness(reason: str) -> Severity:
+    """Return how loudly a refusal is told: a decision by a rule or a person is no news, an undecided one wakes somebody."""
+    match Refusal(reason):
+        case Refusal.NEVER | Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
+            return Severity.INFO
+        case Refusal.BUDGET | Refusal.REJECTED:
+            return Severity.WARNING
+        case Refusal.UNDECIDED:
+            return Severity.CRITICAL
