@@ -16,7 +16,8 @@ class Backoff:
 
     def ceiling(self, attempt: int) -> timedelta:
         """Return the longest wait after attempt number `attempt` (from 1): min(cap, first * 2**(attempt - 1))."""
-        return min(self.cap, self.first * 2 ** min(attempt - 1, _DOUBLINGS_MAX))
+        doublings = 2 ** int(min(attempt - 1, _DOUBLINGS_MAX))
+        return min(self.cap, self.first * doublings)
 
     def delay(self, attempt: int, u: float) -> timedelta:
         """Return the wait before the next attempt: uniform between half the ceiling and the ceiling.

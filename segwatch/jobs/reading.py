@@ -7,9 +7,7 @@ from datetime import datetime, timedelta
 
 from segwatch.jobs.model import JobState, Observation
 
-OVERLAP = timedelta(
-    seconds=3
-)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
+OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
 _CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 
@@ -55,9 +53,7 @@ def plan_changes(
 
     bulk: how many ids one bulk call may carry; the active jobs that were not shown for longest get one such call.
     """
-    stale = sorted(
-        (job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at
-    )
+    stale = sorted((job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at)
     return Plan(
         until=position.watermark - OVERLAP if position.watermark else now - lookback,
         at_least=1,

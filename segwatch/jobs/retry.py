@@ -166,9 +166,7 @@ def refused(answer: Resubmission, reason: Refusal, now: datetime) -> Resubmissio
     return replace(answer, step=Step.REFUSED, reason=reason.value, since=now)
 
 
-def admit(
-    answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime
-) -> Go | Hold | Refuse:
+def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime) -> Go | Hold | Refuse:
     """Return whether a SCHEDULED answer whose time has come may go ahead. A person's wish passes all limits but a twin."""
     if around.twin_in_flight:
         return Hold(until=now + _LOOK.cap)
@@ -179,9 +177,7 @@ def admit(
     if answer.attempt > policy.max_attempts:  # it was linked to an older chain after it had been scheduled
         return Refuse(reason=Refusal.ATTEMPTS, why=f"all {policy.max_attempts} attempts were made")
     if around.submitted_today >= policy.max_per_day:
-        return Refuse(
-            reason=Refusal.BUDGET, why=f"{around.submitted_today} exports were resubmitted within 24 hours"
-        )
+        return Refuse(reason=Refusal.BUDGET, why=f"{around.submitted_today} exports were resubmitted within 24 hours")
     if around.failing >= policy.breaker_failures:
         pause = (around.last_failure_at or now) + policy.backoff.first
         if around.on_trial or now < pause:
@@ -273,11 +269,7 @@ def _within_attempts(answer: Resubmission, policy: RetryPolicy, now: datetime) -
 
 
 def _equals(row: Observation, answer: Resubmission) -> bool:
-    return (
-        bool(answer.fingerprint)
-        and row.facts.fingerprint == answer.fingerprint
-        and row.key.id != answer.failed.id
-    )
+    return bool(answer.fingerprint) and row.facts.fingerprint == answer.fingerprint and row.key.id != answer.failed.id
 
 
 def _is_newer(row: Observation, failed: JobState) -> bool:

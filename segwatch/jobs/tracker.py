@@ -154,9 +154,7 @@ def _changed(
     return state, (event, *more)
 
 
-def _missed(
-    state: JobState, seen: Missing, now: datetime, watch: Watch
-) -> tuple[JobState, tuple[Event, ...]]:
+def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
     if state.status.is_final or seen.asked_at < state.asked_at:
         return state, ()
     state = replace(state, asked_at=seen.asked_at, misses=state.misses + 1)
