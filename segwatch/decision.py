@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from segwatch.jobs import retry, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
@@ -78,22 +78,23 @@ def announce(
         "manual": answer.manual,
     }
     details = {name: value for name, value in details.items() if value not in ("", False)}
+    fields: dict[str, Any] = {}
     match answer.step:
         case Step.SCHEDULED | Step.PROPOSED:
             timing = {"due_at": rfc3339(answer.due_at)} if answer.step is Step.SCHEDULED else {}
             details |= {"mode": policy.mode.value} | timing
-            type_, fields = EventType.RETRY_SCHEDULED, {}
+            type_ = EventType.RETRY_SCHEDULED
         case Step.SUBMITTED:
-            type_, fields = EventType.RETRY_SUBMITTED, {}
+            type_ = EventType.RETRY_SUBMITTED
         case Step.ADOPTED:
-            type_, fields = EventType.RETRY_ADOPTED, {}
+            type_ = EventType.RETRY_ADOPTED
         case Step.REFUSED:
-            type_, fields = (
-                EventType.RETRY_REFUSED,
-                {"reason": answer.reason, "severity": _loudness(answer.reason)},
-            )
+            type_ = EventType.RETRY_REFUSED
+            fields = {"reason": answer.reason, "severity": _loudness(answer.reason)}
         case Step.POSTING:
             return failed, ()
+        case _ as never:
+            assert_never(never)
     failed, event = tracker.tell(failed, type_, now, details=details, **fields)
     if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
         return failed, (event,)
@@ -109,7 +110,7 @@ def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
 
 
 def _loudness(reason: str) -> Severity:
-    """Return how loudly a refusal is told: a decision by a rule or a person is no news, an undecided one wakes somebody."""
+    """Return how loudly a refusal is told: what a rule or a person decided is no news, the undecided wakes somebody."""
     match Refusal(reason):
         case Refusal.NEVER | Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
             return Severity.INFO

@@ -39,12 +39,12 @@ class Cadence:
         return swept_at + (self.interval * max(1.0, stretch) if any_active else self.idle)
 
     def after_failure(self, failures: int, stream: str) -> timedelta:
-        """Return the wait after `failures` unanswered looks in a row: from one interval up to a minute (or the interval)."""
+        """Return the wait after `failures` unanswered looks in a row: from one interval up to a minute."""
         backoff = Backoff(first=self.interval, cap=max(_MINUTE, self.interval))
         return backoff.delay(failures, spread(f"{stream}#{failures}"))
 
     def phase(self, stream: str) -> timedelta:
-        """Return when, after the start, this stream is first looked at: spread, so that many sandboxes make no burst."""
+        """Return how long after the start this stream is first looked at: spread, so that sandboxes make no burst."""
         return min(self.interval, timedelta(seconds=2)) * spread(stream)
 
 

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from segwatch.jobs.model import JobState, Observation
 
@@ -16,8 +17,8 @@ CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list lat
 class Position:
     """How far the reader of one stream has come.
 
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
-    swept_at: our clock at the last complete sweep; None before the first.
+    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: likewise, the newest
+    creation. swept_at: our clock at the last complete sweep; None before the first.
     """
 
     sandbox: str
@@ -31,7 +32,7 @@ class Position:
 class Plan:
     """One sweep.
 
-    until: list pages are read until a row's time lies before this; by change or by creation as the kind's list is ordered.
+    until: list pages are read until a row's time lies before this; by change or by creation, as the list is ordered.
     at_least: pages to read even so. reread: jobs to ask for by id, unless a page shows them.
     """
 
@@ -70,7 +71,7 @@ def plan_newest(
     lookback: timedelta,
     page: int,
 ) -> Plan:
-    """Return the sweep of a list whose order is by creation: some head pages, and single calls for jobs that lie deeper.
+    """Return the sweep of a list whose order is by creation: head pages, and single calls for jobs that lie deeper.
 
     created: creation times of every job known in this stream, ascending; they tell how deep an active job lies.
     page: rows on a page.
@@ -105,7 +106,7 @@ def in_order_of_change(rows: Sequence[Observation], before: datetime | None = No
     times = [row.updated_at for row in rows if row.updated_at]
     if before is not None:
         times.insert(0, before)
-    return all(later <= earlier for earlier, later in zip(times, times[1:], strict=False))
+    return all(later <= earlier for earlier, later in pairwise(times))
 
 
 def reaches(rows: Sequence[Observation], until: datetime, *, by_change: bool) -> bool:

@@ -167,7 +167,7 @@ def refused(answer: Resubmission, reason: Refusal, now: datetime) -> Resubmissio
 
 
 def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime) -> Go | Hold | Refuse:
-    """Return whether a SCHEDULED answer whose time has come may go ahead. A person's wish passes all limits but a twin."""
+    """Return whether a SCHEDULED answer that is due may go ahead. A person's wish passes all limits but a twin."""
     if around.twin_in_flight:
         return Hold(until=now + _LOOK.cap)
     if answer.manual:

@@ -188,7 +188,7 @@ def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...])
 
 
 def _merged(old: Facts, new: Facts) -> Facts:
-    """Return all that either record told. A list row may be shorter than the record itself (AEP contract 13, no. 29)."""
+    """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
     fuller = new if len(new.request) >= len(old.request) else old
     return Facts(
         segments=new.segments or old.segments,

@@ -124,7 +124,7 @@ class Store(Protocol):
         """Return the health of a sandbox or channel, None while nothing was ever said of it."""
 
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
-        """Return logged events behind position `after`, oldest first; with `limit` and after=0 the newest `limit` of them."""
+        """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
 
     async def resubmission(self, failed: JobKey) -> Resubmission | None:
         """Return what was done about this failed job."""
