@@ -16,8 +16,7 @@ class Backoff:
 
     def ceiling(self, attempt: int) -> timedelta:
         """Return the longest wait after attempt number `attempt` (from 1): min(cap, first * 2**(attempt - 1))."""
-        doublings = 2 ** int(min(attempt - 1, _DOUBLINGS_MAX))
-        return min(self.cap, self.first * doublings)
+        return min(self.cap, self.first * (1 << min(attempt - 1, _DOUBLINGS_MAX)))
 
     def delay(self, attempt: int, u: float) -> timedelta:
         """Return the wait before the next attempt: uniform between half the ceiling and the ceiling.

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any
 
 from segwatch.jobs import retry, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+
+
+_TOLD_AS = {
+    Step.PROPOSED: EventType.RETRY_SCHEDULED,
+    Step.SCHEDULED: EventType.RETRY_SCHEDULED,
+    Step.SUBMITTED: EventType.RETRY_SUBMITTED,
+    Step.ADOPTED: EventType.RETRY_ADOPTED,
+    Step.REFUSED: EventType.RETRY_REFUSED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,23 +88,15 @@ def announce(
     }
     details = {name: value for name, value in details.items() if value not in ("", False)}
     fields: dict[str, Any] = {}
-    match answer.step:
-        case Step.SCHEDULED | Step.PROPOSED:
-            timing = {"due_at": rfc3339(answer.due_at)} if answer.step is Step.SCHEDULED else {}
-            details |= {"mode": policy.mode.value} | timing
-            type_ = EventType.RETRY_SCHEDULED
-        case Step.SUBMITTED:
-            type_ = EventType.RETRY_SUBMITTED
-        case Step.ADOPTED:
-            type_ = EventType.RETRY_ADOPTED
-        case Step.REFUSED:
-            type_ = EventType.RETRY_REFUSED
-            fields = {"reason": answer.reason, "severity": _loudness(answer.reason)}
-        case Step.POSTING:
-            return failed, ()
-        case _ as never:
-            assert_never(never)
-    failed, event = tracker.tell(failed, type_, now, details=details, **fields)
+    if answer.step is Step.POSTING:
+        return failed, ()
+    if answer.step in (Step.SCHEDULED, Step.PROPOSED):
+        details["mode"] = policy.mode.value
+    if answer.step is Step.SCHEDULED:
+        details["due_at"] = rfc3339(answer.due_at)
+    if answer.step is Step.REFUSED:
+        fields = {"reason": answer.reason, "severity": _loudness(answer.reason)}
+    failed, event = tracker.tell(failed, _TOLD_AS[answer.step], now, details=details, **fields)
     if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
         return failed, (event,)
     spent = {"root": answer.root, "attempts": answer.attempt - 1, "last_job_id": failed.key.id}
