@@ -6,7 +6,7 @@ from typing import Any
 
 from segwatch.jobs import retry, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
-from segwatch.jobs.model import JobState, Missing, Observation, Status
+from segwatch.jobs.model import JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 
 
@@ -51,12 +51,12 @@ def decide(
     after, events = tracker.observe(state, seen, now, policy.watch, is_news=is_news)
     if after is None:
         return Decision(state=None)
-    ended = after.status.is_final and (state is None or not state.status.is_final) and bool(events)
     answer = None
-    if ended and after.status is Status.SUCCEEDED and after.attempt > 1:
+    told = {event.type for event in events}
+    if EventType.JOB_SUCCEEDED in told and after.attempt > 1:
         after, event = recovered(after, now)
         events = (*events, event)
-    elif ended and after.status in (Status.FAILED, Status.CANCELLED) and policy.retry:
+    elif told & {EventType.JOB_FAILED, EventType.JOB_CANCELLED} and policy.retry:
         answer = retry.judge(after, policy.retry, now)
         if answer:
             after, more = announce(after, answer, policy.retry, now)

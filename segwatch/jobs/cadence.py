@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from segwatch.backoff import Backoff, spread
-from segwatch.jobs.model import JobState
 
 _MINUTE = timedelta(minutes=1)
 
@@ -27,12 +26,12 @@ class Cadence:
         """Eight intervals: three 404s in a row after that still tell of a vanished job within thirty."""
         return min(self.reconcile, 8 * self.interval)
 
-    def next_look(self, state: JobState, *, stretch: float = 1.0) -> datetime:
-        """Return when this active job must be looked at again.
+    def next_look(self, answered_at: datetime, *, stretch: float = 1.0) -> datetime:
+        """Return when an active job, last answered for at `answered_at`, must be looked at again.
 
         stretch: 1 or more; how much the call budget falls short of what the intervals ask for.
         """
-        return state.asked_at + self.interval * max(1.0, stretch)
+        return answered_at + self.interval * max(1.0, stretch)
 
     def next_discovery(self, swept_at: datetime, *, any_active: bool, stretch: float = 1.0) -> datetime:
         """Return when to look for new jobs again."""

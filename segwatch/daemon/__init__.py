@@ -1,0 +1,1 @@
+"""What runs: the supervisor and its workers."""
