@@ -10,6 +10,7 @@ from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
 from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.subject import SubjectState as SubjectState  # part of this room's interface
 
 
 class StoreError(SegwatchError):
@@ -41,16 +42,6 @@ class StreamPosition:
     watermark: datetime | None = None
     frontier: datetime | None = None
     swept_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubjectState:
-    """The health of something that is no job: stream `sandbox/NAME` or `channel/NAME`, in one word, since when."""
-
-    stream: str
-    condition: str
-    since: datetime
-    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
