@@ -1,12 +1,12 @@
 """The heart: what one observation of one job leads to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from segwatch.jobs import retry, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
-from segwatch.jobs.model import JobState, Missing, Observation
+from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 
 
@@ -49,8 +49,26 @@ def decide(
     now: our clock. is_news: as in `tracker.observe`.
     """
     after, events = tracker.observe(state, seen, now, policy.watch, is_news=is_news)
+    return Decision(state=None) if after is None else _consequences(after, events, now, policy)
+
+
+def link(state: JobState | None, seen: Observation, answer: Resubmission, now: datetime, policy: Policy) -> Decision:
+    """Return what follows when `seen` turns out to be the job that `answer` led to: it joins the chain.
+
+    state: what is known of that job, which may have been found, and may have ended, before we knew whose it was.
+    """
+    after, events = tracker.observe(state, seen, now, policy.watch)
     if after is None:
         return Decision(state=None)
+    after = replace(after, root=answer.root, attempt=answer.attempt)
+    decision = _consequences(after, events, now, policy)
+    if state is None or state.status is not Status.SUCCEEDED or decision.state is None:
+        return decision
+    after, event = recovered(decision.state, now)
+    return replace(decision, state=after, events=(*decision.events, event))
+
+
+def _consequences(after: JobState, events: tuple[Event, ...], now: datetime, policy: Policy) -> Decision:
     answer = None
     told = {event.type for event in events}
     if EventType.JOB_SUCCEEDED in told and after.attempt > 1:

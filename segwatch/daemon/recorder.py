@@ -3,7 +3,7 @@
 import asyncio
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -83,9 +83,7 @@ class Recorder:
         """Return how many jobs in memory are in each (kind, status)."""
         return Counter((job.key.kind, job.status.value) for job in self._jobs.values())
 
-    async def record(
-        self, kind: str, seen: Iterable[Observation | Missing], position: Position
-    ) -> list[JobState]:
+    async def record(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[JobState]:
         """Write what these sightings change, in one transaction, and return the jobs as they now are.
 
         position: where the stream's reader stood before this sweep. Raises StoreUnavailable, with nothing changed.
@@ -108,17 +106,13 @@ class Recorder:
         if any(tracker.overdue(job, now, watch)[1] for job in self.active(kind)):
             await self._write(changes)
 
-    async def write(self, decide: Callable[[], "asyncio.Future[list[Change]] | Iterable[Change]"]) -> None:
+    async def write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> None:
         """Write what `decide` returns, called while no other change of this sandbox can come between.
 
         For changes that start elsewhere than at an observation; promises of deliveries are added here.
+        Called again after a Conflict, so it must read what it decides on each time.
         """
-
-        async def changes() -> list[Change]:
-            made = decide()
-            return list(await made if asyncio.isfuture(made) else made)
-
-        await self._write(changes)
+        await self._write(decide)
 
     async def fresh(self, key: JobKey) -> JobState | None:
         """Return the job from memory, else from the store."""
@@ -137,9 +131,7 @@ class Recorder:
                 self._written.pop(key, None)
                 self._created[key.kind].remove(job.born_at)
 
-    async def _decide(
-        self, kind: str, seen: Iterable[Observation | Missing], position: Position
-    ) -> list[Change]:
+    async def _decide(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[Change]:
         now, policy, by_change = self._clock.now(), self.policies[kind], self._by_change[kind]
         changes = []
         for sighting in seen:
@@ -147,17 +139,16 @@ class Recorder:
             news = isinstance(sighting, Missing) or reading.is_news(sighting, position, by_change=by_change)
             made = decision.decide(before, sighting, now, policy, is_news=news)
             if made.state is not None:
-                changes.append(
-                    Change(job=made.state, job_before=before, events=made.events, resubmission=made.answer)
-                )
+                changes.append(Change(job=made.state, job_before=before, events=made.events, resubmission=made.answer))
         return changes
 
-    async def _write(self, decide: Callable[[], "asyncio.Future[list[Change]]"]) -> list[JobState]:
+    async def _write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> list[JobState]:
         async with self._turn:
             for conflicts in range(1, _CONFLICTS_MAX + 1):
                 changes = await decide()
                 try:
-                    await self._store.commit([self._promised(c) for c in changes if self._matters(c)])
+                    if weighty := [self._promised(change) for change in changes if self._matters(change)]:
+                        await self._store.commit(weighty)
                     break
                 except Conflict:
                     # somebody else wrote one of these rows: what memory holds is old

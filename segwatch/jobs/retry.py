@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.backoff import Backoff, spread
+from segwatch.jobs.breaker import Failing
 from segwatch.jobs.model import JobError, JobState, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 
@@ -64,14 +65,12 @@ class RetryPolicy:
 class Surroundings:
     """What else goes on in the sandbox when a resubmission falls due.
 
-    submitted_today: POSTs in the last 24 hours. failing: different exports that failed within the breaker's window and
-    since the last recovery. last_failure_at: the newest of these. on_trial: a resubmitted export is still running.
-    twin_in_flight: an equal export's submission is not settled yet.
+    submitted_today: POSTs in the last 24 hours. failing: exports that failed within the breaker's window.
+    on_trial: a resubmitted export is still running. twin_in_flight: an equal export's submission is not settled yet.
     """
 
     submitted_today: int
-    failing: int
-    last_failure_at: datetime | None
+    failing: Failing
     on_trial: bool
     twin_in_flight: bool
 
@@ -178,8 +177,8 @@ def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: 
         return Refuse(reason=Refusal.ATTEMPTS, why=f"all {policy.max_attempts} attempts were made")
     if around.submitted_today >= policy.max_per_day:
         return Refuse(reason=Refusal.BUDGET, why=f"{around.submitted_today} exports were resubmitted within 24 hours")
-    if around.failing >= policy.breaker_failures:
-        pause = (around.last_failure_at or now) + policy.backoff.first
+    if around.failing.exports >= policy.breaker_failures:
+        pause = (around.failing.last_at or now) + policy.backoff.first
         if around.on_trial or now < pause:
             return Hold(until=max(pause, now + _LOOK.cap), breaker=True)
     return Go()

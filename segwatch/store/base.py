@@ -11,6 +11,7 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.subject import SubjectState as SubjectState  # part of this room's interface
 
 
 class StoreError(SegwatchError):
@@ -30,6 +31,7 @@ class StoreCorrupt(StoreError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+<<<<<<< HEAD
 class SubjectState:
     """The health of something that is no job: stream `sandbox/NAME` or `channel/NAME`, in one word, since when."""
 
@@ -37,6 +39,20 @@ class SubjectState:
     condition: str
     since: datetime
     sequence: int = 0
+=======
+class StreamPosition:
+    """How far the reader of one (sandbox, kind) has come.
+
+    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
+    swept_at: our clock at the last complete sweep; None before the first.
+    """
+
+    sandbox: str
+    kind: str
+    watermark: datetime | None = None
+    frontier: datetime | None = None
+    swept_at: datetime | None = None
+>>>>>>> notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
