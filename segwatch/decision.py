@@ -9,7 +9,6 @@ from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 
-
 _TOLD_AS = {
     Step.PROPOSED: EventType.RETRY_SCHEDULED,
     Step.SCHEDULED: EventType.RETRY_SCHEDULED,

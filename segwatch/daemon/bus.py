@@ -35,5 +35,5 @@ class Bus:
         for listener in tuple(self._listeners):
             try:
                 listener(news)
-            except Exception:  # noqa: BLE001 - a broken onlooker must not stop the one who works
+            except Exception:
                 log.exception("listener_failed", listener=repr(listener))

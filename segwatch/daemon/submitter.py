@@ -13,7 +13,6 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, retry
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
-from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Found, Go, Hold, Posted, Refuse, RetryPolicy
 from segwatch.store.base import Change, Conflict, Store, StoreError

@@ -11,7 +11,7 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
-from segwatch.jobs.subject import SubjectState as SubjectState  # part of this room's interface
+from segwatch.jobs.subject import SubjectState
 
 
 class StoreError(SegwatchError):
@@ -28,31 +28,6 @@ class Conflict(StoreError):
 
 class StoreCorrupt(StoreError):
     """The file is not what segwatch wrote, or newer than this version understands."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-<<<<<<< HEAD
-class SubjectState:
-    """The health of something that is no job: stream `sandbox/NAME` or `channel/NAME`, in one word, since when."""
-
-    stream: str
-    condition: str
-    since: datetime
-    sequence: int = 0
-=======
-class StreamPosition:
-    """How far the reader of one (sandbox, kind) has come.
-
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
-    swept_at: our clock at the last complete sweep; None before the first.
-    """
-
-    sandbox: str
-    kind: str
-    watermark: datetime | None = None
-    frontier: datetime | None = None
-    swept_at: datetime | None = None
->>>>>>> notify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ class Stale:
 
 
 class Heartbeats:
-    """When each worker last said that it turns. A worker that waits for something still turns, so it beats while it waits.
+    """When each worker last said that it turns. One that waits for something still turns, so it beats while it waits.
 
     monotonic: a clock in seconds that never goes back.
     """
