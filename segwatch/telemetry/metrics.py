@@ -1,10 +1,9 @@
-"""Every metric, declared once, and fed from events. Names and labels are public interface; no job id is ever a label."""
+"""Every metric, declared once, and fed from events. Names and labels are public; no job id is ever a label."""
 
 import asyncio
 import gzip
 import platform
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -33,6 +32,7 @@ _RETRY_RESULTS = {
     EventType.RETRY_ADOPTED: "adopted",
     EventType.RETRY_REFUSED: "refused",
 }
+_RENDERED_FOR_S = 1.0
 _JOB_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 5400, 7200, 9000, 14400, 28800)
 _LAG_SECONDS = (0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600)
 _CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -166,12 +166,12 @@ class Metrics:
 
 
 class Exposition:
-    """The metrics as text. Rendering 50,000 series takes a third of a second: it runs in a thread, once a second at most.
+    """The metrics as text, rendered in a thread and once a second at most: many series would hold up the loop.
 
     refresh: called before rendering, to set the gauges that are measured on demand.
     """
 
-    def __init__(self, metrics: Metrics, refresh: Callable[[], object]) -> None:
+    def __init__(self, metrics: Metrics, refresh: Callable[[], Awaitable[None]]) -> None:
         self._metrics = metrics
         self._refresh = refresh
         self._rendered: tuple[bytes, bytes] = (b"", b"")
@@ -180,13 +180,12 @@ class Exposition:
 
     async def text(self, *, gzipped: bool) -> bytes:
         """Return the exposition, at most a second old."""
+        now = asyncio.get_running_loop().time()
         async with self._turn:
-            if time.monotonic() - self._rendered_at >= 1.0:
-                result = self._refresh()
-                if asyncio.iscoroutine(result):
-                    await result
+            if now - self._rendered_at >= _RENDERED_FOR_S:
+                await self._refresh()
                 self._rendered = await asyncio.to_thread(self._render)
-                self._rendered_at = time.monotonic()
+                self._rendered_at = now
         return self._rendered[gzipped]
 
     def _render(self) -> tuple[bytes, bytes]:

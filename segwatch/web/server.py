@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class Server:
-    """The listener. reload: re-reads the settings and returns what is wrong with them, a line each; none when all is well."""
+    """The listener. reload: re-reads the settings, and returns what is wrong with them, a line each."""
 
     def __init__(
         self,
