@@ -1,0 +1,1 @@
+"""What runs: the workers between the platform, the store and the receivers."""
