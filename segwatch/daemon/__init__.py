@@ -1,1 +1,1 @@
-"""What runs: the workers between the platform, the store and the receivers."""
+"""What runs: the supervisor and its workers."""

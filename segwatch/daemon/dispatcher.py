@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from segwatch.backoff import Backoff
+from segwatch.daemon.clock import Clock
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
 from segwatch.deliveries.routing import Route, promises
@@ -25,16 +26,6 @@ LOOK_EVERY = timedelta(seconds=2)  # a command in another process may have added
 _STORE_BACKOFF = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
 _PACING_S = 10.0  # beyond the channel's timeout: a notifier may wait for its own turn, as Slack's does
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-
-class Clock(Protocol):
-    """The time that decisions see, and the waits between them."""
-
-    def now(self) -> datetime:
-        """Return the time, aware and in UTC."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
 
 
 class DeliveryObserver(Protocol):
@@ -162,19 +153,17 @@ class ChannelWorker:
             case Accepted():
                 self._observer.delivered(name, attempt.seconds)
                 line.info("delivery_accepted", took_s=round(attempt.seconds, 3))
-                return
-            case Retryable(reason=reason, retry_after=asked):
-                if asked is not None:  # what it says to one delivery it would say to all
-                    pause = min(asked, self._channel.policy.backoff.cap)
-                    self._paused_until = max(self._paused_until, now + pause)
-            case Rejected(reason=reason):
-                pass
-        self._observer.failed(name, reason_code(reason))
-        if settled.stage is Stage.DEAD:
-            line.error("delivery_dead", reason=reason)
-        else:
-            wait_s = round((settled.due_at - now).total_seconds(), 1)
-            line.warning("delivery_retry_scheduled", reason=reason, wait_s=wait_s)
+            case Rejected() | Retryable():
+                self._observer.failed(name, reason_code(outcome.reason))
+                if settled.stage is Stage.DEAD:
+                    line.error("delivery_dead", reason=outcome.reason)
+                else:
+                    wait_s = round((settled.due_at - now).total_seconds(), 1)
+                    line.warning("delivery_retry_scheduled", reason=outcome.reason, wait_s=wait_s)
+        if isinstance(outcome, Retryable) and outcome.retry_after is not None:
+            # what the receiver says to one delivery it would say to all; the cap guards against "come back next year"
+            pause = min(outcome.retry_after, self._channel.policy.backoff.cap)
+            self._paused_until = max(self._paused_until, now + pause)
 
     async def _record(self) -> None:
         """Write what became of attempts, then what that says of the channel. Raises StoreUnavailable."""

@@ -10,8 +10,8 @@ from segwatch.jobs.model import JobKey
 class Step(StrEnum):
     """How far the answer has come. Each step is on disk before the next one begins.
 
-    PROPOSED waits for a person (mode "propose"). SCHEDULED waits for its time. POSTING was written just before the POST:
-    whoever finds it cannot know whether the platform took it, and must look. The other three are ends.
+    PROPOSED waits for a person (mode "propose"). SCHEDULED waits for its time. POSTING was written just before the
+    POST: whoever finds it cannot know whether the platform took it, and must look. The other three are ends.
     """
 
     PROPOSED = "proposed"

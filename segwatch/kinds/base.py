@@ -44,7 +44,7 @@ class Page:
 
 
 class UnreadableReply(Exception):
-    """The body is not what this call answers with: no JSON, an error envelope, or another shape. Its text says which."""
+    """The body is not what this call answers with: no JSON, an error envelope, another shape. Its text says which."""
 
 
 class JobKind(Protocol):

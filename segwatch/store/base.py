@@ -9,8 +9,9 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
-from segwatch.jobs.subject import SubjectState as SubjectState  # part of this room's interface
+from segwatch.jobs.subject import SubjectState
 
 
 class StoreError(SegwatchError):
@@ -30,21 +31,6 @@ class StoreCorrupt(StoreError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPosition:
-    """How far the reader of one (sandbox, kind) has come.
-
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: the newest creation, likewise.
-    swept_at: our clock at the last complete sweep; None before the first.
-    """
-
-    sandbox: str
-    kind: str
-    watermark: datetime | None = None
-    frontier: datetime | None = None
-    swept_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """What one decision leads to. It is written whole or not at all.
 
@@ -59,7 +45,7 @@ class Change:
     resubmission_before: Resubmission | None = None
     subject: SubjectState | None = None
     subject_before: SubjectState | None = None
-    position: StreamPosition | None = None
+    position: Position | None = None
     events: tuple[Event, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
 
@@ -122,14 +108,14 @@ class Store(Protocol):
     async def jobs(self, wanted: JobFilter, *, limit: int | None = None) -> list[JobState]:
         """Return jobs, the last changed first."""
 
-    async def position(self, sandbox: str, kind: str) -> StreamPosition:
+    async def position(self, sandbox: str, kind: str) -> Position:
         """Return how far the reader came; a blank position for a stream never read."""
 
     async def subject(self, stream: str) -> SubjectState | None:
         """Return the health of a sandbox or channel, None while nothing was ever said of it."""
 
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
-        """Return logged events behind position `after`, oldest first; with `limit` and after=0 the newest `limit` of them."""
+        """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
 
     async def resubmission(self, failed: JobKey) -> Resubmission | None:
         """Return what was done about this failed job."""

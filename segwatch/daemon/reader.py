@@ -1,0 +1,187 @@
+"""Answers all looks at one stream (a kind of job in a sandbox) with few calls, and finds new jobs on the way."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.poller import Looked
+from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.source import Source
+from segwatch.daemon.sweep import Sweep
+from segwatch.jobs import reading
+from segwatch.jobs.cadence import Cadence, stretch_for
+from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.reading import Plan, Position
+from segwatch.store.base import StoreError
+from segwatch.upstream.errors import UpstreamError
+
+log = structlog.get_logger()
+
+_BEAT_EVERY_S = 10.0
+_DISTRUST = timedelta(hours=1)
+_BULK = 100
+
+
+class StreamHealth(Protocol):
+    """Who wants to know whether a sandbox answers, and whether what it says can be recorded."""
+
+    async def answered(self, kind: str, at: datetime) -> None:
+        """Note a complete sweep, whose first call was made at `at`."""
+
+    async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
+        """Note a sweep that was cut short."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Look:
+    due: datetime
+    answer: "asyncio.Future[Looked]"
+
+
+class Reader:
+    """The worker of one stream. Pollers wait at `look`; `run` sweeps when the first of them, or discovery, is due.
+
+    on_active: called for every active job that nobody looks at yet.
+    """
+
+    def __init__(
+        self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
+        *, position: Position, lookback: timedelta, on_active: Callable[[JobState], None],
+    ) -> None:  # fmt: skip
+        self._source = source
+        self._kind = source.kind
+        self._recorder = recorder
+        self._clock = clock
+        self._cadence = cadence
+        self._health = health
+        self._position = position
+        self._lookback = lookback
+        self._on_active = on_active
+        self._stream = f"{source.sandbox}/{source.kind.name}"
+        self._looks: dict[JobKey, _Look] = {}
+        self._rung = asyncio.Event()
+        self._next_discovery = clock.now() + cadence.phase(self._stream)
+        self._reconciled_at: datetime | None = None
+        self._distrusted_until: datetime | None = None
+        self._calls = 1.0  # per sweep, smoothed
+
+    def stretch(self) -> float:
+        """Return how much longer than wished the intervals must be for the call budget to suffice."""
+        return stretch_for(self._calls, self._cadence.interval, self._source.calls_per_second)
+
+    def ring(self) -> None:
+        """Look now."""
+        self._next_discovery = self._clock.now()
+        self._rung.set()
+
+    async def look(self, key: JobKey, due: datetime, beat: Callable[[], None]) -> Looked:
+        """Return the job as soon as somebody looked at it, which happens at `due` at the latest; see Reads."""
+        look = self._looks[key] = _Look(due=due, answer=asyncio.get_running_loop().create_future())
+        if due < self._next_discovery:
+            self._rung.set()
+        try:
+            while not look.answer.done():
+                beat()  # we wait for the reader, whose own heartbeat tells whether it turns
+                await asyncio.wait([look.answer], timeout=_BEAT_EVERY_S)
+            return look.answer.result()
+        finally:
+            if self._looks.get(key) is look:
+                del self._looks[key]
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Sweep, for ever."""
+        for job in self._recorder.active(self._kind.name):
+            self._on_active(job)
+        failures = 0
+        while True:
+            await self._wait(beat)
+            started = self._clock.now()
+            try:
+                await self._sweep(started, beat)
+                failures = 0
+                await self._health.answered(self._kind.name, started)
+            except (UpstreamError, StoreError) as error:
+                failures += 1
+                log.warning("sweep_failed", stream=self._stream, failures=failures, error=str(error))
+                await self._health.failed(self._kind.name, error)
+            self._schedule(started, failures)
+
+    async def _wait(self, beat: Callable[[], None]) -> None:
+        while True:
+            beat()
+            due = min([self._next_discovery, *(look.due for look in self._looks.values())])
+            wait_s = (due - self._clock.now()).total_seconds()
+            if wait_s <= 0:
+                return
+            self._rung.clear()
+            try:
+                async with asyncio.timeout(min(wait_s, _BEAT_EVERY_S)):
+                    await self._rung.wait()
+            except TimeoutError:
+                continue
+
+    def _schedule(self, started: datetime, failures: int) -> None:
+        if failures:
+            again = self._clock.now() + self._cadence.after_failure(failures, self._stream)
+            for look in self._looks.values():
+                look.due = max(look.due, again)
+            self._next_discovery = again
+        else:
+            any_active = bool(self._recorder.active(self._kind.name))
+            self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
+
+    async def _sweep(self, started: datetime, beat: Callable[[], None]) -> None:
+        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs."""
+        calls_before = self._source.calls
+        await self._recorder.tick(self._kind.name)
+        plan = self._plan(started)
+        sweep = Sweep(self._source, self._recorder, self._position, beat)
+        distrusted = self._distrusted_until is not None and started < self._distrusted_until
+        reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
+        if not await sweep.newest(plan) and not distrusted:
+            self._distrust(started, "rows are not in order of their last change")
+            distrusted = True
+        if self._kind.changes_first and (reconcile or distrusted):
+            await sweep.active_lists()
+            await sweep.by_id(job.key.id for job in self._recorder.active(self._kind.name))
+            if sweep.surprises and self._reconciled_at and not distrusted:
+                self._distrust(started, f"{sweep.surprises} changes were not listed")
+        else:
+            await sweep.by_id(plan.reread)
+        if reconcile:
+            self._reconciled_at = started
+            self._recorder.forget_old()
+        self._position = reading.advanced(self._position, sweep.rows.values(), started)
+        await self._recorder.save_position(self._position)
+        self._answer(started)
+        self._calls = 0.7 * self._calls + 0.3 * (self._source.calls - calls_before)
+
+    def _distrust(self, now: datetime, why: str) -> None:
+        """Read by active status and by id for a while: the order of the list is documented nowhere."""
+        log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
+        self._distrusted_until = now + _DISTRUST
+
+    def _plan(self, now: datetime) -> Plan:
+        active = self._recorder.active(self._kind.name)
+        if self._kind.changes_first:
+            reread_after = self._cadence.reread
+            return reading.plan_changes(
+                self._position, active, now, lookback=self._lookback, reread_after=reread_after, bulk=_BULK
+            )
+        created = self._recorder.created(self._kind.name)
+        page = self._kind.page_size
+        return reading.plan_newest(self._position, active, created, now, lookback=self._lookback, page=page)
+
+    def _answer(self, at: datetime) -> None:
+        for key, look in self._looks.items():
+            job = self._recorder.job(key)
+            if job is not None and not look.answer.done():
+                look.answer.set_result(Looked(job=job, at=at))
+        for job in self._recorder.active(self._kind.name):
+            if job.key not in self._looks:
+                self._on_active(job)

@@ -1,0 +1,194 @@
+"""Where observations become facts: decide, commit, then tell the house."""
+
+import asyncio
+from bisect import insort
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from segwatch import decision
+from segwatch.daemon.bus import Bus, News
+from segwatch.daemon.clock import Clock
+from segwatch.deliveries.model import Delivery
+from segwatch.jobs import reading, tracker
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
+from segwatch.jobs.reading import Position
+from segwatch.store.base import Change, Conflict, JobFilter, Store
+
+log = structlog.get_logger()
+
+Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
+
+_REWRITE_AFTER = timedelta(seconds=60)  # how old "last looked at" on disk may grow while nothing else changes
+_CONFLICTS_MAX = 3
+
+
+class Recorder:
+    """The one writer of a sandbox's jobs, with what it knows of them in memory.
+
+    It holds every active job and those that ended within `remember`. All changes of a job pass through here one after
+    the other, so that its events have an order; a change is published only when it is on disk.
+    """
+
+    def __init__(
+        self, sandbox: str, store: Store, clock: Clock, bus: Bus, promise: Promise,
+        *, policies: dict[str, decision.Policy], by_change: dict[str, bool], remember: timedelta,
+    ) -> None:  # fmt: skip
+        self.sandbox = sandbox
+        self.policies = policies
+        self._store = store
+        self._clock = clock
+        self._bus = bus
+        self._promise = promise
+        self._by_change = by_change
+        self._remember = remember
+        self._turn = asyncio.Lock()
+        self._jobs: dict[JobKey, JobState] = {}
+        self._written: dict[JobKey, datetime] = {}
+        self._created: dict[str, list[datetime]] = {kind: [] for kind in policies}
+
+    async def load(self) -> None:
+        """Read what the store knows of this sandbox."""
+        since = self._clock.now() - self._remember
+        active = tuple(status for status in Status if not status.is_final)
+        for wanted in (
+            JobFilter(sandbox=self.sandbox, statuses=active),
+            JobFilter(sandbox=self.sandbox, since=since),
+        ):
+            for job in await self._store.jobs(wanted):
+                if job.key.kind in self.policies:
+                    self._keep(job)
+
+    def active(self, kind: str) -> list[JobState]:
+        """Return the jobs that need a poller."""
+        return [job for job in self._jobs.values() if job.key.kind == kind and job.is_active]
+
+    def known(self, kind: str) -> list[JobState]:
+        """Return all jobs in memory."""
+        return [job for job in self._jobs.values() if job.key.kind == kind]
+
+    def job(self, key: JobKey) -> JobState | None:
+        """Return the job as it is in memory."""
+        return self._jobs.get(key)
+
+    def created(self, kind: str) -> Sequence[datetime]:
+        """Return when the known jobs were created, ascending."""
+        return self._created[kind]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Return how many jobs in memory are in each (kind, status)."""
+        return Counter((job.key.kind, job.status.value) for job in self._jobs.values())
+
+    async def record(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[JobState]:
+        """Write what these sightings change, in one transaction, and return the jobs as they now are.
+
+        position: where the stream's reader stood before this sweep. Raises StoreUnavailable, with nothing changed.
+        """
+        latest = {sighting.key: sighting for sighting in seen}
+        return await self._write(lambda: self._decide(kind, latest.values(), position))
+
+    async def tick(self, kind: str) -> None:
+        """Tell of active jobs that have grown too old, also while the platform does not answer."""
+        watch, now = self.policies[kind].watch, self._clock.now()
+
+        async def changes() -> list[Change]:
+            return [
+                Change(job=after, job_before=job, events=events)
+                for job in self.active(kind)
+                for after, events in [tracker.overdue(job, now, watch)]
+                if events
+            ]
+
+        if any(tracker.overdue(job, now, watch)[1] for job in self.active(kind)):
+            await self._write(changes)
+
+    async def write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> None:
+        """Write what `decide` returns, called while no other change of this sandbox can come between.
+
+        For changes that start elsewhere than at an observation; promises of deliveries are added here.
+        Called again after a Conflict, so it must read what it decides on each time.
+        """
+        await self._write(decide)
+
+    async def fresh(self, key: JobKey) -> JobState | None:
+        """Return the job from memory, else from the store."""
+        return self._jobs.get(key) or await self._store.job(key)
+
+    async def save_position(self, position: Position) -> None:
+        """Write how far a complete sweep came; called after its rows were recorded."""
+        await self._store.commit([Change(position=position)])
+
+    def forget_old(self) -> None:
+        """Drop ended jobs from memory that no list shows any more; the store still knows them."""
+        horizon = self._clock.now() - self._remember
+        for key, job in list(self._jobs.items()):
+            if job.status.is_final and job.asked_at < horizon:
+                del self._jobs[key]
+                self._written.pop(key, None)
+                self._created[key.kind].remove(job.born_at)
+
+    async def _decide(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[Change]:
+        now, policy, by_change = self._clock.now(), self.policies[kind], self._by_change[kind]
+        changes = []
+        for sighting in seen:
+            before = await self.fresh(sighting.key)
+            news = isinstance(sighting, Missing) or reading.is_news(sighting, position, by_change=by_change)
+            made = decision.decide(before, sighting, now, policy, is_news=news)
+            if made.state is not None:
+                changes.append(Change(job=made.state, job_before=before, events=made.events, resubmission=made.answer))
+        return changes
+
+    async def _write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> list[JobState]:
+        async with self._turn:
+            for conflicts in range(1, _CONFLICTS_MAX + 1):
+                changes = await decide()
+                try:
+                    if weighty := [self._promised(change) for change in changes if self._matters(change)]:
+                        await self._store.commit(weighty)
+                    break
+                except Conflict:
+                    # somebody else wrote one of these rows: what memory holds is old
+                    if conflicts == _CONFLICTS_MAX:
+                        raise
+                    for change in changes:
+                        if change.job:
+                            self._drop(change.job.key)
+            now = self._clock.now()
+            for change in changes:
+                if change.job:
+                    self._keep(change.job, at=now if self._matters(change) else None)
+            for change in changes:
+                for event in change.events:
+                    self._bus.publish(News(event=event, job=change.job))
+            return [change.job for change in changes if change.job]
+
+    def _promised(self, change: Change) -> Change:
+        return replace(change, deliveries=self._promise(change.events, self._clock.now())) if change.events else change
+
+    def _matters(self, change: Change) -> bool:
+        """True when the disk must learn of it: not for one more look that changed nothing."""
+        before, after = change.job_before, change.job
+        if change.events or change.resubmission or after is None or before is None:
+            return True
+        if replace(after, asked_at=before.asked_at, looks=before.looks) != before:
+            return True
+        written = self._written.get(after.key)
+        return after.is_active and (written is None or after.asked_at - written >= _REWRITE_AFTER)
+
+    def _keep(self, job: JobState, *, at: datetime | None = None) -> None:
+        before = self._jobs.get(job.key)
+        if before is None or before.born_at != job.born_at:
+            if before is not None:
+                self._created[job.key.kind].remove(before.born_at)
+            insort(self._created[job.key.kind], job.born_at)
+        self._jobs[job.key] = job
+        if at is not None:
+            self._written[job.key] = at
+
+    def _drop(self, key: JobKey) -> None:
+        if job := self._jobs.pop(key, None):
+            self._created[key.kind].remove(job.born_at)

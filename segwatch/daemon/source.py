@@ -1,0 +1,76 @@
+"""One kind of job in one sandbox, as the platform shows it: requests out, observations back."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from segwatch.daemon.clock import Clock
+from segwatch.jobs.model import JobKey, Missing, Observation
+from segwatch.kinds.base import Asked, JobKind, Page, Request, UnreadableReply
+from segwatch.upstream.client import PlatformClient
+from segwatch.upstream.errors import BadReply, NotFound
+
+T = TypeVar("T")
+
+
+class Source:
+    """Asks, and reads the answers. Every call may raise UpstreamError; nothing is tried twice here.
+
+    unreadable: told of each reply (or number of rows) that could not be read, by part.
+    """
+
+    def __init__(
+        self, kind: JobKind, client: PlatformClient, clock: Clock, unreadable: Callable[[str, int], None]
+    ) -> None:
+        self.kind = kind
+        self.sandbox = client.sandbox
+        self.calls = 0
+        self._client = client
+        self._clock = clock
+        self._unreadable = unreadable
+
+    @property
+    def calls_per_second(self) -> float:
+        """Return how many calls the sandbox's budget allows at present."""
+        return self._client.calls_per_second
+
+    async def page(self, request: Request) -> Page:
+        """Return one page of a list."""
+        page = await self._ask(request, lambda body, asked: self.kind.parse_page(body, asked=asked, request=request))
+        return self._counted(page)
+
+    async def bulk(self, ids: Sequence[str]) -> Page | None:
+        """Return several jobs at once, those that are gone left out; None when the API has no such call."""
+        request = self.kind.bulk_get(ids)
+        if request is None:
+            return None
+        return self._counted(await self._ask(request, lambda body, asked: self.kind.parse_bulk(body, asked=asked)))
+
+    async def one(self, job_id: str) -> Observation | Missing:
+        """Return one job, or that it is not there."""
+        asked_at = self._clock.now()
+        try:
+            return await self._ask(self.kind.get(job_id), lambda body, asked: self.kind.parse_one(body, asked=asked))
+        except NotFound:
+            return Missing(key=JobKey(sandbox=self.sandbox, kind=self.kind.name, id=job_id), asked_at=asked_at)
+
+    async def submit(self, request: str) -> Observation:
+        """Submit `Facts.request` as a new job, and return that job. The caller has an intent on disk."""
+        post = self.kind.submit(request)
+        if post is None:
+            raise TypeError(f"{self.kind.name} jobs are never submitted again")
+        return await self._ask(post, lambda body, asked: self.kind.parse_one(body, asked=asked))
+
+    async def _ask(self, request: Request, read: Callable[[bytes, Asked], T]) -> T:
+        asked = Asked(sandbox=self.sandbox, at=self._clock.now())
+        self.calls += 1
+        reply = await self._client.call(request)
+        try:
+            return read(reply.body, asked)
+        except UnreadableReply as error:
+            self._unreadable(self.kind.name, 1)
+            raise BadReply(self.sandbox, request.endpoint, str(error)) from error
+
+    def _counted(self, page: Page) -> Page:
+        if page.unreadable:
+            self._unreadable(f"{self.kind.name}_row", page.unreadable)
+        return page

@@ -1,0 +1,224 @@
+"""Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from segwatch import decision
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.lookout import LookedTooShort, Lookout
+from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.source import Source
+from segwatch.jobs import breaker, retry
+from segwatch.jobs.model import JobKey, JobState, Missing, Observation
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.retry import Found, Go, Hold, Posted, Refuse, RetryPolicy
+from segwatch.store.base import Change, Conflict, Store, StoreError
+from segwatch.upstream.errors import Effect, RateLimited, UpstreamError
+
+log = structlog.get_logger()
+
+_TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
+_PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
+_DAY = timedelta(hours=24)
+
+
+class Submitter:
+    """The worker that answers the failed exports of one sandbox, one at a time."""
+
+    def __init__(self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy) -> None:
+        self._source = source
+        self._kind = source.kind.name
+        self._lookout = Lookout(source, clock)
+        self._recorder = recorder
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self._paused: dict[JobKey, datetime] = {}
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
+        while True:
+            beat()
+            try:
+                steps = (Step.POSTING, Step.SCHEDULED)
+                for answer in await self._store.resubmissions(self._source.sandbox, steps=steps):
+                    if max(answer.due_at, self._paused.get(answer.failed, answer.due_at)) <= self._clock.now():
+                        beat()
+                        await self._advance(answer)
+            except StoreError as error:
+                log.warning("resubmissions_wait", sandbox=self._source.sandbox, error=str(error))
+            await self._clock.sleep(_TURN_S)
+
+    async def _advance(self, answer: Resubmission) -> None:
+        """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""
+        try:
+            failed = await self._recorder.fresh(answer.failed)
+            if failed is None:
+                raise StoreError(
+                    f"{answer.failed} is not in the store, but its resubmission is: run `segwatch db check`"
+                )
+            if answer.step is Step.POSTING:
+                await self._settle(answer, failed)
+            else:
+                await self._submit(answer, failed)
+            self._paused.pop(answer.failed, None)
+        except UpstreamError as error:
+            self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
+            log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
+        except LookedTooShort as short:
+            await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, self._clock.now()), why=str(short))
+        except Conflict:
+            log.info("resubmission_changed_meanwhile", job=str(answer.failed))
+
+    async def _submit(self, answer: Resubmission, failed: JobState) -> None:
+        """Answer a failure that is due: refuse, wait, adopt, or post."""
+        around = await self._surroundings(answer)
+        admitted = retry.admit(answer, around, self._policy, self._clock.now())
+        if isinstance(admitted, Refuse):
+            return await self._refuse(answer, admitted)
+        crowded = around.failing.exports >= self._policy.breaker_failures
+        await self._turn_breaker(held=crowded, exports=around.failing.exports)
+        if isinstance(admitted, Hold):
+            return await self._move(answer, replace(answer, due_at=admitted.until))
+        whole = await self._completed(answer)
+        look = await self._lookout.look(whole, failed)
+        match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
+            case Refuse() as refusal:
+                await self._refuse(answer, refusal)
+            case Found(job=job):
+                await self._link(answer, whole, Step.ADOPTED, job)
+            case Go() as go:
+                posting = retry.posting(whole, go, self._clock.now())
+                await self._move(answer, posting)
+                await self._post(posting)
+        return None
+
+    async def _post(self, answer: Resubmission) -> None:
+        """Make the one POST of an answer that is on disk as POSTING, and write how it ended."""
+        log.info("resubmission_posted", job=str(answer.failed), attempt=answer.attempt)
+        try:
+            job = await self._source.submit(answer.request)
+        except UpstreamError as error:
+            posted = Posted(how=_HOW[error.effect], why=str(error), retry_after=_wish(error))
+            log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
+            after = retry.after_post(answer, posted, self._policy, self._clock.now())
+            await self._move(answer, after, why=posted.why)
+        else:
+            await self._link(answer, answer, Step.SUBMITTED, job)
+
+    async def _settle(self, answer: Resubmission, failed: JobState) -> None:
+        """Find out by looking what became of a POST whose reply we do not have."""
+        look = await self._lookout.look(answer, failed)
+        claimed = await self._claimed(answer)
+        now = self._clock.now()
+        settled = retry.settle(answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now)
+        if isinstance(settled, Found):
+            return await self._link(answer, answer, Step.SUBMITTED, settled.job, by="look")
+        why = "no reply came to the submission, and the platform lists no new export"
+        return await self._move(answer, settled, why=why if settled.step is Step.REFUSED else "")
+
+    async def _completed(self, answer: Resubmission) -> Resubmission:
+        """Return the answer with what the platform's whole record of the failed job says must be submitted.
+
+        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything.
+        """
+        record = await self._source.one(answer.failed.id)
+        if isinstance(record, Missing):
+            return answer
+        return replace(answer, request=record.facts.request, fingerprint=record.facts.fingerprint)
+
+    async def _claimed(self, answer: Resubmission) -> frozenset[str]:
+        others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+        return frozenset(other.new_id for other in others if other.failed != answer.failed)
+
+    async def _surroundings(self, answer: Resubmission) -> retry.Surroundings:
+        since = self._clock.now() - _DAY
+        answers = [
+            other for other in await self._store.resubmissions(self._source.sandbox, since=since)
+            if other.failed != answer.failed
+        ]  # fmt: skip
+        running = {job.key.id for job in self._recorder.active(self._kind)}
+        window = self._clock.now() - self._policy.breaker_window
+        return retry.Surroundings(
+            submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
+            failing=breaker.failing(self._recorder.known(self._kind), window),
+            on_trial=any(other.new_id in running for other in answers if other.new_id),
+            twin_in_flight=any(
+                other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
+            ),
+        )
+
+    async def _turn_breaker(self, *, held: bool, exports: int) -> None:
+        before = await self._store.subject(breaker.stream_of(self._source.sandbox))
+        turned = breaker.turned(before, self._source.sandbox, held=held, exports=exports, now=self._clock.now())
+        if turned:
+            change = Change(subject=turned[0], subject_before=before, events=(turned[1],))
+            await self._recorder.write(_always(change))
+
+    async def _refuse(self, answer: Resubmission, refusal: Refuse) -> None:
+        refused = retry.refused(answer, refusal.reason, self._clock.now())
+        await self._move(answer, refused, why=refusal.why)
+
+    async def _move(self, before: Resubmission, after: Resubmission, *, why: str = "") -> None:
+        """Write the answer's next step, and tell of it on the failed job's stream."""
+        if after == before:
+            return
+
+        async def changes() -> Sequence[Change]:
+            now, failed = self._clock.now(), await self._recorder.fresh(before.failed)
+            if failed is None or after.step is before.step:
+                return [Change(resubmission=after, resubmission_before=before)]
+            told, events = decision.announce(failed, after, self._policy, now, why=why)
+            return [Change(job=told, job_before=failed, events=events, resubmission=after, resubmission_before=before)]
+
+        await self._recorder.write(changes)
+
+    async def _link(
+        self, before: Resubmission, answer: Resubmission, step: Step, job: Observation, *, by: str = ""
+    ) -> None:
+        """Write that `job` answers the failure, and that it belongs to the chain, in one transaction."""
+
+        async def changes() -> Sequence[Change]:
+            now = self._clock.now()
+            failed, known = await self._recorder.fresh(before.failed), await self._recorder.fresh(job.key)
+            assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
+            done = replace(answer, step=step, new_id=job.key.id, since=now)
+            told, events = decision.announce(failed, done, self._policy, now, by=by)
+            made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
+            its_own = await self._store.resubmission(job.key)
+            chained = None
+            if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):
+                # it failed before we knew whose it was, and began a chain of its own
+                chained = replace(its_own, root=done.root, attempt=done.attempt + 1)
+            return [
+                Change(job=told, job_before=failed, events=events, resubmission=done, resubmission_before=before),
+                Change(
+                    job=made.state, job_before=known, events=made.events,
+                    resubmission=made.answer or chained, resubmission_before=its_own,
+                ),
+            ]  # fmt: skip
+
+        await self._recorder.write(changes)
+
+
+_HOW = {
+    Effect.NONE: Posted.How.NOT_SENT,
+    Effect.REFUSED: Posted.How.REJECTED,
+    Effect.DECLINED: Posted.How.DECLINED,
+    Effect.UNKNOWN: Posted.How.LOST,
+}
+
+
+def _wish(error: UpstreamError) -> timedelta | None:
+    """Return how long the platform wants us to wait."""
+    return error.retry_after if isinstance(error, RateLimited) else None
+
+
+def _always(change: Change) -> Callable[[], Awaitable[Sequence[Change]]]:
+    async def changes() -> Sequence[Change]:
+        return [change]
+
+    return changes

@@ -1,0 +1,104 @@
+"""One sweep over a stream: the calls that it takes, and what they showed."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.source import Source
+from segwatch.jobs import reading
+from segwatch.jobs.model import Missing, Observation
+from segwatch.jobs.reading import Plan, Position
+from segwatch.kinds.base import Request
+
+_PAGES_MAX = 500  # a list that goes on for longer is taken for endless
+_SINGLE_CALLS = 4  # side by side
+_BULK = 100
+
+
+class Sweep:
+    """Records what it finds page by page, so that a call that fails late loses nothing that came early.
+
+    rows: what it has seen, by job id. surprises: changes that the list by last change should have shown before.
+    """
+
+    def __init__(self, source: Source, recorder: Recorder, position: Position, beat: Callable[[], None]) -> None:
+        self._source = source
+        self._kind = source.kind
+        self._recorder = recorder
+        self._position = position
+        self._beat = beat
+        self.rows: dict[str, Observation] = {}
+        self.surprises = 0
+
+    async def newest(self, plan: Plan) -> bool:
+        """Read the list, newest first, as far as planned; False when it does not keep the order that the plan needs."""
+        by_change, ordered, last = self._kind.changes_first, True, None
+        request: Request | None = self._kind.list_newest(limit=self._kind.page_size)
+        for number in range(1, _PAGES_MAX + 1):
+            if request is None:
+                break
+            page = await self._source.page(request)
+            fresh = self._fresh(page.rows)
+            ordered = ordered and (not by_change or reading.in_order_of_change(fresh, last))
+            last = next((row.updated_at for row in reversed(fresh) if row.updated_at), last)
+            await self._record(fresh)
+            # a page without a new row ends an endless list; one of unreadable rows only does not end a good one
+            done = number >= plan.at_least and reading.reaches(fresh, plan.until, by_change=by_change)
+            if done or not (fresh or page.unreadable):
+                break
+            request = page.next
+        return ordered
+
+    async def active_lists(self) -> None:
+        """Read the lists by active status, where the API has such."""
+        for first in self._kind.list_active(limit=self._kind.page_size):
+            request: Request | None = first
+            for _ in range(_PAGES_MAX):
+                if request is None:
+                    break
+                page = await self._source.page(request)
+                fresh = self._fresh(page.rows)
+                self._note_surprises(fresh)
+                await self._record(fresh)
+                if not (fresh or page.unreadable):
+                    break
+                request = page.next
+
+    async def by_id(self, ids: Iterable[str]) -> None:
+        """Ask for these jobs, unless a page has shown them: in bulk where the API can, the rest one by one."""
+        wanted = [job_id for job_id in ids if job_id not in self.rows]
+        for start in range(0, len(wanted), _BULK):
+            page = await self._source.bulk(wanted[start : start + _BULK])
+            if page is None:
+                break
+            self._note_surprises(page.rows)
+            await self._record(page.rows)
+        free = asyncio.Semaphore(_SINGLE_CALLS)
+
+        async def one(job_id: str) -> Observation | Missing:
+            async with free:
+                self._beat()
+                return await self._source.one(job_id)
+
+        alone = [job_id for job_id in wanted if job_id not in self.rows]
+        results = await asyncio.gather(*map(one, alone), return_exceptions=True)
+        await self._record([found for found in results if isinstance(found, Observation | Missing)])
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    def _fresh(self, rows: Sequence[Observation]) -> list[Observation]:
+        return [row for row in rows if row.key.id not in self.rows]
+
+    def _note_surprises(self, rows: Iterable[Observation]) -> None:
+        mark = self._position.watermark
+        for row in rows:
+            known = self._recorder.job(row.key)
+            changed = known is None or (known.is_active and known.status is not row.status)
+            if changed and mark and row.updated_at and row.updated_at < mark - reading.OVERLAP:
+                self.surprises += 1
+
+    async def _record(self, seen: Sequence[Observation | Missing]) -> None:
+        self._beat()
+        await self._recorder.record(self._kind.name, seen, self._position)
+        self.rows |= {row.key.id: row for row in seen if isinstance(row, Observation)}

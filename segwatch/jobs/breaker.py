@@ -1,0 +1,67 @@
+"""When many different exports fail at once it is the platform: hold the resubmissions, try one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.model import JobState, Status
+from segwatch.jobs.subject import SubjectState
+
+HELD = "held"
+FLOWING = "flowing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """How many different exports failed of late, and when the last one did."""
+
+    exports: int
+    last_at: datetime | None
+
+
+def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
+    """Return the different exports that failed after `since`, and after the last resubmitted one that succeeded.
+
+    Exports of the same thing count once. Times are the platform's where known.
+    """
+    jobs = list(jobs)
+    successes = [_ended(job) for job in jobs if job.status is Status.SUCCEEDED and job.attempt > 1]
+    horizon = max([since, *successes])
+    failed = [job for job in jobs if job.status is Status.FAILED and not job.was_cancelled and _ended(job) > horizon]
+    return Failing(
+        exports=len({job.facts.fingerprint or job.key.id for job in failed}),
+        last_at=max(map(_ended, failed), default=None),
+    )
+
+
+def turned(
+    before: SubjectState | None, sandbox: str, *, held: bool, exports: int, now: datetime
+) -> tuple[SubjectState, Event] | None:
+    """Return the breaker's new state and what is told of it; None when it stays as it is."""
+    condition = HELD if held else FLOWING
+    if condition == (before.condition if before else FLOWING):
+        return None
+    stream = stream_of(sandbox)
+    state = SubjectState(stream=stream, condition=condition, since=now, sequence=(before.sequence if before else 0) + 1)
+    type_ = EventType.RETRIES_HELD if held else EventType.RETRIES_RELEASED
+    event = Event(
+        type=type_,
+        stream=stream,
+        sequence=state.sequence,
+        at=now,
+        severity=severity_of(type_),
+        sandbox=sandbox,
+        kind="export_job",
+        details={"failures": exports},
+    )
+    return state, event
+
+
+def stream_of(sandbox: str) -> str:
+    """Return the stream on which a sandbox's breaker tells."""
+    return f"retries/{sandbox}"
+
+
+def _ended(job: JobState) -> datetime:
+    return job.ended_at or job.since

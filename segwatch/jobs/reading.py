@@ -1,0 +1,144 @@
+"""How to learn of every change with few calls: what the next sweep over a stream asks for."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from segwatch.jobs.model import JobState, Observation
+
+OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
+_CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
+CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """How far the reader of one stream has come.
+
+    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: likewise, the newest
+    creation. swept_at: our clock at the last complete sweep; None before the first.
+    """
+
+    sandbox: str
+    kind: str
+    watermark: datetime | None = None
+    frontier: datetime | None = None
+    swept_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One sweep.
+
+    until: list pages are read until a row's time lies before this; by change or by creation, as the list is ordered.
+    at_least: pages to read even so. reread: jobs to ask for by id, unless a page shows them.
+    """
+
+    until: datetime
+    at_least: int
+    reread: tuple[str, ...]
+
+
+def plan_changes(
+    position: Position,
+    active: Iterable[JobState],
+    now: datetime,
+    *,
+    lookback: timedelta,
+    reread_after: timedelta,
+    bulk: int,
+) -> Plan:
+    """Return the sweep of a list whose order is by last change: it costs what changed, not what is active.
+
+    bulk: how many ids one bulk call may carry; the active jobs that were not shown for longest get one such call.
+    """
+    stale = sorted((job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at)
+    return Plan(
+        until=position.watermark - OVERLAP if position.watermark else now - lookback,
+        at_least=1,
+        reread=tuple(job.key.id for job in stale[:bulk]),
+    )
+
+
+def plan_newest(
+    position: Position,
+    active: Iterable[JobState],
+    created: Sequence[datetime],
+    now: datetime,
+    *,
+    lookback: timedelta,
+    page: int,
+) -> Plan:
+    """Return the sweep of a list whose order is by creation: head pages, and single calls for jobs that lie deeper.
+
+    created: creation times of every job known in this stream, ascending; they tell how deep an active job lies.
+    page: rows on a page.
+    """
+    active = list(active)
+    ranks = {job.key.id: len(created) - bisect_left(created, job.born_at) - 1 for job in active}
+    return Plan(
+        until=position.frontier - CREATION_OVERLAP if position.frontier else now - lookback,
+        at_least=choose_depth(ranks.values(), page),
+        reread=tuple(ranks),
+    )
+
+
+def choose_depth(ranks: Iterable[int], page: int) -> int:
+    """Return how many head pages to read so that pages plus single calls for deeper jobs are fewest; at least one.
+
+    ranks: for each active job, how many records come before it.
+    """
+    depths = sorted(max(0, rank) // page + 1 for rank in ranks)
+    best, fewest = 1, 1 + sum(depth > 1 for depth in depths)
+    for index, depth in enumerate(depths):
+        if depth + len(depths) - index - 1 < fewest:
+            best, fewest = depth, depth + len(depths) - index - 1
+    return best
+
+
+def in_order_of_change(rows: Sequence[Observation], before: datetime | None = None) -> bool:
+    """True when no row is newer than the one before it: that the list sorts so is documented nowhere.
+
+    before: the time of the previous page's last row. A row that changed while we paged moves up, never down.
+    """
+    times = [row.updated_at for row in rows if row.updated_at]
+    if before is not None:
+        times.insert(0, before)
+    return all(later <= earlier for earlier, later in pairwise(times))
+
+
+def reaches(rows: Sequence[Observation], until: datetime, *, by_change: bool) -> bool:
+    """True when the page goes back before `until`, so that older pages can tell nothing new."""
+    times = [row.updated_at if by_change else row.created_at for row in rows]
+    return any(time is not None and time < until for time in times)
+
+
+def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
+    """True for a job, unknown so far, that belongs to the time that we watch.
+
+    Older ones show up too, at the first start and when a sweep reads deeper than before; they are no news.
+    """
+    if position.swept_at is None:
+        return False
+    if by_change:
+        mark, time, overlap = position.watermark, row.updated_at, OVERLAP
+    else:
+        mark, time, overlap = position.frontier, row.created_at, CREATION_OVERLAP
+    return mark is None or time is None or time >= mark - overlap
+
+
+def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
+    """Return the position after a complete sweep at `at` (our clock) that showed `rows`."""
+    rows = list(rows)
+    latest = at + _CLOCKS_APART
+    changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
+    creations = [row.created_at for row in rows if row.created_at and row.created_at <= latest]
+    return Position(
+        sandbox=position.sandbox,
+        kind=position.kind,
+        watermark=max([*changes, *([position.watermark] if position.watermark else [])], default=None),
+        frontier=max([*creations, *([position.frontier] if position.frontier else [])], default=None),
+        swept_at=at,
+    )

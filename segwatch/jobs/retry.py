@@ -1,0 +1,280 @@
+"""Whether a failed export is submitted again, and when; and that it never is twice.
+
+Three questions, asked in this order: `judge` when the job fails, `admit` when its time has come, `assess` when the
+platform's list has been read. What happened to a POST is the edge's to report: `after_post`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from segwatch.backoff import Backoff, spread
+from segwatch.jobs.breaker import Failing
+from segwatch.jobs.model import JobError, JobState, Observation, Status
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+
+
+class Mode(StrEnum):
+    """What is done by itself: everything, nothing but a proposal, or nothing at all."""
+
+    AUTO = "auto"
+    PROPOSE = "propose"
+    OFF = "off"
+
+
+class Action(StrEnum):
+    """What a rule says about an error."""
+
+    RETRY = "retry"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Matches an error by its code, by a part of its text in any case, or by both; an empty part matches all."""
+
+    code: str = ""
+    text: str = ""
+    action: Action
+
+    def matches(self, error: JobError) -> bool:
+        """True when every given part fits this one error."""
+        return (not self.code or self.code == error.code) and self.text.lower() in error.text.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """The `[retry]` settings.
+
+    max_attempts: jobs in a chain, the first included. settle_window: how long a submission whose answer was lost is
+    looked for before it is given up as undecided; longer than the platform may hold a request (60 s, AEP contract 12).
+    """
+
+    mode: Mode
+    max_attempts: int
+    backoff: Backoff
+    max_per_day: int
+    breaker_failures: int
+    breaker_window: timedelta
+    settle_window: timedelta
+    rules: tuple[Rule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What else goes on in the sandbox when a resubmission falls due.
+
+    submitted_today: POSTs in the last 24 hours. failing: exports that failed within the breaker's window.
+    on_trial: a resubmitted export is still running. twin_in_flight: an equal export's submission is not settled yet.
+    """
+
+    submitted_today: int
+    failing: Failing
+    on_trial: bool
+    twin_in_flight: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """Look, then submit. known: equal exports that exist already."""
+
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Not now. breaker: because so many different exports fail that it must be the platform."""
+
+    until: datetime
+    breaker: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Not by itself; `why` is for people."""
+
+    reason: Refusal
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """This job answers the failure already. ours: our own submission put it there, though its answer was lost."""
+
+    job: Observation
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """How the one POST ended, as the edge saw it.
+
+    NOT_SENT: surely no effect. DECLINED: answered with a server error. LOST: no answer. REJECTED: answered with a 4xx.
+    """
+
+    class How(StrEnum):
+        """The ways in which it can end without a new job."""
+
+        NOT_SENT = "not_sent"
+        DECLINED = "declined"
+        LOST = "lost"
+        REJECTED = "rejected"
+
+    how: How
+    why: str
+    retry_after: timedelta | None = None
+
+
+_LOOK = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
+
+
+def judge(job: JobState, policy: RetryPolicy, now: datetime) -> Resubmission | None:
+    """Return the answer to a job that has just FAILED, open or refused; None when nothing shall be done (mode off)."""
+    if policy.mode is Mode.OFF:
+        return None
+    answer = Resubmission(
+        failed=job.key,
+        root=job.root,
+        attempt=job.attempt + 1,
+        fingerprint=job.facts.fingerprint,
+        request=job.facts.request,
+        step=Step.SCHEDULED if policy.mode is Mode.AUTO else Step.PROPOSED,
+        due_at=now + policy.backoff.delay(job.attempt, spread(str(job.key))),
+        since=now,
+    )
+    if job.was_cancelled:
+        return refused(answer, Refusal.CANCELLED, now)
+    if rule := ruling(job.errors, policy.rules):
+        return (
+            refused(answer, Refusal.NEVER, now)
+            if rule.action is Action.NEVER
+            else _within_attempts(answer, policy, now)
+        )
+    return _within_attempts(answer, policy, now)
+
+
+def ruling(errors: Iterable[JobError], rules: Iterable[Rule]) -> Rule | None:
+    """Return the first rule that matches any of the errors; None when none does (such a failure is retried)."""
+    errors = tuple(errors)
+    return next((rule for rule in rules if any(rule.matches(error) for error in errors)), None)
+
+
+def refused(answer: Resubmission, reason: Refusal, now: datetime) -> Resubmission:
+    """Return the answer as given up, for `reason`."""
+    return replace(answer, step=Step.REFUSED, reason=reason.value, since=now)
+
+
+def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime) -> Go | Hold | Refuse:
+    """Return whether a SCHEDULED answer that is due may go ahead. A person's wish passes all limits but a twin."""
+    if around.twin_in_flight:
+        return Hold(until=now + _LOOK.cap)
+    if answer.manual:
+        return Go()
+    if policy.mode is Mode.OFF:
+        return Refuse(reason=Refusal.NEVER, why="retry.mode is off")
+    if answer.attempt > policy.max_attempts:  # it was linked to an older chain after it had been scheduled
+        return Refuse(reason=Refusal.ATTEMPTS, why=f"all {policy.max_attempts} attempts were made")
+    if around.submitted_today >= policy.max_per_day:
+        return Refuse(reason=Refusal.BUDGET, why=f"{around.submitted_today} exports were resubmitted within 24 hours")
+    if around.failing.exports >= policy.breaker_failures:
+        pause = (around.failing.last_at or now) + policy.backoff.first
+        if around.on_trial or now < pause:
+            return Hold(until=max(pause, now + _LOOK.cap), breaker=True)
+    return Go()
+
+
+def assess(
+    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str]
+) -> Go | Refuse | Found:
+    """Return what the platform's list says about a SCHEDULED answer, before its POST.
+
+    listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
+    some other failure already.
+    """
+    equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
+    for row in equal:
+        if row.status in (Status.FAILED, Status.CANCELLED):
+            continue  # it has a failure, and an answer, of its own
+        running = row.status is not Status.SUCCEEDED
+        if answer.manual and not running:
+            continue  # the person has seen it and wants another
+        if row.key.id not in claimed and not answer.manual and _follows(row, failed):
+            return Found(job=row, ours=False)
+        what = "already runs" if running else "already succeeded"
+        return Refuse(reason=Refusal.SUPERSEDED, why=f"the equal export {row.key.id} {what}")
+    if not answer.request or not answer.fingerprint:
+        return Refuse(reason=Refusal.UNDECIDED, why="the platform's record does not tell what to submit")
+    return Go(known=tuple(sorted(row.key.id for row in equal)))
+
+
+def settle(
+    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
+    policy: RetryPolicy, asked_at: datetime, now: datetime,
+) -> Found | Resubmission:  # fmt: skip
+    """Return what the list says about a POSTING answer whose reply we do not have: the job, or the answer's next step.
+
+    asked_at: when the first page of `listed` was asked for. Within the settle window we look again; after it, a POST
+    that the platform itself declined is tried anew later, and one without any reply is refused: it cannot be decided.
+    """
+    fresh = [
+        row
+        for row in listed
+        if _equals(row, answer)
+        and _is_newer(row, failed)
+        and row.key.id not in claimed
+        and row.key.id not in answer.known
+    ]
+    if fresh:
+        return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
+    posted_at = answer.posted_at or answer.since
+    if asked_at < posted_at + policy.settle_window:
+        looks = max(1, int((now - posted_at) / _LOOK.first)).bit_length()
+        wait = _LOOK.delay(looks, spread(str(answer.failed)))
+        return replace(answer, due_at=min(now + wait, max(now, posted_at + policy.settle_window)))
+    if answer.declined:
+        return _again(answer, policy, now)
+    return refused(answer, Refusal.UNDECIDED, now)
+
+
+def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
+    """Return the POSTING answer after a POST that brought no job."""
+    match posted.how:
+        case Posted.How.REJECTED:
+            return refused(answer, Refusal.REJECTED, now)
+        case Posted.How.NOT_SENT:
+            waiting = _again(answer, policy, now)
+            return replace(waiting, due_at=max(waiting.due_at, now + (posted.retry_after or timedelta())))
+        case Posted.How.DECLINED | Posted.How.LOST:
+            declined = posted.how is Posted.How.DECLINED
+            return replace(answer, declined=declined, due_at=now + _LOOK.delay(1, spread(str(answer.failed))))
+
+
+def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
+    """Return the answer as it must be on disk before the POST leaves."""
+    return replace(
+        answer, step=Step.POSTING, known=go.known, posted_at=now, since=now, tries=answer.tries + 1, declined=False,
+        due_at=now + _LOOK.first,
+    )  # fmt: skip
+
+
+def _again(answer: Resubmission, policy: RetryPolicy, now: datetime) -> Resubmission:
+    wait = policy.backoff.delay(max(1, answer.tries), spread(f"{answer.failed}#{answer.tries}"))
+    return replace(answer, step=Step.SCHEDULED, due_at=now + wait, since=now)
+
+
+def _within_attempts(answer: Resubmission, policy: RetryPolicy, now: datetime) -> Resubmission:
+    return refused(answer, Refusal.ATTEMPTS, now) if answer.attempt > policy.max_attempts else answer
+
+
+def _equals(row: Observation, answer: Resubmission) -> bool:
+    return bool(answer.fingerprint) and row.facts.fingerprint == answer.fingerprint and row.key.id != answer.failed.id
+
+
+def _is_newer(row: Observation, failed: JobState) -> bool:
+    return row.created_at is None or failed.created_at is None or row.created_at >= failed.created_at
+
+
+def _follows(row: Observation, failed: JobState) -> bool:
+    ended = failed.ended_at or failed.updated_at
+    return row.created_at is not None and ended is not None and row.created_at >= ended

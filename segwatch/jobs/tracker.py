@@ -1,0 +1,203 @@
+"""The state machine: what one observation changes in what we know of a job."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from segwatch.jobs.events import Event, EventType, about_job, rfc3339
+from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a kind of job is watched in one sandbox.
+
+    path: the statuses before an end, in order. since: when this process began to look.
+    overdue_after: how old an active job may grow. vanish_after: so many 404s in a row mean that it is gone.
+    """
+
+    path: tuple[Status, ...]
+    since: datetime
+    overdue_after: timedelta
+    vanish_after: int = 3
+
+
+_TOLD_AS = {
+    Status.NEW: EventType.JOB_QUEUED,  # only ever told of a job that went back to it
+    Status.QUEUED: EventType.JOB_QUEUED,
+    Status.PROCESSING: EventType.JOB_PROCESSING,
+    Status.CANCELLING: EventType.JOB_CANCELLING,
+    Status.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    Status.FAILED: EventType.JOB_FAILED,
+    Status.CANCELLED: EventType.JOB_CANCELLED,
+    Status.UNKNOWN: EventType.JOB_UNKNOWN_STATUS,
+    Status.VANISHED: EventType.JOB_VANISHED,
+}
+
+
+def observe(
+    state: JobState | None, seen: Observation | Missing, now: datetime, watch: Watch, *, is_news: bool = True
+) -> tuple[JobState | None, tuple[Event, ...]]:
+    """Return the job as we now know it, and what changed. A status that the platform calls final stays final.
+
+    Polling samples the job: a move from queued to succeeded only means that we blinked, and the event lists what
+    was `skipped`. VANISHED is our own conclusion, so a job that shows itself again is followed again.
+    is_news: False for a job that had its end before segwatch ever looked: it is recorded, and nothing is told.
+    Returns None for a job that was never seen and is not there.
+    """
+    if isinstance(seen, Missing):
+        return (None, ()) if state is None else _missed(state, seen, now, watch)
+    if state is None:
+        return _first_sight(seen, now, watch, is_news=is_news)
+    if seen.asked_at < state.asked_at:  # our clock: upstream times contradict each other
+        return state, ()
+    known = replace(
+        state.seen(seen.asked_at),
+        facts=_merged(state.facts, seen.facts),
+        errors=seen.errors or state.errors,
+        created_at=state.created_at or seen.created_at,
+        started_at=seen.started_at or state.started_at,
+    )
+    if state.status.is_final and state.status is not Status.VANISHED:
+        return known, ()
+    known = replace(
+        known,
+        updated_at=seen.updated_at or state.updated_at,
+        ended_at=seen.ended_at if seen.status.is_final else None,
+    )
+    if (seen.status, seen.word) == (state.status, state.word):
+        return overdue(known, now, watch)
+    known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at)
+    return _changed(known, state, now, watch)
+
+
+def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the state and the event that tells, once in a job's life, that it has run for too long."""
+    if state.status.is_final or state.overdue_at or now - state.born_at <= watch.overdue_after:
+        return state, ()
+    state = replace(state, overdue_at=now)
+    details = {"since": rfc3339(state.born_at), "limit_s": watch.overdue_after.total_seconds()}
+    state, event = tell(state, EventType.JOB_OVERDUE, now, details=details | job_details(state))
+    return state, (event,)
+
+
+def tell(state: JobState, type_: EventType, at: datetime, **fields: Any) -> tuple[JobState, Event]:
+    """Return the state that counts one event more, and that event."""
+    state = replace(state, sequence=state.sequence + 1)
+    return state, about_job(state, type_, at, **fields)
+
+
+def job_details(state: JobState) -> dict[str, Any]:
+    """Return what an event's payload says about its job, without what is not known."""
+    duration = state.ended_at - state.born_at if state.ended_at else None
+    details: dict[str, Any] = {
+        "created_at": state.created_at and rfc3339(state.created_at),
+        "started_at": state.started_at and rfc3339(state.started_at),
+        "ended_at": state.ended_at and rfc3339(state.ended_at),
+        # samples exist whose end lies before their beginning (AEP contract 4.6): clamp, never show a negative time
+        "duration_s": None if duration is None else max(duration, timedelta()).total_seconds(),
+        "errors": [{"code": error.code, "message": error.text} for error in state.errors],
+        "segments": list(state.facts.segments),
+        "profiles": state.facts.profiles,
+        "dataset": state.facts.dataset,
+        "exported": state.facts.exported,
+        "root": state.root,
+        "attempt": state.attempt,
+    }
+    return {name: value for name, value in details.items() if value not in (None, "", [], {})}
+
+
+def _first_sight(
+    seen: Observation, now: datetime, watch: Watch, *, is_news: bool
+) -> tuple[JobState, tuple[Event, ...]]:
+    state = JobState(
+        key=seen.key,
+        status=seen.status,
+        word=seen.word,
+        asked_at=seen.asked_at,
+        discovered_at=now,
+        since=seen.asked_at,
+        created_at=seen.created_at,
+        updated_at=seen.updated_at,
+        started_at=seen.started_at,
+        ended_at=seen.ended_at if seen.status.is_final else None,
+        errors=seen.errors,
+        facts=seen.facts,
+        root=seen.key.id,
+    )
+    if not is_news and seen.status.is_final:
+        return state, ()
+    late = seen.status.is_final and _ended_before(state, watch.since)
+    state, discovered = tell(state, EventType.JOB_DISCOVERED, now, late=late, details=job_details(state))
+    if seen.status is Status.NEW or not is_news:
+        state, events = overdue(state, now, watch)
+        return state, (discovered, *events)
+    state, events = _changed(state, None, now, watch)
+    return state, (discovered, *events)
+
+
+def _changed(
+    state: JobState, before: JobState | None, now: datetime, watch: Watch
+) -> tuple[JobState, tuple[Event, ...]]:
+    """Tell of the status that `state` now has; `before` is what was known until now, None at first sight."""
+    type_ = EventType.JOB_CANCELLED if state.was_cancelled else _TOLD_AS[state.status]
+    slept = before is None or before.asked_at < watch.since
+    state, event = tell(
+        state,
+        type_,
+        now,
+        previous=before.word if before else "",
+        late=slept and state.status.is_final and _ended_before(state, watch.since),
+        details=job_details(state) | _skipped(before, state, watch.path),
+    )
+    state, more = overdue(state, now, watch)
+    return state, (event, *more)
+
+
+def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
+    if state.status.is_final or seen.asked_at < state.asked_at:
+        return state, ()
+    state = replace(state, asked_at=seen.asked_at, misses=state.misses + 1)
+    if state.misses < watch.vanish_after:
+        return overdue(state, now, watch)
+    before = state
+    state = replace(state, status=Status.VANISHED, word=Status.VANISHED.value, since=seen.asked_at)
+    details = {"misses": state.misses} | job_details(state)
+    state, event = tell(state, EventType.JOB_VANISHED, now, previous=before.word, details=details)
+    return state, (event,)
+
+
+def _ended_before(state: JobState, moment: datetime) -> bool:
+    ended = state.ended_at or state.updated_at
+    return ended is not None and ended < moment
+
+
+def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...]) -> dict[str, list[str]]:
+    """Return the statuses that the job must have been in and that no look saw."""
+    start = path.index(before.status) + 1 if before and before.status in path else 0
+    if before and before.status not in path:  # it came from a detour, such as CANCELLING: nothing can be said
+        return {}
+    if after.status in path:
+        stop = path.index(after.status)
+    elif after.status in (Status.SUCCEEDED, Status.FAILED) and not after.was_cancelled:
+        stop = len(path)
+    else:
+        return {}
+    skipped = [status.value for status in path[start:stop]]
+    return {"skipped": skipped} if skipped else {}
+
+
+def _merged(old: Facts, new: Facts) -> Facts:
+    """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
+    fuller = new if len(new.request) >= len(old.request) else old
+    return Facts(
+        segments=new.segments or old.segments,
+        profiles=new.profiles or old.profiles,
+        dataset=new.dataset or old.dataset,
+        batches=new.batches or old.batches,
+        exported=old.exported if new.exported is None else new.exported,
+        source=new.source or old.source,
+        schedule_id=new.schedule_id or old.schedule_id,
+        request=fuller.request,
+        fingerprint=fuller.fingerprint,
+    )
