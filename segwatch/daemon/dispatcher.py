@@ -89,9 +89,7 @@ class ChannelWorker:
         self._log = log.bind(channel=channel.name)
         self._wake = asyncio.Event()
         self._sending: dict[str, asyncio.Task[_Attempt]] = {}
-        self._unsettled: dict[
-            str, Delivery
-        ] = {}  # attempts made, not yet written: never sent again from here
+        self._unsettled: dict[str, Delivery] = {}  # attempts made, not yet written: never sent again from here
         self._paused_until = _LONG_AGO
         self._health = ChannelHealth(channel=channel.name)
         self._health_read = False
@@ -146,9 +144,7 @@ class ChannelWorker:
         settled = settle(attempt.delivery, outcome, now, self._channel.policy, self._random())
         self._unsettled[settled.id] = settled
         self._health = counted(self._health, outcome)
-        line = self._log.bind(
-            event_id=settled.event.id, type=settled.event.type.value, attempt=settled.attempts
-        )
+        line = self._log.bind(event_id=settled.event.id, type=settled.event.type.value, attempt=settled.attempts)
         match outcome:
             case Accepted():
                 self._observer.delivered(name, attempt.seconds)
@@ -187,9 +183,7 @@ class ChannelWorker:
         )
         try:
             await self._store.commit([change])
-        except (
-            Conflict
-        ):  # another process said something of this channel: read that, and judge again next turn
+        except Conflict:  # another process said something of this channel: read that, and judge again next turn
             self._health_read = False
             return
         self._health = after
@@ -203,9 +197,7 @@ class ChannelWorker:
         free = self._channel.concurrency - len(self._sending)
         if now < self._paused_until or free <= 0:
             return min(LOOK_EVERY, max(self._paused_until - now, timedelta(0))) if free > 0 else LOOK_EVERY
-        limit = self._channel.concurrency + len(
-            self._unsettled
-        )  # rows under way are still pending over there
+        limit = self._channel.concurrency + len(self._unsettled)  # rows under way are still pending over there
         for delivery in await self._store.due_deliveries(self._channel.name, now=now, limit=limit):
             if len(self._sending) < self._channel.concurrency and delivery.id not in self._sending:
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
@@ -226,9 +218,7 @@ class ChannelWorker:
         except TimeoutError:
             outcome = Retryable(reason="timeout")
         except Exception as exc:  # noqa: BLE001 - one delivery that cannot be laid out must not hold up the others
-            where = "".join(
-                traceback.format_tb(exc.__traceback__)
-            )  # without its text, which may hold a secret
+            where = "".join(traceback.format_tb(exc.__traceback__))  # without its text, which may hold a secret
             self._log.error("delivery_attempt_crashed", error=type(exc).__name__, traceback=where)
             outcome = Retryable(reason="internal_error")
         return _Attempt(delivery=delivery, outcome=outcome, seconds=time() - begun)

@@ -88,11 +88,7 @@ def _profiles(value: object) -> str:
     """Return `segment: members` for the largest audiences."""
     if not isinstance(value, dict):
         return ""
-    sizes = {
-        text(name): size
-        for name, size in value.items()
-        if isinstance(size, int) and not isinstance(size, bool)
-    }
+    sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
     return _named([f"{name}: {sizes[name]:,}" for name in largest])
 

@@ -53,9 +53,7 @@ def said_of(event: Event) -> Said:
             return _said(f"{job} was cancelled{where}", _with(" — {}", _first(errors_of(event))), action)
         case EventType.JOB_VANISHED:
             tail = ": the platform answers again and again that it does not know it"
-            return _said(
-                f"{job} vanished{where}", tail, "No longer watched; find out whether it was deleted."
-            )
+            return _said(f"{job} vanished{where}", tail, "No longer watched; find out whether it was deleted.")
         case EventType.JOB_OVERDUE:
             limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
             status = _with(": still {}", event.status or "active") + _with(" since {}", since)
@@ -79,9 +77,7 @@ def said_of(event: Event) -> Said:
             )
             return _said(f"{job} is already answered{where}", new, "Submitted nothing; watching that job.")
         case EventType.RETRY_REFUSED:
-            cause = _with(" — {}", why or text(event.reason)) + (
-                _with(" ({})", text(event.reason)) if why else ""
-            )
+            cause = _with(" — {}", why or text(event.reason)) + (_with(" ({})", text(event.reason)) if why else "")
             action = f"If it is wanted all the same: segwatch jobs retry {event.job_id}"
             return _said(f"{job} is not submitted again{where}", cause, action)
         case EventType.RETRY_EXHAUSTED:
@@ -98,14 +94,10 @@ def said_of(event: Event) -> Said:
         case EventType.RECOVERED:
             chain = f"Export {text(d.get('root'))}" if text(d.get("root")) else job
             last = _with(": {} succeeded", text(d.get("last_job_id")))
-            return _said(
-                f"{chain} recovered{where}", last + _with(" after {}", _times(d.get("attempts"), "attempt"))
-            )
+            return _said(f"{chain} recovered{where}", last + _with(" after {}", _times(d.get("attempts"), "attempt")))
         case EventType.SANDBOX_UNREACHABLE:
             action = "Its jobs cannot be seen meanwhile; segwatch keeps trying and catches up."
-            return _said(
-                f"Sandbox {event.sandbox} is unreachable", _since(since) + _with(" — {}", why), action
-            )
+            return _said(f"Sandbox {event.sandbox} is unreachable", _since(since) + _with(" — {}", why), action)
         case EventType.SANDBOX_UNAUTHORIZED:
             action = "Check its credentials and permissions: segwatch check --online"
             return _said(
@@ -117,9 +109,7 @@ def said_of(event: Event) -> Said:
             return _said(f"Sandbox {event.sandbox} answers again", _with(" after trouble since {}", since))
         case EventType.CHANNEL_FAILING:
             tail = _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
-            action = (
-                "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
-            )
+            action = "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
             return _said(f"Channel {_channel(event)} is failing", tail, action)
         case EventType.CHANNEL_RECOVERED:
             return _said(f"Channel {_channel(event)} works again", action="Sending what it missed.")

@@ -127,9 +127,7 @@ def load_notifiers() -> Notifiers:
     return Notifiers(by_name=found)
 
 
-def outcome_of(
-    status: int, headers: Mapping[str, str], body: str = "", *, now: datetime | None = None
-) -> Outcome:
+def outcome_of(status: int, headers: Mapping[str, str], body: str = "", *, now: datetime | None = None) -> Outcome:
     """Return what an HTTP reply means for the delivery.
 
     body: what of the reply may be shown; it becomes part of the reason. now: needed to read a Retry-After that

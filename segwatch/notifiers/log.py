@@ -26,9 +26,7 @@ class Log:
         """Return Accepted, always: a log line that cannot be written has nowhere to be reported."""
         event = delivery.event
         payload = event.payload()
-        fields: dict[str, Any] = {
-            name: value for name, value in payload["data"].items() if value not in ("", None)
-        }
+        fields: dict[str, Any] = {name: value for name, value in payload["data"].items() if value not in ("", None)}
         fields |= {"type": event.type.value, "at": payload["timestamp"], "message_id": delivery.id}
         fields["summary"] = message_of(event).summary
         # "event" names the line itself in structlog, "channel" is bound: neither may come from the details
