@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectState:
-    """The health of something that is no job: stream `sandbox/NAME` or `channel/NAME`, in one word, since when."""
+    """The health of what stream `sandbox/NAME` or `channel/NAME` is about, in one word, since when."""
 
     stream: str
     condition: str

@@ -1,0 +1,105 @@
+"""What is said of an event, the same for every channel; a channel only lays it out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from segwatch.deliveries.wording import amount, count, errors_of, moment, said_of, span, text, texts
+from segwatch.jobs.events import Event, EventType, Severity
+
+_NAMED_MAX = 5
+_ERRORS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A sentence for somebody who was asleep a minute ago, and what belongs to it.
+
+    title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
+    will do, "" when that is nothing. fields: (name, value), the most useful first. links: (name, URL).
+    """
+
+    event_id: str
+    type: EventType
+    at: datetime
+    severity: Severity
+    title: str
+    summary: str
+    action: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def line(self) -> str:
+        """Everything in one line, for a notification on a locked screen."""
+        return f"{self.summary} {self.action}".rstrip()
+
+
+def message_of(event: Event, *, base_url: str = "") -> Message:
+    """Return what is said of `event`. base_url: where people reach segwatch's pages; no links without it."""
+    said = said_of(event)
+    return Message(
+        event_id=event.id,
+        type=event.type,
+        at=event.at,
+        severity=event.severity,
+        title=said.title,
+        summary=said.summary,
+        action=said.action,
+        fields=tuple((name, value) for name, value in _fields(event) if value),
+        links=_links(event, base_url.rstrip("/")),
+    )
+
+
+def _fields(event: Event) -> list[tuple[str, str]]:
+    details = event.details
+    return [
+        ("Sandbox", event.sandbox),
+        ("Kind", event.kind),
+        ("Job", event.job_id),
+        (
+            "Status",
+            f"{event.previous} -> {event.status}" if event.previous and event.status else event.status,
+        ),
+        ("Reason", event.reason),
+        ("Errors", _errors(event)),
+        ("Attempt", count(details.get("attempt"))),
+        ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
+        ("New job", text(details.get("new_job_id"))),
+        ("Started", moment(details.get("started_at"), event.at)),
+        ("Ended", moment(details.get("ended_at"), event.at)),
+        ("Took", span(details.get("duration_s"))),
+        ("Exported profiles", amount(details.get("exported"))),
+        ("Audiences", _profiles(details.get("profiles")) or _named(texts(details.get("segments")))),
+        ("Dataset", text(details.get("dataset"))),
+        ("Steps not seen", ", ".join(texts(details.get("skipped")))),
+        ("Settled by", text(details.get("settled_by"))),
+        ("Late", "it happened while segwatch was not watching" if event.late else ""),
+    ]
+
+
+def _errors(event: Event) -> str:
+    """Return the errors behind the first, which the summary tells."""
+    others = errors_of(event)[1:]
+    return _named(others, most=_ERRORS_MAX, between="\n")
+
+
+def _profiles(value: object) -> str:
+    """Return `segment: members` for the largest audiences."""
+    if not isinstance(value, dict):
+        return ""
+    sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
+    largest = sorted(sizes, key=lambda name: (-sizes[name], name))
+    return _named([f"{name}: {sizes[name]:,}" for name in largest])
+
+
+def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return between.join(names[:most] + more)
+
+
+def _links(event: Event, base_url: str) -> tuple[tuple[str, str], ...]:
+    if not (base_url and event.sandbox and event.kind and event.job_id):
+        return ()
+    path = "/".join(quote(part, safe="") for part in (event.sandbox, event.kind, event.job_id))
+    return (("Job", f"{base_url}/api/v1/jobs/{path}"),)

@@ -1,0 +1,221 @@
+"""The words for each type of event, and for the numbers and times in them.
+
+Details come from many producers and, through the store, from other versions: a missing or odd one leaves its
+words out.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from segwatch.jobs.events import Event, EventType
+from segwatch.jobs.model import Status
+
+_KINDS = {"export_job": "Export", "segment_job": "Segment job"}
+_TEXT_MAX = 600  # runes of somebody else's text: an error message may hold a page of stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A headline, a sentence on what happened, and one on what segwatch does about it."""
+
+    title: str
+    summary: str
+    action: str = ""
+
+
+def said_of(event: Event) -> Said:
+    """Return the words for an event of any type."""
+    d = event.details
+    job, where = _job(event), f" in {event.sandbox}" if event.sandbox else ""
+    attempt, why = count(d.get("attempt")), text(d.get("why"))
+    since = moment(d.get("since"), event.at)
+    match event.type:
+        case EventType.JOB_DISCOVERED:
+            status = f" with status {event.status}" if event.status else ""
+            action = "" if Status.of(event.status).is_final else "Watching it until it ends."
+            return _said(f"{job} found{where}", status, action)
+        case EventType.JOB_QUEUED:
+            return _said(f"{job} is queued{where}")
+        case EventType.JOB_PROCESSING:
+            return _said(f"{job} is running{where}")
+        case EventType.JOB_SUCCEEDED:
+            written = _with(", {} profiles written", amount(d.get("exported")))
+            return _said(f"{job} succeeded{where}", _with(" after {}", span(d.get("duration_s"))) + written)
+        case EventType.JOB_FAILED:
+            errors = errors_of(event)
+            more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
+            cause = f" — {errors[0]}{more}" if errors else " — the platform gave no error text"
+            return _said(f"{job} failed{where}", cause, _after_failure(event, attempt))
+        case EventType.JOB_CANCELLING:
+            return _said(f"{job} is being cancelled{where}")
+        case EventType.JOB_CANCELLED:
+            action = "Somebody ended it on purpose, so segwatch does not submit it again."
+            return _said(f"{job} was cancelled{where}", _with(" — {}", _first(errors_of(event))), action)
+        case EventType.JOB_VANISHED:
+            tail = ": the platform answers again and again that it does not know it"
+            return _said(f"{job} vanished{where}", tail, "No longer watched; find out whether it was deleted.")
+        case EventType.JOB_OVERDUE:
+            limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
+            status = _with(": still {}", event.status or "active") + _with(" since {}", since)
+            return _said(f"{job} is overdue{where}", status + limit, "Still watching it.")
+        case EventType.JOB_UNKNOWN_STATUS:
+            tail = f', "{text(event.status)}"' if event.status else ""
+            return _said(f"{job} has an unknown status{where}", tail, "Not taken for an end: watching on.")
+        case EventType.RETRY_SCHEDULED:
+            number = _with(" as attempt {}", attempt) + _with(" of {}", count(d.get("max_attempts")))
+            if d.get("mode") == "propose":
+                action = f"Nothing happens until a person says so: segwatch jobs retry {event.job_id}"
+                return _said(f"{job} could be submitted again{where}", number, action)
+            due = moment(d.get("due_at"), event.at)
+            return _said(f"{job} will be submitted again{where}", number, _with("Resubmitting at {}.", due))
+        case EventType.RETRY_SUBMITTED:
+            new = _with(" as {}", text(d.get("new_job_id"))) + _with(", attempt {}", attempt)
+            return _said(f"{job} was submitted again{where}", new, "Watching the new job.")
+        case EventType.RETRY_ADOPTED:
+            new = _with(": {} does the same work", text(d.get("new_job_id"))) + _with(
+                " and counts as attempt {}", attempt
+            )
+            return _said(f"{job} is already answered{where}", new, "Submitted nothing; watching that job.")
+        case EventType.RETRY_REFUSED:
+            cause = _with(" — {}", why or text(event.reason)) + (_with(" ({})", text(event.reason)) if why else "")
+            action = f"If it is wanted all the same: segwatch jobs retry {event.job_id}"
+            return _said(f"{job} is not submitted again{where}", cause, action)
+        case EventType.RETRY_EXHAUSTED:
+            tail = _with(" after {}", _times(d.get("attempts"), "attempt")) + _chain(event)
+            action = f"A person decides now: segwatch jobs retry {event.job_id}"
+            return _said(f"{job} failed for good{where}", tail, action)
+        case EventType.RETRIES_HELD:
+            cause = _with(": {} failed", _times(d.get("failures"), "different export"))
+            window = _with(" within {}", span(d.get("window_s"))) if cause else ""
+            action = "This looks like the platform, not the exports: one is tried, the rest wait."
+            return _said(f"Resubmissions are held{where}", cause + window, action)
+        case EventType.RETRIES_RELEASED:
+            return _said(f"Resubmissions go on{where}", action="The exports that waited are submitted now.")
+        case EventType.RECOVERED:
+            chain = f"Export {text(d.get('root'))}" if text(d.get("root")) else job
+            last = _with(": {} succeeded", text(d.get("last_job_id")))
+            return _said(f"{chain} recovered{where}", last + _with(" after {}", _times(d.get("attempts"), "attempt")))
+        case EventType.SANDBOX_UNREACHABLE:
+            action = "Its jobs cannot be seen meanwhile; segwatch keeps trying and catches up."
+            return _said(f"Sandbox {event.sandbox} is unreachable", _since(since) + _with(" — {}", why), action)
+        case EventType.SANDBOX_UNAUTHORIZED:
+            action = "Check its credentials and permissions: segwatch check --online"
+            return _said(
+                f"Sandbox {event.sandbox} refuses our credentials",
+                _since(since) + _with(" — {}", why),
+                action,
+            )
+        case EventType.SANDBOX_RECOVERED:
+            return _said(f"Sandbox {event.sandbox} answers again", _with(" after trouble since {}", since))
+        case EventType.CHANNEL_FAILING:
+            tail = _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
+            action = "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
+            return _said(f"Channel {_channel(event)} is failing", tail, action)
+        case EventType.CHANNEL_RECOVERED:
+            return _said(f"Channel {_channel(event)} works again", action="Sending what it missed.")
+
+
+def errors_of(event: Event) -> list[str]:
+    """Return the job's errors as `message (code)`."""
+    errors = event.details.get("errors")
+    if not isinstance(errors, list):
+        return []
+    lines = []
+    for error in errors:
+        if isinstance(error, dict):
+            message, code = text(error.get("message")).rstrip("."), text(error.get("code"))
+            lines.append(f"{message} ({code})" if message and code else message or _with("error {}", code))
+    return [line for line in lines if line]
+
+
+def text(value: object) -> str:
+    """Return somebody else's text in one line of bearable length; "" for anything but a text or a number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    return line if len(line) <= _TEXT_MAX else line[: _TEXT_MAX - 1] + "…"
+
+
+def texts(value: object) -> list[str]:
+    """Return the texts of a list, without the empty ones."""
+    return [text(one) for one in value if text(one)] if isinstance(value, list | tuple) else []
+
+
+def count(value: object) -> str:
+    """Return a whole number; "" for anything else."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def amount(value: object) -> str:
+    """Return a large number in groups of three digits."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def span(seconds: object) -> str:
+    """Return a number of seconds as `6 m 52 s`, its two largest units."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e10:
+        return ""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    left, parts = round(seconds), []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        number, left = divmod(left, size)
+        if number:
+            parts.append(f"{number} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def moment(value: object, near: datetime) -> str:
+    """Return an RFC 3339 time as `03:14:20 UTC`, with its date unless that is the date of `near`."""
+    if not isinstance(value, str):
+        return ""
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return text(value)
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return f"{at:%H:%M:%S} UTC" if at.date() == near.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _said(title: str, tail: str = "", action: str = "") -> Said:
+    return Said(title=title, summary=f"{title}{tail}.", action=action)
+
+
+def _with(words: str, value: str) -> str:
+    """Return the words around a value; nothing without the value."""
+    return words.format(value) if value else ""
+
+
+def _since(moment_: str) -> str:
+    return _with(" since {}", moment_)
+
+
+def _first(lines: list[str]) -> str:
+    return lines[0] if lines else ""
+
+
+def _times(value: object, noun: str) -> str:
+    return _with(f"{{}} {noun}" + ("" if value == 1 else "s"), count(value))
+
+
+def _job(event: Event) -> str:
+    noun = _KINDS.get(event.kind) or event.kind.replace("_", " ").capitalize() or "Job"
+    return f"{noun} {text(event.job_id)}".rstrip()
+
+
+def _chain(event: Event) -> str:
+    root = text(event.details.get("root"))
+    return f"; the chain began with {root}" if root and root != event.job_id else ""
+
+
+def _after_failure(event: Event, attempt: str) -> str:
+    if event.kind != "export_job":
+        return "segwatch does not submit jobs of this kind again."
+    number = f"{attempt or '1'}{_with(' of {}', count(event.details.get('max_attempts')))}"
+    return f"This was attempt {number}{_chain(event)}. The retry rules decide what follows."
+
+
+def _channel(event: Event) -> str:
+    return text(event.details.get("channel")) or event.stream.removeprefix("channel/")

@@ -1,0 +1,49 @@
+"""Events as log lines, for whoever collects logs already."""
+
+from typing import Any
+
+import structlog
+
+from segwatch.deliveries.message import message_of
+from segwatch.deliveries.model import Accepted, Delivery, Outcome
+from segwatch.jobs.events import Severity
+from segwatch.notifiers.base import NotifierKind, Options, Surroundings
+
+_LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
+
+
+class LogOptions(Options):
+    """Nothing to set."""
+
+
+class Log:
+    """Writes one structured line per event."""
+
+    def __init__(self, channel: str) -> None:
+        self._log = structlog.get_logger("segwatch.events").bind(channel=channel)
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return Accepted, always: a log line that cannot be written has nowhere to be reported."""
+        event = delivery.event
+        payload = event.payload()
+        fields: dict[str, Any] = {name: value for name, value in payload["data"].items() if value not in ("", None)}
+        fields |= {"type": event.type.value, "at": payload["timestamp"], "message_id": delivery.id}
+        fields["summary"] = message_of(event).summary
+        # "event" names the line itself in structlog, "channel" is bound: neither may come from the details
+        fields = {name: value for name, value in fields.items() if name not in ("event", "channel")}
+        getattr(self._log, _LEVELS[event.severity])("event_told", **fields)
+        return Accepted()
+
+
+class LogKind:
+    """The kind "log"."""
+
+    name = "log"
+    options: type[Options] = LogOptions
+
+    def build(self, options: LogOptions, around: Surroundings) -> Log:
+        """Return the log of this channel."""
+        return Log(around.channel)
+
+
+NOTIFIER: NotifierKind = LogKind()

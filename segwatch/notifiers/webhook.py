@@ -1,0 +1,92 @@
+"""Standard Webhooks: one event per request, signed. Source: the Standard Webhooks specification, 1.0.0."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+
+from pydantic import SecretStr, field_validator
+
+from segwatch.deliveries.model import Delivery, Outcome
+from segwatch.notifiers.base import NotifierKind, Options, SecretUrl, Surroundings, post
+
+_PREFIX = "whsec_"
+
+
+class WebhookOptions(Options):
+    """Where to send, and what to sign with.
+
+    secret: `whsec_` and base64, as receivers hand it out, or any other text, whose bytes are the key.
+    Requests are unsigned without it.
+    """
+
+    url: SecretUrl
+    secret: SecretStr | None = None
+
+    @field_validator("secret")
+    @classmethod
+    def _readable(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            signing_key(secret.get_secret_value())
+        return secret
+
+
+class Webhook:
+    """Sends the public form of an event."""
+
+    def __init__(self, options: WebhookOptions, around: Surroundings) -> None:
+        self._url = options.url
+        self._secret = options.secret
+        self._around = around
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended. Delivery is at least once: a repeat carries the same webhook-id."""
+        body = json.dumps(delivery.event.payload(), ensure_ascii=False, separators=(",", ":")).encode()
+        timestamp = int(self._around.now().timestamp())
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(timestamp),
+        }
+        if self._secret is None:
+            return await post(self._around, self._url, body, headers)
+        key = signing_key(self._secret.get_secret_value())
+        headers["webhook-signature"] = signature(key, delivery.id, timestamp, body)
+        return await post(self._around, self._url, body, headers, secrets=(self._secret,))
+
+
+def signing_key(secret: str) -> bytes:
+    """Return the key that a secret stands for. Raises ValueError, without showing it, if it is none."""
+    if not secret.startswith(_PREFIX):
+        if not secret:
+            raise ValueError("is empty. Leave it out to send unsigned requests.")
+        return secret.encode()
+    encoded = secret.removeprefix(_PREFIX).strip()
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError('begins with "whsec_" but is not base64 behind it. Copy it again from the receiver.')
+    return key
+
+
+def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the value of the webhook-signature header."""
+    signed = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(signed).decode()
+
+
+class WebhookKind:
+    """The kind "webhook"."""
+
+    name = "webhook"
+    options: type[Options] = WebhookOptions
+
+    def build(self, options: WebhookOptions, around: Surroundings) -> Webhook:
+        """Return the configured receiver."""
+        return Webhook(options, around)
+
+
+NOTIFIER: NotifierKind = WebhookKind()

@@ -1,0 +1,196 @@
+"""What is said of each event."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segwatch.deliveries.message import message_of
+from segwatch.deliveries.wording import moment, span, text
+from segwatch.jobs.events import Event, EventType, severity_of
+
+NOW = datetime(2026, 1, 5, 3, 12, 7, tzinfo=UTC)
+ERROR = {"code": "0090000009", "message": "Error writing profiles to output path"}
+
+
+def event(type_, details=None, **fields):
+    subject = type_.value.split(".")[0]
+    base = {"sandbox": "prod", "kind": "export_job", "job_id": "24116", "stream": "prod/export_job/24116"}
+    if subject == "sandbox":
+        base = {"sandbox": "prod", "stream": "sandbox/prod"}
+    if subject == "channel":
+        base = {"stream": "channel/ops"}
+    base |= {"type": type_, "sequence": 3, "at": NOW, "severity": severity_of(type_), "details": details or {}}
+    return Event(**(base | fields))
+
+
+SAID = {
+    EventType.JOB_DISCOVERED: ({}, "Export 24116 found in prod with status NEW. Watching it until it ends."),
+    EventType.JOB_QUEUED: ({}, "Export 24116 is queued in prod."),
+    EventType.JOB_PROCESSING: ({}, "Export 24116 is running in prod."),
+    EventType.JOB_SUCCEEDED: (
+        {"duration_s": 412.3, "exported": 1234567},
+        "Export 24116 succeeded in prod after 6 m 52 s, 1,234,567 profiles written.",
+    ),
+    EventType.JOB_FAILED: (
+        {"errors": [ERROR, {"code": "unknown", "message": "Job aborted."}], "attempt": 2, "root": "24110"},
+        "Export 24116 failed in prod — Error writing profiles to output path (0090000009) and 1 more. "
+        "This was attempt 2; the chain began with 24110. The retry rules decide what follows.",
+    ),
+    EventType.JOB_CANCELLING: ({}, "Export 24116 is being cancelled in prod."),
+    EventType.JOB_CANCELLED: (
+        {},
+        "Export 24116 was cancelled in prod. Somebody ended it on purpose, so segwatch does not submit it again.",
+    ),
+    EventType.JOB_VANISHED: (
+        {},
+        "Export 24116 vanished in prod: the platform answers again and again that it does not know it. "
+        "No longer watched; find out whether it was deleted.",
+    ),
+    EventType.JOB_OVERDUE: (
+        {"since": "2026-01-05T01:10:00.000Z", "limit_s": 7200},
+        "Export 24116 is overdue in prod: still NEW since 01:10:00 UTC, longer than its limit of 2 h. "
+        "Still watching it.",
+    ),
+    EventType.JOB_UNKNOWN_STATUS: (
+        {},
+        'Export 24116 has an unknown status in prod, "NEW". Not taken for an end: watching on.',
+    ),
+    EventType.RETRY_SCHEDULED: (
+        {"root": "24116", "attempt": 2, "max_attempts": 3, "due_at": "2026-01-05T03:14:20.000Z", "mode": "auto"},
+        "Export 24116 will be submitted again in prod as attempt 2 of 3. Resubmitting at 03:14:20 UTC.",
+    ),
+    EventType.RETRY_SUBMITTED: (
+        {"root": "24116", "attempt": 2, "new_job_id": "24120", "settled_by": "post"},
+        "Export 24116 was submitted again in prod as 24120, attempt 2. Watching the new job.",
+    ),
+    EventType.RETRY_ADOPTED: (
+        {"attempt": 2, "new_job_id": "24120"},
+        "Export 24116 is already answered in prod: 24120 does the same work and counts as attempt 2. "
+        "Submitted nothing; watching that job.",
+    ),
+    EventType.RETRY_REFUSED: (
+        {"why": "20 of 20 resubmissions of today are used"},
+        "Export 24116 is not submitted again in prod — 20 of 20 resubmissions of today are used (budget). "
+        "If it is wanted all the same: segwatch jobs retry 24116",
+    ),
+    EventType.RETRY_EXHAUSTED: (
+        {"root": "24110", "attempts": 3},
+        "Export 24116 failed for good in prod after 3 attempts; the chain began with 24110. "
+        "A person decides now: segwatch jobs retry 24116",
+    ),
+    EventType.RETRIES_HELD: (
+        {"failures": 5, "window_s": 900},
+        "Resubmissions are held in prod: 5 different exports failed within 15 m. "
+        "This looks like the platform, not the exports: one is tried, the rest wait.",
+    ),
+    EventType.RETRIES_RELEASED: ({}, "Resubmissions go on in prod. The exports that waited are submitted now."),
+    EventType.RECOVERED: (
+        {"root": "24116", "last_job_id": "24120", "attempts": 2},
+        "Export 24116 recovered in prod: 24120 succeeded after 2 attempts.",
+    ),
+    EventType.SANDBOX_UNREACHABLE: (
+        {"why": "http_503", "since": "2026-01-04T23:59:00Z"},
+        "Sandbox prod is unreachable since 2026-01-04 23:59:00 UTC — http_503. "
+        "Its jobs cannot be seen meanwhile; segwatch keeps trying and catches up.",
+    ),
+    EventType.SANDBOX_UNAUTHORIZED: (
+        {"why": "invalid_client"},
+        "Sandbox prod refuses our credentials — invalid_client. "
+        "Check its credentials and permissions: segwatch check --online",
+    ),
+    EventType.SANDBOX_RECOVERED: ({}, "Sandbox prod answers again."),
+    EventType.CHANNEL_FAILING: (
+        {"channel": "ops", "why": "http_404: no_service", "failures": 1},
+        "Channel ops is failing — http_404: no_service (1 failure in a row). "
+        "What it should have told is kept until its maximum age, then listed by: segwatch notify dead",
+    ),
+    EventType.CHANNEL_RECOVERED: ({}, "Channel ops works again. Sending what it missed."),
+}
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_every_type_says_what_happened_and_what_segwatch_does(type_):
+    details, line = SAID[type_]
+    fields = {"reason": "budget"} if type_ is EventType.RETRY_REFUSED else {}
+    fields |= {"status": "NEW"} if type_.value.startswith("job.") else {}
+    message = message_of(event(type_, details, **fields))
+    assert message.line == line
+    assert line.startswith(message.title)
+
+
+def test_a_proposal_names_the_command_that_accepts_it():
+    message = message_of(event(EventType.RETRY_SCHEDULED, {"mode": "propose", "attempt": 2}))
+    assert message.line.endswith("Nothing happens until a person says so: segwatch jobs retry 24116")
+
+
+def test_a_segment_job_is_called_one_and_no_retry_is_promised():
+    message = message_of(event(EventType.JOB_FAILED, kind="segment_job"))
+    assert message.line == (
+        "Segment job 24116 failed in prod — the platform gave no error text. "
+        "segwatch does not submit jobs of this kind again."
+    )
+
+
+def test_fields_hold_what_is_known_and_leave_out_the_rest():
+    details = {
+        "errors": [ERROR, {"code": "unknown", "message": "Job aborted."}], "duration_s": 61, "exported": 0,
+        "profiles": {"seg-a": 5, "seg-b": 12000}, "skipped": ["PROCESSING"], "attempt": 1, "root": "24116",
+    }  # fmt: skip
+    said = event(EventType.JOB_FAILED, details, status="FAILED", previous="QUEUED", late=True)
+    assert dict(message_of(said).fields) == {
+        "Sandbox": "prod", "Kind": "export_job", "Job": "24116", "Status": "QUEUED -> FAILED",
+        "Errors": "Job aborted (unknown)", "Attempt": "1", "Took": "1 m 1 s", "Exported profiles": "0",
+        "Audiences": "seg-b: 12,000, seg-a: 5", "Steps not seen": "PROCESSING",
+        "Late": "it happened while segwatch was not watching",
+    }  # fmt: skip
+
+
+def test_a_link_needs_a_configured_address_and_quotes_what_it_holds():
+    said = event(EventType.JOB_FAILED, job_id="a/b c")
+    assert message_of(said).links == ()
+    links = message_of(said, base_url="https://segwatch.example.test/").links
+    assert links == (("Job", "https://segwatch.example.test/api/v1/jobs/prod/export_job/a%2Fb%20c"),)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.25, "0.2 s"),
+        (59.6, "1 m"),
+        (3600, "1 h"),
+        (3605, "1 h"),
+        (90061, "1 d 1 h"),
+        (-1, ""),
+        (None, ""),
+        (True, ""),
+    ],
+)
+def test_a_span_shows_its_two_largest_units(seconds, shown):
+    assert span(seconds) == shown
+
+
+def test_odd_times_and_texts_are_borne():
+    assert moment("soon", NOW) == "soon"
+    assert moment(None, NOW) == ""
+    assert moment("2026-01-05T04:14:20+01:00", NOW) == "03:14:20 UTC"
+    assert text("one\ntwo\x1b[31m\u202e") == "one two [31m"
+    assert len(text("x" * 10_000)) == 600
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+names = st.sampled_from(sorted({name for details, _ in SAID.values() for name in details} | {"profiles", "skipped"}))
+
+
+@given(st.sampled_from(EventType), st.dictionaries(names, json_values), st.text(max_size=10))
+def test_whatever_the_details_hold_there_is_a_sentence(type_, details, id_):
+    message = message_of(event(type_, details, job_id=id_, sandbox=id_, status=id_, reason=id_))
+    assert message.title.strip()
+    assert message.summary.endswith(".")
+    assert "None" not in message.line or "None" in repr(details) + id_
+    assert all(name and value for name, value in message.fields)
