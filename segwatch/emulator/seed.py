@@ -153,17 +153,14 @@ def facts(rng: random.Random, *, batches: int) -> Facts:
 def natural_script(kind: Kind, dialect: Dialect, rng: random.Random, outcome: str) -> Script:
     """Return the usual path to an outcome, lasting as long as the documents' samples did. AEP contract 12."""
     short, wait, work = rng.uniform(2, 8), rng.uniform(5, 30), rng.uniform(100, 780)
-    match kind, dialect:
-        case Kind.EXPORT_JOB, _:
-            path = [("NEW", short), ("PROCESSING", 1.5 * work)]
-        case _, "seed":
-            path = [("PROCESSING", work)]
-        case _, _:
-            path = [("NEW", short), ("QUEUED", wait), ("PROCESSING", work)]
-    return (
-        *(Step(status=status, seconds=seconds) for status, seconds in path),
-        Step(status=outcome, seconds=0),
-    )
+    if kind is Kind.EXPORT_JOB:
+        path = [("NEW", short), ("PROCESSING", 1.5 * work)]
+    elif dialect == "seed":
+        path = [("PROCESSING", work)]
+    else:
+        path = [("NEW", short), ("QUEUED", wait), ("PROCESSING", work)]
+    steps = (Step(status=status, seconds=seconds) for status, seconds in path)
+    return (*steps, Step(status=outcome, seconds=0))
 
 
 def audience_size(seed: int, segment_id: str, u: float) -> int:

@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from segwatch.emulator.catalog_api import Catalog
 from segwatch.emulator.control import Control
+from segwatch.emulator.definitions_api import Definitions
 from segwatch.emulator.export_api import ExportJobs
 from segwatch.emulator.front import Front
 from segwatch.emulator.ims import Ims
+from segwatch.emulator.schedules_api import Schedules
 from segwatch.emulator.segment_api import SegmentJobs
 from segwatch.emulator.settings import EmulatorSettings, Handle
 from segwatch.emulator.world import World
@@ -25,8 +28,8 @@ def build_app(settings: EmulatorSettings) -> web.Application:
     """Return the whole emulator as an application; its jobs' timers end when it is cleaned up."""
     world = World(settings, now=time.time, call_later=_call_later)
     app = web.Application(middlewares=[Front(world).__call__], client_max_size=_BODY_MAX_BYTES)
-    for service in (Ims(world), SegmentJobs(world), ExportJobs(world), Control(world)):
-        for route in service.routes():
+    for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
+        for route in room(world).routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):
                 app.router.add_route(route.method, path, route.handler)

@@ -15,7 +15,7 @@ from segwatch.emulator.tokens import Tokens
 
 
 class JobBook:
-    """The jobs of one kind in one sandbox, in the two orders that callers poll by: creation and last change."""
+    """The jobs of one kind in one sandbox, in the two orders that callers poll by."""
 
     def __init__(self) -> None:
         self.created: dict[str | int, Job] = {}
