@@ -35,8 +35,13 @@ class Change:
     """What one decision leads to. It is written whole or not at all.
 
     job: the new state; `job_before` is what it was decided on (None: the job was unknown). The row on disk must still
-    have the sequence of `job_before`, else Conflict. The same holds for `resubmission` and its step before, and for
-    `subject` and its sequence. deliveries for events that are already promised are left as they are.
+    agree with `job_before`, else Conflict: in all that only a decision changes (sequence, status, word, since, root,
+    attempt, overdue_at), and it must hold no later look (`asked_at`). What looks refresh (looks, misses, errors, facts,
+    the platform's times) may be newer in `job_before` than on disk, since looks without news need not be saved.
+    `resubmission_before` and `subject_before` must equal what is on disk; None means that there is nothing.
+    One job may be the `new_id` of one resubmission in its sandbox, else Conflict.
+    events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.
+    deliveries: of events that are in the log by then; those already promised are left as they are.
     """
 
     job: JobState | None = None
@@ -100,13 +105,19 @@ class Store(Protocol):
         """Finish what was accepted, then close. Safe to call twice."""
 
     async def commit(self, changes: Sequence[Change]) -> None:
-        """Write all changes in one transaction, durable when this returns. Raises Conflict, with nothing written."""
+        """Write all changes in one transaction, durable when this returns. Raises Conflict, with nothing written.
+
+        A cancelled caller does not know whether it was written: it was, whole, unless it still waited for its turn.
+        """
+
+    async def writable(self) -> None:
+        """Return when something was durably written just now; raises StoreUnavailable. For readiness."""
 
     async def job(self, key: JobKey) -> JobState | None:
         """Return one job."""
 
     async def jobs(self, wanted: JobFilter, *, limit: int | None = None) -> list[JobState]:
-        """Return jobs, the last changed first."""
+        """Return jobs, the last changed first: by their last transition or event."""
 
     async def position(self, sandbox: str, kind: str) -> Position:
         """Return how far the reader came; a blank position for a stream never read."""
@@ -129,21 +140,28 @@ class Store(Protocol):
         """Write a person's wish to submit again. Raises Conflict like commit. For commands beside a running daemon."""
 
     async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
-        """Return pending deliveries that may be tried now, oldest first, at most one for each stream.
+        """Return pending deliveries that may be tried now, the longest due first, at most one for each stream.
 
-        A delivery waits for every earlier pending one of its stream: order per job is kept.
+        A delivery waits for every earlier pending one of its stream: order per job is kept. Nothing is leased: a
+        delivery in flight is returned again, so ask for `limit` beyond those in flight.
         """
 
     async def next_delivery_at(self, channel: str) -> datetime | None:
         """Return when the next delivery of this channel falls due; None when nothing is pending."""
 
     async def settle(self, settled: Sequence[Delivery]) -> None:
-        """Write what became of attempts."""
+        """Write what became of attempts. A delivery that is settled already stays as it is."""
 
     async def deliveries(
-        self, *, channel: str = "", stages: Sequence[Stage] = (), event_id: str = "", limit: int | None = None
+        self,
+        *,
+        id: str = "",
+        channel: str = "",
+        stages: Sequence[Stage] = (),
+        event_id: str = "",
+        limit: int | None = None,
     ) -> list[Delivery]:
-        """Return deliveries, newest first."""
+        """Return deliveries, newest event first; empty arguments match everything."""
 
     async def promise(self, deliveries: Sequence[Delivery]) -> int:
         """Make promises again (replay): new rows are added, delivered and dead ones become pending. Return how many."""
@@ -152,10 +170,14 @@ class Store(Protocol):
         """Return the depth of each channel that ever had a delivery."""
 
     async def forget(self, before: datetime) -> int:
-        """Delete finished jobs, their events and settled deliveries older than `before`; return the jobs deleted."""
+        """Delete finished jobs that last changed before `before`, with their events; return the jobs deleted.
+
+        A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
+        events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise.
+        """
 
     async def check(self) -> list[str]:
         """Return what is wrong with the file, a line each; empty when it is sound."""
 
     async def backup(self, target: str) -> int:
-        """Copy the live store to a new file and return its size in bytes."""
+        """Copy the live store to a new file and return its size in bytes. Raises StoreError when the file exists."""

@@ -1,0 +1,155 @@
+"""The database file: who may open it, how, and which version of the schema is in it."""
+
+import fcntl
+import os
+import sqlite3
+from contextlib import closing, suppress
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from segwatch.store.base import StoreCorrupt, StoreError
+from segwatch.store.faults import fault_of
+
+APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
+BUSY_TIMEOUT_S = 10.0  # how long a write waits for a command that writes beside the daemon
+
+Access = Literal["create", "write", "read"]
+
+
+def connect(path: Path, access: Access) -> sqlite3.Connection:
+    """Return a connection in autocommit mode. Raises sqlite3.Error.
+
+    Only "create" makes a file: a store whose file somebody removed must say so, not begin an empty one.
+    """
+    mode = {"create": "rwc", "write": "rw", "read": "ro"}[access]
+    db = _opened(path, f"mode={mode}")
+    try:
+        if access == "read":
+            _settle_in(db, "query_only = ON")
+        else:
+            _settle_in(
+                db,
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "journal_size_limit = 67108864",
+            )
+    except sqlite3.OperationalError:
+        db.close()
+        if access != "read" or path.with_name(path.name + "-wal").exists():
+            raise
+        # WAL wants to create two files beside the database. On a read-only disk it cannot, and nothing changes either.
+        db = _opened(path, "immutable=1")
+        try:
+            _settle_in(db, "query_only = ON")
+        except BaseException:
+            db.close()
+            raise
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _opened(path: Path, options: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?{options}",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_TIMEOUT_S,
+    )
+
+
+def _settle_in(db: sqlite3.Connection, *pragmas: str) -> None:
+    for pragma in (*pragmas, "temp_store = MEMORY"):
+        db.execute(f"PRAGMA {pragma}")
+    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # touches the file: a fault shows here, not later
+
+
+class Lock:
+    """The right to be the one daemon on a file. It ends with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises StoreError that names the holder."""
+        self._path = path.with_name(path.name + ".lock")
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as exc:
+            raise fault_of(exc, str(self._path)) from exc
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
+            os.close(self._fd)
+            if not isinstance(exc, BlockingIOError):
+                raise fault_of(exc, str(self._path)) from exc
+            raise StoreError(
+                f"{path} is in use by another segwatch daemon, process {holder or 'unknown'}."
+                " Stop it first, or set another store.url."
+            ) from exc
+        with suppress(OSError):  # a full disk: the lock holds all the same, only without its holder's name
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go; the lock file stays, since removing it would let two holders lock two files of one name."""
+        os.close(self._fd)
+
+
+def migrations() -> list[str]:
+    """Return the SQL of each version of the schema, the first at index 0."""
+    folder = resources.files("segwatch.store") / "schema"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    for number, entry in enumerate(files, start=1):
+        if int(entry.name[:4]) != number:
+            raise StoreError(f"segwatch is not wholly installed: schema {number:04} is missing beside {entry.name}")
+    return [entry.read_text(encoding="utf-8") for entry in files]
+
+
+def version(db: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version in the file, 0 when it is empty. Raises StoreCorrupt for what we cannot work on."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    owner: int = db.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if tables and owner != APPLICATION_ID:
+        raise StoreCorrupt(f"{path} is a database of another program. Point store.url at another file.")
+    if found > len(migrations()):
+        raise StoreCorrupt(
+            f"{path} was written by a newer segwatch (schema {found}; this one knows {len(migrations())})."
+            " Install that version again, or restore a backup made before the upgrade."
+        )
+    return found
+
+
+def migrate(db: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to the newest schema, each step whole or not at all."""
+    steps = migrations()
+    for number in range(version(db, path) + 1, len(steps) + 1):
+        try:
+            db.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {steps[number - 1]};"
+                f" PRAGMA user_version = {number}; COMMIT;"
+            )
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def prepare(path: Path, *, create: bool) -> None:
+    """Make sure that the file is there and of this version. create: make and migrate it if need be."""
+    try:
+        if not create and not path.exists():
+            raise StoreError(f"{path} does not exist. `segwatch run` creates it; or check store.url in the settings.")
+        with closing(connect(path, "create" if create else "read")) as db:
+            if create:
+                migrate(db, path)
+            elif (found := version(db, path)) < len(migrations()):
+                raise StoreError(
+                    f"{path} has schema {found}, this segwatch needs {len(migrations())}."
+                    " Run `segwatch db migrate` while the daemon is stopped, or restart the daemon with this version."
+                )
+    except (sqlite3.Error, OSError) as exc:
+        raise fault_of(exc, str(path)) from exc

@@ -1,0 +1,174 @@
+"""What is asked, in SQL."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from segwatch.deliveries.model import Delivery, Stage
+from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.reading import Position
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.store.base import EventFilter, JobFilter, LoggedEvent, OutboxDepth, SubjectState
+from segwatch.store.rows import (
+    DELIVERY_COLUMNS,
+    delivery_of,
+    event_of,
+    job_of,
+    micros,
+    micros_or_none,
+    moment,
+    moment_or_none,
+    resubmission_of,
+)
+
+# One walk along outbox_head_due; CROSS JOIN keeps the planner from starting at the big tables.
+DUE = f"""
+SELECT {DELIVERY_COLUMNS} FROM outbox_head h
+CROSS JOIN delivery d ON d.id = h.delivery CROSS JOIN event e ON e.position = d.position
+WHERE h.channel = ? AND h.due_us <= ? ORDER BY h.due_us, h.position LIMIT ?
+"""  # noqa: S608 - column names of ours
+NEXT_DUE = "SELECT min(due_us) FROM outbox_head WHERE channel = ?"
+DEPTH = """
+SELECT name,
+    (SELECT count(*) FROM delivery WHERE channel = name AND stage = 'pending'),
+    (SELECT count(*) FROM delivery WHERE channel = name AND stage = 'dead'),
+    (SELECT min(promised_us) FROM delivery WHERE channel = name AND stage = 'pending')
+FROM channel ORDER BY name
+"""
+
+
+class _Where:
+    """Conditions and their parameters. The SQL is always a constant of this module; values go in as parameters."""
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.values: list[object] = []
+
+    def given(self, condition: str, value: object) -> None:
+        """Demand the condition if there is a value."""
+        if value not in ("", None):
+            self._conditions.append(condition)
+            self.values.append(value)
+
+    def among(self, column: str, values: Sequence[str]) -> None:
+        """Demand one of the values, if there are any."""
+        if values:
+            self._conditions.append(f"{column} IN ({', '.join('?' * len(values))})")
+            self.values.extend(values)
+
+    def literally(self, condition: str) -> None:
+        self._conditions.append(condition)
+
+    @property
+    def sql(self) -> str:
+        return " WHERE " + " AND ".join(self._conditions) if self._conditions else ""
+
+
+def _many(limit: int | None) -> int:
+    return -1 if limit is None else limit  # SQLite reads a negative LIMIT as none
+
+
+def job(db: sqlite3.Connection, key: JobKey) -> JobState | None:
+    row = db.execute(
+        "SELECT body FROM job WHERE sandbox = ? AND kind = ? AND id = ?", (key.sandbox, key.kind, key.id)
+    ).fetchone()
+    return None if row is None else job_of(row[0])
+
+
+def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[JobState]:
+    where = _Where()
+    where.given("sandbox = ?", wanted.sandbox)
+    where.given("kind = ?", wanted.kind)
+    where.given("id = ?", wanted.id)
+    where.among("status", [status.value for status in wanted.statuses])
+    where.given("changed_us >= ?", micros_or_none(wanted.since))
+    rows = db.execute(
+        f"SELECT body FROM job{where.sql} ORDER BY changed_us DESC, number DESC LIMIT ?",  # noqa: S608
+        (*where.values, _many(limit)),
+    )
+    return [job_of(body) for (body,) in rows]
+
+
+def position(db: sqlite3.Connection, sandbox: str, kind: str) -> Position:
+    row = db.execute(
+        "SELECT watermark_us, frontier_us, swept_us FROM stream_position WHERE sandbox = ? AND kind = ?",
+        (sandbox, kind),
+    ).fetchone()
+    watermark, frontier, swept_at = map(moment_or_none, row or (None, None, None))
+    return Position(sandbox=sandbox, kind=kind, watermark=watermark, frontier=frontier, swept_at=swept_at)
+
+
+def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
+    row = db.execute("SELECT condition, since_us, sequence FROM subject WHERE stream = ?", (stream,)).fetchone()
+    return row and SubjectState(stream=stream, condition=row[0], since=moment(row[1]), sequence=row[2])
+
+
+def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int | None) -> list[LoggedEvent]:
+    where = _Where()
+    where.given("stream = ?", wanted.stream)
+    where.given("sandbox = ?", wanted.sandbox)
+    where.given("job_id <> '' AND job_id = ?", wanted.job_id)  # the first half names the partial index
+    where.among("type", wanted.types)
+    where.given("at_us >= ?", micros_or_none(wanted.since))
+    newest = after <= 0 and limit is not None
+    if not newest:
+        where.given("position > ?", after)
+    rows = db.execute(
+        f"SELECT position, body FROM event{where.sql}"  # noqa: S608
+        f" ORDER BY position {'DESC' if newest else 'ASC'} LIMIT ?",
+        (*where.values, _many(limit)),
+    ).fetchall()
+    if newest:
+        rows.reverse()
+    return [LoggedEvent(position=number, event=event_of(body)) for number, body in rows]
+
+
+def resubmission(db: sqlite3.Connection, failed: JobKey) -> Resubmission | None:
+    row = db.execute(
+        "SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND failed_id = ?",
+        (failed.sandbox, failed.kind, failed.id),
+    ).fetchone()
+    return None if row is None else resubmission_of(row[0])
+
+
+def resubmissions(
+    db: sqlite3.Connection, sandbox: str, steps: Sequence[Step], since: datetime | None
+) -> list[Resubmission]:
+    where = _Where()
+    where.given("sandbox = ?", sandbox)
+    where.among("step", [step.value for step in steps])
+    where.given("since_us >= ?", micros_or_none(since))
+    rows = db.execute(f"SELECT body FROM resubmission{where.sql} ORDER BY since_us, rowid", where.values)  # noqa: S608
+    return [resubmission_of(body) for (body,) in rows]
+
+
+def due_deliveries(db: sqlite3.Connection, channel: str, now: datetime, limit: int) -> list[Delivery]:
+    return [delivery_of(row) for row in db.execute(DUE, (channel, micros(now), limit))]
+
+
+def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:
+    return moment_or_none(db.execute(NEXT_DUE, (channel,)).fetchone()[0])
+
+
+def deliveries(
+    db: sqlite3.Connection, id_: str, channel: str, stages: Sequence[Stage], event_id: str, limit: int | None
+) -> list[Delivery]:
+    where = _Where()
+    where.given("d.id = ?", id_)
+    where.given("d.channel = ?", channel)
+    where.given("e.id = ?", event_id)
+    if stages:  # written out: only then do the partial indexes serve
+        where.literally("(" + " OR ".join(f"d.stage = '{stage.value}'" for stage in stages) + ")")
+    rows = db.execute(
+        f"SELECT {DELIVERY_COLUMNS} FROM delivery d JOIN event e ON e.position = d.position{where.sql}"  # noqa: S608
+        " ORDER BY d.position DESC, d.channel LIMIT ?",
+        (*where.values, _many(limit)),
+    )
+    return [delivery_of(row) for row in rows]
+
+
+def outbox_depth(db: sqlite3.Connection) -> list[OutboxDepth]:
+    return [
+        OutboxDepth(channel=name, pending=pending, dead=dead, oldest=moment_or_none(oldest))
+        for name, pending, dead, oldest in db.execute(DEPTH)
+    ]

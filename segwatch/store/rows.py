@@ -1,0 +1,82 @@
+"""Between our values and what a row holds: times as microseconds, records as JSON."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from segwatch.deliveries.model import Delivery, Stage
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import JobState
+from segwatch.jobs.resubmission import Resubmission
+from segwatch.store.base import StoreCorrupt
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+# Decoders skip fields that they do not know, and fill in those that an older version did not write.
+_JOB = msgspec.json.Decoder(JobState)
+_EVENT = msgspec.json.Decoder(Event)
+_RESUBMISSION = msgspec.json.Decoder(Resubmission)
+
+
+def micros(at: datetime) -> int:
+    """Return an aware time as whole microseconds since 1970; a naive one is a TypeError."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(us: int) -> datetime:
+    """Return the time that `micros` turned into a number."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    return None if at is None else micros(at)
+
+
+def moment_or_none(us: int | None) -> datetime | None:
+    return None if us is None else moment(us)
+
+
+def body_of(record: JobState | Event | Resubmission) -> str:
+    """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
+    return msgspec.json.encode(record).decode()
+
+
+def job_of(body: str) -> JobState:
+    return _decoded(_JOB, body)
+
+
+def event_of(body: str) -> Event:
+    return _decoded(_EVENT, body)
+
+
+def resubmission_of(body: str) -> Resubmission:
+    return _decoded(_RESUBMISSION, body)
+
+
+DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason"
+
+
+def delivery_of(row: tuple[Any, ...]) -> Delivery:
+    """Return the delivery in a row of DELIVERY_COLUMNS."""
+    body, channel, promised_us, due_us, attempts, stage, reason = row
+    return Delivery(
+        event=event_of(body),
+        channel=channel,
+        promised_at=moment(promised_us),
+        due_at=moment(due_us),
+        attempts=attempts,
+        stage=Stage(stage),
+        reason=reason,
+    )
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: str) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as exc:
+        text = f"A record cannot be read ({exc}): {body[:120]}. Run `segwatch db check`, or restore a backup."
+        raise StoreCorrupt(text) from exc

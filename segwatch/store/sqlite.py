@@ -1,0 +1,199 @@
+"""The embedded store: one SQLite file in WAL mode, one thread that writes, one that reads."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from segwatch.deliveries.model import Delivery, Stage
+from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.reading import Position
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.store import reads, upkeep, writes
+from segwatch.store.base import (
+    Change,
+    EventFilter,
+    JobFilter,
+    LoggedEvent,
+    OutboxDepth,
+    StoreCorrupt,
+    StoreError,
+    SubjectState,
+)
+from segwatch.store.faults import fault_of
+from segwatch.store.file import Lock, connect, prepare
+from segwatch.store.reader import Reader
+from segwatch.store.rows import micros
+from segwatch.store.writer import OnCommit, Writer
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """`Store` on one file. See there for what each method promises.
+
+    exclusive: be the daemon: hold the lock, make the file, migrate it. Without it: a command beside a running daemon.
+    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds, its callers.
+    """
+
+    def __init__(
+        self, path: Path, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None
+    ) -> None:
+        self._path = path
+        self._exclusive = exclusive and not readonly
+        self._readonly = readonly
+        self._on_commit = on_commit
+        self._lock: Lock | None = None
+        self._writer: Writer | None = None
+        self._reader: Reader | None = None
+
+    async def open(self) -> None:
+        if self._reader is not None:
+            return
+        try:
+            await asyncio.to_thread(self._take)
+        except BaseException:
+            self._release()
+            raise
+        if not self._readonly:
+            self._writer = Writer(
+                partial(connect, self._path, "write"), path=str(self._path), on_commit=self._on_commit
+            )
+        self._reader = Reader(partial(connect, self._path, "read"), path=str(self._path))
+
+    async def close(self) -> None:
+        # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
+        if self._reader is not None:
+            await self._reader.close()
+        if self._writer is not None:
+            await self._writer.close()
+        self._release()
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        await self._write(lambda db: writes.apply(db, changes))
+
+    async def writable(self) -> None:
+        await self._write(writes.beat)
+
+    async def job(self, key: JobKey) -> JobState | None:
+        return await self._read(lambda db: reads.job(db, key))
+
+    async def jobs(self, wanted: JobFilter, *, limit: int | None = None) -> list[JobState]:
+        return await self._read(lambda db: reads.jobs(db, wanted, limit))
+
+    async def position(self, sandbox: str, kind: str) -> Position:
+        return await self._read(lambda db: reads.position(db, sandbox, kind))
+
+    async def subject(self, stream: str) -> SubjectState | None:
+        return await self._read(lambda db: reads.subject(db, stream))
+
+    async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
+        return await self._read(lambda db: reads.events(db, wanted, after, limit))
+
+    async def resubmission(self, failed: JobKey) -> Resubmission | None:
+        return await self._read(lambda db: reads.resubmission(db, failed))
+
+    async def resubmissions(
+        self, sandbox: str = "", *, steps: Sequence[Step] = (), since: datetime | None = None
+    ) -> list[Resubmission]:
+        return await self._read(lambda db: reads.resubmissions(db, sandbox, steps, since))
+
+    async def request_retry(self, failed: JobKey, change: Change) -> None:
+        if change.resubmission is None or change.resubmission.failed != failed:
+            raise ValueError(f"the change does not answer {failed}")
+        await self.commit([change])
+
+    async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
+        return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit))
+
+    async def next_delivery_at(self, channel: str) -> datetime | None:
+        return await self._read(lambda db: reads.next_delivery_at(db, channel))
+
+    async def settle(self, settled: Sequence[Delivery]) -> None:
+        await self._write(lambda db: writes.settle(db, settled))
+
+    async def deliveries(
+        self,
+        *,
+        id: str = "",
+        channel: str = "",
+        stages: Sequence[Stage] = (),
+        event_id: str = "",
+        limit: int | None = None,
+    ) -> list[Delivery]:
+        return await self._read(lambda db: reads.deliveries(db, id, channel, stages, event_id, limit))
+
+    async def promise(self, deliveries: Sequence[Delivery]) -> int:
+        return await self._write(lambda db: writes.promise(db, deliveries))
+
+    async def outbox_depth(self) -> list[OutboxDepth]:
+        return await self._read(reads.outbox_depth)
+
+    async def forget(self, before: datetime) -> int:
+        before_us, deleted = micros(before), 0
+        after: tuple[int, int] | None = (-(1 << 62), 0)
+        while after is not None:  # each turn is one short transaction: others write in between
+            some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after))
+            deleted += some
+        for stream in await self._read(upkeep.streams_beside_jobs):
+            while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
+                pass
+        return deleted
+
+    async def check(self) -> list[str]:
+        try:
+            return await self._aside(_faults)
+        except StoreCorrupt as exc:
+            return [str(exc)]
+
+    async def backup(self, target: str) -> int:
+        copy = Path(target)
+        try:
+            return await self._aside(lambda db: upkeep.backup(db, copy))
+        except OSError as exc:
+            raise fault_of(exc, target) from exc
+
+    async def _write(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        if self._writer is None:
+            raise StoreError(f"{self._path} is {'open for reading only' if self._readonly else 'not open'}")
+        return await self._writer.run(do)
+
+    async def _read(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        if self._reader is None:
+            raise StoreError(f"{self._path} is not open")
+        return await self._reader.run(do)
+
+    async def _aside(self, do: Callable[[sqlite3.Connection], T]) -> T:
+        """Run what takes long on a connection and a thread of its own."""
+
+        def run() -> T:
+            try:
+                with closing(connect(self._path, "read")) as db:
+                    return do(db)
+            except sqlite3.Error as exc:
+                raise fault_of(exc, str(self._path)) from exc
+
+        return await asyncio.to_thread(run)
+
+    def _take(self) -> None:
+        if self._exclusive:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as exc:
+                raise fault_of(exc, str(self._path.parent)) from exc
+            self._lock = Lock(self._path)
+        prepare(self._path, create=self._exclusive)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _faults(db: sqlite3.Connection) -> list[str]:
+    db.execute("BEGIN")  # one snapshot: rules that span tables must not see half of a later commit
+    return list(upkeep.faults(db))
