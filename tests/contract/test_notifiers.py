@@ -261,7 +261,8 @@ def test_slack_stays_within_its_limits_whatever_is_said(type_):
     long = "<&>" * 3000
     details = {
         "errors": [{"code": "1", "message": long}] * 20, "profiles": {long: 1, "x": 2}, "segments": [long] * 9,
-        "why": long, "dataset": long, "root": long, "new_job_id": long, "channel": long, "skipped": [long] * 9, "settled_by": long,
+        "why": long, "dataset": long, "root": long, "new_job_id": long, "channel": long, "skipped": [long] * 9,
+        "settled_by": long,
     }  # fmt: skip
     said = event(type=type_, severity=severity_of(type_), details=details, sandbox=long, job_id=long, reason=long)
     body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
