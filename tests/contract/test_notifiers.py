@@ -1,0 +1,307 @@
+"""What every channel promises, shown with each one that reaches out over the network."""
+
+import asyncio
+import base64
+import email.utils
+import gzip
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+from pydantic import ValidationError
+from receiver import HANG, RESET, SECRET_PATH, Answer, Receiver
+from standardwebhooks import Webhook as Verifier
+from structlog.testing import capture_logs
+
+from segwatch.deliveries.message import message_of
+from segwatch.deliveries.model import Accepted, Delivery, Rejected, Retryable
+from segwatch.jobs.events import Event, EventType, Severity, severity_of
+from segwatch.notifiers.base import Surroundings, load_notifiers, outcome_of, url_problem
+from segwatch.notifiers.slack import FIELD_MAX, HEADER_MAX, SECTION_MAX, Slack, SlackOptions, clip, payload_of
+
+NOW = datetime(2026, 1, 5, 3, 12, 7, 900_000, tzinfo=UTC)
+KINDS = load_notifiers()
+NETWORK = sorted(name for name, kind in KINDS.by_name.items() if "url" in kind.options.model_fields)
+KEY = base64.b64encode(b"a key of twenty-four byte").decode()
+
+
+def event(**fields):
+    base = {
+        "type": EventType.JOB_FAILED, "stream": "prod/export_job/24116", "sequence": 3, "at": NOW,
+        "severity": Severity.CRITICAL, "sandbox": "prod", "kind": "export_job", "job_id": "24116", "status": "FAILED",
+        "details": {"errors": [{"code": "0090000009", "message": "Zürich <output> & path — 路径"}]},
+    }  # fmt: skip
+    return Event(**(base | fields))
+
+
+def delivery(**fields):
+    return Delivery(event=event(**fields), channel="ops", promised_at=NOW, due_at=NOW)
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest.fixture
+def build(session):
+    def of(name, url, *, timeout_s=5.0, now=lambda: NOW, **options):
+        kind = KINDS[name]
+        around = Surroundings(channel="ops", session=session, now=now, timeout_s=timeout_s)
+        return kind.build(kind.options.model_validate({"url": url} | options), around)
+
+    return of
+
+
+def test_the_channels_of_this_version():
+    assert sorted(KINDS.by_name) == ["log", "slack", "webhook"]
+    assert NETWORK == ["slack", "webhook"]
+
+
+IN_30_S = {"Retry-After": email.utils.format_datetime(NOW + timedelta(seconds=30.1), usegmt=True)}
+LONG_AGO = {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}
+
+REPLIES = [
+    pytest.param(Answer(200), Accepted(), id="200"),
+    pytest.param(Answer(204, body=b""), Accepted(), id="204"),
+    pytest.param(Answer(299, body=b"fine"), Accepted(), id="299"),
+    pytest.param(Answer(400, body=b"invalid_payload"), Rejected(reason="http_400: invalid_payload"), id="400"),
+    pytest.param(Answer(404, body=b"no_service"), Rejected(reason="http_404: no_service"), id="404"),
+    pytest.param(
+        Answer(410, body=b"channel_is_archived\n"), Rejected(reason="http_410: channel_is_archived"), id="410"
+    ),
+    pytest.param(Answer(403, body=b""), Rejected(reason="http_403"), id="403"),
+    pytest.param(Answer(408, body=b""), Retryable(reason="http_408"), id="408"),
+    pytest.param(Answer(425, body=b""), Retryable(reason="http_425"), id="425"),
+    pytest.param(
+        Answer(429, {"Retry-After": "7"}, b""),
+        Retryable(reason="http_429", retry_after=timedelta(seconds=7)),
+        id="429-seconds",
+    ),
+    pytest.param(
+        Answer(429, IN_30_S, b"rate_limited"),
+        Retryable(reason="http_429: rate_limited", retry_after=timedelta(seconds=30.1)),
+        id="429-date",
+    ),
+    pytest.param(
+        Answer(503, LONG_AGO, b""), Retryable(reason="http_503", retry_after=timedelta(0)), id="503-date-in-the-past"
+    ),
+    pytest.param(Answer(429, {"Retry-After": "soon"}, b""), Retryable(reason="http_429"), id="429-unreadable"),
+    pytest.param(Answer(500, body=b"oh\x00 no\r\n"), Retryable(reason="http_500: oh no"), id="500"),
+    pytest.param(Answer(503, body=b""), Retryable(reason="http_503"), id="503"),
+    pytest.param(RESET, Retryable(reason="connection_lost"), id="reset"),
+    pytest.param(Answer(200, act="stall"), Accepted(), id="200-and-then-silence"),
+    pytest.param(Answer(500, act="stall"), Retryable(reason="http_500"), id="500-and-then-silence"),
+]
+
+
+@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize(("answer", "outcome"), REPLIES)
+async def test_a_reply_becomes_an_outcome(build, name, answer, outcome):
+    async with Receiver(answer) as receiver:
+        assert await build(name, receiver.url).send(delivery()) == outcome
+        assert len(receiver.got) == 1, "the retry of a delivery belongs to settle()"
+
+
+@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_is_refused_and_not_followed(build, name, status):
+    async with Receiver() as elsewhere, Receiver(Answer(status, {"Location": elsewhere.url})) as receiver:
+        outcome = await build(name, receiver.url).send(delivery())
+        assert outcome == Rejected(reason=f"http_{status}: redirects are not followed")
+        assert elsewhere.got == []
+
+
+@pytest.mark.parametrize("name", NETWORK)
+async def test_a_receiver_that_hangs_costs_one_timeout(build, name):
+    async with Receiver(HANG) as receiver:
+        assert await build(name, receiver.url, timeout_s=0.1).send(delivery()) == Retryable(reason="timeout")
+
+
+@pytest.mark.parametrize("name", NETWORK)
+async def test_nobody_listens(build, name):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}{SECRET_PATH}"
+        assert await build(name, url).send(delivery()) == Retryable(reason="connect")
+
+
+@pytest.mark.parametrize("name", NETWORK)
+async def test_a_plain_server_behind_https_is_named_as_trouble_with_tls_or_the_connection(build, name):
+    async with Receiver() as receiver:
+        outcome = await build(name, receiver.url.replace("http://", "https://")).send(delivery())
+    assert outcome == Retryable(reason="tls")
+
+
+@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("status", [200, 500])
+async def test_a_big_body_is_read_only_in_part(build, name, status):
+    bomb = Answer(status, {"Content-Encoding": "gzip"}, gzip.compress(b"x" * 20_000_000))
+    for answer in (Answer(status, body=b"y" * 20_000_000), bomb):
+        async with Receiver(answer) as receiver:
+            outcome = await build(name, receiver.url).send(delivery())
+        assert outcome == Accepted() if status == 200 else len(outcome.reason) < 300
+
+
+@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("status", [400, 404, 429, 500])
+async def test_no_reason_repr_or_log_line_shows_the_url(build, name, status):
+    echo = Answer(status, body=f"Cannot POST {SECRET_PATH} ({SECRET_PATH.rsplit('/', 1)[1]})".encode())
+    with capture_logs() as lines:
+        async with Receiver(echo) as receiver:
+            notifier = build(name, receiver.url)
+            outcome = await notifier.send(delivery())
+    shown = f"{outcome!r} {notifier!r} {vars(notifier)!r} {lines!r}"
+    assert "Cannot POST [redacted]" in outcome.reason
+    for part in SECRET_PATH.strip("/").split("/")[1:]:
+        assert part not in shown
+
+
+@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize(
+    "url", ["http://hooks.example.test/hunter2", "hooks.example.test/hunter2", "ftp://x.test/hunter2", "https://"]
+)
+def test_a_bad_url_is_refused_without_being_shown(name, url):
+    with pytest.raises(ValidationError) as caught:
+        KINDS[name].options.model_validate({"url": url})
+    assert "Write https://" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_an_unknown_setting_is_refused(name):
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        KINDS[name].options.model_validate({"url": "https://hooks.example.test/in", "ulr": "x"})
+
+
+@pytest.mark.parametrize(
+    ("url", "fine"),
+    [
+        ("https://hooks.example.test/in?key=1", True),
+        ("http://127.0.0.1:8787/in", True),
+        ("http://127.8.8.8/in", True),
+        ("http://[::1]:8787/in", True),
+        ("http://localhost/in", True),
+        ("http://localhost.example.test/in", False),
+        ("http://127.0.0.1.example.test/in", False),
+        ("http://127.0.0.1@example.test/in", False),
+        ("http://10.0.0.1/in", False),
+        ("https://host:99999/in", False),
+        ("https://a b/in", False),
+        ("https:///in", False),
+        ("file:///etc/passwd", False),
+        ("", False),
+    ],
+)
+def test_tls_is_demanded_except_on_loopback(url, fine):
+    assert (url_problem(url) == "") is fine
+
+
+def test_a_huge_retry_after_is_borne():
+    assert outcome_of(503, {"retry-after": "9" * 400}).retry_after == timedelta(days=365)
+
+
+@pytest.mark.parametrize("secret", [f"whsec_{KEY}", "a plain secret"])
+async def test_a_webhook_verifies_with_the_standard_library_of_receivers(build, secret):
+    times = [datetime.now(UTC), datetime.now(UTC) + timedelta(seconds=90)]
+    verifier = Verifier(secret if secret.startswith("whsec_") else secret.encode())
+    async with Receiver() as receiver:
+        for now in times:
+            await build("webhook", receiver.url, secret=secret, now=lambda now=now: now).send(delivery())
+    first, second = receiver.got
+    for got in (first, second):
+        assert verifier.verify(got.body, got.headers) == event().payload()
+        assert got.headers["webhook-id"] == delivery().id
+        assert got.headers["content-type"] == "application/json"
+    assert [got.headers["webhook-timestamp"] for got in (first, second)] == [str(int(t.timestamp())) for t in times]
+    assert first.body == second.body
+    assert "Zürich <output> & path — 路径".encode() in first.body
+    assert list(json.loads(first.body)) == ["type", "timestamp", "data"]
+    assert b": " not in first.body.replace(b"output> & path", b"")
+
+
+async def test_a_webhook_without_a_secret_is_not_signed(build):
+    async with Receiver() as receiver:
+        await build("webhook", receiver.url).send(delivery())
+    assert "webhook-signature" not in receiver.got[0].headers
+    assert receiver.got[0].headers["webhook-id"] == delivery().id
+
+
+async def test_a_receiver_that_repeats_the_signing_secret_does_not_get_it_shown(build):
+    async with Receiver(Answer(400, body=f"bad secret whsec_{KEY}".encode())) as receiver:
+        outcome = await build("webhook", receiver.url, secret=f"whsec_{KEY}").send(delivery())
+    assert outcome == Rejected(reason="http_400: bad secret [redacted]")
+
+
+@pytest.mark.parametrize("secret", ["whsec_not base64!", "whsec_", ""])
+def test_a_secret_that_cannot_sign_is_refused_without_being_shown(secret):
+    with pytest.raises(ValidationError) as caught:
+        KINDS["webhook"].options.model_validate({"url": "https://hooks.example.test/in", "secret": secret})
+    assert "not base64!" not in str(caught.value)
+
+
+async def test_slack_gets_blocks_and_a_text_for_the_lock_screen(build):
+    async with Receiver() as receiver:
+        await build("slack", receiver.url).send(delivery())
+    body = json.loads(receiver.got[0].body)
+    said = "Export 24116 failed in prod — Zürich &lt;output&gt; &amp; path — 路径 (0090000009)."
+    assert said in body["text"]
+    header, section, fields, context = body["blocks"]
+    assert header["text"]["text"] == ":red_circle: Export 24116 failed in prod"
+    assert section["text"]["text"].startswith(said)
+    assert {"type": "mrkdwn", "text": "*Sandbox*\nprod"} in fields["fields"]
+    assert event().id in [one["text"] for one in context["elements"]]
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_slack_stays_within_its_limits_whatever_is_said(type_):
+    long = "<&>" * 3000
+    details = {
+        "errors": [{"code": "1", "message": long}] * 20, "profiles": {long: 1, "x": 2}, "segments": [long] * 9,
+        "why": long, "dataset": long, "root": long, "new_job_id": long, "channel": long, "skipped": [long] * 9,
+        "settled_by": long,
+    }  # fmt: skip
+    said = event(type=type_, severity=severity_of(type_), details=details, sandbox=long, job_id=long, reason=long)
+    body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
+    assert len(body["blocks"]) <= 50
+    for block in body["blocks"]:
+        match block["type"]:
+            case "header":
+                assert 0 < len(block["text"]["text"]) <= HEADER_MAX
+            case "section":
+                assert 0 < len(block.get("text", {"text": "-"})["text"]) <= SECTION_MAX
+                assert len(block.get("fields", [])) <= 10
+                assert all(0 < len(one["text"]) <= FIELD_MAX for one in block.get("fields", []))
+            case "context":
+                assert 0 < len(block["elements"]) <= 10
+    assert "<&" not in json.dumps(body)
+
+
+def test_a_clipped_text_holds_no_half_escape():
+    assert clip("a&b", 7) == "a&amp;b"
+    assert clip("a&bc", 7) == "a&amp;…"
+    assert clip("a&&&", 7) == "a&amp;…"
+    assert clip("😀" * 9, 5) == "😀😀😀😀…"
+
+
+async def test_slack_gets_no_more_than_one_message_per_pace(session):
+    async with Receiver() as receiver:
+        around = Surroundings(channel="ops", session=session, now=lambda: NOW)
+        slack = Slack(SlackOptions.model_validate({"url": receiver.url}), around, pace_s=0.05)
+        await asyncio.gather(*(slack.send(delivery()) for _ in range(4)))
+    times = [got.at for got in receiver.got]
+    assert times[-1] - times[0] >= 0.14
+
+
+async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):
+    kind = KINDS["log"]
+    notifier = kind.build(kind.options(), Surroundings(channel="journal", session=session, now=lambda: NOW))
+    with capture_logs() as lines:
+        assert await notifier.send(delivery(details={"channel": "x", "event": "y", "attempt": 1})) == Accepted()
+    (line,) = lines
+    assert (line["event"], line["log_level"], line["channel"]) == ("event_told", "error", "journal")
+    assert (line["type"], line["job_id"], line["attempt"]) == ("job.failed", "24116", 1)
+    assert "previous" not in line
