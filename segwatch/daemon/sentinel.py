@@ -1,4 +1,4 @@
-"""Watches over the watching itself: does each sandbox answer, can we still write."""
+"""Watches over the watching itself: does each sandbox answer?"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +10,6 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import reachability
 from segwatch.jobs.reachability import FAILURES_IN_A_ROW, Condition
 from segwatch.store.base import Change, Store, StoreError
-from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.errors import Unauthorized, UpstreamError
 
@@ -20,12 +19,11 @@ log = structlog.get_logger()
 class Sentinel:
     """Hears of every sweep of one sandbox, and tells when it stops or begins again to answer."""
 
-    def __init__(self, recorder: Recorder, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(self, recorder: Recorder, store: Store, clock: Clock, metrics: Metrics) -> None:
         self._recorder = recorder
         self._sandbox = recorder.sandbox
         self._store = store
         self._clock = clock
-        self._readiness = readiness
         self._metrics = metrics
         self._failures: dict[str, int] = {}
 
@@ -33,8 +31,6 @@ class Sentinel:
         """Note a complete sweep, whose first call was made at `at`."""
         self._failures[kind] = 0
         self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
-        if self._readiness.ok("store"):
-            log.info("store_works_again")
         if not any(self._failures.values()):
             self._metrics.up.labels(self._sandbox).set(1)
             await self._turn(Condition.OK, "")
@@ -42,9 +38,7 @@ class Sentinel:
     async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
         """Note a sweep that was cut short."""
         if isinstance(error, StoreError):
-            if self._readiness.problem("store", str(error)):
-                log.error("store_unavailable", error=str(error))
-            return
+            return  # no fault of the sandbox
         self._failures[kind] = self._failures.get(kind, 0) + 1
         self._metrics.up.labels(self._sandbox).set(0)
         if isinstance(error, Unauthorized) and self._failures[kind] > 1:

@@ -7,7 +7,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.jobs.model import JobKey, Missing, Observation
 from segwatch.kinds.base import Asked, JobKind, Page, Request, UnreadableReply
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import BadReply, NotFound
+from segwatch.upstream.errors import BadReply, Fate, NotFound
 
 T = TypeVar("T")
 
@@ -68,7 +68,9 @@ class Source:
             return read(reply.body, asked)
         except UnreadableReply as error:
             self._unreadable(self.kind.name, 1)
-            raise BadReply(self.sandbox, request.endpoint, str(error)) from error
+            text = f"{self.sandbox}: {request.method} {request.endpoint} answered what we cannot read: {error}"
+            # for a POST this means: it was taken by somebody, and perhaps to heart
+            raise BadReply(text, fate=Fate.LOST, reason="unreadable") from error
 
     def _counted(self, page: Page) -> Page:
         if page.unreadable:

@@ -1,8 +1,10 @@
 """Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -16,7 +18,7 @@ from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Found, Go, Hold, Posted, Refuse, RetryPolicy
 from segwatch.store.base import Change, Conflict, Store, StoreError
-from segwatch.upstream.errors import Effect, RateLimited, UpstreamError
+from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
 log = structlog.get_logger()
 
@@ -28,7 +30,9 @@ _DAY = timedelta(hours=24)
 class Submitter:
     """The worker that answers the failed exports of one sandbox, one at a time."""
 
-    def __init__(self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy) -> None:
+    def __init__(
+        self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy, *, grace_s: float
+    ) -> None:
         self._source = source
         self._kind = source.kind.name
         self._lookout = Lookout(source, clock)
@@ -36,6 +40,7 @@ class Submitter:
         self._store = store
         self._clock = clock
         self._policy = policy
+        self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -93,8 +98,18 @@ class Submitter:
             case Go() as go:
                 posting = retry.posting(whole, go, self._clock.now())
                 await self._move(answer, posting)
-                await self._post(posting)
+                await self._finish(self._post(posting))
         return None
+
+    async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
+        """Let a POST under way end even when we are told to stop: its answer is worth the wait."""
+        task = asyncio.create_task(post, name=f"post:{self._source.sandbox}")
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task], timeout=self._grace_s)
+            task.cancel()  # without effect on a task that is done
+            raise
 
     async def _post(self, answer: Resubmission) -> None:
         """Make the one POST of an answer that is on disk as POSTING, and write how it ended."""
@@ -102,7 +117,7 @@ class Submitter:
         try:
             job = await self._source.submit(answer.request)
         except UpstreamError as error:
-            posted = Posted(how=_HOW[error.effect], why=str(error), retry_after=_wish(error))
+            posted = _posted(error)
             log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
             after = retry.after_post(answer, posted, self._policy, self._clock.now())
             await self._move(answer, after, why=posted.why)
@@ -204,12 +219,18 @@ class Submitter:
         await self._recorder.write(changes)
 
 
-_HOW = {
-    Effect.NONE: Posted.How.NOT_SENT,
-    Effect.REFUSED: Posted.How.REJECTED,
-    Effect.DECLINED: Posted.How.DECLINED,
-    Effect.UNKNOWN: Posted.How.LOST,
-}
+def _posted(error: UpstreamError) -> Posted:
+    """Return what a failed POST may have done. Whatever is not surely without effect counts as lost."""
+    match error:
+        case UpstreamError(fate=Fate.NOT_SENT) | RateLimited() | Unauthorized(status=401):
+            how = Posted.How.NOT_SENT
+        case Refused() | NotFound() | Unauthorized():
+            how = Posted.How.REJECTED
+        case Unavailable(fate=Fate.ANSWERED, status=500 | 503):
+            how = Posted.How.DECLINED
+        case _:  # also 502 and 504: a gateway speaks there, not the service that may have taken the job
+            how = Posted.How.LOST
+    return Posted(how=how, why=str(error), retry_after=_wish(error))
 
 
 def _wish(error: UpstreamError) -> timedelta | None:

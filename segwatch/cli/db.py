@@ -1,0 +1,56 @@
+"""`segwatch db`: care for the store."""
+
+from cyclopts import App
+
+from segwatch.cli.output import ConfigFile, Exit, Json, fail, lines, show_json
+from segwatch.cli.session import opened
+
+app = App(name="db", help="Check, back up and migrate the store.")
+
+
+@app.command
+async def check(*, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Read the whole store and say what is wrong with it. Works beside a running daemon.
+
+    Example: `segwatch db check`.
+    """
+    async with opened(config) as (settings, store):
+        faults = await store.check()
+    if as_json:
+        show_json({"store": settings.store.url, "ok": not faults, "problems": faults})
+    else:
+        lines(faults or [f"{settings.store.url} is sound"])
+    if faults:
+        raise SystemExit(Exit.FAILED)
+
+
+@app.command
+async def backup(target: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Copy the live store to a new file. Works beside a running daemon.
+
+    Example: `segwatch db backup /var/backups/segwatch-$(date +%F).db`.
+
+    Parameters
+    ----------
+    target
+        The file to write; it must not exist.
+    """
+    async with opened(config) as (settings, store):
+        size = await store.backup(target)
+    if as_json:
+        show_json({"store": settings.store.url, "backup": target, "bytes": size})
+    else:
+        lines([f"wrote {target}, {size:,} bytes"])
+
+
+@app.command
+async def migrate(*, config: ConfigFile = None) -> None:
+    """Bring the store to this version's form; the daemon does it too when it starts.
+
+    Example: `segwatch db migrate`.
+    """
+    async with opened(config, readonly=False) as (settings, store):
+        faults = await store.check()
+    if faults:
+        fail(Exit.FAILED, *faults)
+    lines([f"{settings.store.url} has the form of this version"])

@@ -1,0 +1,110 @@
+"""`segwatch events`: the event log."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from cyclopts import App
+
+from segwatch.cli.output import ConfigFile, Json, Limit, lines, show, show_json
+from segwatch.cli.session import a_while, opened
+from segwatch.deliveries.message import message_of
+from segwatch.jobs.events import EventType
+from segwatch.store.base import EventFilter, LoggedEvent
+
+app = App(name="events", help="Read the event log.")
+
+_LOOK_S = 0.5
+_PAGE = 500
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    type_: list[EventType] | None = None,
+    sandbox: str = "",
+    job: str = "",
+    since: str | None = None,
+    limit: Limit = 50,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """List the newest events, oldest first.
+
+    Example: `segwatch events list --type job.failed --since 24h`.
+
+    Parameters
+    ----------
+    type_
+        Only events of this type; may be repeated.
+    sandbox
+        Only events of this sandbox.
+    job
+        Only events of the job with this id.
+    since
+        Only events of so long ago or less, such as `36h`.
+    """
+    async with opened(config) as (_, store):
+        logged = await store.events(_filter(type_, sandbox, job, since), limit=limit)
+    show([_payload(one) if as_json else _row(one) for one in logged], as_json=as_json, empty="no events match")
+
+
+@app.command
+async def tail(
+    *,
+    type_: list[EventType] | None = None,
+    sandbox: str = "",
+    job: str = "",
+    limit: Limit = 10,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print the newest events, then new ones as they are recorded, until interrupted.
+
+    With --json, one JSON object a line. Example: `segwatch events tail --json | jq .type`.
+
+    Parameters
+    ----------
+    type_
+        Only events of this type; may be repeated.
+    sandbox
+        Only events of this sandbox.
+    job
+        Only events of the job with this id.
+    """
+    wanted = _filter(type_, sandbox, job, None)
+    async with opened(config) as (_, store):
+        logged: Sequence[LoggedEvent] = await store.events(wanted, limit=limit) if limit else ()
+        position = max((one.position for one in logged), default=0)
+        if not logged:
+            newest = await store.events(EventFilter(), limit=1)
+            position = newest[-1].position if newest else 0
+        while True:
+            for one in logged:
+                if as_json:
+                    show_json(_payload(one))
+                else:
+                    row = _row(one)
+                    lines(["  ".join(str(value) for value in row.values() if value != "")])
+            await asyncio.sleep(_LOOK_S)
+            logged = await store.events(wanted, after=position, limit=_PAGE)
+            position = max((one.position for one in logged), default=position)
+
+
+def _filter(types: list[EventType] | None, sandbox: str, job: str, since: str | None) -> EventFilter:
+    age = a_while(since)
+    start = datetime.now(UTC) - age if age else None  # noqa: TID251 - a command is the edge of the house
+    return EventFilter(types=tuple(one.value for one in types or ()), sandbox=sandbox, job_id=job, since=start)
+
+
+def _payload(logged: LoggedEvent) -> dict[str, Any]:
+    return {"position": logged.position} | logged.event.payload()
+
+
+def _row(logged: LoggedEvent) -> dict[str, Any]:
+    event = logged.event
+    return {
+        "at": f"{event.at:%Y-%m-%d %H:%M:%S}", "severity": event.severity.value, "event": event.type.value,
+        "what": message_of(event).summary,
+    }  # fmt: skip

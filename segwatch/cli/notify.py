@@ -1,0 +1,177 @@
+"""`segwatch notify`: try a channel, see what was given up, send it again."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import aiohttp
+from cyclopts import App, Parameter
+
+from segwatch.app import channel_of
+from segwatch.cli.output import ConfigFile, Exit, Json, Limit, fail, lines, show, show_json
+from segwatch.cli.session import opened, settings_of
+from segwatch.config import Settings
+from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries.model import Accepted, Delivery, Stage
+from segwatch.deliveries.routing import channels_for
+from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.store.base import EventFilter, Store
+
+app = App(name="notify", help="List channels, test one, see dead letters, send them again.")
+
+
+@app.command(name="list")
+async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
+    """List the channels, and what waits for each.
+
+    Example: `segwatch notify list`.
+    """
+    async with opened(config) as (settings, store):
+        depths = {depth.channel: depth for depth in await store.outbox_depth()}
+    rows: list[dict[str, Any]] = []
+    for channel in settings.channels:
+        depth = depths.get(channel.name)
+        rows.append({
+            "channel": channel.name, "kind": channel.kind, "pending": depth.pending if depth else 0,
+            "dead": depth.dead if depth else 0, "oldest": depth.oldest if depth else None,
+        })  # fmt: skip
+    show(rows, as_json=as_json, empty="no channels are configured: add [[channels]] and [[routes]]")
+
+
+@app.command
+async def test(
+    channel: str, /, *, event: EventType = EventType.JOB_FAILED, as_json: Json = False, config: ConfigFile = None
+) -> None:
+    """Send a real sample to one channel, now, and say what the receiver answered.
+
+    Example: `segwatch notify test ops --event job.failed`.
+
+    Parameters
+    ----------
+    channel
+        The channel's name in the settings.
+    event
+        What the sample tells of.
+    """
+    settings = settings_of(config)
+    _known(settings, channel)
+    clock = SystemClock()
+    now = clock.now()
+    delivery = Delivery(event=_sample(event, now), channel=channel, promised_at=now, due_at=now)
+    async with aiohttp.ClientSession(trust_env=True) as session:
+        outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
+    accepted = isinstance(outcome, Accepted)
+    reason = "" if isinstance(outcome, Accepted) else outcome.reason
+    if as_json:
+        show_json({"channel": channel, "accepted": accepted, "reason": reason, "webhook_id": delivery.id})
+    else:
+        lines([f"{channel}: accepted" if accepted else f"{channel}: not accepted: {reason}"])
+    if not accepted:
+        raise SystemExit(Exit.FAILED)
+
+
+@app.command
+async def dead(*, channel: str = "", limit: Limit = 50, as_json: Json = False, config: ConfigFile = None) -> None:
+    """List notifications that were given up.
+
+    Example: `segwatch notify dead`, then `segwatch notify replay --dead`.
+
+    Parameters
+    ----------
+    channel
+        Only those of this channel.
+    """
+    async with opened(config) as (_, store):
+        letters = await store.deliveries(channel=channel, stages=(Stage.DEAD,), limit=limit)
+    rows = [
+        {"id": one.id, "channel": one.channel, "event": one.event.type.value, "job": one.event.job_id,
+         "promised_at": one.promised_at, "attempts": one.attempts, "reason": one.reason}
+        for one in letters
+    ]  # fmt: skip
+    show(rows, as_json=as_json, empty="no dead letters")
+
+
+@app.command
+async def replay(
+    *ids: str,
+    channel: str = "",
+    dead: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Send dead letters or past events again; the receiver sees the same webhook-id as before.
+
+    Examples: `segwatch notify replay --dead --channel ops`, `segwatch notify replay evt_5f0c...`.
+
+    Parameters
+    ----------
+    ids
+        Ids of dead letters (`notify dead`) or of events (`events list --json`).
+    channel
+        Only to this channel; for an event, also where no route leads.
+    dead
+        All dead letters.
+    """
+    if bool(ids) == dead:
+        fail(Exit.USAGE, "write either ids or --dead; `segwatch notify dead` lists the ids")
+    async with opened(config, readonly=False) as (settings, store):
+        if channel:
+            _known(settings, channel)
+        now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
+        if dead:
+            chosen = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
+        else:
+            chosen = [one for name in ids for one in await _named(store, settings, name, channel, now)]
+        again = [
+            Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen
+        ]
+        count = await store.promise(again)
+    if as_json:
+        show_json({"replayed": count, "ids": [one.id for one in again]})
+    else:
+        lines([f"{count} notifications will be sent again by the running daemon" if count else "nothing to send again"])
+
+
+async def _named(store: Store, settings: Settings, name: str, channel: str, now: datetime) -> Sequence[Delivery]:
+    """Return the deliveries that an id means: of a dead letter, or of an event to each of its channels."""
+    if name.startswith("msg_"):
+        found = [one for one in await store.deliveries(stages=(Stage.DEAD, Stage.DELIVERED)) if one.id == name]
+        if not found:
+            fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
+        return found
+    for logged in await store.events(EventFilter()):
+        if logged.event.id == name:
+            routes = [route.as_route() for route in settings.routes]
+            targets = (channel,) if channel else channels_for(logged.event, routes)
+            if not targets:
+                fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
+            return [Delivery(event=logged.event, channel=one, promised_at=now, due_at=now) for one in targets]
+    fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+
+
+def _known(settings: Settings, channel: str) -> None:
+    names = [one.name for one in settings.channels]
+    if channel not in names:
+        fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")
+
+
+def _sample(type_: EventType, now: datetime) -> Event:
+    return Event(
+        type=type_,
+        stream=f"sample/export_job/{random.getrandbits(32)}",  # noqa: S311 - only to make each sample a new message
+        sequence=1,
+        at=now,
+        severity=severity_of(type_),
+        sandbox="sample",
+        kind="export_job",
+        job_id="24116",
+        status="FAILED",
+        previous="PROCESSING",
+        details={
+            "errors": [{"code": "0090000009", "message": "This is a test of `segwatch notify test`; nothing failed."}],
+            "dataset": "65a1b2c3d4e5f60718293a4b",
+            "root": "24116",
+            "attempt": 1,
+        },
+    )

@@ -1,0 +1,56 @@
+"""What most commands begin with: the settings, and the store beside a daemon that may be running."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from segwatch.cli.output import Exit, fail
+from segwatch.config import ConfigError, Settings, find, load, parse_duration
+from segwatch.jobs.model import JobState
+from segwatch.store.base import JobFilter, Store, StoreError
+from segwatch.store.factory import store_of
+
+
+def settings_of(config: str | None) -> Settings:
+    """Return the valid settings; ends the command with one line for each mistake in them."""
+    try:
+        return load(find(config, os.environ), os.environ)
+    except ConfigError as error:
+        fail(Exit.USAGE, *error.problems)
+
+
+@asynccontextmanager
+async def opened(config: str | None, *, readonly: bool = True) -> AsyncIterator[tuple[Settings, Store]]:
+    """Yield the settings and the open store; what the store cannot do ends the command."""
+    settings = settings_of(config)
+    store = store_of(settings.store.url, exclusive=False, readonly=readonly)
+    try:
+        await store.open()
+        try:
+            yield settings, store
+        finally:
+            await store.close()
+    except StoreError as error:
+        fail(Exit.FAILED, str(error))
+
+
+async def the_job(store: Store, name: str) -> JobState:
+    """Return the job that `name` means: an id where it is unambiguous, else `sandbox/kind/id`."""
+    sandbox, kind, job_id = name.split("/") if name.count("/") == 2 else ("", "", name)
+    found = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, id=job_id), limit=10)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        fail(Exit.USAGE, f"{name} is ambiguous; write one of: {', '.join(str(job.key) for job in found)}")
+    fail(Exit.FAILED, f"no job {name} is recorded; `segwatch jobs list` shows those that are")
+
+
+def a_while(text: str | None) -> timedelta | None:
+    """Return the duration that an option names, such as `90s` or `36h`."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        fail(Exit.USAGE, f"{text}: {error}")
