@@ -220,9 +220,10 @@ def _marred(fault: Fault, response: web.Response) -> web.Response:
         patched = answer(merge_patch(json.loads(body), fault.rewrite))
         return _with_body(response, patched.body)
     if fault.slow_bytes_per_s is not None and body:
-        slow = _with_body(response, _trickle(body, fault.slow_bytes_per_s))
-        slow.content_length = len(body)
-        return slow
+        headers = dict(response.headers) | {"Content-Length": str(len(body))}
+        return web.Response(
+            status=response.status, headers=headers, body=_trickle(body, fault.slow_bytes_per_s)
+        )
     return response
 
 

@@ -54,6 +54,7 @@ async def running(
         yield f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
     finally:
         await runner.cleanup()
+        await asyncio.sleep(0)  # closed transports let go of their sockets one turn of the loop later
 
 
 def _call_later(delay_s: float, callback: Callable[[], None]) -> Handle:

@@ -1,0 +1,2 @@
+"""The reference page of the settings, written from the models: `python -m segwatch.config.reference`."""
+

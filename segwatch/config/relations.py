@@ -1,0 +1,71 @@
+"""What one setting demands of another. Checked on values as they were written, so that every mistake is told at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from segwatch.config.layout import inner
+from segwatch.config.problems import Draft, known_or_hint, shown
+
+
+def check_relations(draft: Draft) -> None:
+    """Note in `draft` every contradiction. Values of a wrong type are passed over: the models tell of these."""
+    sandboxes, channels = list(_tables(draft, "sandboxes")), list(_tables(draft, "channels"))
+    if draft.values.get("sandboxes", []) == []:
+        draft.wrong(("sandboxes",), " is missing. Write [[sandboxes]] and the name of at least one sandbox.")
+    _check_names(draft, "sandboxes", sandboxes)
+    _check_names(draft, "channels", channels)
+    for index, sandbox in sandboxes:
+        _check_credential(draft, index, sandbox)
+    for index, channel in channels:
+        if channel.get("kind") in ("webhook", "slack") and not _is_given(draft, "channels", index, channel, "url"):
+            draft.wrong(("channels", index), " has no url. Write url_file = ... or url = ...")
+    for index, route in _tables(draft, "routes"):
+        _check_route(draft, index, route, _names(sandboxes), _names(channels))
+
+
+def _tables(draft: Draft, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    entries = draft.values.get(section)
+    if isinstance(entries, list):
+        yield from ((index, entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
+
+
+def _names(tables: list[tuple[int, dict[str, Any]]]) -> list[str]:
+    return [table["name"] for _, table in tables if isinstance(table.get("name"), str)]
+
+
+def _check_names(draft: Draft, section: str, tables: list[tuple[int, dict[str, Any]]]) -> None:
+    first: dict[str, int] = {}
+    for index, table in tables:
+        name = table.get("name")
+        if isinstance(name, str) and first.setdefault(name, index) != index:
+            tail = f" is {shown(name)}, which {section}[{first[name]}] has already. Write another name."
+            draft.wrong((section, index, "name"), tail)
+
+
+def _is_given(draft: Draft, section: str, index: int, table: dict[str, Any], key: str) -> bool:
+    return key in table or f"{key}_file" in table or (section, index, key) in draft.unread
+
+
+def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None:
+    given = [key for key in ("client_secret", "access_token") if _is_given(draft, "sandboxes", index, sandbox, key)]
+    if not given:
+        draft.wrong(("sandboxes", index), " has no credential. Write client_secret_file = ... or access_token_file = ...")
+    elif len(given) == 2:
+        draft.wrong(("sandboxes", index), " has both client_secret and access_token. Write one of them.")
+
+
+def _check_route(draft: Draft, index: int, route: dict[str, Any], sandboxes: list[str], channels: list[str]) -> None:
+    told = route.get("channels")
+    for at, name in enumerate(told if isinstance(told, list) else []):
+        if isinstance(name, str) and name not in channels:
+            tail = f" is {shown(name)}.{known_or_hint(name, channels, 'channels')}" if channels else _no_channel(name)
+            draft.wrong(("routes", index, "channels", at), tail)
+    wanted = inner(route.get("match"), "sandbox")
+    for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
+        if isinstance(name, str) and name not in sandboxes:
+            place = ("routes", index, "match", "sandbox", *((at,) if isinstance(wanted, list) else ()))
+            draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
+
+
+def _no_channel(name: str) -> str:
+    return f" is {shown(name)}, but there are no channels. Write [[channels]] and name = {shown(name)}."

@@ -1,0 +1,243 @@
+"""The kinds of value that a setting can have: how each is written, read, and written again.
+
+A reader refuses with the tail of a sentence that begins with the setting: `, which has no unit. Write "15s".`
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer, SecretStr
+from pydantic_core import CoreSchema, PydanticCustomError
+
+REFUSED = "refused"  # the type of our own refusals among pydantic's errors
+DURATION_PATTERN = r"^[0-9]{1,12}(ms|s|m|h|d)$"
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_MS = 3650 * _UNITS_MS["d"]
+
+
+def refuse(tail: str) -> PydanticCustomError:
+    """Return the error whose text is `tail`; see the head of this module."""
+    return PydanticCustomError(REFUSED, "{tail}", {"tail": tail})
+
+
+def parse_duration(value: object) -> timedelta:
+    """Return the span that `value` writes: a whole number and ms, s, m, h or d. Refuses everything else."""
+    if isinstance(value, timedelta):
+        return value
+    if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal()):
+        raise refuse(f', which has no unit. Write "{int(value)}s".')
+    found = re.match(DURATION_PATTERN, value) if isinstance(value, str) else None
+    if found is None or not isinstance(value, str) or value.endswith("\n"):
+        raise refuse(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
+    unit = found[1]
+    span_ms = int(value.removesuffix(unit)) * _UNITS_MS[unit]
+    if span_ms > _LONGEST_MS:
+        raise refuse(', which is above 3650d. Write "3650d" or shorter.')
+    return timedelta(milliseconds=span_ms)
+
+
+def format_duration(span: timedelta) -> str:
+    """Return `span`, in whole milliseconds, in the largest unit that needs no fraction: `90s`, `15m`."""
+    span_ms = span // timedelta(milliseconds=1)
+    if span_ms == 0:
+        return "0s"
+    unit = next(unit for unit in reversed(_UNITS_MS) if span_ms % _UNITS_MS[unit] == 0)
+    return f"{span_ms // _UNITS_MS[unit]}{unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """Bounds of a duration, both included, and its form in the JSON Schema."""
+
+    least: str
+    most: str = "3650d"
+
+    def __call__(self, span: timedelta) -> timedelta:
+        if span < parse_duration(self.least):
+            raise refuse(f', which is below {self.least}. Write "{self.least}" or longer.')
+        if span > parse_duration(self.most):
+            raise refuse(f', which is above {self.most}. Write "{self.most}" or shorter.')
+        return span
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": DURATION_PATTERN}
+
+
+def _span(least: str, most: str = "3650d") -> tuple[Any, ...]:
+    within = _Within(least, most)
+    return (AfterValidator(within), BeforeValidator(parse_duration), PlainSerializer(format_duration), within)
+
+
+Duration = Annotated[timedelta, *_span("1s")]
+ShortDuration = Annotated[timedelta, *_span("1ms")]
+Grace = Annotated[timedelta, *_span("1s", "9s")]
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):  # pydantic would take `true` for 1
+        raise refuse(", which is not a number.")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+CountOrNone = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
+Rate = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, allow_inf_nan=False)]
+
+
+def is_loopback(host: str) -> bool:
+    """True for 127.0.0.0/8, ::1 and localhost: what is sent there does not leave the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _split_url(url: str) -> SplitResult:
+    """Return the parts of an https URL, or of an http URL on loopback. Refuses without repeating the URL."""
+    if not url or re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise refuse(", which is empty or contains a blank. Write https:// and the host.")
+    if "://" not in url:
+        raise refuse(", which has no scheme. Write https:// before it.")
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise refuse(", which is no URL. Write https:// and the host.") from None
+    if not host:
+        raise refuse(", which names no host. Write https:// and the host.")
+    if parts.scheme not in ("https", "http"):
+        raise refuse(", which is neither https:// nor http://. Write https:// and the host.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise refuse(", which is not encrypted. Write https://; http:// is for loopback hosts only.")
+    return parts
+
+
+def _service_url(url: str) -> str:
+    parts = _split_url(url)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise refuse(", which has more than scheme, host, port and path. Write these only.")
+    return url.rstrip("/")
+
+
+def _secret_url(url: SecretStr) -> SecretStr:
+    _split_url(url.get_secret_value())
+    return url
+
+
+ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
+
+
+def _plain_secret(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text:
+        raise refuse(", which is empty. Write the secret, or leave the setting out.")
+    if not text.isprintable():
+        raise refuse(", which contains a line break or a control character. Write the secret on one line.")
+    return secret
+
+
+def _header_secret(secret: SecretStr) -> SecretStr:
+    text = _plain_secret(secret).get_secret_value()
+    if " " in text or not text.isascii():
+        raise refuse(", which contains a blank or a letter that a header cannot carry. Write the token only.")
+    return secret
+
+
+def _signing_secret(secret: SecretStr) -> SecretStr:
+    try:
+        key = base64.b64decode(_plain_secret(secret).get_secret_value().removeprefix("whsec_"))
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:  # the Standard Webhooks specification: "whsec_" and the base64 of the key
+        raise refuse(', which is not base64. Write "whsec_" and 24 to 64 random bytes in base64.')
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_plain_secret)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
+
+
+def _fits(pattern: str, tail: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise refuse(tail)
+        return text
+
+    return check
+
+
+# Adobe, "Sandbox management UI guide": all lower case, begins with a letter, letters, digits and hyphens, at most 256
+SandboxName = Annotated[
+    str,
+    AfterValidator(
+        _fits("[a-z][a-z0-9-]{0,255}", ", which no sandbox can be called. Write lower-case letters, digits and hyphens.")
+    ),
+]
+ChannelName = Annotated[
+    str,
+    AfterValidator(
+        _fits("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", ". Write letters, digits, dots, hyphens and underscores, at most 64.")
+    ),
+]
+OrgId = Annotated[
+    str,
+    AfterValidator(
+        _fits("[0-9A-Fa-f]{24}@AdobeOrg", ', which is no organization id. Write 24 hex digits and "@AdobeOrg".')
+    ),
+]
+Word = Annotated[str, AfterValidator(_fits(r"\S+", ", which is empty or contains a blank. Write one word."))]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the HTTP server listens. Port 0 lets the system choose one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when only this machine can connect."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^.+:[0-9]{1,5}$"}
+
+
+def _listen(value: object) -> Listen:
+    if isinstance(value, Listen):
+        return value
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", value) if isinstance(value, str) else None
+    if found is None or int(found[3]) > 65535:
+        raise refuse(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
+    return Listen(host=found[1] or found[2], port=int(found[3]))
+
+
+ListenAddress = Annotated[Listen, BeforeValidator(_listen), PlainSerializer(str)]
+
+
+def _store_url(url: str) -> str:
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme != "sqlite":
+        raise refuse(". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.")
+    path = "/" + rest.lstrip("/")
+    if not rest.startswith("///") or path.startswith(("/./", "/../")) or path.endswith("/"):
+        raise refuse(", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db.")
+    return f"sqlite://{path}"
+
+
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
