@@ -20,7 +20,7 @@ class News:
 
 
 class Bus:
-    """Hands news to every listener, at once and in order. A listener that fails loses this one piece, nobody else does."""
+    """Hands news to every listener, at once and in order. A listener that fails loses this piece, nobody else does."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[News], None]] = []

@@ -15,8 +15,8 @@ from segwatch.jobs.model import Observation, Status
 class Request:
     """One call of the platform's API.
 
-    path: under the platform's base URL, begins with "/". endpoint: the path with its ids left out, for metrics.
-    body: JSON value to send, or None.
+    path: under the platform's base URL, begins with "/", percent-encoded. endpoint: the path with its ids left out,
+    for metrics. params: not encoded; a name may repeat. body: JSON value to send, or None.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -51,7 +51,7 @@ class JobKind(Protocol):
     """One kind of remote work.
 
     path: the statuses that a job walks through before it ends, in order.
-    changes_first: True when `list_changed` asks for rows ordered by their last change, newest first;
+    changes_first: True when `list_newest` asks for rows ordered by their last change, newest first;
     False when lists come by creation only.
     """
 
@@ -70,7 +70,7 @@ class JobKind(Protocol):
         """Return the call for one job."""
 
     def bulk_get(self, job_ids: Iterable[str]) -> Request | None:
-        """Return one call for several jobs; None when the API has none."""
+        """Return one call for several jobs, at most `page_size`; None when the API has none."""
 
     def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
         """Return what a list answered, with the next request if there is one. Raises UnreadableReply."""
@@ -81,8 +81,11 @@ class JobKind(Protocol):
     def parse_one(self, body: bytes, *, asked: Asked) -> Observation:
         """Return what `get` or a submission answered. Raises UnreadableReply."""
 
+    def cancel(self, job_id: str) -> Request:
+        """Return the call that asks the platform to cancel one job; any 2xx says that it will try."""
+
     def submit(self, request: str) -> Request | None:
-        """Return the call that submits `Facts.request` again; None for a kind that is never resubmitted."""
+        """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,57 +15,44 @@ from segwatch.store.faults import fault_of
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
 BUSY_TIMEOUT_S = 10.0  # how long a write waits for a command that writes beside the daemon
 
-Access = Literal["create", "write", "read"]
+Access = Literal["create", "write", "read", "look"]
 
 
 def connect(path: Path, access: Access) -> sqlite3.Connection:
     """Return a connection in autocommit mode. Raises sqlite3.Error.
 
-    Only "create" makes a file: a store whose file somebody removed must say so, not begin an empty one.
+    Only "create" makes a file: a store whose file somebody removed must say so, not begin an empty one. "look" reads
+    from a read-only disk too, for one who does not stay: it would miss what is written once the disk is back.
     """
-    mode = {"create": "rwc", "write": "rw", "read": "ro"}[access]
-    db = _opened(path, f"mode={mode}")
+    if access == "create" or access == "write":
+        return _opened(
+            path,
+            "mode=rwc" if access == "create" else "mode=rw",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "journal_size_limit = 67108864",
+        )
     try:
-        if access == "read":
-            _settle_in(db, "query_only = ON")
-        else:
-            _settle_in(
-                db,
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                "foreign_keys = ON",
-                "journal_size_limit = 67108864",
-            )
+        return _opened(path, "mode=ro", "query_only = ON")
     except sqlite3.OperationalError:
-        db.close()
-        if access != "read" or path.with_name(path.name + "-wal").exists():
+        if access == "read" or path.with_name(path.name + "-wal").exists():
             raise
-        # WAL wants to create two files beside the database. On a read-only disk it cannot, and nothing changes either.
-        db = _opened(path, "immutable=1")
-        try:
-            _settle_in(db, "query_only = ON")
-        except BaseException:
-            db.close()
-            raise
+    # WAL wants to create two files beside the database. On a read-only disk it cannot, and nothing changes either.
+    return _opened(path, "immutable=1", "query_only = ON")
+
+
+def _opened(path: Path, options: str, *pragmas: str) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}?{options}"
+    db = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    try:
+        for pragma in (*pragmas, "temp_store = MEMORY"):
+            db.execute(f"PRAGMA {pragma}")
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # reads the file: a fault shows here, not later
     except BaseException:
         db.close()
         raise
     return db
-
-
-def _opened(path: Path, options: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"file:{quote(str(path.absolute()))}?{options}",
-        uri=True,
-        isolation_level=None,
-        timeout=BUSY_TIMEOUT_S,
-    )
-
-
-def _settle_in(db: sqlite3.Connection, *pragmas: str) -> None:
-    for pragma in (*pragmas, "temp_store = MEMORY"):
-        db.execute(f"PRAGMA {pragma}")
-    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # touches the file: a fault shows here, not later
 
 
 class Lock:
@@ -138,13 +125,13 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
             raise
 
 
-def prepare(path: Path, *, create: bool) -> None:
-    """Make sure that the file is there and of this version. create: make and migrate it if need be."""
+def prepare(path: Path, access: Access) -> None:
+    """Make sure that the file is there and of this version; "create" makes and migrates it if need be."""
     try:
-        if not create and not path.exists():
+        if access != "create" and not path.exists():
             raise StoreError(f"{path} does not exist. `segwatch run` creates it; or check store.url in the settings.")
-        with closing(connect(path, "create" if create else "read")) as db:
-            if create:
+        with closing(connect(path, access)) as db:
+            if access == "create":
                 migrate(db, path)
             elif (found := version(db, path)) < len(migrations()):
                 raise StoreError(

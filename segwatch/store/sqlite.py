@@ -25,7 +25,7 @@ from segwatch.store.base import (
     SubjectState,
 )
 from segwatch.store.faults import fault_of
-from segwatch.store.file import Lock, connect, prepare
+from segwatch.store.file import Access, Lock, connect, prepare
 from segwatch.store.reader import Reader
 from segwatch.store.rows import micros
 from segwatch.store.writer import OnCommit, Writer
@@ -46,6 +46,7 @@ class SqliteStore:
         self._path = path
         self._exclusive = exclusive and not readonly
         self._readonly = readonly
+        self._glance: Access = "look" if readonly else "read"
         self._on_commit = on_commit
         self._lock: Lock | None = None
         self._writer: Writer | None = None
@@ -63,7 +64,7 @@ class SqliteStore:
             self._writer = Writer(
                 partial(connect, self._path, "write"), path=str(self._path), on_commit=self._on_commit
             )
-        self._reader = Reader(partial(connect, self._path, "read"), path=str(self._path))
+        self._reader = Reader(partial(connect, self._path, self._glance), path=str(self._path))
 
     async def close(self) -> None:
         # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
@@ -71,6 +72,7 @@ class SqliteStore:
             await self._reader.close()
         if self._writer is not None:
             await self._writer.close()
+        self._reader = self._writer = None
         self._release()
 
     async def commit(self, changes: Sequence[Change]) -> None:
@@ -172,7 +174,7 @@ class SqliteStore:
 
         def run() -> T:
             try:
-                with closing(connect(self._path, "read")) as db:
+                with closing(connect(self._path, self._glance)) as db:
                     return do(db)
             except sqlite3.Error as exc:
                 raise fault_of(exc, str(self._path)) from exc
@@ -186,7 +188,7 @@ class SqliteStore:
             except OSError as exc:
                 raise fault_of(exc, str(self._path.parent)) from exc
             self._lock = Lock(self._path)
-        prepare(self._path, create=self._exclusive)
+        prepare(self._path, "create" if self._exclusive else self._glance)
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -1,0 +1,64 @@
+"""Watches over the watching itself: does each sandbox answer, can we still write."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.recorder import Recorder
+from segwatch.jobs import reachability
+from segwatch.jobs.reachability import FAILURES_IN_A_ROW, Condition
+from segwatch.store.base import Change, Store, StoreError
+from segwatch.telemetry.health import Readiness
+from segwatch.telemetry.metrics import Metrics
+from segwatch.upstream.errors import Unauthorized, UpstreamError
+
+log = structlog.get_logger()
+
+
+class Sentinel:
+    """Hears of every sweep of one sandbox, and tells when it stops or begins again to answer."""
+
+    def __init__(self, recorder: Recorder, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics) -> None:
+        self._recorder = recorder
+        self._sandbox = recorder.sandbox
+        self._store = store
+        self._clock = clock
+        self._readiness = readiness
+        self._metrics = metrics
+        self._failures: dict[str, int] = {}
+
+    async def answered(self, kind: str, at: datetime) -> None:
+        """Note a complete sweep, whose first call was made at `at`."""
+        self._failures[kind] = 0
+        self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
+        if self._readiness.ok("store"):
+            log.info("store_works_again")
+        if not any(self._failures.values()):
+            self._metrics.up.labels(self._sandbox).set(1)
+            await self._turn(Condition.OK, "")
+
+    async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
+        """Note a sweep that was cut short."""
+        if isinstance(error, StoreError):
+            if self._readiness.problem("store", str(error)):
+                log.error("store_unavailable", error=str(error))
+            return
+        self._failures[kind] = self._failures.get(kind, 0) + 1
+        self._metrics.up.labels(self._sandbox).set(0)
+        if isinstance(error, Unauthorized) and self._failures[kind] > 1:
+            await self._turn(Condition.UNAUTHORIZED, str(error))
+        elif self._failures[kind] >= FAILURES_IN_A_ROW and not isinstance(error, Unauthorized):
+            await self._turn(Condition.UNREACHABLE, str(error))
+
+    async def _turn(self, condition: Condition, why: str) -> None:
+        async def changes() -> Sequence[Change]:
+            before = await self._store.subject(reachability.stream_of(self._sandbox))
+            turned = reachability.turned(before, self._sandbox, condition, why=why, now=self._clock.now())
+            return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
+
+        try:
+            await self._recorder.write(changes)
+        except StoreError as error:
+            log.warning("sandbox_condition_not_recorded", sandbox=self._sandbox, condition=condition, error=str(error))

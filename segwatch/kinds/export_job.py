@@ -1,0 +1,88 @@
+"""Export jobs: audiences written to a dataset. Source: AEP contract 4."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.kinds.base import Asked, JobKind, Page, Request
+from segwatch.kinds.export_order import dataset_of, order_of, segments_of
+from segwatch.kinds.fields import identity, items, mapping, text, whole
+from segwatch.kinds.replies import item_path, read_bulk, read_one, read_page, sighting
+
+_PATH = "/data/core/ups/export/jobs"
+_ONE = f"{_PATH}/{{id}}"
+
+
+class ExportJob:
+    """Implements JobKind. The API has no bulk call, no sort by change, and a status filter for three statuses only."""
+
+    name = "export_job"
+    path: tuple[Status, ...] = (Status.NEW, Status.PROCESSING)
+    changes_first = False
+    page_size = 250
+
+    def list_newest(self, *, limit: int) -> Request:
+        """Return the call for the newest exports by creation, the only order there is (AEP contract 4.7)."""
+        return Request(method="GET", path=_PATH, endpoint=_PATH, params=(("limit", str(limit)),))
+
+    def list_active(self, *, limit: int) -> Sequence[Request]:
+        """Return nothing: the filter documents NEW, SUCCEEDED and FAILED, so it would miss PROCESSING."""
+        return ()
+
+    def get(self, job_id: str) -> Request:
+        """Return the call for one job."""
+        return Request(method="GET", path=item_path(_PATH, job_id), endpoint=_ONE)
+
+    def bulk_get(self, job_ids: Iterable[str]) -> Request | None:
+        """Return None: the API has no such call."""
+        return None
+
+    def cancel(self, job_id: str) -> Request:
+        """Return the call that cancels a job; any 2xx means "marked for cancelling" (AEP contract 4.1)."""
+        return Request(method="DELETE", path=item_path(_PATH, job_id), endpoint=_ONE)
+
+    def submit(self, request: str) -> Request | None:
+        """Return the call that orders the export again; None without a `Facts.request` to repeat."""
+        if not request:
+            return None
+        return Request(method="POST", path=_PATH, endpoint=_PATH, body=msgspec.json.decode(request))
+
+    def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
+        """Return what a list answered (AEP contract 4.7). Raises UnreadableReply."""
+        return read_page(body, rows_at="records", read=lambda row, job_id: _read(row, asked, job_id), request=request)
+
+    def parse_bulk(self, body: bytes, *, asked: Asked) -> Page:
+        """Return the jobs of a bulk answer, should the API ever learn to give one. Raises UnreadableReply."""
+        return read_bulk(body, read=lambda row, job_id: _read(row, asked, job_id))
+
+    def parse_one(self, body: bytes, *, asked: Asked) -> Observation:
+        """Return one job, also as a submission answers it (AEP contract 4.3). Raises UnreadableReply."""
+        return read_one(body, read=lambda row, job_id: _read(row, asked, job_id))
+
+
+def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation:
+    request, fingerprint = order_of(record)
+    exported = whole(mapping(record.get("metrics")).get("totalExportedProfileCounter"))
+    facts = Facts(
+        segments=segments_of(record),
+        dataset=dataset_of(record),
+        batches=_batches(mapping(record.get("destination"))),
+        exported=exported if exported is not None and exported >= 0 else None,
+        source=text(record.get("source")),
+        schedule_id=identity(mapping(record.get("properties")).get("scheduleId")),
+        request=request,
+        fingerprint=fingerprint,
+    )
+    return sighting(record, kind=ExportJob.name, asked=asked, facts=facts, fallback_id=fallback_id)
+
+
+def _batches(destination: dict[str, Any]) -> tuple[str, ...]:
+    """Return the batches written: one `batchId`, or those of `batches`; "" is none (AEP contract 4.5)."""
+    single = identity(destination.get("batchId"))
+    several = (identity(mapping(entry).get("batchId")) for entry in items(destination.get("batches")))
+    return tuple(dict.fromkeys(one for one in (single, *several) if one))
+
+
+KIND: JobKind = ExportJob()

@@ -1,0 +1,145 @@
+"""What an export was told to do: the body that orders it again, and a fingerprint that equal orders share."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from segwatch.kinds.fields import identity, items, mapping, text, truth, whole
+
+SCHEMA = "_xdm.context.profile"
+_SEGMENT_NS = "ups"
+_SEGMENT_STATUS = ("existing", "realized")
+_TIMES = frozenset({"startTime", "endTime", "fromIngestTimestamp", "toIngestTimestamp", "fromTimestamp"})
+
+
+def dataset_of(record: dict[str, Any]) -> str:
+    """Return the target dataset's id, spelt `datasetId` or `dataSetId` (AEP contract 4.5); "" where there is none."""
+    for name, value in mapping(record.get("destination")).items():
+        if name.lower() == "datasetid" and (found := identity(value).rpartition("/")[2]):
+            return found
+    return ""
+
+
+def segments_of(record: dict[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the exported segments, each once; empty when the export is not limited to segments."""
+    found = (_segment_id(entry) for entry in items(mapping(record.get("filter")).get("segments")))
+    return tuple(dict.fromkeys(one for one in found if one))
+
+
+def order_of(record: dict[str, Any]) -> tuple[str, str]:
+    """Return (request, fingerprint) of an export job's record; two empty strings when it does not tell enough.
+
+    Too little is told without a dataset, and when a filter is there but cannot be read: to leave out a filter would
+    export more than was asked. Source: AEP contract 4.2, 4.5.
+    """
+    dataset = dataset_of(record)
+    if not dataset or not _is_readable(record):
+        return "", ""
+    body = _body(record, dataset)
+    return _json(body).decode(), hashlib.sha256(_json(_normal_order(body))).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
+
+
+def _segment_id(entry: Any) -> str:
+    return identity(entry.get("segmentId") or entry.get("id")) if isinstance(entry, dict) else identity(entry)
+
+
+def _is_readable(record: dict[str, Any]) -> bool:
+    parts = [record.get(name) for name in ("filter", "additionalFields", "evaluationInfo")]
+    if not all(part in (None, "") or isinstance(part, dict) for part in parts):
+        return False
+    return all(_segment_id(entry) for entry in items(mapping(record.get("filter")).get("segments")))
+
+
+def _body(record: dict[str, Any], dataset: str) -> dict[str, Any]:
+    destination: dict[str, Any] = {"datasetId": dataset}
+    if truth(mapping(record.get("destination")).get("segmentPerBatch")):
+        destination["segmentPerBatch"] = True
+    body = {
+        "fields": _comma_list(record.get("fields")),
+        "mergePolicy": _merge_policy(record.get("mergePolicy")),
+        "filter": _filter(mapping(record.get("filter"))),
+        "additionalFields": record.get("additionalFields"),
+        "evaluationInfo": record.get("evaluationInfo"),
+        "schema": {"name": _schema(record)},
+        "destination": destination,
+    }
+    return mapping(_pruned(body))
+
+
+def _schema(record: dict[str, Any]) -> str:
+    schema = record.get("schema")
+    return text(schema.get("name") if isinstance(schema, dict) else schema) or SCHEMA
+
+
+def _comma_list(value: Any) -> str:
+    return ",".join(word for entry in items(value) if (word := text(entry)))
+
+
+def _merge_policy(value: Any) -> dict[str, Any]:
+    policy = dict(value) if isinstance(value, dict) else {"id": text(value)}
+    version = policy.get("version")
+    policy["version"] = version if (number := whole(version)) is None else number
+    return policy
+
+
+def _filter(given: dict[str, Any]) -> dict[str, Any]:
+    segments = []
+    for entry in items(given.get("segments")):
+        segment = dict(entry) if isinstance(entry, dict) else {}
+        segment["segmentId"] = _segment_id(entry)
+        segment["status"] = [text(word) for word in items(segment.get("status"))]
+        segments.append(segment)
+    return given | {"segments": segments, "emptyProfiles": truth(given.get("emptyProfiles")) or None}
+
+
+def _pruned(value: Any) -> Any:
+    """Return `value` without what says nothing: null, "", {} and [] are the same as absent."""
+    if isinstance(value, dict):
+        return {k: kept for k, v in value.items() if (kept := _pruned(v)) not in (None, "", {}, [])}
+    if isinstance(value, list):
+        return [kept for v in value if (kept := _pruned(v)) not in (None, "", {}, [])]
+    return value
+
+
+def _normal_order(body: dict[str, Any]) -> dict[str, Any]:
+    """Return `body` with all that means the same in the same form. Whether it evaluates first changes nothing in it."""
+    return mapping(_pruned({k: _normal(k, v) for k, v in body.items() if k != "evaluationInfo"}))
+
+
+def _normal(name: str, value: Any) -> Any:
+    if name == "fields":
+        return sorted({word.strip() for word in _comma_list(value).split(",") if word.strip()})
+    if name == "segments":
+        return [msgspec.Raw(one) for one in sorted({_json(_normal_segment(mapping(entry))) for entry in items(value)})]
+    if name in _TIMES:
+        return _normal_time(text(value))
+    if isinstance(value, dict):
+        return {k: _normal(k, v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_normal("", v) for v in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _normal_segment(entry: dict[str, Any]) -> dict[str, Any]:
+    status = {text(word).lower() for word in items(entry.get("status"))}
+    return mapping(_pruned({k: _normal(k, v) for k, v in entry.items()})) | {
+        "segmentNs": text(entry.get("segmentNs")).lower() or _SEGMENT_NS,
+        "status": sorted(status or _SEGMENT_STATUS),
+    }
+
+
+def _normal_time(word: str) -> str:
+    """Return the instant in UTC, so that equal instants are equal; a time without an offset stays as it is."""
+    try:
+        at = datetime.fromisoformat(word.upper())
+        return at.astimezone(UTC).isoformat() if at.tzinfo else word
+    except (ValueError, OverflowError):
+        return word

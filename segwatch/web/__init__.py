@@ -1,0 +1,1 @@
+"""What others read of us over HTTP. It reads, it never decides."""

@@ -1,0 +1,75 @@
+"""Metrics, health and reload over HTTP."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from aiohttp import web
+
+from segwatch.telemetry.health import Heartbeats, Readiness
+from segwatch.telemetry.metrics import CONTENT_TYPE, Exposition
+
+log = structlog.get_logger()
+
+
+class Server:
+    """The listener. reload: re-reads the settings, and returns what is wrong with them, a line each."""
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        heartbeats: Heartbeats,
+        readiness: Readiness,
+        reload: Callable[[], Awaitable[Sequence[str]]],
+    ) -> None:
+        self._exposition = exposition
+        self._heartbeats = heartbeats
+        self._readiness = readiness
+        self._reload = reload
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> str:
+        """Listen, and return the URL. Raises OSError, for example when the port is taken."""
+        app = web.Application()
+        app.router.add_get("/metrics", self._metrics)
+        for path in ("/-/healthy", "/livez"):
+            app.router.add_get(path, self._healthy)
+        for path in ("/-/ready", "/readyz"):
+            app.router.add_get(path, self._ready)
+        app.router.add_post("/-/reload", self._reloaded)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Close the listener."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        gzipped = "gzip" in request.headers.get("Accept-Encoding", "")
+        headers = {"Content-Type": CONTENT_TYPE, "Vary": "Accept-Encoding"}
+        if gzipped:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=await self._exposition.text(gzipped=gzipped), headers=headers)
+
+    async def _healthy(self, request: web.Request) -> web.Response:
+        """Live: the loop turns, since it runs this, and every heartbeat is fresh. Nobody else's state counts."""
+        stale = self._heartbeats.stale()
+        if not stale:
+            return web.Response(text=f"ok: {len(self._heartbeats)} workers turn\n")
+        lines = [f"{worker.worker}: no sign of life, {worker.late_s:.0f} s overdue" for worker in stale]
+        return web.Response(status=503, text="\n".join(lines) + "\n")
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        problems = self._readiness.problems()
+        if not problems:
+            return web.Response(text="ready\n")
+        return web.Response(status=503, text="".join(f"{part}: {why}\n" for part, why in problems.items()))
+
+    async def _reloaded(self, request: web.Request) -> web.Response:
+        problems = await self._reload()
+        if not problems:
+            return web.Response(text="reloaded\n")
+        return web.Response(status=400, text="\n".join(problems) + "\n")

@@ -1,0 +1,567 @@
+"""What only the SQLite engine promises: locks, modes, failing disks, migrations, group commit, crashes."""
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from store_builders import at, job, key, moved, told
+
+import segwatch
+from segwatch.jobs.model import Status
+from segwatch.store import file, reads, rows
+from segwatch.store.base import (
+    Change,
+    Conflict,
+    EventFilter,
+    JobFilter,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+from segwatch.store.factory import store_of
+from segwatch.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "segwatch.db"
+
+
+@pytest.fixture
+async def store(path):
+    opened = SqliteStore(path)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+# --- who may open it
+
+
+async def test_a_second_daemon_is_refused_and_told_whom_to_stop(store, path):
+    second = SqliteStore(path)
+    with pytest.raises(StoreError, match=f"in use by another segwatch daemon, process {os.getpid()}"):
+        await second.open()
+    await second.close()
+    await store.writable()
+
+
+async def test_a_command_reads_and_writes_beside_a_running_daemon(store, path):
+    command = SqliteStore(path, exclusive=False)
+    await command.open()
+    state, change = told(job())
+    await store.commit([change])
+    assert await command.job(state.key) == state
+    after, change = told(state)
+    await command.commit([change])
+    await command.close()
+    assert await store.job(state.key) == after
+
+
+async def test_two_processes_cannot_both_win(store, path):
+    state, change = told(job())
+    await store.commit([change])
+    command = SqliteStore(path, exclusive=False)
+    await command.open()
+    attempts = [(store, told(state, Status.FAILED)[1]), (command, told(state, Status.SUCCEEDED)[1])]
+    outcomes = await asyncio.gather(*(on.commit([c]) for on, c in attempts), return_exceptions=True)
+    await command.close()
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict", "NoneType"]
+
+
+@pytest.mark.parametrize("daemon_runs", [True, False])
+async def test_a_reading_command_works_whether_or_not_the_daemon_runs(path, daemon_runs):
+    daemon = SqliteStore(path)
+    await daemon.open()
+    await daemon.commit([told(job())[1]])
+    if not daemon_runs:
+        await daemon.close()
+    command = SqliteStore(path, readonly=True)
+    await command.open()
+    assert await command.job(key()) is not None
+    assert await command.check() == []
+    with pytest.raises(StoreError, match="open for reading only"):
+        await command.writable()
+    await command.close()
+    await daemon.close()
+
+
+@pytest.mark.parametrize("mode", [{"readonly": True}, {"exclusive": False}])
+async def test_a_command_says_what_creates_the_file_and_creates_nothing(tmp_path, mode):
+    command = SqliteStore(tmp_path / "sub" / "segwatch.db", **mode)
+    with pytest.raises(StoreError, match=r"segwatch\.db does not exist. `segwatch run` creates it"):
+        await command.open()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_daemon_creates_the_folder(tmp_path):
+    daemon = SqliteStore(tmp_path / "a" / "b" / "segwatch.db")
+    await daemon.open()
+    await daemon.close()
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == ["segwatch.db", "segwatch.db.lock"]
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "plain").write_text("a file")
+    with pytest.raises(StoreUnavailable, match="plain"):
+        await SqliteStore(tmp_path / "plain" / "segwatch.db").open()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://me:hunter2@db/x", "begins with mysql://"),
+        ("/var/lib/x.db", "names no engine"),
+        ("sqlite:///", "names no file"),
+        ("sqlite://", "names no file"),
+    ],
+)
+def test_a_wrong_url_says_what_to_write(url, says):
+    with pytest.raises(StoreError, match=r"Write sqlite:///var/lib/segwatch/segwatch\.db") as caught:
+        store_of(url)
+    assert says in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_url_may_be_relative_and_hold_any_character(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    store = store_of("sqlite://a ?#%41.db")
+    await store.open()
+    await store.close()
+    assert (tmp_path / "a ?#%41.db").exists()
+
+
+# --- what is in the file
+
+
+async def test_a_file_from_a_newer_version_is_left_alone(path):
+    await _made(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 999")
+    for mode in ({}, {"exclusive": False}, {"readonly": True}):
+        store = SqliteStore(path, **mode)
+        with pytest.raises(StoreCorrupt, match=r"newer segwatch .schema 999"):
+            await store.open()
+        await store.close()
+
+
+async def test_a_database_of_another_program_is_left_alone(path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE theirs (a)")
+    with pytest.raises(StoreCorrupt, match="another program"):
+        await SqliteStore(path).open()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+
+
+async def test_a_file_that_is_no_database_is_left_alone(path):
+    path.write_bytes(b"no database at all " * 500)
+    with pytest.raises(StoreCorrupt, match="no SQLite database"):
+        await SqliteStore(path).open()
+
+
+async def test_an_older_file_is_migrated_by_the_daemon_only(path, monkeypatch):
+    await _made(path)
+    steps = [*file.migrations(), "CREATE TABLE later (a TEXT) STRICT"]
+    monkeypatch.setattr(file, "migrations", lambda: steps)
+    with pytest.raises(StoreError, match="segwatch db migrate"):
+        await SqliteStore(path, exclusive=False).open()
+    await _made(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
+    await _made(path)
+    steps = [*file.migrations(), "CREATE TABLE later (a TEXT) STRICT; INSERT INTO nowhere VALUES (1)"]
+    with monkeypatch.context() as patched:
+        patched.setattr(file, "migrations", lambda: steps)
+        with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+            await SqliteStore(path).open()
+    await _made(path)
+
+
+async def test_check_finds_what_somebody_broke(path):
+    await _made(path, to=["ops"])
+    damage = {
+        "UPDATE job SET sequence = 7": "counts 7 events",
+        "UPDATE event SET sequence = 9 WHERE sequence = 2": "some are missing",
+        "DELETE FROM outbox_head": "outbox of ops",
+        "UPDATE job SET body = '{}'": "cannot be read",
+        "DELETE FROM delivery; DELETE FROM event": "counts 3 events",
+        "DELETE FROM outbox_head; DELETE FROM event": "not in the log",
+    }
+    for number, (sql, line) in enumerate(damage.items()):
+        copy = path.with_name(f"broken{number}.db")
+        copy.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(copy)) as db:
+            db.executescript(sql)
+        store = SqliteStore(copy)
+        await store.open()
+        assert any(line in fault for fault in await store.check()), (sql, await store.check())
+        await store.close()
+
+
+async def test_check_reports_a_damaged_page(path):
+    await _made(path)
+    with closing(sqlite3.connect(path)) as db:
+        page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'job'").fetchone()[0]
+    with path.open("r+b") as raw:
+        raw.seek((page - 1) * 4096)
+        raw.write(b"\xaa" * 4096)
+    store = SqliteStore(path, readonly=True)
+    await store.open()
+    assert any("damaged" in line or "SQLite" in line for line in await store.check())
+    with pytest.raises(StoreCorrupt, match="restore a backup"):
+        await store.jobs(JobFilter())
+    await store.close()
+
+
+def test_fields_of_a_later_version_are_skipped():
+    state = job()
+    later = rows.body_of(state).replace('"root":', '"mood":{"a":[1]},"root":', 1)
+    assert rows.job_of(later) == state
+
+
+def test_a_time_without_a_zone_is_refused():
+    with pytest.raises(TypeError):
+        rows.micros(datetime(2026, 1, 5))  # noqa: DTZ001
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_comes_back_as_it_was(moment):
+    assert rows.moment(rows.micros(moment)) == moment
+
+
+# --- how it is written
+
+
+async def test_callers_who_come_together_share_a_commit(path):
+    commits: list[int] = []
+    store = SqliteStore(path, on_commit=lambda seconds, callers: commits.append(callers))
+    await store.open()
+    await asyncio.gather(*(store.commit([told(job(f"j{n}"))[1]]) for n in range(500)))
+    await store.close()
+    assert sum(commits) == 500
+    assert len(commits) < 50
+
+
+async def test_more_callers_than_there_is_room_for_are_all_served(store):
+    await asyncio.gather(*(store.writable() for _ in range(3000)))
+
+
+async def test_a_commit_is_synced_to_the_disk(store):
+    settings = ("journal_mode", "synchronous", "foreign_keys")
+    found = await store._writer.run(lambda db: [db.execute(f"PRAGMA {name}").fetchone()[0] for name in settings])
+    assert found == ["wal", 2, 1], "2 is FULL"
+
+
+async def test_neither_the_loop_nor_reads_wait_for_a_write(store, path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        commit = asyncio.create_task(store.commit([told(job())[1]]))
+        for _ in range(20):
+            assert await store.jobs(JobFilter()) == []
+        assert not commit.done()
+        other.execute("ROLLBACK")
+    await commit
+    assert len(await store.jobs(JobFilter())) == 1
+
+
+async def test_a_write_lock_that_somebody_keeps_is_an_outage(path, monkeypatch):
+    monkeypatch.setattr(file, "BUSY_TIMEOUT_S", 0.01)
+    store = SqliteStore(path)
+    await store.open()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="write lock"):
+            await store.writable()
+        other.execute("ROLLBACK")
+    await store.writable()
+    await store.close()
+
+
+def test_what_was_accepted_is_written_even_when_the_loop_is_gone(path):
+    store = SqliteStore(path)
+
+    async def hand_over() -> None:
+        await store.open()
+        tasks = [asyncio.create_task(store.commit([told(job(f"j{n}"))[1]])) for n in range(50)]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in tasks)
+
+    async def count() -> int:
+        await store.close()
+        await store.open()
+        found = len(await store.jobs(JobFilter()))
+        await store.close()
+        return found
+
+    asyncio.run(hand_over())
+    assert asyncio.run(count()) == 50
+
+
+def test_asking_what_is_due_walks_an_index(path):
+    asyncio.run(_made(path))
+    with closing(file.connect(path, "read")) as db:
+        for sql, parameters in ((reads.DUE, ("ops", 1, 10)), (reads.NEXT_DUE, ("ops",))):
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+            assert plan[0].startswith("SEARCH"), plan
+            assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
+        depth = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {reads.DEPTH}")]
+        assert not any(step.startswith("SCAN delivery") for step in depth), depth
+
+
+# --- disks that fail
+
+
+@contextmanager
+def _tmpfs(size: str) -> Iterator[Path]:
+    folder = tempfile.mkdtemp()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        os.rmdir(folder)
+        pytest.skip(f"needs a disk of its own, and may not mount one: {mounted.stderr.strip()}")
+    try:
+        yield Path(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        os.rmdir(folder)
+
+
+def _remount(disk: Path, option: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
+
+
+async def _commit_until_it_fails(store: SqliteStore) -> int:
+    """Return how many jobs were written before the disk refused one."""
+    for n in range(2000):
+        try:
+            await store.commit([told(job(f"fill{n}"), to=["ops"])[1]])
+        except StoreUnavailable:
+            return n
+    raise AssertionError("the disk never filled up")
+
+
+async def _assert_it_lives_on(store: SqliteStore, written: int) -> None:
+    """Check that nothing was lost, that what failed works when repeated, and that the file is sound."""
+    await store.writable()
+    assert len(await store.jobs(JobFilter())) == written
+    await store.commit([told(job(f"fill{written}"), to=["ops"])[1]])
+    assert len(await store.jobs(JobFilter())) == written + 1
+    assert await store.check() == []
+
+
+async def test_a_full_disk_is_an_outage_that_ends_when_there_is_space():
+    with _tmpfs("2m") as disk:
+        store = SqliteStore(disk / "segwatch.db")
+        await store.open()
+        written = await _commit_until_it_fails(store)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable, match="disk is full"):
+                await store.commit([told(job(f"fill{written}"), to=["ops"])[1]])
+        assert len(await store.jobs(JobFilter())) == written, "reads go on"
+        _remount(disk, "size=20m")
+        await _assert_it_lives_on(store, written)
+        await store.close()
+
+
+async def test_the_daemon_starts_on_a_full_disk_only_to_say_so():
+    with _tmpfs("1m") as disk:
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        store = SqliteStore(disk / "segwatch.db")
+        with pytest.raises(StoreUnavailable, match=r"segwatch\.db"):
+            await store.open()
+        (disk / "filler").unlink()
+        await store.open()
+        await store.writable()
+        await store.close()
+
+
+async def test_a_file_that_may_not_grow_is_an_outage_that_ends(store, path):
+    """Needs no rights: the kernel refuses the write (EFBIG), as a quota or a failing disk does."""
+    await store.writable()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    wal = path.with_name(path.name + "-wal")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 100_000, before[1]))
+    try:
+        written = await _commit_until_it_fails(store)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # now not even the probe's one page fits
+        with pytest.raises(StoreUnavailable):
+            await store.writable()
+        together = [store.commit([told(job(f"g{n}"))[1]]) for n in range(20)]
+        outcomes = await asyncio.gather(*together, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}, "each caller of the group hears of it"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    await _assert_it_lives_on(store, written)
+
+
+async def test_a_connection_that_turned_read_only_is_replaced(store):
+    await store._writer.run(lambda db: db.execute("PRAGMA query_only = ON"))
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        await store.writable()
+    await store.writable()
+
+
+@contextmanager
+def _read_only(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], AbstractContextManager[None]]]]:
+    """Yield a folder, and a block within which it cannot be written: permissions do not stop root, a mount does."""
+    if os.geteuid() == 0:
+        with _tmpfs("4m") as disk:
+
+            @contextmanager
+            def refused() -> Iterator[None]:
+                _remount(disk, "ro")
+                yield
+                _remount(disk, "rw")
+
+            yield disk, refused
+    else:
+
+        @contextmanager
+        def refused() -> Iterator[None]:
+            paths = [tmp_path, *tmp_path.iterdir()]
+            for one in paths:
+                one.chmod(0o555 if one.is_dir() else 0o444)
+            yield
+            for one in paths:
+                one.chmod(0o755 if one.is_dir() else 0o644)
+
+        yield tmp_path, refused
+
+
+async def test_a_read_only_disk_can_be_read_and_says_that_it_cannot_be_written(tmp_path):
+    with _read_only(tmp_path) as (disk, refused):
+        file_ = disk / "segwatch.db"
+        await _made(file_)
+        daemon, command, look = (
+            SqliteStore(file_),
+            SqliteStore(file_, exclusive=False),
+            SqliteStore(file_, readonly=True),
+        )
+        with refused():
+            with pytest.raises(StoreUnavailable, match=r"segwatch\.db"):
+                await daemon.open()
+            with pytest.raises(StoreUnavailable, match=r"segwatch\.db"):
+                await command.open()
+            await look.open()
+            assert len(await look.jobs(JobFilter())) == 1
+            await look.close()
+        await daemon.open()
+        await daemon.writable()
+        await daemon.close()
+
+
+# --- crashes and races
+
+
+def test_what_was_acknowledged_survives_kill_9(path):
+    script = Path(__file__).with_name("store_committer.py")
+    env = os.environ | {"PYTHONPATH": str(Path(segwatch.__file__).parents[1])}
+    acknowledged: dict[str, int] = {}
+    for lines in (1, 150, 400):  # each time on the file that the last one left
+        child = subprocess.Popen([sys.executable, str(script), str(path)], stdout=subprocess.PIPE, text=True, env=env)
+        assert child.stdout is not None
+        with child:
+            said = [child.stdout.readline() for _ in range(lines)]
+            child.send_signal(signal.SIGKILL)
+            said += child.stdout.read().splitlines(keepends=True)
+        for line in said:
+            if line.endswith("\n"):
+                name, sequence = line.split()
+                acknowledged[name] = int(sequence)
+
+    async def survived() -> dict[str, int]:
+        store = SqliteStore(path)
+        await store.open()
+        assert await store.check() == []
+        found = {state.key.id: state.sequence for state in await store.jobs(JobFilter())}
+        for name, sequence in found.items():
+            events = await store.events(EventFilter(job_id=name))
+            assert [logged.event.sequence for logged in events] == list(range(1, sequence + 1))
+        assert len(await store.deliveries(channel="ops")) == sum(found.values())
+        await store.close()
+        return found
+
+    found = asyncio.run(survived())
+    assert len(acknowledged) >= 8
+    for name, sequence in acknowledged.items():
+        assert found[name] in (sequence, sequence + 1), "the last one may be written and not yet said"
+
+
+_step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(_step, min_size=1, max_size=5), max_size=12))
+def test_of_those_who_read_the_same_only_one_writes(groups):
+    """Three writers, who remember what they read, write in groups; the model counts versions."""
+
+    async def play(folder: str) -> None:
+        store = SqliteStore(Path(folder) / "segwatch.db")
+        await store.open()
+        truth: dict[str, tuple[int, object]] = {"a": (0, None), "b": (0, None)}
+        memory = {(actor, name): (0, None) for actor in range(3) for name in "ab"}
+        clock = 0
+        for group in groups:
+            attempts = []
+            for actor, name, what in group:
+                clock += 1
+                if what == "read":
+                    continue
+                version, before = memory[actor, name]
+                if what == "tell" or before is None:
+                    after, event = moved(before or job(name), Status.PROCESSING, clock)
+                    change = Change(job=after, job_before=before, events=(event,))
+                else:
+                    after = before.seen(at(clock))
+                    change = Change(job=after, job_before=before)
+                attempts.append((actor, name, version, after, change))
+            outcomes = await asyncio.gather(*(store.commit([a[4]]) for a in attempts), return_exceptions=True)
+            for (actor, name, version, after, _), outcome in zip(attempts, outcomes, strict=True):
+                if version == truth[name][0]:
+                    assert outcome is None
+                    truth[name] = memory[actor, name] = (version + 1, after)
+                else:
+                    assert isinstance(outcome, Conflict)
+            for actor, name, what in group:
+                if what == "read":
+                    assert await store.job(key(name)) == truth[name][1]
+                    memory[actor, name] = truth[name]
+        for name, (_, state) in truth.items():
+            assert await store.job(key(name)) == state
+            events = await store.events(EventFilter(job_id=name))
+            assert [logged.event.sequence for logged in events] == list(range(1, (state.sequence if state else 0) + 1))
+        assert await store.check() == []
+        await store.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(folder))
+
+
+async def _made(path: Path, *, to: tuple[str, ...] = ()) -> None:
+    """Leave a closed store with one job of three events."""
+    store = SqliteStore(path)
+    await store.open()
+    state = await store.job(key()) or job()
+    while state.sequence < 3:
+        state, change = told(state, to=to)
+        await store.commit([change])
+    await store.close()

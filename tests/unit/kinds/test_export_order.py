@@ -1,0 +1,205 @@
+"""The fingerprint: equal for equal orders however they are written, different for anything that matters."""
+
+import copy
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segwatch.kinds.export_order import order_of
+
+RECORD = {
+    "id": 24115,
+    "status": "FAILED",
+    "fields": "identities.id,personalEmail.address",
+    "mergePolicy": {"id": "e5bc94de", "version": 1},
+    "filter": {
+        "segments": [
+            {"segmentId": "4edc8488", "segmentNs": "AAM", "status": ["realized"]},
+            {"segmentId": "1rfe8422", "segmentNs": "UPS", "status": ["realized", "existing"]},
+        ],
+        "segmentQualificationTime": {"startTime": "2019-09-01T00:00:00Z", "endTime": "2019-09-02T00:00:00Z"},
+        "fromIngestTimestamp": "2018-10-25T13:22:04-07:00",
+    },
+    "additionalFields": {
+        "eventList": {"fields": "a.name,a.version", "filter": {"fromIngestTimestamp": "2018-10-25T13:22:04-07:00"}}
+    },
+    "destination": {"datasetId": "5b020a27", "segmentPerBatch": True, "batchId": "b1"},
+    "schema": {"name": "_xdm.context.profile"},
+}
+MISSING = object()
+
+
+def changed(path, value, record=RECORD):
+    record = copy.deepcopy(record)
+    *parents, last = path.split("/")
+    place = record
+    for name in parents:
+        place = place[int(name) if isinstance(place, list) else name]
+    last = int(last) if isinstance(place, list) else last
+    if value is MISSING:
+        del place[last]
+    else:
+        place[last] = value
+    return record
+
+
+def fingerprint(record):
+    return order_of(record)[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("fields", "personalEmail.address, identities.id"),
+        ("fields", " identities.id ,, personalEmail.address,identities.id"),
+        ("fields", ["personalEmail.address", "identities.id"]),
+        ("filter/segments/0/segmentNs", "aam"),
+        ("filter/segments/1/segmentNs", MISSING),
+        ("filter/segments/1/segmentNs", ""),
+        ("filter/segments/1/status", MISSING),
+        ("filter/segments/1/status", ["existing", "REALIZED"]),
+        ("filter/segments/0/status", "realized"),
+        ("filter/emptyProfiles", False),
+        ("filter/emptyProfiles", None),
+        ("filter/fromIngestTimestamp", "2018-10-25T20:22:04Z"),
+        ("filter/fromIngestTimestamp", "2018-10-25T20:22:04.000+00:00"),
+        ("filter/segmentQualificationTime/startTime", "2019-09-01T02:00:00+02:00"),
+        ("filter/x_extra", None),
+        ("additionalFields/eventList/fields", "a.version, a.name"),
+        ("additionalFields/eventList/filter/fromIngestTimestamp", "2018-10-25t20:22:04z"),
+        ("additionalFields/eventList/filter/toIngestTimestamp", ""),
+        ("mergePolicy/version", "1"),
+        ("mergePolicy/version", 1.0),
+        ("destination", {"dataSetId": "5b020a27", "segmentPerBatch": True, "batches": [{"batchId": "b2"}]}),
+        ("destination/batchId", ""),
+        ("schema", MISSING),
+        ("evaluationInfo", {"segmentation": True}),
+        ("status", "SUCCEEDED"),
+        ("id", 99),
+        ("errors", [{"code": "1"}]),
+    ],
+)
+def test_what_means_the_same_has_the_same_fingerprint(path, value):
+    assert fingerprint(changed(path, value)) == fingerprint(RECORD)
+
+
+MEANINGFUL = [
+    ("fields", "identities.id"),
+    ("fields", MISSING),
+    ("mergePolicy", MISSING),
+    ("mergePolicy/id", "other"),
+    ("mergePolicy/version", 2),
+    ("mergePolicy/version", MISSING),
+    ("filter", MISSING),
+    ("filter/segments", []),
+    ("filter/segments/0", MISSING),
+    ("filter/segments/0/segmentId", "other"),
+    ("filter/segments/0/segmentNs", "AdCloud"),
+    ("filter/segments/0/status", ["exited"]),
+    ("filter/segments/0/status", MISSING),
+    ("filter/segmentQualificationTime", MISSING),
+    ("filter/segmentQualificationTime/startTime", "2019-09-01T00:00:01Z"),
+    ("filter/segmentQualificationTime/endTime", MISSING),
+    ("filter/fromIngestTimestamp", "2018-10-25T13:22:04Z"),
+    ("filter/emptyProfiles", True),
+    ("filter/x_new_filter", "x"),
+    ("additionalFields", MISSING),
+    ("additionalFields/eventList/fields", "a.name"),
+    ("additionalFields/eventList/filter/toIngestTimestamp", "2020-01-01T00:00:00Z"),
+    ("destination/datasetId", "other"),
+    ("destination/segmentPerBatch", False),
+    ("schema/name", "_xdm.context.other"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), MEANINGFUL)
+def test_what_matters_changes_the_fingerprint(path, value):
+    assert fingerprint(changed(path, value)) not in ("", fingerprint(RECORD))
+
+
+def test_all_meaningful_changes_differ_from_each_other():
+    prints = [fingerprint(changed(path, value)) for path, value in MEANINGFUL if path != "filter/segments"]
+    assert len(set(prints)) == len(prints)
+
+
+def shuffled(draw, value):
+    if isinstance(value, dict):
+        return {name: shuffled(draw, value[name]) for name in draw(st.permutations(list(value)))}
+    if isinstance(value, list):
+        return [shuffled(draw, one) for one in draw(st.permutations(value))]
+    return value
+
+
+@given(st.data())
+def test_no_order_of_keys_or_entries_matters(data):
+    record = shuffled(data.draw, RECORD)
+    record["fields"] = ", ".join(data.draw(st.permutations(RECORD["fields"].split(","))))
+    assert fingerprint(record) == fingerprint(RECORD)
+
+
+@given(st.data(), st.sampled_from(MEANINGFUL))
+def test_no_reordering_hides_a_meaningful_change(data, change):
+    assert fingerprint(shuffled(data.draw, changed(*change))) == fingerprint(changed(*change)) != fingerprint(RECORD)
+
+
+def nothings(draw, value):
+    """Return `value` with keys sprinkled in that say nothing."""
+    if isinstance(value, dict):
+        grown = {name: nothings(draw, one) for name, one in value.items()}
+        extra = draw(st.dictionaries(st.sampled_from(["x1", "x2"]), st.sampled_from([None, "", {}, []]), max_size=2))
+        return grown | extra
+    return [nothings(draw, one) for one in value] if isinstance(value, list) else value
+
+
+@given(st.data())
+def test_null_and_empty_are_absent(data):
+    assert order_of(nothings(data.draw, RECORD)) == order_of(RECORD)
+
+
+@given(st.integers(10**9, 3 * 10**9), st.integers(-14, 14))
+def test_equal_instants_are_equal(seconds, hours):
+    utc = datetime.fromtimestamp(seconds, tz=UTC)
+    other = utc.astimezone(timezone(timedelta(hours=hours)))
+    path = "filter/fromIngestTimestamp"
+    assert fingerprint(changed(path, utc.isoformat())) == fingerprint(changed(path, other.isoformat()))
+
+
+def test_the_request_repeats_the_order_and_nothing_that_came_of_it():
+    request = order_of(RECORD)[0]
+    body = json.loads(request)
+    assert request == json.dumps(body, sort_keys=True, separators=(",", ":"))
+    assert body["destination"] == {"datasetId": "5b020a27", "segmentPerBatch": True}
+    assert body["filter"] == RECORD["filter"]
+    assert body["additionalFields"] == RECORD["additionalFields"]
+    assert set(body) == {"fields", "mergePolicy", "filter", "additionalFields", "destination", "schema"}
+
+
+def test_the_request_of_a_repeated_order_is_the_same_order():
+    request, mark = order_of(RECORD)
+    assert order_of(json.loads(request)) == (request, mark)
+
+
+def test_a_request_keeps_evaluation_first():
+    assert json.loads(order_of(RECORD | {"evaluationInfo": {"segmentation": True}})[0])["evaluationInfo"] == {
+        "segmentation": True
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("destination", MISSING),
+        ("destination/datasetId", ""),
+        ("destination", "x"),
+        ("filter", "unreadable"),
+        ("filter", ["unreadable"]),
+        ("filter/segments/0/segmentId", MISSING),
+        ("filter/segments", [None]),
+        ("additionalFields", 7),
+    ],
+)
+def test_a_record_that_tells_too_little_repeats_nothing(path, value):
+    assert order_of(changed(path, value)) == ("", "")
