@@ -3,7 +3,6 @@
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -25,6 +24,7 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY = timedelta(seconds=2)  # a command in another process may have added rows, and wakes nobody here
 _STORE_BACKOFF = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
 _PACING_S = 10.0  # beyond the channel's timeout: a notifier may wait for its own turn, as Slack's does
+_CANCEL_S = 1.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -119,8 +119,8 @@ class ChannelWorker:
         """Write what ended, start what is due, and return how long nothing else needs to be done."""
         self._collect()
         now = self._clock.now()
-        if now < self._store_again_at:
-            return self._store_again_at - now
+        if closed := _left(self._store_again_at, now, _STORE_BACKOFF.cap):
+            return closed
         try:
             await self._record()
             rest = await self._start()
@@ -194,12 +194,14 @@ class ChannelWorker:
     async def _start(self) -> timedelta:
         """Start the attempts that are due and have a free place. Raises StoreUnavailable."""
         now = self._clock.now()
-        free = self._channel.concurrency - len(self._sending)
-        if now < self._paused_until or free <= 0:
-            return min(LOOK_EVERY, max(self._paused_until - now, timedelta(0))) if free > 0 else LOOK_EVERY
-        limit = self._channel.concurrency + len(self._unsettled)  # rows under way are still pending over there
-        for delivery in await self._store.due_deliveries(self._channel.name, now=now, limit=limit):
-            if len(self._sending) < self._channel.concurrency and delivery.id not in self._sending:
+        places = self._channel.concurrency
+        if paused := _left(self._paused_until, now, self._channel.policy.backoff.cap):
+            return paused
+        if len(self._sending) >= places:
+            return LOOK_EVERY
+        # those under way are still pending over there, so they may be among the rows
+        for delivery in await self._store.due_deliveries(self._channel.name, now=now, limit=places):
+            if len(self._sending) < places and delivery.id not in self._sending:
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
                 self._sending[delivery.id] = task
         due_at = await self._store.next_delivery_at(self._channel.name)
@@ -254,13 +256,18 @@ class ChannelWorker:
                 task.cancel()
         if late:
             self._log.info("deliveries_released", count=len(late))
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait(late)
+            await asyncio.wait(late, timeout=_CANCEL_S)
         self._collect()
         try:
             await self._record()
         except StoreError as exc:
             self._log.warning("deliveries_not_settled", count=len(self._unsettled), error=str(exc))
+
+
+def _left(until: datetime, now: datetime, cap: timedelta) -> timedelta:
+    """Return the time left until then. More than `cap` was never asked for: the clock was set back, so wait no more."""
+    left = until - now
+    return left if timedelta(0) < left <= cap else timedelta(0)
 
 
 class Dispatcher:
