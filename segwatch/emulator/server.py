@@ -1,6 +1,7 @@
 """The emulator as a server: in its own process or inside a test's event loop."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from segwatch.emulator.world import World
 __all__ = ["EmulatorSettings", "build_app", "running"]
 
 _BODY_MAX_BYTES = 16 * 1024 * 1024
+_BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
@@ -46,14 +48,20 @@ async def running(
     settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     runner = web.AppRunner(build_app(settings), access_log=None, shutdown_timeout=_STOP_GRACE_S)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-        taken = runner.addresses[0][1]
-        yield f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        taken = listener.getsockname()[1]
+        yield f"http://[{host}]:{taken}" if family == socket.AF_INET6 else f"http://{host}:{taken}"
     finally:
+        # asyncio (3.11) forgets a connection that was accepted in the turn in which its server closes
+        asyncio.get_running_loop().remove_reader(listener)
+        await asyncio.sleep(0)
         await runner.cleanup()
+        listener.close()
         await asyncio.sleep(0)  # closed transports let go of their sockets one turn of the loop later
 
 
