@@ -29,7 +29,8 @@ _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 def build_app(settings: EmulatorSettings) -> web.Application:
     """Return the whole emulator as an application; its jobs' timers end when it is cleaned up."""
     world = World(settings, now=time.time, call_later=_call_later)
-    app = web.Application(middlewares=[Front(world).__call__], client_max_size=_BODY_MAX_BYTES)
+    front = Front(world)
+    app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
         for route in room(world).routes():
             # both spellings are served, without a redirect. AEP contract 0
@@ -37,6 +38,7 @@ def build_app(settings: EmulatorSettings) -> web.Application:
                 app.router.add_route(route.method, path, route.handler)
 
     async def stop(_app: web.Application) -> None:
+        await front.stop()
         world.stop()
 
     app.on_cleanup.append(stop)
