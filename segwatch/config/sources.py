@@ -91,7 +91,12 @@ def _misnamed(name: str, loc: Loc) -> str:
             return f"sets a part of a list. Write the whole list as JSON in {env_name(loc[:depth])}."
         below = spot.step(str(part))
         if below is None:
-            return f"is not a setting.{hint(name.upper(), _env_names()) or ' segwatch config schema lists them all.'}"
+            # the prefix is alike in all names, and would make any two look alike
+            likely = hint(
+                name.upper().removeprefix(ENV_PREFIX), (each.removeprefix(ENV_PREFIX) for each in _env_names())
+            )
+            instead = likely.replace("mean ", f"mean {ENV_PREFIX}") or " segwatch config schema lists them all."
+            return f"is not a setting.{instead}"
         spot = below
     return ""
 

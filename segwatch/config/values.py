@@ -32,13 +32,14 @@ def parse_duration(value: object) -> timedelta:
     """Return the span that `value` writes: a whole number and ms, s, m, h or d. Refuses everything else."""
     if isinstance(value, timedelta):
         return value
-    if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal()):
-        raise refuse(f', which has no unit. Write "{int(value)}s".')
-    found = re.match(DURATION_PATTERN, value) if isinstance(value, str) else None
-    if found is None or not isinstance(value, str) or value.endswith("\n"):
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if re.fullmatch("[0-9]{1,12}", text):
+        raise refuse(f', which has no unit. Write "{text}s".')
+    found = re.match(DURATION_PATTERN, text)
+    if found is None or text.endswith("\n"):
         raise refuse(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
     unit = found[1]
-    span_ms = int(value.removesuffix(unit)) * _UNITS_MS[unit]
+    span_ms = int(text.removesuffix(unit)) * _UNITS_MS[unit]
     if span_ms > _LONGEST_MS:
         raise refuse(', which is above 3650d. Write "3650d" or shorter.')
     return timedelta(milliseconds=span_ms)
