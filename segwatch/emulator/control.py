@@ -1,0 +1,177 @@
+"""The control API under /_emulator: what scripts see and change from outside the platform."""
+
+from aiohttp import web
+
+from segwatch.emulator import orders
+from segwatch.emulator.engine import Job
+from segwatch.emulator.envelopes import ServiceError, answer
+from segwatch.emulator.export_rows import dataset_id
+from segwatch.emulator.front import json_body
+from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.settings import Json
+from segwatch.emulator.world import World
+
+
+class Control:
+    """State and ledger to read; jobs, outcomes, faults, quirks, tokens and reset to write."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.RouteDef]:
+        base = "/_emulator"
+        job = f"{base}/jobs/{{kind}}/{{id}}"
+        return [
+            web.get(f"{base}/state", self._state, allow_head=False),
+            web.get(f"{base}/ledger", self._ledger, allow_head=False),
+            web.post(f"{base}/jobs", self._place_jobs),
+            web.delete(job, self._vanish),
+            web.post(f"{job}/status", self._set_status),
+            web.post(f"{base}/outcomes", self._add_outcomes),
+            web.post(f"{base}/faults", self._add_fault),
+            web.get(f"{base}/faults", self._faults, allow_head=False),
+            web.delete(f"{base}/faults", self._clear_faults),
+            web.delete(f"{base}/faults/{{id}}", self._remove_fault),
+            web.get(f"{base}/quirks", self._quirks, allow_head=False),
+            web.post(f"{base}/quirks", self._set_quirks),
+            web.post(f"{base}/tokens/expire", self._expire_tokens),
+            web.post(f"{base}/reset", self._reset),
+        ]
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        world = self._world
+        return answer(
+            {
+                "settings": {
+                    "seed": world.settings.seed,
+                    "speed": world.settings.speed,
+                    "dialect": world.settings.dialect,
+                },
+                "jobs": [_job_document(job) for job in world.jobs()],
+                "definitions": [
+                    {"sandbox": box.name, "id": one["id"], "name": one["name"]}
+                    for box in world.sandboxes()
+                    for one in box.definitions.values()
+                ],
+                "datasets": [
+                    {
+                        "sandbox": box.name,
+                        "id": dataset_id,
+                        "name": one["name"],
+                        "schema": one["schemaRef"].get("id"),
+                    }
+                    for box in world.sandboxes()
+                    for dataset_id, one in box.datasets.items()
+                ],
+                "schedules": [
+                    one | {"sandbox": box.name} for box in world.sandboxes() for one in box.schedules.values()
+                ],
+                "outcomes": {
+                    kind.value: [outcome.status for outcome in queue]
+                    for kind, queue in world.outcomes.items()
+                },
+            }
+        )
+
+    async def _ledger(self, _request: web.Request) -> web.Response:
+        return answer(self._world.ledger.document())
+
+    async def _place_jobs(self, request: web.Request) -> web.Response:
+        new = orders.new_jobs(await json_body(request))
+        sandbox = self._world.sandbox(new.sandbox)
+        asked = orders.job_request(new, sandbox)
+        jobs = [
+            self._world.place(new.kind, sandbox, asked, script=new.script, errors=new.errors)
+            for _ in range(new.count)
+        ]
+        return answer({"ids": [job.id for job in jobs]})
+
+    async def _vanish(self, request: web.Request) -> web.Response:
+        job = self._job(request)
+        self._world.vanish(job)
+        return answer({"id": job.id, "vanished": True})
+
+    async def _set_status(self, request: web.Request) -> web.Response:
+        job = self._job(request)
+        status, errors = orders.new_status(await json_body(request))
+        self._world.set_status(job, status, errors)
+        return answer({"id": job.id, "status": job.status})
+
+    async def _add_outcomes(self, request: web.Request) -> web.Response:
+        kind, outcomes = orders.new_outcomes(await json_body(request))
+        queue = self._world.outcomes[kind]
+        queue.extend(outcomes)
+        return answer({"kind": kind.value, "waiting": len(queue)})
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        new = orders.new_fault(await json_body(request))
+        rule_id = self._world.faults.add(
+            new.fault,
+            shown=new.shown,
+            path=new.path,
+            method=new.method,
+            times=new.times,
+            probability=new.probability,
+            seconds=new.seconds,
+        )
+        return answer({"id": rule_id})
+
+    async def _faults(self, _request: web.Request) -> web.Response:
+        return answer({"faults": self._world.faults.documents()})
+
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
+        return answer({"removed": self._world.faults.clear()})
+
+    async def _remove_fault(self, request: web.Request) -> web.Response:
+        rule_id = request.match_info["id"]
+        if not self._world.faults.remove(rule_id):
+            raise ServiceError(
+                404, f"No fault {rule_id!r} is in force. GET /_emulator/faults shows those that are."
+            )
+        return answer({"removed": 1})
+
+    async def _quirks(self, _request: web.Request) -> web.Response:
+        return answer({quirk.value: quirk in self._world.quirks for quirk in Quirk})
+
+    async def _set_quirks(self, request: web.Request) -> web.Response:
+        for quirk, is_on in orders.new_quirks(await json_body(request)).items():
+            if is_on:
+                self._world.quirks.add(quirk)
+            else:
+                self._world.quirks.discard(quirk)
+        return await self._quirks(request)
+
+    async def _expire_tokens(self, _request: web.Request) -> web.Response:
+        return answer({"expired": self._world.tokens.expire_all()})
+
+    async def _reset(self, _request: web.Request) -> web.Response:
+        self._world.reset()
+        return answer({"reset": True})
+
+    def _job(self, request: web.Request) -> Job:
+        kind = orders.kind_of(request.match_info["kind"])
+        job = self._world.find(kind, request.match_info["id"])
+        if job is None:
+            raise ServiceError(404, f"No {kind.value} has the id {request.match_info['id']!r}.")
+        return job
+
+
+def _job_document(job: Job) -> Json:
+    document: Json = {
+        "kind": job.kind.value,
+        "id": job.id,
+        "sandbox": job.sandbox,
+        "org": job.org,
+        "status": job.status,
+        "origin": job.origin,
+        "script": [[step.status, step.seconds] for step in job.script],
+        "step": job.position,
+        "created_ms": job.created_ms,
+        "updated_ms": job.updated_ms,
+        "ended_ms": job.ended_ms,
+        "history": [[move.status, move.at_ms] for move in job.moves],
+        "errors": job.errors,
+    }
+    if (target := dataset_id(job.request)) is not None:
+        document["dataset"] = target
+    return document

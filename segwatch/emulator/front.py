@@ -1,0 +1,136 @@
+"""What every request passes on its way in and every answer on its way out."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from segwatch.emulator import seed
+from segwatch.emulator.envelopes import (
+    Area,
+    GatewayError,
+    ImsError,
+    ServiceError,
+    area_of,
+    refused,
+)
+from segwatch.emulator.faults import CUT, strike
+from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.world import Sandbox, World
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ORG = re.compile(r"[0-9A-Fa-f]{24}@AdobeOrg")
+_SANDBOX = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: what the headers of a request say after the gateway let it pass."""
+
+    org: str
+    sandbox: Sandbox
+    request_id: str
+
+
+CALLER = web.RequestKey("caller", Caller)
+
+
+class Front:
+    """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @web.middleware
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = request.headers.get("x-request-id") or uuid4().hex
+
+        async def serve() -> web.Response:
+            return await self._serve(request, handler, request_id)
+
+        if area_of(request.path) is Area.CONTROL:
+            return await serve()
+        world = self._world
+        fault = world.faults.claim(request.method, request.path, request.query_string)
+        response = await (strike(fault, request, serve, request_id=request_id) if fault else serve())
+        code = CUT if response is None else response.status
+        world.ledger.count_request(request.method, _template(request), code)
+        if response is None:
+            return web.Response()  # nobody reads it: the connection is gone
+        response.headers["x-request-id"] = request_id
+        return response
+
+    async def _serve(self, request: web.Request, handler: Handler, request_id: str) -> web.Response:
+        try:
+            match area_of(request.path):
+                case Area.CONTROL:
+                    _demand_loopback(request)
+                case Area.UPS | Area.PLATFORM:
+                    request[CALLER] = self._caller(request, request_id)
+                case Area.IMS | Area.NOWHERE:
+                    pass
+            response = await handler(request)
+        except (GatewayError, ImsError, ServiceError) as refusal:
+            return refused(refusal, path=request.path, request_id=request_id)
+        except web.HTTPException as missing:  # aiohttp's own: no such route, or not with this method
+            status = 404 if missing.status == 405 else missing.status
+            message = f"Nothing is served at {request.method} {request.path}."
+            return refused(ServiceError(status, message), path=request.path, request_id=request_id)
+        assert isinstance(response, web.Response)
+        return response
+
+    def _caller(self, request: web.Request, request_id: str) -> Caller:
+        """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3."""
+        headers, settings = request.headers, self._world.settings
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        if not token:
+            raise GatewayError("403010")
+        api_key = headers.get("x-api-key", "")
+        if not api_key:
+            raise GatewayError("403000")
+        if settings.client_id not in (None, api_key):
+            raise GatewayError("403003")
+        if scheme.lower() != "bearer" or not self._world.tokens.is_valid(token.strip()):
+            raise GatewayError("401013")
+        org = headers.get("x-gw-ims-org-id", "")
+        if not org:
+            raise GatewayError("400003")
+        if not _ORG.fullmatch(org):
+            raise GatewayError("403027")
+        # the first tutorial sends no sandbox at all
+        name = headers.get("x-sandbox-name") or seed.SANDBOX
+        if not _SANDBOX.fullmatch(name):
+            raise ServiceError(400, f"x-sandbox-name is {name!r}: a sandbox name is lower case, such as prod")
+        if Quirk.STRICT_CONTENT_TYPE in self._world.quirks and _lacks_type(request):
+            raise ServiceError(400, "A valid content-type must be specified")
+        return Caller(org=org, sandbox=self._world.sandbox(name), request_id=request_id)
+
+
+async def json_body(request: web.Request) -> Any:
+    """Return the body as JSON, whatever its declared type; raises the 400 of the request's area."""
+    try:
+        return json.loads(await request.read())
+    except ValueError as exc:
+        raise ServiceError(400, f"The body is not JSON: {exc}") from exc
+
+
+def _template(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical.rstrip("/") if resource is not None else request.path
+
+
+def _lacks_type(request: web.Request) -> bool:
+    return request.method in ("POST", "PUT", "PATCH") and "json" not in request.content_type
+
+
+def _demand_loopback(request: web.Request) -> None:
+    if request.remote is None or not ip_address(request.remote).is_loopback:
+        raise ServiceError(
+            403, "The control API answers on loopback only. Ask from the emulator's own machine."
+        )

@@ -1,0 +1,43 @@
+"""What an emulator is started with, and the values that both ends of a demo must agree on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Json = dict[str, Any]
+Dialect = Literal["current", "seed"]
+
+
+class Handle(Protocol):
+    """A timer that can still be stopped; asyncio.TimerHandle is one."""
+
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], Handle]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmulatorSettings:
+    """How one emulator behaves. Two with equal settings hand out the same ids, durations and sizes.
+
+    speed: divides how long jobs take; never the delays of faults, never stamped times.
+    dialect: `current` (today's documents) or `seed` (the older tutorials), where the two disagree.
+    client_id, client_secret: the only credentials accepted; None accepts any that is not empty.
+    token_lifetime_s: `expires_in` of a token, and when it stops working.
+    """
+
+    seed: int = 0
+    speed: float = 1.0
+    dialect: Dialect = "current"
+    client_id: str | None = None
+    client_secret: str | None = None
+    token_lifetime_s: int = 86_399
+
+    def __post_init__(self) -> None:
+        if not self.speed > 0:
+            raise ValueError(
+                f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second."
+            )
+        if self.token_lifetime_s < 1:
+            raise ValueError(f"token_lifetime_s is {self.token_lifetime_s}. Write 1 second or more.")

@@ -1,0 +1,37 @@
+"""Access tokens: issued, valid for a while, and made invalid at will."""
+
+import base64
+import json
+from collections.abc import Callable
+
+
+class Tokens:
+    """The tokens that the gateway accepts. now: epoch seconds."""
+
+    def __init__(self, *, lifetime_s: int, now: Callable[[], float]) -> None:
+        self.lifetime_s = lifetime_s
+        self._now = now
+        self._issued = 0
+        self._valid_until: dict[str, float] = {}
+
+    def issue(self, client_id: str) -> str:
+        """Return a new token that looks like a JWT, as Adobe's do."""
+        self._issued += 1
+        claims = {"id": str(self._issued), "type": "access_token", "client_id": client_id}
+        head = _base64url(json.dumps({"alg": "RS256"}).encode())
+        token = f"{head}.{_base64url(json.dumps(claims).encode())}.{_base64url(b'signed by the emulator')}"
+        self._valid_until[token] = self._now() + self.lifetime_s
+        return token
+
+    def is_valid(self, token: str) -> bool:
+        return self._valid_until.get(token, 0.0) > self._now()
+
+    def expire_all(self) -> int:
+        """Make every token invalid, and return how many there were."""
+        count = len(self._valid_until)
+        self._valid_until.clear()
+        return count
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
