@@ -4,7 +4,7 @@ from segwatch.config.channels import Channel, LogChannel, Match, Route, SlackCha
 from segwatch.config.display import redacted, schema
 from segwatch.config.loading import find, load
 from segwatch.config.problems import ConfigError
-
+from segwatch.config.reference import reference
 from segwatch.config.sections import Daemon, Http, Log, Platform, Polling, Retry, RetryRule, Sandbox, Store
 from segwatch.config.settings import Settings
 from segwatch.config.values import Listen, format_duration, parse_duration
@@ -33,6 +33,6 @@ __all__ = [
     "load",
     "parse_duration",
     "redacted",
-
+    "reference",
     "schema",
 ]

@@ -10,7 +10,14 @@ from segwatch.backoff import Backoff
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName, SecretUrl, ShortDuration, SigningSecret, refuse
 from segwatch.jobs.events import EventType, Severity
-from segwatch.jobs.model import Status
+
+
+def _unset(schema: dict[str, Any]) -> None:
+    """Take the default out of a schema: `load` sees to it that the setting is given, here or in a file."""
+    schema.pop("default", None)
+
+
+_NEEDED: dict[str, Any] = {"validate_default": False, "json_schema_extra": _unset}
 
 
 class _Channel(Section):
@@ -41,7 +48,7 @@ class WebhookChannel(_Channel):
     """Posts each event as JSON, signed as the Standard Webhooks specification says if a secret is given."""
 
     kind: Literal["webhook"] = setting("How the receiver is spoken to.")
-    url: SecretUrl = setting("Where to post; https, or http on loopback.", default=None, validate_default=False)
+    url: SecretUrl = setting("Where to post. Required, here or in `url_file`.", default=None, **_NEEDED)
     url_file: Path | None = setting("File that holds `url`.", default=None)
     secret: SigningSecret | None = setting("Signs each request: `whsec_` and base64.", default=None)
     secret_file: Path | None = setting("File that holds `secret`.", default=None)
@@ -52,7 +59,9 @@ class SlackChannel(_Channel):
     """Posts to a Slack incoming webhook."""
 
     kind: Literal["slack"] = setting("How the receiver is spoken to.")
-    url: SecretUrl = setting("The incoming webhook's address.", default=None, validate_default=False)
+    url: SecretUrl = setting(
+        "The incoming webhook's address. Required, here or in `url_file`.", default=None, **_NEEDED
+    )
     url_file: Path | None = setting("File that holds `url`.", default=None)
 
 
@@ -70,12 +79,15 @@ class _Schema:
 def _listed(value: object) -> object:
     """Return one value as a list of it; ids may be written as numbers."""
     if value == [] or value == ():
-        raise refuse(", an empty list, which matches nothing. Leave the key out to match everything.")
+        raise refuse(", which is empty and would match nothing. Leave the key out to match everything.")
     many = value if isinstance(value, list | tuple) else (value,)
     return tuple(str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in many)
 
 
 OneOrMore = Annotated[tuple[_T, ...], BeforeValidator(_listed), _Schema()]
+
+
+StatusWord = Literal["NEW", "QUEUED", "PROCESSING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "VANISHED"]
 
 
 class Match(Section):
@@ -85,7 +97,7 @@ class Match(Section):
     severity: OneOrMore[Severity] | None = setting("The event's severity.", default=None)
     sandbox: OneOrMore[str] | None = setting("A sandbox's `name`.", default=None)
     kind: OneOrMore[Literal["segment_job", "export_job"]] | None = setting("The job's kind.", default=None)
-    status: OneOrMore[Status] | None = setting("The job's status, in the platform's words.", default=None)
+    status: OneOrMore[StatusWord] | None = setting("The job's status, in the platform's words.", default=None)
     reason: OneOrMore[str] | None = setting("The event's `reason`.", default=None)
     job_id: OneOrMore[str] | None = setting("The job's id.", default=None)
     late: bool | None = setting("Whether it happened while segwatch was down.", default=None)

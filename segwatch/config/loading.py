@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from segwatch.config.problems import ConfigError, Draft, explain
+from segwatch.config.problems import ConfigError, Draft, drop_unknown_sections, explain
 from segwatch.config.relations import check_relations
 from segwatch.config.settings import Settings
 from segwatch.config.sources import overlay_environment, read_document, read_secrets
@@ -36,6 +36,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
     beside = Path() if path is None else path.parent
     read_secrets(draft, beside=beside, credentials=Path(directory) if directory else None)
     check_relations(draft)
+    drop_unknown_sections(draft)
     try:
         settings = Settings(**draft.values)
     except ValidationError as exc:
@@ -44,5 +45,5 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         if not draft.problems:
             return settings
     if path is None and not draft.values:
-        draft.problems.append("environment: no settings file was found. Give --config FILE, or set SEGWATCH_CONFIG.")
-    raise ConfigError(draft.problems) from None  # pydantic's error holds the values, secrets included
+        draft.problems.append(((), "environment: names no settings file. Give --config FILE, or set SEGWATCH_CONFIG."))
+    raise ConfigError(draft.sorted_problems()) from None  # pydantic's error holds the values, secrets included

@@ -16,25 +16,23 @@ from segwatch.errors import SegwatchError
 
 HIDDEN = "**********"
 _LONGEST_SHOWN = 80
+_MOST_LISTED = 10
 
 _WANTED = {
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "dict_type": "a table",
-    "tuple_type": "a list",
-    "list_type": "a list",
     "string_type": "text. Write it in quotes",
     "path_type": "a path. Write it in quotes",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "int_parsing_size": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
+    "bool_type": "a truth value. Write true or false",
+    "bool_parsing": "a truth value. Write true or false",
+    "int_type": "a whole number. Write one, without quotes",
+    "int_parsing": "a whole number. Write one, without quotes",
+    "int_from_float": "a whole number. Write one, without quotes",
+    "int_parsing_size": "a whole number. Write one, without quotes",
+    "float_type": "a number. Write one, without quotes",
+    "float_parsing": "a number. Write one, without quotes",
+    "finite_number": "a finite number. Write one",
 }
+_TABLE_WANTED = ("model_type", "model_attributes_type", "dict_type")
+_LIST_WANTED = ("tuple_type", "list_type")
 _BOUNDS = {
     "greater_than": ("gt", "not above", "more than"),
     "greater_than_equal": ("ge", "below", "or more"),
@@ -55,23 +53,32 @@ class Draft:
     """Settings that are not believed yet.
 
     label: the file, as the user named it. origins: which places have their value from elsewhere, and from where.
-    problems: what is already known to be wrong. unread: secrets that are given by a file that could not be read.
+    problems: what is already known to be wrong, and where.
     """
 
     label: str
     values: dict[str, Any]
     origins: dict[Loc, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    unread: set[Loc] = field(default_factory=set)
+    problems: list[tuple[Loc, str]] = field(default_factory=list)
 
     def wrong(self, loc: Loc, tail: str) -> None:
         """Note a problem at `loc`. tail: how the sentence goes on behind the setting's name."""
-        self.problems.append(f"{self.origin(loc)}: {dotted(loc)}{tail}")
+        self.problems.append((loc, f"{self.origin(loc)}: {dotted(loc)}{tail}"))
 
     def origin(self, loc: Loc) -> str:
         """Return where the value at `loc` was written."""
         found = (self.origins[loc[:length]] for length in range(len(loc), 0, -1) if loc[:length] in self.origins)
         return next(found, self.label)
+
+    def sorted_problems(self) -> list[str]:
+        """Return one line for each problem: what belongs to no section first, then by section and list entry."""
+        sections = list(Settings.model_fields)
+
+        def rank(loc: Loc) -> tuple[int, int]:
+            section = sections.index(str(loc[0])) if loc and loc[0] in sections else -1
+            return section, loc[1] if len(loc) > 1 and isinstance(loc[1], int) else -1
+
+        return [line for _, line in sorted(self.problems, key=lambda problem: rank(problem[0]))]
 
 
 def dotted(loc: Loc) -> str:
@@ -89,8 +96,9 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 
 def known_or_hint(word: str, known: Sequence[str], what: str) -> str:
-    """Return what could stand in place of `word`: all of it, then the likeliest."""
-    return f" Known {what}: {', '.join(known)}.{hint(word, known)}"
+    """Return what could stand in place of `word`: all of it unless that is long, then the likeliest."""
+    likely = hint(word, known)
+    return likely if likely and len(known) > _MOST_LISTED else f" Known {what}: {', '.join(known)}.{likely}"
 
 
 def shown(value: object) -> str:
@@ -120,7 +128,8 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
             word = str(inner(value, "kind"))
             draft.wrong((*loc, "kind"), f" is {shown(word)}.{known_or_hint(word, _kinds(spot), 'kinds')}")
         else:
-            draft.wrong(loc, f" is {_seen(value, spot, error['type'])}{_tail(error, value, spot)}")
+            tail = _shape(draft, loc, error["type"]) or _tail(error, value, spot)
+            draft.wrong(loc, f" is {_seen(value, spot, error['type'])}{tail}")
 
 
 def _place(loc: Loc, values: dict[str, Any]) -> tuple[Loc, Any]:
@@ -137,6 +146,13 @@ def _place(loc: Loc, values: dict[str, Any]) -> tuple[Loc, Any]:
     return tuple(place), at
 
 
+def drop_unknown_sections(draft: Draft) -> None:
+    """Note and remove what is no section, so that it cannot be taken for an argument of the models' constructor."""
+    for key in draft.values.keys() - Settings.model_fields.keys():
+        _unknown_key(draft, (key,))
+        del draft.values[key]
+
+
 def _unknown_key(draft: Draft, loc: Loc) -> None:
     above = spot_of(Settings, loc[:-1], draft.values)
     known, key = ([] if above is None else above.keys), str(loc[-1])
@@ -151,10 +167,25 @@ def _kinds(spot: Spot | None) -> list[str]:
 def _seen(value: object, spot: Spot | None, type_: str) -> str:
     if spot is None or spot.field is None or is_secret(spot.field.annotation):
         return f'"{HIDDEN}"'
-    if type_ in ("model_type", "model_attributes_type", "dict_type", "tuple_type", "list_type"):
+    if type_ in _TABLE_WANTED + _LIST_WANTED:
         # what stands in place of a table may be a table that was mistyped, secrets and all
         return {bool: "true or false", str: "text", dict: "a table", list: "a list"}.get(type(value), "a number")
     return shown(value)
+
+
+def _shape(draft: Draft, loc: Loc, type_: str) -> str:
+    """Return the tail for a value that should be a table or a list; empty for any other error."""
+    table = type_ in _TABLE_WANTED
+    if not table and type_ not in _LIST_WANTED:
+        return ""
+    spot = spot_of(Settings, loc, draft.values)
+    if draft.origin(loc) == env_name(loc):
+        write = "it as JSON" + (f", or set {env_name((*loc, spot.keys[0]))} and others" if table and spot else "")
+    elif table:
+        write = f"{{{'' if spot is None else spot.keys[0]} = ...}}" if isinstance(loc[-1], int) else f"[{dotted(loc)}]"
+    else:
+        write = f"[[{dotted(loc)}]]" if spot is not None and spot.tables else f'{loc[-1]} = ["..."]'
+    return f", which is not a {'table' if table else 'list'}. Write {write}."
 
 
 def _tail(error: Mapping[str, Any], value: object, spot: Spot | None) -> str:

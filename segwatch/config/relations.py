@@ -1,4 +1,4 @@
-"""What one setting demands of another. Checked on values as they were written, so that every mistake is told at once."""
+"""What one setting demands of another. Checked on the values as written, so that every mistake is told at once."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ def check_relations(draft: Draft) -> None:
     for index, sandbox in sandboxes:
         _check_credential(draft, index, sandbox)
     for index, channel in channels:
-        if channel.get("kind") in ("webhook", "slack") and not _is_given(draft, "channels", index, channel, "url"):
+        if channel.get("kind") in ("webhook", "slack") and not _is_given(channel, "url"):
             draft.wrong(("channels", index), " has no url. Write url_file = ... or url = ...")
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(sandboxes), _names(channels))
@@ -30,7 +30,7 @@ def _tables(draft: Draft, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _names(tables: list[tuple[int, dict[str, Any]]]) -> list[str]:
-    return [table["name"] for _, table in tables if isinstance(table.get("name"), str)]
+    return list(dict.fromkeys(table["name"] for _, table in tables if isinstance(table.get("name"), str)))
 
 
 def _check_names(draft: Draft, section: str, tables: list[tuple[int, dict[str, Any]]]) -> None:
@@ -42,27 +42,29 @@ def _check_names(draft: Draft, section: str, tables: list[tuple[int, dict[str, A
             draft.wrong((section, index, "name"), tail)
 
 
-def _is_given(draft: Draft, section: str, index: int, table: dict[str, Any], key: str) -> bool:
-    return key in table or f"{key}_file" in table or (section, index, key) in draft.unread
+def _is_given(table: dict[str, Any], key: str) -> bool:
+    return key in table or f"{key}_file" in table
 
 
 def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None:
-    given = [key for key in ("client_secret", "access_token") if _is_given(draft, "sandboxes", index, sandbox, key)]
+    given = [key for key in ("client_secret", "access_token") if _is_given(sandbox, key)]
     if not given:
-        draft.wrong(("sandboxes", index), " has no credential. Write client_secret_file = ... or access_token_file = ...")
+        draft.wrong(
+            ("sandboxes", index), " has no credential. Write client_secret_file = ... or access_token_file = ..."
+        )
     elif len(given) == 2:
         draft.wrong(("sandboxes", index), " has both client_secret and access_token. Write one of them.")
 
 
 def _check_route(draft: Draft, index: int, route: dict[str, Any], sandboxes: list[str], channels: list[str]) -> None:
-    told = route.get("channels")
+    told = route.get("channels") if isinstance(draft.values.get("channels", []), list) else None
     for at, name in enumerate(told if isinstance(told, list) else []):
         if isinstance(name, str) and name not in channels:
             tail = f" is {shown(name)}.{known_or_hint(name, channels, 'channels')}" if channels else _no_channel(name)
             draft.wrong(("routes", index, "channels", at), tail)
     wanted = inner(route.get("match"), "sandbox")
     for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
-        if isinstance(name, str) and name not in sandboxes:
+        if isinstance(name, str) and sandboxes and name not in sandboxes:
             place = ("routes", index, "match", "sandbox", *((at,) if isinstance(wanted, list) else ()))
             draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
 

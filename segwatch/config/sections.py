@@ -13,7 +13,6 @@ from segwatch.config.values import (
     Duration,
     Grace,
     HeaderSecret,
-    Listen,
     ListenAddress,
     OrgId,
     Rate,
@@ -81,7 +80,8 @@ class OverdueAfter(Section):
 
     def of(self, kind: str) -> timedelta:
         """Return the age for the job kind `kind`. Raises KeyError for one that has no setting."""
-        return dict(self)[kind]
+        ages: dict[str, timedelta] = dict(self)
+        return ages[kind]
 
 
 class Polling(Section):
@@ -171,7 +171,7 @@ class Http(Section):
 
     listen: ListenAddress = setting(
         "Host and port. Port 0 lets the system choose; IPv6 as `[::1]:9469`.",
-        default=Listen(host="127.0.0.1", port=9469),
+        default="127.0.0.1:9469",
     )
     token: HeaderSecret | None = setting(
         "Bearer token for the API and the dashboard; needed for these where `listen` is not loopback.", default=None

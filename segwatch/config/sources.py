@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
-from segwatch.config.layout import Loc, Spot, is_list, secret_places
+from segwatch.config.layout import Loc, Spot, inner, is_list, secret_places
 from segwatch.config.problems import ConfigError, Draft, dotted, env_name, hint, shown
 from segwatch.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 
@@ -60,11 +60,21 @@ def overlay_environment(draft: Draft, env: Mapping[str, str]) -> None:
         loc: Loc = tuple(name[len(ENV_PREFIX) :].lower().split(ENV_DELIMITER))
         problem = _misnamed(name, loc)
         if problem:
-            draft.problems.append(f"{name}: {problem}")
+            draft.problems.append(((), f"{name}: {problem}"))
         else:
             taken[name] = value
             draft.origins[loc] = name
+            _forget_twin(draft.values, loc)
     draft.values = _merged(draft.values, _Environment(taken)())
+
+
+def _forget_twin(values: Any, loc: Loc) -> None:
+    """Remove KEY where KEY_file is set over it, and the reverse: the environment wins."""
+    key = str(loc[-1])
+    for part in loc[:-1]:
+        values = inner(values, part)
+    if isinstance(values, dict):
+        values.pop(key.removesuffix("_file") if key.endswith("_file") else f"{key}_file", None)
 
 
 def _is_kubernetes(name: str, value: str) -> bool:
@@ -81,7 +91,12 @@ def _misnamed(name: str, loc: Loc) -> str:
             return f"sets a part of a list. Write the whole list as JSON in {env_name(loc[:depth])}."
         below = spot.step(str(part))
         if below is None:
-            return f"is not a setting.{hint(name.upper(), _env_names()) or ' segwatch config schema lists them all.'}"
+            # the prefix is alike in all names, and would make any two look alike
+            likely = hint(
+                name.upper().removeprefix(ENV_PREFIX), (each.removeprefix(ENV_PREFIX) for each in _env_names())
+            )
+            instead = likely.replace("mean ", f"mean {ENV_PREFIX}") or " segwatch config schema lists them all."
+            return f"is not a setting.{instead}"
         spot = below
     return ""
 
@@ -113,17 +128,18 @@ def read_secrets(draft: Draft, *, beside: Path, credentials: Path | None) -> Non
     named as the setting with the sandbox's or channel's name for its number, counts where the settings say nothing.
     """
     known: set[str] = set()
+    offered = _offered(credentials)
     for loc, table, keys in secret_places(Spot([Settings]), draft.values):
         for key in keys:
             name = dotted(tuple(_named(draft.values, loc))) + f".{key}"
             known.add(name)
-            if credentials is not None and key not in table and f"{key}_file" not in table:
-                offered = credentials / name
-                if "/" not in name and offered.exists():
-                    table[f"{key}_file"] = str(offered)
+            if name in offered and key not in table and f"{key}_file" not in table:
+                table[f"{key}_file"] = str(offered[name])
             _read_secret(draft, loc, table, key, beside)
-    if credentials is not None:
-        _check_credentials(draft, credentials, known)
+    for name, path in offered.items():
+        if name not in known and name.split(".")[0] in ("sandboxes", "channels", "http"):
+            instead = hint(name, known) or " Name it as the setting, such as sandboxes.prod.client_secret."
+            draft.problems.append(((), f"{path}: is no credential that the settings have a place for.{instead}"))
 
 
 def _read_secret(draft: Draft, loc: Loc, table: dict[str, Any], key: str, beside: Path) -> None:
@@ -151,9 +167,8 @@ def _read_secret(draft: Draft, loc: Loc, table: dict[str, Any], key: str, beside
         if secret:
             table[key] = secret
             draft.origins[(*loc, key)] = str(path)
-            return
-        draft.wrong(place, f" is {shown(path)}, which is empty. Put the secret into that file.")
-    draft.unread.add((*loc, key))
+        else:
+            draft.wrong(place, f" is {shown(path)}, which is empty. Put the secret into that file.")
 
 
 def _named(values: dict[str, Any], loc: Loc) -> Iterator[str]:
@@ -164,14 +179,9 @@ def _named(values: dict[str, Any], loc: Loc) -> Iterator[str]:
         yield str(at.get("name", part)) if isinstance(part, int) and isinstance(at, dict) else str(part)
 
 
-def _check_credentials(draft: Draft, credentials: Path, known: set[str]) -> None:
+def _offered(credentials: Path | None) -> dict[str, Path]:
+    """Return the files in systemd's folder by name; it exists only for units that load credentials."""
     try:
-        offered = sorted(entry.name for entry in credentials.iterdir())
+        return {} if credentials is None else {entry.name: entry for entry in sorted(credentials.iterdir())}
     except OSError:
-        return  # systemd makes the folder only for units that load credentials
-    for name in offered:
-        if name not in known and name.split(".")[0] in ("sandboxes", "channels", "http"):
-            draft.problems.append(
-                f"{credentials / name}: is no credential that the settings ask for."
-                f"{hint(name, known) or ' Name it as the setting, such as sandboxes.prod.client_secret.'}"
-            )
+        return {}

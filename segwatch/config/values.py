@@ -32,13 +32,14 @@ def parse_duration(value: object) -> timedelta:
     """Return the span that `value` writes: a whole number and ms, s, m, h or d. Refuses everything else."""
     if isinstance(value, timedelta):
         return value
-    if (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value.isdecimal()):
-        raise refuse(f', which has no unit. Write "{int(value)}s".')
-    found = re.match(DURATION_PATTERN, value) if isinstance(value, str) else None
-    if found is None or not isinstance(value, str) or value.endswith("\n"):
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if re.fullmatch("[0-9]{1,12}", text):
+        raise refuse(f', which has no unit. Write "{text}s".')
+    found = re.match(DURATION_PATTERN, text)
+    if found is None or text.endswith("\n"):
         raise refuse(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
     unit = found[1]
-    span_ms = int(value.removesuffix(unit)) * _UNITS_MS[unit]
+    span_ms = int(text.removesuffix(unit)) * _UNITS_MS[unit]
     if span_ms > _LONGEST_MS:
         raise refuse(', which is above 3650d. Write "3650d" or shorter.')
     return timedelta(milliseconds=span_ms)
@@ -83,13 +84,13 @@ Grace = Annotated[timedelta, *_span("1s", "9s")]
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # pydantic would take `true` for 1
-        raise refuse(", which is not a number.")
+        raise refuse(", which is not a number. Write a number.")
     return value
 
 
-Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
-CountOrNone = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
-Rate = Annotated[float, BeforeValidator(_no_truth), Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_no_truth)]
+CountOrNone = Annotated[int, Field(ge=0), BeforeValidator(_no_truth)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 
 def is_loopback(host: str) -> bool:
@@ -180,7 +181,9 @@ def _fits(pattern: str, tail: str) -> Callable[[str], str]:
 SandboxName = Annotated[
     str,
     AfterValidator(
-        _fits("[a-z][a-z0-9-]{0,255}", ", which no sandbox can be called. Write lower-case letters, digits and hyphens.")
+        _fits(
+            "[a-z][a-z0-9-]{0,255}", ", which no sandbox can be called. Write lower-case letters, digits and hyphens."
+        )
     ),
 ]
 ChannelName = Annotated[
@@ -221,7 +224,11 @@ class Listen:
 def _listen(value: object) -> Listen:
     if isinstance(value, Listen):
         return value
-    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", value) if isinstance(value, str) else None
+    found = (
+        re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", value)
+        if isinstance(value, str)
+        else None
+    )
     if found is None or int(found[3]) > 65535:
         raise refuse(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
     return Listen(host=found[1] or found[2], port=int(found[3]))
@@ -236,7 +243,9 @@ def _store_url(url: str) -> str:
         raise refuse(". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.")
     path = "/" + rest.lstrip("/")
     if not rest.startswith("///") or path.startswith(("/./", "/../")) or path.endswith("/"):
-        raise refuse(", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db.")
+        raise refuse(
+            ", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db."
+        )
     return f"sqlite://{path}"
 
 

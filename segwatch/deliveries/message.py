@@ -62,7 +62,7 @@ def _fields(event: Event) -> list[tuple[str, str]]:
             f"{event.previous} -> {event.status}" if event.previous and event.status else event.status,
         ),
         ("Reason", event.reason),
-        ("Errors", _errors(event)),
+        ("Further errors", _errors(event)),
         ("Attempt", count(details.get("attempt"))),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
         ("New job", text(details.get("new_job_id"))),

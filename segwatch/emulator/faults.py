@@ -152,6 +152,7 @@ async def strike(
 
     serve: lets the request take effect. `status` and `reset` strike before that, all others after.
     """
+    await request.read()  # a client that leaves during the delay has still sent its request
     if fault.delay_s:
         await asyncio.sleep(fault.delay_s)
     if fault.reset:

@@ -1,5 +1,6 @@
 """What every request passes on its way in and every answer on its way out."""
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -46,9 +47,25 @@ class Front:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._at_work: set[asyncio.Task[Any]] = set()
+
+    async def stop(self) -> None:
+        """End the requests that are still held back, also those whose client has gone."""
+        for task in self._at_work:
+            task.cancel()
+        await asyncio.gather(*self._at_work, return_exceptions=True)
 
     @web.middleware
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._at_work.add(task)
+        try:
+            return await self._pass(request, handler)
+        finally:
+            self._at_work.discard(task)
+
+    async def _pass(self, request: web.Request, handler: Handler) -> web.Response:
         request_id = request.headers.get("x-request-id") or uuid4().hex
 
         async def serve() -> web.Response:

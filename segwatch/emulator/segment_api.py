@@ -10,6 +10,7 @@ from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
 from segwatch.emulator.front import CALLER, json_body
 from segwatch.emulator.paging import UpsPage, matches, order
 from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.seed import PROFILE_SCHEMA
 from segwatch.emulator.segment_rows import ALL_SEGMENTS, head, segment_row
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import JobBook, Sandbox, World
@@ -121,7 +122,8 @@ def segment_request(body: Any, sandbox: Sandbox, *, known_only: bool = True) -> 
     known_only: refuse ids of definitions that do not exist.
     """
     entries = body.get("segments") if isinstance(body, dict) else body
-    if isinstance(body, dict) and not (body.get("schema") or {}).get("name"):
+    schema = body.get("schema") if isinstance(body, dict) else {"name": PROFILE_SCHEMA}
+    if not isinstance(schema, dict) or not schema.get("name"):
         raise ServiceError(400, "schema.name is missing")
     if not isinstance(entries, list) or not entries:
         raise ServiceError(400, "At least one segment is needed: [{'segmentId': '...'}]")

@@ -1,6 +1,7 @@
 """The emulator as a server: in its own process or inside a test's event loop."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,13 +22,15 @@ from segwatch.emulator.world import World
 __all__ = ["EmulatorSettings", "build_app", "running"]
 
 _BODY_MAX_BYTES = 16 * 1024 * 1024
+_BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
 def build_app(settings: EmulatorSettings) -> web.Application:
     """Return the whole emulator as an application; its jobs' timers end when it is cleaned up."""
     world = World(settings, now=time.time, call_later=_call_later)
-    app = web.Application(middlewares=[Front(world).__call__], client_max_size=_BODY_MAX_BYTES)
+    front = Front(world)
+    app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
         for route in room(world).routes():
             # both spellings are served, without a redirect. AEP contract 0
@@ -35,6 +38,7 @@ def build_app(settings: EmulatorSettings) -> web.Application:
                 app.router.add_route(route.method, path, route.handler)
 
     async def stop(_app: web.Application) -> None:
+        await front.stop()
         world.stop()
 
     app.on_cleanup.append(stop)
@@ -46,14 +50,20 @@ async def running(
     settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     runner = web.AppRunner(build_app(settings), access_log=None, shutdown_timeout=_STOP_GRACE_S)
-    await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-        taken = runner.addresses[0][1]
-        yield f"http://[{host}]:{taken}" if ":" in host else f"http://{host}:{taken}"
+        await runner.setup()
+        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+        taken = listener.getsockname()[1]
+        yield f"http://[{host}]:{taken}" if family == socket.AF_INET6 else f"http://{host}:{taken}"
     finally:
+        # asyncio (3.11) forgets a connection that was accepted in the turn in which its server closes
+        asyncio.get_running_loop().remove_reader(listener)
+        await asyncio.sleep(0)
         await runner.cleanup()
+        listener.close()
         await asyncio.sleep(0)  # closed transports let go of their sockets one turn of the loop later
 
 

@@ -78,7 +78,7 @@ def payload_of(message: Message) -> dict[str, Any]:
         blocks.append({"type": "section", "fields": fields})
     footer = [rfc3339(message.at), message.event_id, *(_link(name, url) for name, url in message.links)]
     blocks.append({"type": "context", "elements": [_marked(one) for one in footer if one]})
-    return {"text": clip(f"{message.title}: {message.line}", SECTION_MAX), "blocks": blocks}
+    return {"text": clip(message.line, SECTION_MAX), "blocks": blocks}
 
 
 def clip(text: str, limit: int) -> str:

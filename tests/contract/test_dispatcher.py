@@ -71,13 +71,22 @@ class Flaky:
         return call
 
 
+class MovableClock(SystemClock):
+    """The machine's clock, until somebody sets it."""
+
+    offset = timedelta(0)
+
+    def now(self):
+        return super().now() + self.offset
+
+
 class House:
     """A store, workers and what they tell; `running()` runs them."""
 
     def __init__(self, store, session):
         self.store, self.session = Flaky(store), session
         self.counts, self.beats, self.told = Counts(), Counter(), []
-        self.routes, self.workers = [], []
+        self.routes, self.workers, self.clock = [], [], MovableClock()
         self.dispatcher = Dispatcher([])
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, grace_s=5.0):
@@ -91,7 +100,7 @@ class House:
         self.workers.append(
             ChannelWorker(
                 Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
-                store=self.store, routes=self.routes, clock=SystemClock(), random=random.random,
+                store=self.store, routes=self.routes, clock=self.clock, random=random.random,
                 beat=lambda: self.beats.update([name]), observer=self.counts,
                 told=self._hear, grace_s=grace_s,
             )
@@ -103,7 +112,7 @@ class House:
         self.dispatcher.wake()
 
     async def tell(self, *events):
-        await self.store.commit([Change(events=events, deliveries=promises(events, self.routes, datetime.now(UTC)))])
+        await self.store.commit([Change(events=events, deliveries=promises(events, self.routes, self.clock.now()))])
         self.dispatcher.wake()
 
     @asynccontextmanager
@@ -362,3 +371,17 @@ async def test_retry_after_holds_back_the_whole_channel(house):
     assert other.data["job_id"] == "2"
     assert other.at - receiver.got[0].at >= 0.29, "at most as long as the longest wait of the channel"
     assert same.at - receiver.got[0].at >= 0.99
+
+
+async def test_a_clock_set_back_by_an_hour_does_not_silence_a_channel_for_an_hour(house):
+    first = Answer(429, {"Retry-After": "1"})
+    policy = Policy(backoff=Backoff(first=10 * MS, cap=timedelta(seconds=1)), max_age=timedelta(minutes=1))
+    async with Receiver(lambda n, request: first if n == 0 else Answer()) as receiver:
+        house.add("ops", receiver, policy=policy)
+        await house.tell(event(1))
+        async with house.running():
+            await until(lambda: _true(house.counts.bad["ops", "http_429"] == 1))
+            house.clock.offset = -timedelta(hours=1)
+            await house.tell(event(2))
+            await receiver.until(lambda: len(receiver.accepted) == 1, within_s=3.0)
+    assert receiver.accepted[0].data["job_id"] == "2"

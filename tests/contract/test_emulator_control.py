@@ -1,5 +1,6 @@
 """The control API: scripts, outcomes, the ledger, reset; and that time passes while nobody asks."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -201,8 +202,6 @@ async def test_the_number_of_submissions_in_between_does_not_change_what_chance_
 
 
 async def test_a_page_out_of_ten_thousand_jobs_is_quick(platform):
-    import time
-
     await platform.place("segment_job", ["SUCCEEDED", 0], count=10_000)
     await platform.place("segment_job", ["PROCESSING", 3600], count=1_000)
     best_s = 9.0

@@ -18,6 +18,7 @@ from emulator_fixtures import (
 )
 
 from segwatch.emulator.faults import merge_patch
+from segwatch.emulator.server import EmulatorSettings, running
 
 
 @pytest.fixture
@@ -254,6 +255,7 @@ async def test_stopping_does_not_wait_for_a_delayed_answer():
         await until(is_delayed)
     with pytest.raises((aiohttp.ClientError, RuntimeError)):
         await asyncio.wait_for(waiting, 5)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @pytest.mark.parametrize(
@@ -276,3 +278,30 @@ async def test_a_fault_that_makes_no_sense_is_refused_with_a_hint(platform, faul
     reply = await platform.call("POST", "/_emulator/faults", json={"fault": fault})
     assert reply.status == 400
     assert hint in reply.body["error"]
+
+
+async def test_a_client_that_does_not_wait_for_a_delayed_post_has_submitted_nevertheless(platform):
+    await inject(platform, {"delay_s": 0.1})
+    with pytest.raises(TimeoutError):
+        await platform.call("POST", EXPORT_JOBS, json=an_export(), timeout=aiohttp.ClientTimeout(total=0.02))
+
+    async def submitted():
+        return (await platform.ledger())["submissions"]
+
+    assert len(await until(submitted)) == 1
+
+
+async def test_a_client_may_leave_in_the_middle_of_a_slow_answer(platform, caplog):
+    await inject(platform, {"slow_bytes_per_s": 100})
+    with pytest.raises(TimeoutError):
+        await platform.call("GET", EXPORT_JOBS, timeout=aiohttp.ClientTimeout(total=0.1))
+    await platform.control("faults", method="DELETE")
+    assert (await platform.call("GET", EXPORT_JOBS)).status == 200
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_an_emulator_can_be_reached_over_ipv6():
+    async with running(EmulatorSettings(), host="::1") as base_url, aiohttp.ClientSession() as session:
+        assert base_url.startswith("http://[::1]:")
+        async with session.get(f"{base_url}/_emulator/state") as reply:
+            assert reply.status == 200

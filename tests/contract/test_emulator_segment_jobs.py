@@ -49,6 +49,7 @@ async def test_the_object_form_runs_all_segments_and_names_none(platform):
         [{"segmentId": "unknown"}],
         {"segments": [{"segmentId": "*"}]},
         {"schema": {"name": "_xdm.context.profile"}},
+        {"schema": "_xdm.context.profile", "segments": [{"segmentId": "*"}]},
         "text",
         None,
     ],

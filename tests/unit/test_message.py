@@ -141,7 +141,7 @@ def test_fields_hold_what_is_known_and_leave_out_the_rest():
     said = event(EventType.JOB_FAILED, details, status="FAILED", previous="QUEUED", late=True)
     assert dict(message_of(said).fields) == {
         "Sandbox": "prod", "Kind": "export_job", "Job": "24116", "Status": "QUEUED -> FAILED",
-        "Errors": "Job aborted (unknown)", "Attempt": "1", "Took": "1 m 1 s", "Exported profiles": "0",
+        "Further errors": "Job aborted (unknown)", "Attempt": "1", "Took": "1 m 1 s", "Exported profiles": "0",
         "Audiences": "seg-b: 12,000, seg-a: 5", "Steps not seen": "PROCESSING",
         "Late": "it happened while segwatch was not watching",
     }  # fmt: skip

@@ -1,0 +1,138 @@
+"""How many calls a minute we may make: a token bucket whose rate the platform's 429s steer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from segwatch.upstream.errors import Fate, Unavailable
+
+FLOOR_PER_S = 0.1
+_RECOVERY_S = 300.0  # from nothing to the full rate
+_SAME_STORM_S = 1.0  # 429s this close together answer calls of one burst: they count once
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Arithmetic of calls and time; all times are seconds of one monotonic clock, passed in and never going back.
+
+    full_rate: calls per second when all is well. burst: calls that may be made at once after a pause.
+    The rate is halved by a 429, never below FLOOR_PER_S, and grows back evenly, in five minutes from nothing to full.
+    """
+
+    full_rate: float
+    burst: float
+    now: float
+    rate: float = field(init=False)
+    _level: float = field(init=False)
+    _paused_until: float = field(init=False)
+    _halved_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rate = self.full_rate
+        self.burst = max(1.0, self.burst)
+        self._level = self.burst
+        self._paused_until = self.now
+        self._halved_at = self.now - _SAME_STORM_S
+
+    def take(self, now: float) -> float:
+        """Take one call and return 0, or take none and return the seconds after which it is worth asking again."""
+        self._advance(now)
+        if now < self._paused_until:
+            return self._paused_until - now
+        if self._level >= 1.0:
+            self._level -= 1.0
+            return 0.0
+        return (1.0 - self._level) / self.rate
+
+    def throttled(self, now: float, retry_after_s: float | None) -> None:
+        """Take note of a 429: slow down, and pause for as long as the platform asked."""
+        self._advance(now)
+        if now - self._halved_at >= _SAME_STORM_S:
+            self.rate = max(min(FLOOR_PER_S, self.full_rate), self.rate / 2)
+            self._halved_at = now
+        self._level = min(self._level, 1.0)
+        if retry_after_s is not None:
+            self._paused_until = max(self._paused_until, now + retry_after_s)
+
+    def _advance(self, now: float) -> None:
+        elapsed = max(0.0, now - max(self.now, self._paused_until))
+        self._level = min(self.burst, self._level + elapsed * self.rate)
+        self.rate = min(self.full_rate, self.rate + elapsed * self.full_rate / _RECOVERY_S)
+        self.now = max(self.now, now)
+
+
+class Budget:
+    """The calls of one organization.
+
+    Its sandboxes draw from it through shares, in turn; in each, first come first served.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests_per_second: float,
+        burst: int,
+        monotonic: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Without `monotonic` the running loop's clock is used."""
+        self._monotonic = monotonic or asyncio.get_running_loop().time
+        self._sleep = sleep
+        self._bucket = Bucket(full_rate=requests_per_second, burst=burst, now=self._monotonic())
+        self._turn = asyncio.Lock()  # wakes in the order of arrival, and a cancelled waiter loses nobody's turn
+
+    @property
+    def rate(self) -> float:
+        """Calls per second at present."""
+        return self._bucket.rate
+
+    def share(self) -> "Share":
+        """Return one sandbox's way in. At most one caller of each share stands in the common queue.
+
+        So a sandbox with a thousand calls waiting gets every second turn beside one with a single call, not a thousand.
+        """
+        return Share(self)
+
+    def throttled(self, retry_after: timedelta | None) -> None:
+        """Take note of a 429."""
+        self._bucket.throttled(self._monotonic(), retry_after.total_seconds() if retry_after is not None else None)
+
+    async def _next(self, deadline: float) -> None:
+        async with self._turn:
+            while (wait := self._bucket.take(self._monotonic())) > 0:
+                left = deadline - self._monotonic()
+                if wait > left:
+                    raise TimeoutError  # known already: the next in line may have more time
+                await self._sleep(wait)
+
+
+class Share:
+    """One sandbox's part of a budget."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._queue = asyncio.Lock()
+
+    @property
+    def rate(self) -> float:
+        """Calls per second at present, all shares together."""
+        return self._budget.rate
+
+    async def acquire(self, *, max_wait: timedelta, what: str = "The call") -> None:
+        """Return when a call may be made. Raises Unavailable, not sent, when that is not so within `max_wait`."""
+        seconds = max_wait.total_seconds()
+        deadline = self._budget._monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds), self._queue:
+                await self._budget._next(deadline)
+        except TimeoutError as exc:
+            text = (
+                f"{what}: not made, since the call budget had no room within {seconds:g} s"
+                f" (at present {self.rate:.2g} calls a second)"
+            )
+            raise Unavailable(text, fate=Fate.NOT_SENT, reason="budget") from exc
+
+    def throttled(self, retry_after: timedelta | None) -> None:
+        """Take note of a 429."""
+        self._budget.throttled(retry_after)

@@ -1,0 +1,219 @@
+"""The platform's API in the name of one sandbox: one call, one try, one answer or one error that says what to do."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from segwatch.kinds.base import Request
+from segwatch.kinds.fields import excerpt
+from segwatch.upstream.budget import Share
+from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of
+from segwatch.upstream.errors import (
+    BadReply,
+    Fate,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    UpstreamError,
+)
+from segwatch.upstream.tokens import TokenSource
+from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, exchange, proxy_for
+
+# the gateway's codes and what a person can do about them (AEP contract 1.3)
+_ADVICE = {
+    "401013": "The token was renewed once and is still not valid: check client_id, client_secret and org_id",
+    "403000": "Check client_id: the platform saw no API key",
+    "403003": "Check client_id: the platform does not know this API key",
+    "403010": "The platform saw no token; something on the way may have removed the Authorization header",
+    "403023": "Check that the credential's product profile covers this organization",
+    "403025": "Check org_id, and that the credential's product profile covers this organization",
+    "403027": "Check org_id (it ends in @AdobeOrg), and that the credential has a product profile",
+    "400003": "Check org_id",
+}
+_ADVICE_403 = (
+    "Ask an administrator for the permissions of this sandbox: Manage Segments, Evaluate a segment, View Datasets"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """In whose name calls are made. api_key: the credential's client id; it is in no text and no repr."""
+
+    name: str
+    org_id: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP exchange, for metrics. code: the status, or one word for what broke; from a small closed set."""
+
+    sandbox: str
+    method: str
+    endpoint: str
+    code: str
+    seconds: float
+
+
+class PlatformClient:
+    """Calls the platform for one sandbox: tries once, and once more after renewing a token. The caller owns other tries."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        sandbox: Sandbox,
+        endpoint: Endpoint,
+        tokens: TokenSource,
+        budget: Share,
+        now: Callable[[], datetime],
+        observe: Callable[[Call], None] = lambda call: None,
+        max_wait: timedelta = timedelta(seconds=30),
+        body_max_bytes: int = BODY_MAX_BYTES,
+    ) -> None:
+        """max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed."""
+        self._session = session
+        self._sandbox = sandbox
+        self._endpoint = endpoint
+        self._base = URL(endpoint.base_url.rstrip("/"), encoded=True)
+        self._proxy = proxy_for(endpoint.base_url) if endpoint.trust_env else None
+        self._tokens = tokens
+        self._budget = budget
+        self._now = now
+        self._observe = observe
+        self._max_wait = max_wait
+        self._body_max_bytes = body_max_bytes
+
+    @property
+    def sandbox(self) -> str:
+        """The sandbox's name."""
+        return self._sandbox.name
+
+    async def call(self, request: Request) -> Reply:
+        """Return the answer, any 2xx. Raises an UpstreamError; its `fate` says what became of the request."""
+        what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
+        token = await self._tokens.token()
+        reply = await self._send(request, token, what)
+        if reply.status == 401:
+            # answered by the gateway before any service saw it, so sending it again is safe, a POST too
+            token = await self._tokens.token(rejected=token)
+            reply = await self._send(request, token, what)
+        if reply.status != 401:
+            self._tokens.accepted(token)
+        if 200 <= reply.status < 300:
+            return self._checked(reply, what, token)
+        raise self._failure(reply, what, token)
+
+    async def _send(self, request: Request, token: str, what: str) -> Reply:
+        url = self._url(request)
+        data = None if request.body is None else msgspec.json.encode(request.body)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "x-api-key": self._sandbox.api_key,
+            "x-gw-ims-org-id": self._sandbox.org_id,
+            "x-sandbox-name": self._sandbox.name,
+            "x-request-id": str(uuid.uuid4()),
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": USER_AGENT,
+        }
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        await self._budget.acquire(max_wait=self._max_wait, what=what)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        code = "cancelled"
+        try:
+            reply = await exchange(
+                self._session,
+                request.method,
+                url,
+                headers=headers,
+                data=data,
+                timeouts=self._endpoint.timeouts,
+                proxy=self._proxy,
+                what=what,
+                body_max_bytes=self._body_max_bytes,
+            )
+            code = str(reply.status)
+        except UpstreamError as exc:
+            code = exc.reason
+            raise
+        finally:
+            self._observe(
+                Call(
+                    sandbox=self._sandbox.name,
+                    method=request.method,
+                    endpoint=request.endpoint,
+                    code=code,
+                    seconds=clock() - began,
+                )
+            )
+        return Reply(
+            status=reply.status, body=reply.body, headers=reply.headers | {"x-request-id": _request_id(reply, headers)}
+        )
+
+    def _url(self, request: Request) -> URL:
+        """Return the address; always on the configured host, the only one that may see the token."""
+        url = URL(f"{self._base}{request.path}", encoded=True)
+        if not request.path.startswith("/") or url.origin() != self._base.origin():
+            raise ValueError(f"A request's path begins with one slash: {request.path!r}")
+        return url.with_query(list(request.params)) if request.params else url
+
+    def _checked(self, reply: Reply, what: str, token: str) -> Reply:
+        if is_complaint(reply.body):
+            said = complaint_of(reply.body)
+            text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply, token)}"
+            raise BadReply(text, fate=Fate.LOST, reason="error_as_success", status=reply.status, code=said.code)
+        if reply.body[:64].lstrip()[:1] not in (b"", b"{", b"[", b'"'):
+            text = f"{what}: {reply.status}, but the body is not JSON: {self._masked(excerpt(reply.body), token)}"
+            raise BadReply(text, fate=Fate.LOST, reason="not_json", status=reply.status)
+        return reply
+
+    def _failure(self, reply: Reply, what: str, token: str) -> UpstreamError:
+        said = complaint_of(reply.body)
+        status, code = reply.status, said.code
+        text = f"{what}: {status} {self._told(said, reply, token)}"
+        reason = f"http_{status}"
+        if status == 429:
+            retry_after = retry_after_of(reply.headers, said, self._now())
+            self._budget.throttled(retry_after)
+            return RateLimited(text, retry_after=retry_after, fate=Fate.ANSWERED, code=code)
+        if status in (401, 403) or code in _ADVICE:
+            advice = _ADVICE.get(code, _ADVICE_403 if status == 403 else _ADVICE["401013"])
+            return Unauthorized(f"{text}. {advice}.", fate=Fate.ANSWERED, reason=reason, status=status, code=code)
+        if status in (404, 410):
+            return NotFound(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
+        if status in (502, 504):
+            # a gateway's word, not the service's: the service may be busy with the request
+            return Unavailable(text, fate=Fate.LOST, reason=reason, status=status, code=code)
+        if status >= 500 or status in (408, 425):
+            return Unavailable(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
+        if status >= 400:
+            return Refused(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
+        hint = (
+            "redirects are not followed, since the token must not leave the configured host. Check [platform].base_url"
+        )
+        return BadReply(f"{text}: {hint}.", fate=Fate.LOST, reason=reason, status=status, code=code)
+
+    def _told(self, said: Complaint, reply: Reply, token: str) -> str:
+        request_id = said.request_id or reply.headers["x-request-id"]
+        words = self._masked(" ".join(part for part in (said.code, said.words) if part), token)
+        return f"{words or '(no body)'} [request {self._masked(request_id, token)}]"
+
+    def _masked(self, text: str, token: str) -> str:
+        for secret in (token, self._sandbox.api_key):
+            text = text.replace(secret, "[masked]") if secret else text
+        return text
+
+
+def _request_id(reply: Reply, sent: dict[str, str]) -> str:
+    return excerpt(reply.headers.get("x-request-id", "").encode(), length=80) or sent["x-request-id"]

@@ -1,0 +1,205 @@
+"""Every mistake in the settings is one line that says what to write instead."""
+
+# ruff: noqa: E501  (a row of the tables is one mistake and the whole line that it is told in)
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from segwatch.config import ConfigError, load
+
+SANDBOX = """
+[[sandboxes]]
+name = "prod"
+org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
+client_id = "abc"
+client_secret = "hush-hush"
+"""
+CHANNEL = """
+[[channels]]
+name = "ops"
+kind = "slack"
+url = "https://hooks.example.test/hush-hush"
+"""
+
+
+@pytest.fixture
+def problems(tmp_path, monkeypatch):
+    """Return the problems of a file with this text, whose label is config.toml."""
+    monkeypatch.chdir(tmp_path)
+
+    def of(text, **env):
+        Path("config.toml").write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            load(Path("config.toml"), env)
+        assert all("\n" not in line for line in caught.value.problems)
+        assert caught.value.__context__ is None or caught.value.__suppress_context__
+        return caught.value.problems
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param("", "sandboxes is missing. Write [[sandboxes]] and the name of at least one sandbox.", id="none"),
+        pytest.param(SANDBOX + "[polling]\nintervall = '5s'", "polling.intervall is not a setting. Did you mean interval?", id="unknown-key"),
+        pytest.param(SANDBOX + "[metrics]\nx = 1", "metrics is not a setting. Known here: platform, sandboxes, polling, retry, store, http, channels, routes, log, daemon.", id="unknown-section"),
+        pytest.param("_env_file = 'x'" + SANDBOX, "_env_file is not a setting. Known here: platform, sandboxes, polling, retry, store, http, channels, routes, log, daemon.", id="no-way-into-the-constructor"),
+        pytest.param(SANDBOX + "client_secrt = 'hush-hush'", "sandboxes[0].client_secrt is not a setting. Did you mean client_secret?", id="unknown-key-in-a-list"),
+        pytest.param(SANDBOX + "[polling]\ninterval = 15", 'polling.interval is 15, which has no unit. Write "15s".', id="no-unit"),
+        pytest.param(SANDBOX + "[polling]\ninterval = '1h30m'", 'polling.interval is "1h30m", which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".', id="no-duration"),
+        pytest.param(SANDBOX + "[polling]\ninterval = '500ms'", 'polling.interval is "500ms", which is below 1s. Write "1s" or longer.', id="too-short"),
+        pytest.param(SANDBOX + "[polling]\nlookback = '9999d'", 'polling.lookback is "9999d", which is above 3650d. Write "3650d" or shorter.', id="too-long"),
+        pytest.param(SANDBOX + "[daemon]\nshutdown_grace = '10s'", 'daemon.shutdown_grace is "10s", which is above 9s. Write "9s" or shorter.', id="grace"),
+        pytest.param(SANDBOX + "[polling]\nconcurrency = 0", "polling.concurrency is 0, which is below 1. Write 1 or more.", id="below"),
+        pytest.param(SANDBOX + "[polling]\nconcurrency = 101", "polling.concurrency is 101, which is above 100. Write 100 or less.", id="above"),
+        pytest.param(SANDBOX + "requests_per_second = 0", "sandboxes[0].requests_per_second is 0, which is not above 0. Write more than 0.", id="no-rate"),
+        pytest.param(SANDBOX + "requests_per_second = nan", "sandboxes[0].requests_per_second is nan, which is not a finite number. Write one.", id="nan"),
+        pytest.param(SANDBOX + "burst = true", "sandboxes[0].burst is true, which is not a number. Write a number.", id="truth-is-no-number"),
+        pytest.param(SANDBOX + "[retry]\nmax_attempts = 'many'", 'retry.max_attempts is "many", which is not a whole number. Write one, without quotes.', id="no-number"),
+        pytest.param(SANDBOX + "[retry]\nmode = 'atuo'", 'retry.mode is "atuo". Known values: auto, propose, off. Did you mean auto?', id="choice"),
+        pytest.param(SANDBOX + "[[retry.rules]]\ncode = 90\naction = 'never'", "retry.rules[0].code is 90, which is not text. Write it in quotes.", id="no-text"),
+        pytest.param(SANDBOX + "[[retry.rules]]\ncode = '90'", "retry.rules[0].action is missing. Write action = ...", id="missing-key"),
+        pytest.param("polling = 5" + SANDBOX, "polling is a number, which is not a table. Write [polling].", id="no-table"),
+        pytest.param("[sandboxes]\nname = 'prod'", "sandboxes is a table, which is not a list. Write [[sandboxes]].", id="single-brackets"),
+        pytest.param(SANDBOX + "scopes = 'openid'", 'sandboxes[0].scopes is text, which is not a list. Write scopes = ["..."].', id="no-list"),
+        pytest.param(SANDBOX + "[platform]\nbase_url = 'platform.adobe.io'", 'platform.base_url is "platform.adobe.io", which has no scheme. Write https:// before it.', id="no-scheme"),
+        pytest.param(SANDBOX + "[platform]\nims_url = 'http://ims.example.test'", 'platform.ims_url is "http://ims.example.test", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="http"),
+        pytest.param(SANDBOX + "[platform]\nims_url = 'http://127.0.0.1.example.test'", 'platform.ims_url is "http://127.0.0.1.example.test", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="not-loopback"),
+        pytest.param(SANDBOX + "[platform]\nbase_url = 'https://me:hush-hush@x.test'", 'platform.base_url is "https://**********@x.test", which has more than scheme, host, port and path. Write these only.', id="userinfo"),
+        pytest.param(SANDBOX + "[platform]\nbase_url = 'https://x:99999'", 'platform.base_url is "https://x:99999", which is no URL. Write https:// and the host.', id="port"),
+        pytest.param(SANDBOX + "[store]\nurl = 'postgresql://u:hush-hush@h/x'", 'store.url is "postgresql://**********@h/x". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.', id="store"),
+        pytest.param(SANDBOX + "[store]\nurl = 'sqlite://x.db'", 'store.url is "sqlite://x.db", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db.', id="relative-store"),
+        pytest.param(SANDBOX + "[http]\nlisten = ':9469'", 'http.listen is ":9469", which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.', id="listen"),
+        pytest.param(SANDBOX + "[http]\ntoken = 'two words'", 'http.token is "**********", which contains a blank or a letter that a header cannot carry. Write the token only.', id="token"),
+        pytest.param(SANDBOX.replace("prod", "Prod"), 'sandboxes[0].name is "Prod", which no sandbox can be called. Write lower-case letters, digits and hyphens.', id="sandbox-name"),
+        pytest.param(SANDBOX.replace("@AdobeOrg", ""), 'sandboxes[0].org_id is "0A1B2C3D4E5F60718293A4B5", which is no organization id. Write 24 hex digits and "@AdobeOrg".', id="org"),
+        pytest.param(SANDBOX + SANDBOX, 'sandboxes[1].name is "prod", which sandboxes[0] has already. Write another name.', id="same-sandbox"),
+        pytest.param(SANDBOX + "access_token = 'x'", "sandboxes[0] has both client_secret and access_token. Write one of them.", id="two-credentials"),
+        pytest.param(SANDBOX.replace('client_secret = "hush-hush"', ""), "sandboxes[0] has no credential. Write client_secret_file = ... or access_token_file = ...", id="no-credential"),
+        pytest.param(SANDBOX + "client_secret_file = 'x'", "sandboxes[0].client_secret and client_secret_file are both given. Write one of them.", id="both-forms"),
+        pytest.param(SANDBOX.replace('client_secret = "hush-hush"', "client_secret_file = 'nope'"), 'sandboxes[0].client_secret_file is "nope", which does not exist. Put the secret into that file.', id="no-secret-file"),
+        pytest.param(SANDBOX.replace('client_secret = "hush-hush"', "client_secret_file = '.'"), 'sandboxes[0].client_secret_file is ".", which cannot be read: Is a directory. Let the user of this process read it.', id="unreadable-secret-file"),
+        pytest.param(SANDBOX + CHANNEL + CHANNEL, 'channels[1].name is "ops", which channels[0] has already. Write another name.', id="same-channel"),
+        pytest.param(SANDBOX + CHANNEL.replace("slack", "slak"), 'channels[0].kind is "slak". Known kinds: log, webhook, slack. Did you mean slack?', id="channel-kind"),
+        pytest.param(SANDBOX + CHANNEL.replace('kind = "slack"', ""), "channels[0].kind is missing. Known kinds: log, webhook, slack.", id="no-channel-kind"),
+        pytest.param(SANDBOX + "[[channels]]\nname = 'ops'\nkind = 'webhook'", "channels[0] has no url. Write url_file = ... or url = ...", id="no-url"),
+        pytest.param(SANDBOX + CHANNEL.replace("https", "http"), 'channels[0].url is "**********", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="channel-http"),
+        pytest.param(SANDBOX + CHANNEL.replace("https://", ""), 'channels[0].url is "**********", which has no scheme. Write https:// before it.', id="channel-scheme"),
+        pytest.param(SANDBOX + CHANNEL + "secret = 'x'", "channels[0].secret is not a setting. Known here: name, kind, timeout, first_delay, max_delay, max_age, url, url_file.", id="key-of-another-kind"),
+        pytest.param(SANDBOX + CHANNEL.replace("slack", "webhook") + "secret = 'a'", 'channels[0].secret is "**********", which is not base64. Write "whsec_" and 24 to 64 random bytes in base64.', id="signing-secret"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['opps']", 'routes[0].channels[0] is "opps". Known channels: ops. Did you mean ops?', id="unknown-channel"),
+        pytest.param(SANDBOX + "[[routes]]\nchannels = ['ops']", 'routes[0].channels[0] is "ops", but there are no channels. Write [[channels]] and name = "ops".', id="no-channels"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = []", "routes[0].channels is a list, which is empty. Write at least one.", id="route-to-nobody"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\ngroup_by = ['kind']", "routes[0].group_by is not a setting. Known here: match, channels.", id="not-in-this-version"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { sandbx = 'prod' }", "routes[0].match.sandbx is not a setting. Did you mean sandbox?", id="match-key"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { sandbox = 'prd' }", 'routes[0].match.sandbox is "prd". Known sandboxes: prod. Did you mean prod?', id="match-sandbox"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { type = ['job.faild'] }", 'routes[0].match.type[0] is "job.faild". Did you mean job.failed?', id="match-type"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { severity = 'crit' }", 'routes[0].match.severity is "crit". Known values: info, warning, critical. Did you mean critical?', id="match-severity"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { job_id = [] }", "routes[0].match.job_id is a list, which is empty and would match nothing. Leave the key out to match everything.", id="match-nothing"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_in_one_line(problems, text, line):
+    assert problems(text) == (f"config.toml: {line}",)
+
+
+def test_all_mistakes_are_told_at_once_section_by_section(problems):
+    text = SANDBOX + CHANNEL + "[[routes]]\nchannels = ['opps']\n[polling]\ninterval = 5\n[platform]\ntimeot = '1s'"
+    assert [line.split()[1] for line in problems(text)] == [
+        "platform.timeot",
+        "polling.interval",
+        "routes[0].channels[0]",
+    ]
+
+
+def test_a_syntax_error_has_its_line_and_column(problems):
+    assert problems("[polling]\ninterval = = 5") == (
+        "config.toml: is not TOML: Invalid value (at line 2, column 12). Mend it there.",
+    )
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "no.toml", {})
+    assert caught.value.problems == (
+        f"{tmp_path}/no.toml: no such file. Copy config.example.toml there, or name another file.",
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, {})
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9")
+    with pytest.raises(ConfigError, match="is not UTF-8"):
+        load(tmp_path / "latin.toml", {})
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\r\n"])
+def test_an_empty_secret_file_is_refused(problems, tmp_path, content):
+    (tmp_path / "empty").write_bytes(content)
+    assert problems(SANDBOX + "[http]\ntoken_file = 'empty'") == (
+        'config.toml: http.token_file is "empty", which is empty. Put the secret into that file.',
+    )
+
+
+def test_a_bad_value_in_a_secret_file_names_that_file(problems, tmp_path):
+    (tmp_path / "url").write_text("hooks.example.test/hush-hush\n", encoding="utf-8")
+    text = SANDBOX + "[[channels]]\nname = 'ops'\nkind = 'slack'\nurl_file = 'url'"
+    assert problems(text) == ('url: channels[0].url is "**********", which has no scheme. Write https:// before it.',)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("SEGWATCH_POLING__INTERVAL", "5s", "is not a setting. Did you mean SEGWATCH_POLLING__INTERVAL?"),
+        ("SEGWATCH_POLLING_INTERVAL", "5s", "is not a setting. Did you mean SEGWATCH_POLLING__INTERVAL?"),
+        ("SEGWATCH_POLLING__INTRVAL", "5s", "is not a setting. Did you mean SEGWATCH_POLLING__INTERVAL?"),
+        ("SEGWATCH_QQQ", "5s", "is not a setting. segwatch config schema lists them all."),
+        ("SEGWATCH_SANDBOXES__0__NAME", "x", "sets a part of a list. Write the whole list as JSON in SEGWATCH_SANDBOXES."),
+        ("SEGWATCH_POLLING__INTERVAL", "5", 'polling.interval is "5", which has no unit. Write "5s".'),
+        ("SEGWATCH_CHANNELS", "[{hush-hush", "channels is text, which is not a list. Write it as JSON."),
+        ("SEGWATCH_LOG", "debug", "log is text, which is not a table. Write it as JSON, or set SEGWATCH_LOG__LEVEL and others."),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_environment_names_the_variable(problems, name, value, line):
+    assert problems(SANDBOX, **{name: value}) == (f"{name}: {line}",)
+
+
+def test_without_any_source_the_error_says_how_to_name_a_file():
+    with pytest.raises(ConfigError) as caught:
+        load(None, {})
+    assert (
+        caught.value.problems[0] == "environment: names no settings file. Give --config FILE, or set SEGWATCH_CONFIG."
+    )
+
+
+@pytest.mark.parametrize("wrong", ['"hush-hush\\n"', '["hush-hush"]', '{ a = "hush-hush" }', '"hüsh-hush hush-hush"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        SANDBOX.replace('"hush-hush"', "WRONG"),
+        SANDBOX.replace("client_secret", "access_token").replace('"hush-hush"', "WRONG"),
+        SANDBOX + CHANNEL.replace('"https://hooks.example.test/hush-hush"', "WRONG"),
+        SANDBOX + CHANNEL.replace("slack", "slak").replace('"https://hooks.example.test/hush-hush"', "WRONG"),
+        SANDBOX + "[http]\ntoken = WRONG",
+        SANDBOX + "[http]\ntokn = WRONG",
+        "http = WRONG" + SANDBOX,
+        "channels = WRONG" + SANDBOX,
+        "sandboxes = WRONG",
+    ],
+)
+def test_no_error_shows_a_secret_whatever_its_type(tmp_path, text, wrong):
+    file = tmp_path / "config.toml"
+    file.write_text(text.replace("WRONG", wrong) + "\n[polling]\ninterval = 5", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert "hush" not in str(caught.value) + repr(caught.value)
+
+
+def test_base64_of_any_length_signs(tmp_path):
+    file = tmp_path / "config.toml"
+    secret = "whsec_" + base64.b64encode(b"x" * 24).decode()
+    file.write_text(SANDBOX + CHANNEL.replace("slack", "webhook") + f"secret = '{secret}'", encoding="utf-8")
+    assert load(file, {}).channels[0].secret.get_secret_value() == secret
