@@ -54,8 +54,8 @@ async def list_(
     show(rows, as_json=as_json, empty="no jobs are recorded that match")
 
 
-@app.command
-async def show_job(job: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
+@app.command(name="show")
+async def show_(job: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
     """Show one job as it was last seen.
 
     Example: `segwatch jobs show 24116`.

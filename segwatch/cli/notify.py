@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import aiohttp
 from cyclopts import App, Parameter
 
-from segwatch.app import channel_of
+from segwatch.app import channel_of, routes_of
 from segwatch.cli.output import ConfigFile, Exit, Json, Limit, fail, lines, show, show_json
 from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings
@@ -142,8 +142,7 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
         return found
     for logged in await store.events(EventFilter()):
         if logged.event.id == name:
-            routes = [route.as_route() for route in settings.routes]
-            targets = (channel,) if channel else channels_for(logged.event, routes)
+            targets = (channel,) if channel else channels_for(logged.event, routes_of(settings))
             if not targets:
                 fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
             return [Delivery(event=logged.event, channel=one, promised_at=now, due_at=now) for one in targets]

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
@@ -12,10 +13,15 @@ from segwatch.store.base import JobFilter, Store, StoreError
 from segwatch.store.factory import store_of
 
 
+def config_path(config: str | None) -> Path | None:
+    """Return the settings file that is meant."""
+    return find(Path(config) if config else None, os.environ)
+
+
 def settings_of(config: str | None) -> Settings:
     """Return the valid settings; ends the command with one line for each mistake in them."""
     try:
-        return load(find(config, os.environ), os.environ)
+        return load(config_path(config), os.environ)
     except ConfigError as error:
         fail(Exit.USAGE, *error.problems)
 

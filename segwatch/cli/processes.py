@@ -1,0 +1,130 @@
+"""The demo's processes: how they start, how their address is learned, how they end."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from segwatch.cli.output import Exit, fail
+
+_START_S = 30.0
+_STOP_S = 12.0
+
+_SETTINGS = """\
+# The demo's settings: everything is local, and everything is fast.
+[platform]
+base_url = "{platform}"
+ims_url = "{platform}"
+
+[[sandboxes]]
+name = "prod"
+org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
+client_id = "demo"
+client_secret = "demo-secret"
+requests_per_second = 20.0
+burst = 20
+
+[polling]
+interval = "1s"
+idle_interval = "1s"
+
+[retry]
+first_delay = "2s"
+max_delay = "4s"
+[[retry.rules]]
+text = "schema"
+action = "never"
+
+[store]
+url = "sqlite:///{folder}/segwatch.db"
+
+[http]
+listen = "127.0.0.1:{port}"
+
+[[channels]]
+name = "events"
+kind = "webhook"
+url = "{receiver}/events"
+secret = "whsec_ZGVtby1zaWduaW5nLWtleS1ub3Qtc2VjcmV0ISE="
+[[channels]]
+name = "chat"
+kind = "slack"
+url = "{receiver}/chat"
+
+[[routes]]
+match = {{}}
+channels = ["events"]
+[[routes]]
+match = {{ severity = "critical" }}
+channels = ["chat"]
+[[routes]]
+match = {{ type = "export.recovered" }}
+channels = ["chat"]
+
+[log]
+format = "json"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A running process and where it listens."""
+
+    name: str
+    url: str
+
+
+def settings_file(folder: Path, platform: str, receiver: str, port: int) -> Path:
+    """Write the demo's settings and return their path."""
+    path = folder / "config.toml"
+    path.write_text(_SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder))
+    return path
+
+
+@asynccontextmanager
+async def started(
+    name: str, command: Sequence[str], folder: Path, *, url_in_log: bool = False
+) -> AsyncIterator[Process]:
+    """Start a process, wait until it says where it listens, and end it with SIGTERM when the block ends.
+
+    url_in_log: it says so in a log line on stderr, not in the first line on stdout. Its log is kept in `folder`.
+    """
+    log = folder / f"{name}.log"
+    # its own settings only: what the user has set for a real daemon must not reach the demo's
+    env = {key: value for key, value in os.environ.items() if not key.startswith("SEGWATCH_")}
+    with log.open("wb") as sink:
+        child = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=sink, env=env, start_new_session=True
+        )
+    assert child.stdout is not None
+    try:
+        try:
+            async with asyncio.timeout(_START_S):
+                url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
+        except (TimeoutError, ValueError) as error:
+            tail = log.read_text(errors="replace")[-2000:]
+            fail(Exit.FAILED, f"the demo's {name} did not start ({type(error).__name__}); its log ends:", tail)
+        yield Process(name=name, url=url)
+    finally:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await child.communicate()
+        except TimeoutError:
+            child.kill()
+            await child.communicate()
+
+
+async def _in_log(child: asyncio.subprocess.Process, log: Path) -> str:
+    while True:
+        for line in log.read_text(errors="replace").splitlines():
+            if '"listening"' in line:
+                return str(json.loads(line)["url"])
+        if child.returncode is not None:
+            raise ValueError("it ended")
+        await asyncio.sleep(0.05)
