@@ -35,10 +35,11 @@ from segwatch.store.base import Store, StoreError
 from segwatch.store.factory import store_of
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
-from segwatch.upstream.auth import Credential, TokenSource, open_tokens
-from segwatch.upstream.budget import Budget
+from segwatch.upstream.auth import ClientSecret, Credential, TokenSources
+from segwatch.upstream.budget import Budget, Share
 from segwatch.upstream.client import Call, PlatformClient
 from segwatch.upstream.client import Sandbox as Identity
+from segwatch.upstream.tokens import FixedToken, TokenFile, TokenSource
 from segwatch.upstream.wire import Endpoint, Timeouts, open_session
 from segwatch.web.server import Server
 
@@ -63,28 +64,49 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
     )
 
 
-def client_of(
-    settings: Settings, sandbox: Sandbox, session: aiohttp.ClientSession, tokens: dict[Credential, TokenSource],
-    *, now: Callable[[], datetime], observe: Callable[[Call], None] = lambda call: None,
-) -> PlatformClient:  # fmt: skip
-    """Return the client of one sandbox. tokens: sandboxes with the same credential share what is in here."""
-    timeout = settings.platform.timeout
-    endpoint = Endpoint(
-        base_url=settings.platform.base_url,
-        ims_url=settings.platform.ims_url,
-        timeouts=Timeouts(connect=timeout, read=timeout, total=timeout),
-    )
-    credential = credential_of(sandbox)
-    if credential not in tokens:
-        tokens[credential] = open_tokens(session, credential, endpoint=endpoint, now=now)
-    return PlatformClient(
-        session,
-        sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
-        endpoint=endpoint,
-        tokens=tokens[credential],
-        budget=Budget(requests_per_second=sandbox.requests_per_second, burst=sandbox.burst).share(),
-        now=now,
-        observe=observe,
+class Clients:
+    """Makes the clients of all sandboxes on one session; equal credentials share their tokens."""
+
+    def __init__(
+        self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
+        observe: Callable[[Call], None] = lambda call: None,
+    ) -> None:  # fmt: skip
+        timeout = settings.platform.timeout
+        self._session = session
+        self._now = now
+        self._observe = observe
+        self._endpoint = Endpoint(
+            base_url=settings.platform.base_url,
+            ims_url=settings.platform.ims_url,
+            timeouts=Timeouts(connect=timeout, read=timeout, total=timeout),
+        )
+        self._tokens = TokenSources(session, endpoint=self._endpoint, now=now)
+
+    def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
+        """Return the client of one sandbox, its call budget, and where it gets its token."""
+        budget = Budget(requests_per_second=sandbox.requests_per_second, burst=sandbox.burst).share()
+        tokens = self._tokens.of(credential_of(sandbox))
+        client = PlatformClient(
+            self._session,
+            sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
+            endpoint=self._endpoint,
+            tokens=tokens,
+            budget=budget,
+            now=self._now,
+            observe=self._observe,
+        )
+        return client, budget, tokens
+
+
+def credential_of(sandbox: Sandbox) -> Credential:
+    """Return what the sandbox's settings say about getting a token."""
+    if sandbox.access_token_file:
+        return TokenFile(client_id=sandbox.client_id, path=sandbox.access_token_file)
+    if sandbox.access_token:
+        return FixedToken(client_id=sandbox.client_id, token=sandbox.access_token)
+    assert sandbox.client_secret is not None  # the settings demand one of the three
+    return ClientSecret(
+        client_id=sandbox.client_id, client_secret=sandbox.client_secret, scopes=tuple(sandbox.scopes)
     )
 
 
@@ -101,7 +123,8 @@ class _Generation:
     resources: AsyncExitStack
     recorders: list[Recorder] = field(default_factory=list)
     channels: list[ChannelWorker] = field(default_factory=list)
-    clients: dict[str, PlatformClient] = field(default_factory=dict)
+    budgets: dict[str, Share] = field(default_factory=dict)
+    tokens: dict[str, TokenSource] = field(default_factory=dict)
 
 
 class Daemon:
@@ -224,10 +247,10 @@ class Daemon:
         settings = generation.settings
         session = open_session()
         generation.resources.push_async_callback(session.close)
-        tokens: dict[Credential, TokenSource] = {}
+        clients = Clients(settings, session, now=self._clock.now, observe=self._called)
         for sandbox in settings.sandboxes:
-            client = self._client(settings, sandbox, session, tokens)
-            generation.clients[sandbox.name] = client
+            client, budget, tokens = clients.of(sandbox)
+            generation.budgets[sandbox.name], generation.tokens[sandbox.name] = budget, tokens
             policies = {name: self._policy(settings, kind) for name, kind in self._kinds.by_name.items()}
             recorder = Recorder(
                 sandbox.name, self._store, self._clock, self._bus,
@@ -240,7 +263,7 @@ class Daemon:
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
             for name, kind in self._kinds.by_name.items():
-                source = Source(kind, client, self._clock, self._unreadable)
+                source = Source(kind, client, budget, self._clock, self._unreadable)
                 await self._follow(settings, source, recorder, sentinel)
                 if policies[name].retry:
                     submitter = Submitter(
@@ -248,11 +271,6 @@ class Daemon:
                         grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
                     )  # fmt: skip
                     self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
-
-    def _client(
-        self, settings: Settings, sandbox: Sandbox, session: aiohttp.ClientSession, tokens: dict[Credential, TokenSource]
-    ) -> PlatformClient:
-        return client_of(settings, sandbox, session, tokens, now=self._clock.now, observe=self._called)
 
     async def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
@@ -308,10 +326,11 @@ class Daemon:
                 born = [job.born_at for job in recorder.active(kind)]
                 of_kind = {status: count for (name, status), count in counts.items() if name == kind}
                 self._metrics.set_jobs(recorder.sandbox, kind, of_kind, min(born, default=None))
-        for name, client in self._now_running.clients.items():
-            self._metrics.budget.labels(name).set(client.calls_per_second)
-            if client.token_expires_at:
-                self._metrics.token_expiry.labels(name).set(client.token_expires_at.timestamp())
+        for name, budget in self._now_running.budgets.items():
+            self._metrics.budget.labels(name).set(budget.rate)
+        for name, tokens in self._now_running.tokens.items():
+            if tokens.expires_at:
+                self._metrics.token_expiry.labels(name).set(tokens.expires_at.timestamp())
         try:
             depths = {depth.channel: depth for depth in await self._store.outbox_depth()}
             for name in {one.name for one in self._now_running.settings.channels} | set(depths):

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from segwatch.app import Daemon, client_of
+from segwatch.app import Clients, Daemon
 from segwatch.cli.output import ConfigFile, Exit, Json, fail, lines, show
 from segwatch.cli.session import config_path, settings_of
 from segwatch.config import Sandbox, Settings, load
@@ -87,7 +87,7 @@ async def _asked(settings: Settings, sandbox: Sandbox) -> list[tuple[str, str, U
     """Return what each kind of job's list answered."""
     results: list[tuple[str, str, UpstreamError | None]] = []
     async with open_session() as session:
-        client = client_of(settings, sandbox, session, {}, now=SystemClock().now)
+        client, _, _ = Clients(settings, session, now=SystemClock().now).of(sandbox)
         for name, kind in load_kinds().by_name.items():
             try:
                 await client.call(kind.list_newest(limit=1))

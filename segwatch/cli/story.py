@@ -82,17 +82,9 @@ class Story:
                 "destination": {"datasetId": dataset, "segmentPerBatch": False},
                 "schema": {"name": "_xdm.context.profile"},
             }
-        ids = (await self._post("jobs", job))["ids"]
         if scene.errors:
-            asyncio.get_running_loop().call_later(
-                waiting + running - 0.05 * running, self._fail_later, scene, str(ids[0])
-            )
-
-    def _fail_later(self, scene: Scene, job_id: str) -> None:
-        """Let a script's end carry errors: set the status just before the script would."""
-        self._failing = asyncio.ensure_future(
-            self._post(f"jobs/{scene.kind}/{job_id}/status", {"status": "FAILED", "errors": list(scene.errors)})
-        )
+            job["errors"] = list(scene.errors)
+        await self._post("jobs", job)
 
     async def _post(self, what: str, body: dict[str, Any]) -> dict[str, Any]:
         async with self._session.post(f"{self._control}/{what}", json=body) as reply:

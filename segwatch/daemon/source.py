@@ -6,6 +6,7 @@ from typing import TypeVar
 from segwatch.daemon.clock import Clock
 from segwatch.jobs.model import JobKey, Missing, Observation
 from segwatch.kinds.base import Asked, JobKind, Page, Request, UnreadableReply
+from segwatch.upstream.budget import Share
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import BadReply, Fate, NotFound
 
@@ -19,19 +20,20 @@ class Source:
     """
 
     def __init__(
-        self, kind: JobKind, client: PlatformClient, clock: Clock, unreadable: Callable[[str, int], None]
+        self, kind: JobKind, client: PlatformClient, budget: Share, clock: Clock, unreadable: Callable[[str, int], None]
     ) -> None:
         self.kind = kind
         self.sandbox = client.sandbox
         self.calls = 0
         self._client = client
+        self._budget = budget
         self._clock = clock
         self._unreadable = unreadable
 
     @property
     def calls_per_second(self) -> float:
         """Return how many calls the sandbox's budget allows at present."""
-        return self._client.calls_per_second
+        return self._budget.rate
 
     async def page(self, request: Request) -> Page:
         """Return one page of a list."""

@@ -51,6 +51,7 @@ class JobKind(Protocol):
     """One kind of remote work.
 
     path: the statuses that a job walks through before it ends, in order.
+    resubmits: True for a kind whose failed jobs may be submitted again.
     changes_first: True when `list_newest` asks for rows ordered by their last change, newest first;
     False when lists come by creation only.
     """
@@ -58,6 +59,7 @@ class JobKind(Protocol):
     name: str
     path: tuple[Status, ...]
     changes_first: bool
+    resubmits: bool
     page_size: int
 
     def list_newest(self, *, limit: int) -> Request:

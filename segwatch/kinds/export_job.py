@@ -21,6 +21,7 @@ class ExportJob:
     name = "export_job"
     path: tuple[Status, ...] = (Status.NEW, Status.PROCESSING)
     changes_first = False
+    resubmits = True
     page_size = 250
 
     def list_newest(self, *, limit: int) -> Request:

@@ -19,6 +19,7 @@ class SegmentJob:
     name = "segment_job"
     path: tuple[Status, ...] = (Status.NEW, Status.QUEUED, Status.PROCESSING)
     changes_first = True
+    resubmits = False
     page_size = 100
 
     def list_newest(self, *, limit: int) -> Request:

@@ -15,7 +15,7 @@ from segwatch.backoff import Backoff
 from segwatch.kinds.fields import mapping, text, whole
 from segwatch.upstream.envelopes import complaint_of, retry_after_of
 from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
-from segwatch.upstream.tokens import FileTokens, TokenFile, TokenSource, is_header_safe
+from segwatch.upstream.tokens import FixedToken, FixedTokens, FileTokens, TokenFile, TokenSource, is_header_safe
 from segwatch.upstream.wire import USER_AGENT, Endpoint, exchange, proxy_for
 
 _PATH = "/ims/token/v3"
@@ -37,7 +37,7 @@ class ClientSecret:
     scopes: tuple[str, ...]
 
 
-Credential = ClientSecret | TokenFile
+Credential = ClientSecret | TokenFile | FixedToken
 
 
 class OAuthTokens:
@@ -248,9 +248,14 @@ class TokenSources:
     def of(self, credential: Credential) -> TokenSource:
         """Return the source of this credential's tokens, the same for equal credentials."""
         if credential not in self._sources:
-            self._sources[credential] = (
-                FileTokens(credential)
-                if isinstance(credential, TokenFile)
-                else OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now)
-            )
+            self._sources[credential] = self._open(credential)
         return self._sources[credential]
+
+    def _open(self, credential: Credential) -> TokenSource:
+        match credential:
+            case TokenFile():
+                return FileTokens(credential)
+            case FixedToken():
+                return FixedTokens(credential)
+            case ClientSecret():
+                return OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now)

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from segwatch.kinds.fields import excerpt
 from segwatch.upstream.errors import Fate, Unauthorized
 
@@ -33,6 +35,33 @@ class TokenFile:
 
     client_id: str = field(repr=False)
     path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedToken:
+    """A token given once and for all, in the settings. client_id: the API key that goes with it."""
+
+    client_id: str = field(repr=False)
+    token: SecretStr
+
+
+class FixedTokens:
+    """Implements TokenSource with the one token of the settings."""
+
+    expires_at: datetime | None = None
+
+    def __init__(self, credential: FixedToken) -> None:
+        self._token = credential.token.get_secret_value()
+
+    def accepted(self, token: str) -> None:
+        """Do nothing: it is never renewed."""
+
+    async def token(self, *, rejected: str | None = None) -> str:
+        """Return the token. Raises Unauthorized once the platform has rejected it."""
+        if self._token == rejected:
+            text = "access_token is rejected by the platform: it has expired, or is for something else. Set a new one"
+            raise Unauthorized(text, fate=Fate.NOT_SENT, reason="token_rejected")
+        return self._token
 
 
 class FileTokens:
