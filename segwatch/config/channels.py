@@ -50,7 +50,9 @@ class WebhookChannel(_Channel):
     kind: Literal["webhook"] = setting("How the receiver is spoken to.")
     url: SecretUrl = setting("Where to post. Required, here or in `url_file`.", default=None, **_NEEDED)
     url_file: Path | None = setting("File that holds `url`.", default=None)
-    secret: SigningSecret | None = setting("Signs each request: `whsec_` and base64.", default=None)
+    secret: SigningSecret | None = setting(
+        "Signs each request: `whsec_` and base64 as the receiver hands it out, or any text.", default=None
+    )
     secret_file: Path | None = setting("File that holds `secret`.", default=None)
     format: Literal["standard"] = setting("The form of the body.", default="standard")
 

@@ -154,12 +154,16 @@ def _header_secret(secret: SecretStr) -> SecretStr:
 
 
 def _signing_secret(secret: SecretStr) -> SecretStr:
+    text = _plain_secret(secret).get_secret_value()
+    encoded = text.removeprefix("whsec_")
+    if encoded == text:
+        return secret  # any other text is the key itself
     try:
-        key = base64.b64decode(_plain_secret(secret).get_secret_value().removeprefix("whsec_"))
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not key:  # the Standard Webhooks specification: "whsec_" and the base64 of the key
-        raise refuse(', which is not base64. Write "whsec_" and 24 to 64 random bytes in base64.')
+    if not key:
+        raise refuse(', which begins with "whsec_" but is not base64 behind it. Copy it again from the receiver.')
     return secret
 
 
