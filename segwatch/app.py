@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,9 +22,10 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.sentinel import Sentinel
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
-from segwatch.daemon.supervisor import Supervisor, Worker
+from segwatch.daemon.supervisor import Run, Supervisor, Worker
 from segwatch.decision import Policy
 from segwatch.deliveries import routing, settle
+from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.resubmission import Step
@@ -105,9 +106,7 @@ def credential_of(sandbox: Sandbox) -> Credential:
     if sandbox.access_token:
         return FixedToken(client_id=sandbox.client_id, token=sandbox.access_token)
     assert sandbox.client_secret is not None  # the settings demand one of the three
-    return ClientSecret(
-        client_id=sandbox.client_id, client_secret=sandbox.client_secret, scopes=tuple(sandbox.scopes)
-    )
+    return ClientSecret(client_id=sandbox.client_id, client_secret=sandbox.client_secret, scopes=tuple(sandbox.scopes))
 
 
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
@@ -139,14 +138,14 @@ class Daemon:
         self._heartbeats = Heartbeats(monotonic=asyncio.get_running_loop().time)
         self._readiness = Readiness()
         self._supervisor = Supervisor(
-            self._clock, self._heartbeats, on_restart=lambda worker: self._metrics.restarts.labels(_family(worker)).inc()
+            self._clock,
+            self._heartbeats,
+            on_restart=lambda worker: self._metrics.restarts.labels(_family(worker)).inc(),
         )
         self._store: Store = store_of(
             settings.store.url, on_commit=lambda seconds, _: self._metrics.commit_seconds.observe(seconds)
         )
-        self._server = Server(
-            Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload
-        )
+        self._server = Server(Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload)
         self._kinds = load_kinds()
         self._now_running = _Generation(settings=settings, resources=AsyncExitStack())
         self._reloading = asyncio.Lock()
@@ -241,7 +240,7 @@ class Daemon:
                 grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
             )
             generation.channels.append(worker)
-            self._keep(name, lambda _, worker=worker: worker.run())
+            self._keep(name, _without_beat(worker))
 
     async def _build_sandboxes(self, generation: _Generation) -> None:
         settings = generation.settings
@@ -294,7 +293,7 @@ class Daemon:
         watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=settings.retry.policy if kind.resubmits else None)
 
-    def _keep(self, name: str, run: Callable[[Callable[[], None]], Awaitable[None]]) -> None:
+    def _keep(self, name: str, run: Run) -> None:
         self._supervisor.start(Worker(name=name, run=run))
 
     def _hear(self, news: News) -> None:
@@ -363,7 +362,14 @@ class _Deliveries:
         self._metrics.deliveries_failed.labels(channel, reason).inc()
 
 
-def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[routing.Delivery, ...]:
+def _without_beat(worker: ChannelWorker) -> Run:
+    async def run(beat: Callable[[], None]) -> None:
+        await worker.run()  # it was given its heartbeat when it was built
+
+    return run
+
+
+def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
     return routing.promises(events, routes, now)
 
 

@@ -13,7 +13,7 @@ from segwatch.cli.run import check, run
 app = App(
     name="segwatch",
     version=__version__,
-    help="Watch Adobe Experience Platform segment and export jobs, tell people and Prometheus, resubmit failed exports.",
+    help="Watch Adobe Experience Platform's segment and export jobs, tell people, resubmit failed exports.",
 )
 for _command in (demo, run, check, emulate):
     app.command(_command)
@@ -30,5 +30,3 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone: nothing more to say
         sys.exit(0)
-
-

@@ -92,10 +92,14 @@ async def _stream(session: aiohttp.ClientSession, receiver: str, *, as_json: boo
 
 def _line(event: dict[str, Any]) -> str:
     data = event["data"]
-    style = {"critical": "bold red", "warning": "yellow"}.get(data["severity"], "green" if "recovered" in event["type"] else "")
+    style = {"critical": "bold red", "warning": "yellow"}.get(
+        data["severity"], "green" if "recovered" in event["type"] else ""
+    )
     what = f"{event['type']:<24}"
     text = f"{event['timestamp'][11:19]}  {what} {data['kind']} {data['job_id']}"
-    tail = "  ".join(part for part in (data.get("reason", ""), data.get("new_job_id") and f"-> job {data['new_job_id']}") if part)
+    tail = "  ".join(
+        part for part in (data.get("reason", ""), data.get("new_job_id") and f"-> job {data['new_job_id']}") if part
+    )
     line = f"{text}  {tail}".rstrip()
     return f"[{style}]{line}[/]" if style else line
 

@@ -56,4 +56,6 @@ async def emulate(
                 lines([f"local platform at {url}", f"control API at {url}/_emulator/state", "Ctrl-C ends it"])
             await stop.wait()
     except OSError as error:
-        fail(Exit.USAGE, f"cannot listen on 127.0.0.1:{port}: {error.strerror}. Choose another with --port, or --port 0")
+        fail(
+            Exit.USAGE, f"cannot listen on 127.0.0.1:{port}: {error.strerror}. Choose another with --port, or --port 0"
+        )

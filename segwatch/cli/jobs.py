@@ -6,7 +6,20 @@ from typing import Any
 
 from cyclopts import App
 
-from segwatch.cli.output import ConfigFile, Exit, Json, Limit, ago, fail, heading, lines, show, show_json, show_one, span
+from segwatch.cli.output import (
+    ConfigFile,
+    Exit,
+    Json,
+    Limit,
+    ago,
+    fail,
+    heading,
+    lines,
+    show,
+    show_json,
+    show_one,
+    span,
+)
 from segwatch.cli.session import opened, the_job
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.model import JobState, Status
@@ -104,7 +117,11 @@ async def explain(job: str, /, *, as_json: Json = False, config: ConfigFile = No
     heading("Looks")
     lines([f"{state.looks} looks, the last {ago(state.asked_at)} ago; {state.misses} in a row found nothing"])
     heading("What happened")
-    show([_told(one) for one in events], as_json=False, empty="nothing was told: the job had ended before the first start")
+    show(
+        [_told(one) for one in events],
+        as_json=False,
+        empty="nothing was told: the job had ended before the first start",
+    )
     heading("Retry")
     lines(why)
     show(chain, as_json=False, empty="")
@@ -131,11 +148,11 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         if before and before.step in (Step.SUBMITTED, Step.ADOPTED):
             fail(Exit.FAILED, f"{state.key} is answered by job {before.new_id}; retry that one if it failed too")
         if before and before.step is Step.POSTING:
-            fail(Exit.FAILED, f"{state.key} is being submitted; `segwatch jobs explain {state.key.id}` shows how it ends")
+            fail(
+                Exit.FAILED, f"{state.key} is being submitted; `segwatch jobs explain {state.key.id}` shows how it ends"
+            )
         now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
-        wish = replace(
-            before or _fresh(state, now), step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True
-        )
+        wish = replace(before or _fresh(state, now), step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
         try:
             await store.request_retry(state.key, Change(resubmission=wish, resubmission_before=before))
         except Conflict:
@@ -143,7 +160,9 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     if as_json:
         show_json(_retry(wish))
     else:
-        lines([f"{state.key} will be submitted again by the running daemon; `segwatch jobs explain {state.key.id}` shows how it goes"])
+        lines(
+            [f"the running daemon will submit {state.key} again; watch it with `segwatch jobs explain {state.key.id}`"]
+        )
 
 
 def _fresh(state: JobState, now: datetime) -> Resubmission:
@@ -168,8 +187,12 @@ async def _chain(store: Store, state: JobState) -> list[dict[str, Any]]:
 def _why(state: JobState, answer: Resubmission | None) -> list[str]:
     if answer is None:
         if state.status is Status.FAILED and state.key.kind == "export_job":
-            return ["no retry: it failed before segwatch watched it, or retry.mode is off. `segwatch jobs retry` submits it"]
-        return ["no retry: " + ("it has not failed" if state.status is not Status.FAILED else "only exports are retried")]
+            return [
+                "no retry: it failed before segwatch watched it, or retry.mode is off. `segwatch jobs retry` submits it"
+            ]
+        return [
+            "no retry: " + ("it has not failed" if state.status is not Status.FAILED else "only exports are retried")
+        ]
     match answer.step:
         case Step.PROPOSED:
             return [f"a retry is proposed (retry.mode is propose): `segwatch jobs retry {state.key.id}` submits it"]
@@ -177,7 +200,9 @@ def _why(state: JobState, answer: Resubmission | None) -> list[str]:
             asked = "somebody asked for it" if answer.manual else "the retry policy allows it"
             return [f"attempt {answer.attempt} is due at {answer.due_at:%Y-%m-%d %H:%M:%S} UTC: {asked}"]
         case Step.POSTING:
-            return [f"attempt {answer.attempt} was posted and its reply is not known yet: the platform's list will tell"]
+            return [
+                f"attempt {answer.attempt} was posted and its reply is not known yet: the platform's list will tell"
+            ]
         case Step.SUBMITTED:
             return [f"attempt {answer.attempt} was submitted as job {answer.new_id}"]
         case Step.ADOPTED:

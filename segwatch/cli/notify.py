@@ -39,8 +39,8 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
     show(rows, as_json=as_json, empty="no channels are configured: add [[channels]] and [[routes]]")
 
 
-@app.command
-async def test(
+@app.command(name="test")
+async def try_(
     channel: str, /, *, event: EventType = EventType.JOB_FAILED, as_json: Json = False, config: ConfigFile = None
 ) -> None:
     """Send a real sample to one channel, now, and say what the receiver answered.
@@ -123,9 +123,7 @@ async def replay(
             chosen = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
         else:
             chosen = [one for name in ids for one in await _named(store, settings, name, channel, now)]
-        again = [
-            Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen
-        ]
+        again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
         count = await store.promise(again)
     if as_json:
         show_json({"replayed": count, "ids": [one.id for one in again]})
@@ -140,13 +138,13 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
         if not found:
             fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
         return found
-    for logged in await store.events(EventFilter()):
-        if logged.event.id == name:
-            targets = (channel,) if channel else channels_for(logged.event, routes_of(settings))
-            if not targets:
-                fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
-            return [Delivery(event=logged.event, channel=one, promised_at=now, due_at=now) for one in targets]
-    fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+    event = next((one.event for one in await store.events(EventFilter()) if one.event.id == name), None)
+    if event is None:
+        fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+    targets = (channel,) if channel else channels_for(event, routes_of(settings))
+    if not targets:
+        fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
+    return [Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in targets]
 
 
 def _known(settings: Settings, channel: str) -> None:
@@ -158,7 +156,7 @@ def _known(settings: Settings, channel: str) -> None:
 def _sample(type_: EventType, now: datetime) -> Event:
     return Event(
         type=type_,
-        stream=f"sample/export_job/{random.getrandbits(32)}",  # noqa: S311 - only to make each sample a new message
+        stream=f"sample/export_job/{random.getrandbits(32)}",
         sequence=1,
         at=now,
         severity=severity_of(type_),

@@ -122,7 +122,7 @@ async def started(
 
 async def _in_log(child: asyncio.subprocess.Process, log: Path) -> str:
     while True:
-        for line in log.read_text(errors="replace").splitlines():
+        for line in (await asyncio.to_thread(log.read_text, errors="replace")).splitlines():
             if '"listening"' in line:
                 return str(json.loads(line)["url"])
         if child.returncode is not None:

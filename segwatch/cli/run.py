@@ -47,7 +47,10 @@ async def run(*, config: ConfigFile = None) -> None:
     except StoreError as error:
         fail(Exit.FAILED, str(error))
     except OSError as error:
-        fail(Exit.USAGE, f"http.listen is {settings.http.listen}: {error.strerror or error}. Choose another address or port")
+        fail(
+            Exit.USAGE,
+            f"http.listen is {settings.http.listen}: {error.strerror or error}. Choose another address or port",
+        )
 
 
 async def check(*, online: bool = False, as_json: Json = False, config: ConfigFile = None) -> None:
@@ -67,7 +70,8 @@ async def check(*, online: bool = False, as_json: Json = False, config: ConfigFi
             show([], as_json=True, empty="")
         else:
             names = ", ".join(one.name for one in settings.sandboxes)
-            lines([f"settings are valid: {len(settings.sandboxes)} sandboxes ({names}), {len(settings.channels)} channels, {len(settings.routes)} routes"])
+            counts = f"{len(settings.channels)} channels, {len(settings.routes)} routes"
+            lines([f"settings are valid: {len(settings.sandboxes)} sandboxes ({names}), {counts}"])
         return
     results = [result for sandbox in settings.sandboxes for result in await _asked(settings, sandbox)]
     rows: list[dict[str, Any]] = [

@@ -45,11 +45,11 @@ async def the_job(store: Store, name: str) -> JobState:
     """Return the job that `name` means: an id where it is unambiguous, else `sandbox/kind/id`."""
     sandbox, kind, job_id = name.split("/") if name.count("/") == 2 else ("", "", name)
     found = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, id=job_id), limit=10)
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if not found:
+        fail(Exit.FAILED, f"no job {name} is recorded; `segwatch jobs list` shows those that are")
+    if len(found) > 1:
         fail(Exit.USAGE, f"{name} is ambiguous; write one of: {', '.join(str(job.key) for job in found)}")
-    fail(Exit.FAILED, f"no job {name} is recorded; `segwatch jobs list` shows those that are")
+    return found[0]
 
 
 def a_while(text: str | None) -> timedelta | None:

@@ -43,12 +43,14 @@ class Caretaker:
             self._metrics.loop_lag.set(max(0.0, asyncio.get_running_loop().time() - expected))
 
     async def _probe(self) -> None:
-        """Write something: a disk that only reads is no store. Nothing is lost meanwhile, since nothing is announced."""
+        """Write something: a disk that only reads is no store. Nothing is lost meanwhile: nothing is announced."""
         try:
             await self._store.writable()
         except StoreError as error:
             if self._readiness.problem("store", str(error)):
-                log.error("store_unavailable", error=str(error), hint="free space or make it writable; no restart needed")
+                log.error(
+                    "store_unavailable", error=str(error), hint="free space or make it writable; no restart needed"
+                )
         else:
             if self._readiness.ok("store"):
                 log.info("store_available")

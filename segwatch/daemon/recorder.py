@@ -144,6 +144,7 @@ class Recorder:
 
     async def _write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> list[JobState]:
         async with self._turn:
+            changes: Sequence[Change] = ()
             for conflicts in range(1, _CONFLICTS_MAX + 1):
                 changes = await decide()
                 try:

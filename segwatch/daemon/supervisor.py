@@ -20,6 +20,9 @@ _BEAT_WITHIN_S = 60.0
 _STEADY_S = 60.0  # a worker that ran so long was well: its next failure counts as the first again
 
 
+Run = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """Something that runs until it is cancelled, or returns when its work is done.
@@ -28,7 +31,7 @@ class Worker:
     """
 
     name: str
-    run: Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
+    run: Run
 
 
 class Supervisor:

@@ -67,8 +67,7 @@ class Control:
                     one | {"sandbox": box.name} for box in world.sandboxes() for one in box.schedules.values()
                 ],
                 "outcomes": {
-                    kind.value: [outcome.status for outcome in queue]
-                    for kind, queue in world.outcomes.items()
+                    kind.value: [outcome.status for outcome in queue] for kind, queue in world.outcomes.items()
                 },
             }
         )
@@ -81,8 +80,7 @@ class Control:
         sandbox = self._world.sandbox(new.sandbox)
         asked = orders.job_request(new, sandbox)
         jobs = [
-            self._world.place(new.kind, sandbox, asked, script=new.script, errors=new.errors)
-            for _ in range(new.count)
+            self._world.place(new.kind, sandbox, asked, script=new.script, errors=new.errors) for _ in range(new.count)
         ]
         return answer({"ids": [job.id for job in jobs]})
 
@@ -125,9 +123,7 @@ class Control:
     async def _remove_fault(self, request: web.Request) -> web.Response:
         rule_id = request.match_info["id"]
         if not self._world.faults.remove(rule_id):
-            raise ServiceError(
-                404, f"No fault {rule_id!r} is in force. GET /_emulator/faults shows those that are."
-            )
+            raise ServiceError(404, f"No fault {rule_id!r} is in force. GET /_emulator/faults shows those that are.")
         return answer({"removed": 1})
 
     async def _quirks(self, _request: web.Request) -> web.Response:

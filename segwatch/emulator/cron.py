@@ -80,9 +80,7 @@ def frequency(text: str) -> str:
         raise ValueError(f"the cron {text!r} needs ? as day of month or as day of week, and not in both")
     for field, part in ((_SECONDS, seconds), (_MINUTES, minutes), (_HOURS, hours)):
         if len(field.values(part) or ()) != 1:
-            raise ValueError(
-                f"the cron {text!r} fires more than once in 24 hours: write one value for {field.name}"
-            )
+            raise ValueError(f"the cron {text!r} fires more than once in 24 hours: write one value for {field.name}")
     months = _MONTH.values(month) or frozenset()
     days = _DAY_OF_MONTH.values(day_of_month)
     weekdays = _DAY_OF_WEEK.values(day_of_week)

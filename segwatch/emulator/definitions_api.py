@@ -56,9 +56,7 @@ class Definitions:
     async def _get(self, request: web.Request) -> web.Response:
         definition_id, sandbox = request.match_info["id"], request[CALLER].sandbox
         if definition_id not in sandbox.definitions:
-            raise ServiceError(
-                404, f"No segment definition with id '{definition_id}' in sandbox '{sandbox.name}'"
-            )
+            raise ServiceError(404, f"No segment definition with id '{definition_id}' in sandbox '{sandbox.name}'")
         return answer(sandbox.definitions[definition_id])
 
     async def _bulk_get(self, request: web.Request) -> web.Response:
@@ -83,6 +81,4 @@ class Definitions:
 
 def _is_wanted(definition: Json, request: web.Request) -> bool:
     asked = ((name, request.query.get(f"evaluationInfo.{name}.enabled", "")) for name in _EVALUATIONS)
-    return all(
-        not text or definition["evaluationInfo"][name]["enabled"] == (text == "true") for name, text in asked
-    )
+    return all(not text or definition["evaluationInfo"][name]["enabled"] == (text == "true") for name, text in asked)

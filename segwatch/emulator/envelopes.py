@@ -64,9 +64,7 @@ Refusal = GatewayError | ServiceError | ImsError
 
 def answer(body: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a JSON answer."""
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers
-    )
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers)
 
 
 def refused(refusal: Refusal, *, path: str, request_id: str) -> web.Response:

@@ -56,9 +56,7 @@ def _check_filter(wanted: Json) -> None:
             raise ServiceError(400, "filter.segments[].segmentId is missing")
         statuses = segment.get("status", [])
         if not isinstance(statuses, list) or not all(status in _STATUSES for status in statuses):
-            raise ServiceError(
-                400, f"filter.segments[].status is {statuses!r}: write an array of {_STATUSES}"
-            )
+            raise ServiceError(400, f"filter.segments[].status is {statuses!r}: write an array of {_STATUSES}")
     _check_times(_object(wanted, "segmentQualificationTime"), "startTime", "endTime")
     _check_times(wanted, "fromIngestTimestamp")
     if not isinstance(wanted.get("emptyProfiles", False), bool):
@@ -75,9 +73,7 @@ def _object(holder: Json, name: str) -> Json:
 def _check_times(holder: Json, *names: str) -> None:
     for name in names:
         if name in holder and not _is_rfc3339(holder[name]):
-            raise ServiceError(
-                400, f"{name} is {holder[name]!r}: write RFC 3339, such as 2026-01-05T02:00:00Z"
-            )
+            raise ServiceError(400, f"{name} is {holder[name]!r}: write RFC 3339, such as 2026-01-05T02:00:00Z")
 
 
 def _is_rfc3339(value: object) -> bool:

@@ -63,9 +63,7 @@ def _errors(world: World, job: Job) -> list[Json]:
         return []
     if job.errors is not None:
         return job.errors
-    shows_usual = job.status == "FAILED" or (
-        job.status == "SUCCEEDED" and Quirk.ERRORS_ON_SUCCESS in world.quirks
-    )
+    shows_usual = job.status == "FAILED" or (job.status == "SUCCEEDED" and Quirk.ERRORS_ON_SUCCESS in world.quirks)
     return seed.EXPORT_FAILURE if shows_usual else []
 
 

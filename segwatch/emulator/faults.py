@@ -56,9 +56,7 @@ class Rule:
         if self.method not in (None, method):
             return False
         bare = path.rstrip("/") or "/"
-        return any(
-            fnmatchcase(text, self.path) for text in (path, bare, f"{path}?{query}", f"{bare}?{query}")
-        )
+        return any(fnmatchcase(text, self.path) for text in (path, bare, f"{path}?{query}", f"{bare}?{query}"))
 
     def document(self) -> Json:
         return {"id": self.id, "method": self.method, "path": self.path, "fault": self.shown} | {
@@ -222,9 +220,7 @@ def _marred(fault: Fault, response: web.Response) -> web.Response:
         return _with_body(response, patched.body)
     if fault.slow_bytes_per_s is not None and body:
         headers = dict(response.headers) | {"Content-Length": str(len(body))}
-        return web.Response(
-            status=response.status, headers=headers, body=_trickle(body, fault.slow_bytes_per_s)
-        )
+        return web.Response(status=response.status, headers=headers, body=_trickle(body, fault.slow_bytes_per_s))
     return response
 
 

@@ -148,6 +148,4 @@ def _lacks_type(request: web.Request) -> bool:
 
 def _demand_loopback(request: web.Request) -> None:
     if request.remote is None or not ip_address(request.remote).is_loopback:
-        raise ServiceError(
-            403, "The control API answers on loopback only. Ask from the emulator's own machine."
-        )
+        raise ServiceError(403, "The control API answers on loopback only. Ask from the emulator's own machine.")

@@ -23,9 +23,7 @@ class Ledger:
 
     def note_submission(self, job: Job, body: object, at: float) -> None:
         """Keep an accepted POST, also one whose answer will be lost. at: epoch seconds."""
-        self._submissions.append(
-            {"kind": job.kind.value, "id": job.id, "at": at, "body": body, "sandbox": job.sandbox}
-        )
+        self._submissions.append({"kind": job.kind.value, "id": job.id, "at": at, "body": body, "sandbox": job.sandbox})
 
     def document(self) -> Json:
         """Return the answer of `GET /_emulator/ledger`."""

@@ -66,9 +66,7 @@ class Order:
 
     def errors(self) -> list[Json] | None:
         value = self._body.get("errors")
-        if value is not None and not (
-            isinstance(value, list) and all(isinstance(one, dict) for one in value)
-        ):
+        if value is not None and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
             raise _refusal('errors is no list of objects. Write [{"code": "0090000009", "msg": "..."}].')
         return value
 
@@ -137,9 +135,7 @@ def job_request(new: NewJobs, sandbox: Sandbox) -> Json:
         case Kind.EXPORT_JOB:
             if body is None or isinstance(body, dict):
                 usual = {
-                    "filter": {
-                        "segments": [{"segmentId": next(iter(sandbox.definitions)), "status": ["realized"]}]
-                    },
+                    "filter": {"segments": [{"segmentId": next(iter(sandbox.definitions)), "status": ["realized"]}]},
                     "mergePolicy": {"id": seed.MERGE_POLICY_ID, "version": 1},
                     "schema": {"name": seed.PROFILE_SCHEMA},
                     "destination": {"datasetId": next(iter(sandbox.datasets)), "segmentPerBatch": False},
@@ -191,9 +187,7 @@ def _script(value: Any) -> Script:
 
 def _step(entry: Any) -> Step:
     match entry:
-        case [str(status), int() | float() as seconds] if (
-            status and seconds >= 0 and not isinstance(seconds, bool)
-        ):
+        case [str(status), int() | float() as seconds] if status and seconds >= 0 and not isinstance(seconds, bool):
             return Step(status=status, seconds=float(seconds))
         case _:
             raise _refusal(f'script has the step {entry!r}. Write ["STATUS", seconds], seconds 0 or more.')
@@ -203,9 +197,7 @@ def _fault(value: Any) -> Fault:
     order = Order(value, *_FAULT_KINDS, "delay_s", "body", "headers", what="fault")
     chosen = [name for name in _FAULT_KINDS if name in order]
     if len(chosen) > 1 or not (chosen or "delay_s" in order):
-        raise _refusal(
-            f"fault has {chosen or 'nothing'}. Write one of {', '.join(_FAULT_KINDS)}, or delay_s."
-        )
+        raise _refusal(f"fault has {chosen or 'nothing'}. Write one of {', '.join(_FAULT_KINDS)}, or delay_s.")
     if ("body" in order or "headers" in order) and chosen != ["status"]:
         raise _refusal("fault has a body or headers without a status. Write the status beside them.")
     headers = order.value("headers")

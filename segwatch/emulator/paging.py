@@ -32,9 +32,7 @@ def order(request: web.Request, *, default: str, known: Iterable[str]) -> tuple[
     attribute, _, direction = (request.query.get("sort") or default).partition(":")
     if attribute not in known or direction not in ("asc", "desc", ""):
         choices = ", ".join(sorted(known))
-        raise ServiceError(
-            400, f"sort is {request.query['sort']!r}: write one of {choices}, then :asc or :desc"
-        )
+        raise ServiceError(400, f"sort is {request.query['sort']!r}: write one of {choices}, then :asc or :desc")
     return attribute, direction == "desc"
 
 
@@ -77,9 +75,7 @@ class UpsPage:
         return document
 
     def _href(self, request: web.Request, path: str, following: int, total: int) -> str:
-        kept = [
-            (name, value) for name, value in request.query.items() if name in ("status", "sort", "property")
-        ]
+        kept = [(name, value) for name, value in request.query.items() if name in ("status", "sort", "property")]
         query = urlencode(
             [("start", following), ("limit", self.limit), *kept, ("totalCount", total)],
             quote_via=quote,

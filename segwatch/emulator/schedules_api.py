@@ -90,9 +90,7 @@ class Schedules:
 def _known(request: web.Request, sandbox: Sandbox) -> Json:
     schedule = sandbox.schedules.get(request.match_info["id"])
     if schedule is None:
-        raise ServiceError(
-            404, f"No schedule with id '{request.match_info['id']}' in sandbox '{sandbox.name}'"
-        )
+        raise ServiceError(404, f"No schedule with id '{request.match_info['id']}' in sandbox '{sandbox.name}'")
     return schedule
 
 

@@ -50,9 +50,7 @@ EXPORT_CANCELLED: list[Json] = [{"code": "unknown", "msg": "Job cancelled by use
 def sandbox_document(name: str) -> Json:
     """Return the `sandbox` object that segment jobs, definitions and schedules carry."""
     return {
-        "sandboxId": "c0ffee00-1111-11ee-8f5d-7f27416c0001"
-        if name == SANDBOX
-        else str(uuid5(_SANDBOX_IDS, name)),
+        "sandboxId": "c0ffee00-1111-11ee-8f5d-7f27416c0001" if name == SANDBOX else str(uuid5(_SANDBOX_IDS, name)),
         "sandboxName": name,
         "type": "production" if name == SANDBOX else "development",
         "default": name == SANDBOX,

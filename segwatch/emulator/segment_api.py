@@ -63,9 +63,7 @@ class SegmentJobs:
         if status:
             jobs = [job for job in jobs if job.status == status]
         for condition in conditions:
-            jobs = [
-                job for job in jobs if matches(head(self._world, job) | {"status": job.status}, condition)
-            ]
+            jobs = [job for job in jobs if matches(head(self._world, job) | {"status": job.status}, condition)]
         left = list(jobs)
         return left, len(left)
 

@@ -46,9 +46,7 @@ def build_app(settings: EmulatorSettings) -> web.Application:
 
 
 @asynccontextmanager
-async def running(
-    settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[str]:
+async def running(settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)

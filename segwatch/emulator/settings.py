@@ -36,8 +36,6 @@ class EmulatorSettings:
 
     def __post_init__(self) -> None:
         if not self.speed > 0:
-            raise ValueError(
-                f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second."
-            )
+            raise ValueError(f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second.")
         if self.token_lifetime_s < 1:
             raise ValueError(f"token_lifetime_s is {self.token_lifetime_s}. Write 1 second or more.")

@@ -53,9 +53,7 @@ class Outcome:
 class World:
     """The platform's state. Its timers run in the caller's event loop; `stop` ends them all."""
 
-    def __init__(
-        self, settings: EmulatorSettings, *, now: Callable[[], float], call_later: CallLater
-    ) -> None:
+    def __init__(self, settings: EmulatorSettings, *, now: Callable[[], float], call_later: CallLater) -> None:
         self.settings = settings
         self.now = now
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
@@ -86,9 +84,7 @@ class World:
     def sandbox(self, name: str) -> Sandbox:
         """Return the sandbox of that name; a new name gets one with the seed's definitions and dataset."""
         if name not in self._sandboxes:
-            self._sandboxes[name] = Sandbox(
-                name=name, definitions=seed.definitions(name), datasets=seed.datasets(name)
-            )
+            self._sandboxes[name] = Sandbox(name=name, definitions=seed.definitions(name), datasets=seed.datasets(name))
         return self._sandboxes[name]
 
     def sandboxes(self) -> Iterator[Sandbox]:
@@ -129,9 +125,7 @@ class World:
     ) -> Job:
         """Put a job there by the control API; it walks the script, or the natural path to success."""
         outcome = Outcome(status="SUCCEEDED", errors=errors)
-        return self._create(
-            kind, sandbox, seed.ORG, request, outcome=outcome, script=script, origin="control"
-        )
+        return self._create(kind, sandbox, seed.ORG, request, outcome=outcome, script=script, origin="control")
 
     def _create(
         self,

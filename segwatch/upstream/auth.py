@@ -15,7 +15,7 @@ from segwatch.backoff import Backoff
 from segwatch.kinds.fields import mapping, text, whole
 from segwatch.upstream.envelopes import complaint_of, retry_after_of
 from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
-from segwatch.upstream.tokens import FixedToken, FixedTokens, FileTokens, TokenFile, TokenSource, is_header_safe
+from segwatch.upstream.tokens import FileTokens, FixedToken, FixedTokens, TokenFile, TokenSource, is_header_safe
 from segwatch.upstream.wire import USER_AGENT, Endpoint, exchange, proxy_for
 
 _PATH = "/ims/token/v3"

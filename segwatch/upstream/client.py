@@ -64,7 +64,7 @@ class Call:
 
 
 class PlatformClient:
-    """Calls the platform for one sandbox: tries once, and once more after renewing a token. The caller owns other tries."""
+    """Calls the platform for one sandbox. Tries once, once more with a new token; other tries are the caller's."""
 
     def __init__(
         self,
