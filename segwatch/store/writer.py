@@ -99,12 +99,10 @@ class Writer:
             if self._db is None:
                 self._db = self._connect()
             self._db.execute("BEGIN IMMEDIATE")
-            if len(batch) == 1:
-                # A savepoint remembers every page that it touches, and SQLite walks that list for each statement: a
-                # first sweep of 5,000 jobs takes ten times longer in one. Alone, a caller needs none.
-                outcomes = [batch[0].do(self._db)]
-            else:
-                outcomes = [_apply(self._db, work) for work in batch]
+            # A savepoint remembers every page that it touches, and SQLite walks that list for each statement: a first
+            # sweep of 5,000 jobs takes up to ten times longer in one. Alone, a caller needs none.
+            alone = len(batch) == 1
+            outcomes = [work.do(self._db) if alone else _apply(self._db, work) for work in batch]
             # Should an fsync fail here and the machine stop before the next write, the next start may find these rows
             # after all. That is no second write: whoever tries again reads first, or meets a Conflict.
             self._db.execute("COMMIT")
