@@ -32,6 +32,7 @@ def connect(path: Path, access: Access) -> sqlite3.Connection:
             "synchronous = FULL",
             "foreign_keys = ON",
             "journal_size_limit = 67108864",
+            "cache_size = -32768",  # 32 MB: ids are hashes, so new rows fall all over their indexes
         )
     try:
         return _opened(path, "mode=ro", "query_only = ON")

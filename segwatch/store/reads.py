@@ -161,7 +161,7 @@ def deliveries(
         where.literally("(" + " OR ".join(f"d.stage = '{stage.value}'" for stage in stages) + ")")
     rows = db.execute(
         f"SELECT {DELIVERY_COLUMNS} FROM delivery d JOIN event e ON e.position = d.position{where.sql}"  # noqa: S608
-        " ORDER BY d.position DESC, d.channel LIMIT ?",
+        " ORDER BY d.position DESC, d.channel DESC LIMIT ?",
         (*where.values, _many(limit)),
     )
     return [delivery_of(row) for row in rows]

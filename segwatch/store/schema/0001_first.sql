@@ -61,7 +61,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_of_event ON delivery (position, channel);
 CREATE INDEX delivery_pending ON delivery (channel, stream, position) WHERE stage = 'pending';
 CREATE INDEX delivery_oldest ON delivery (channel, promised_us) WHERE stage = 'pending';
-CREATE INDEX delivery_dead ON delivery (channel, position) WHERE stage = 'dead';
+CREATE INDEX delivery_dead ON delivery (position, channel) WHERE stage = 'dead';
 
 -- The first pending delivery of each stream and channel: the only ones that may be tried. Kept beside the outbox so that
 -- "what is due" is one walk of an index, however many deliveries wait behind.
