@@ -45,11 +45,11 @@ async def backup(target: str, /, *, as_json: Json = False, config: ConfigFile = 
 
 @app.command
 async def migrate(*, config: ConfigFile = None) -> None:
-    """Bring the store to this version's form; the daemon does it too when it starts.
+    """Bring the store to this version's form. The daemon does it too when it starts; it must not run meanwhile.
 
     Example: `segwatch db migrate`.
     """
-    async with opened(config, readonly=False) as (settings, store):
+    async with opened(config, readonly=False, exclusive=True) as (settings, store):
         faults = await store.check()
     if faults:
         fail(Exit.FAILED, *faults)

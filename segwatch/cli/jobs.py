@@ -154,7 +154,7 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
         wish = replace(before or _fresh(state, now), step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
         try:
-            await store.request_retry(state.key, Change(resubmission=wish, resubmission_before=before))
+            await store.commit([Change(resubmission=wish, resubmission_before=before)])
         except Conflict:
             fail(Exit.FAILED, f"the daemon changed {state.key} at this moment; try again")
     if as_json:

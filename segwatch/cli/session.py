@@ -27,10 +27,15 @@ def settings_of(config: str | None) -> Settings:
 
 
 @asynccontextmanager
-async def opened(config: str | None, *, readonly: bool = True) -> AsyncIterator[tuple[Settings, Store]]:
-    """Yield the settings and the open store; what the store cannot do ends the command."""
+async def opened(
+    config: str | None, *, readonly: bool = True, exclusive: bool = False
+) -> AsyncIterator[tuple[Settings, Store]]:
+    """Yield the settings and the open store; what the store cannot do ends the command.
+
+    exclusive: as the daemon has it, which creates and migrates the store, and which a running daemon does not allow.
+    """
     settings = settings_of(config)
-    store = store_of(settings.store.url, exclusive=False, readonly=readonly)
+    store = store_of(settings.store.url, exclusive=exclusive, readonly=readonly)
     try:
         await store.open()
         try:

@@ -167,6 +167,7 @@ def _job_document(job: Job) -> Json:
         "ended_ms": job.ended_ms,
         "history": [[move.status, move.at_ms] for move in job.moves],
         "errors": job.errors,
+        "body": job.request,
     }
     if (target := dataset_id(job.request)) is not None:
         document["dataset"] = target

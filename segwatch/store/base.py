@@ -136,9 +136,6 @@ class Store(Protocol):
     ) -> list[Resubmission]:
         """Return resubmissions, oldest first; since: whose step changed at or after this time."""
 
-    async def request_retry(self, failed: JobKey, change: Change) -> None:
-        """Write a person's wish to submit again. Raises Conflict like commit. For commands beside a running daemon."""
-
     async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
         """Return pending deliveries that may be tried now, the longest due first, at most one for each stream.
 

@@ -104,11 +104,6 @@ class SqliteStore:
     ) -> list[Resubmission]:
         return await self._read(lambda db: reads.resubmissions(db, sandbox, steps, since))
 
-    async def request_retry(self, failed: JobKey, change: Change) -> None:
-        if change.resubmission is None or change.resubmission.failed != failed:
-            raise ValueError(f"the change does not answer {failed}")
-        await self.commit([change])
-
     async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
         return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit))
 

@@ -58,9 +58,7 @@ def test_timers_alone_move_a_job():
         timers.append((delay_s, callback))
         return Handle()
 
-    engine = Engine(
-        speed=10.0, now=lambda: 5.0, call_later=call_later, changed=lambda job: changes.append(job.status)
-    )
+    engine = Engine(speed=10.0, now=lambda: 5.0, call_later=call_later, changed=lambda job: changes.append(job.status))
     script = (
         Step(status="NEW", seconds=20),
         Step(status="QUEUED", seconds=0),
@@ -135,9 +133,7 @@ async def test_outcomes_are_for_the_jobs_submitted_next_and_then_jobs_succeed():
 async def test_the_ledger_counts_by_template_and_keeps_what_was_submitted(platform):
     await platform.place("export_job", ["NEW", 9])
     body = an_export()
-    job_id = (
-        await platform.call("POST", f"{EXPORT_JOBS}/", json=body, headers={"x-sandbox-name": "dev"})
-    ).body["id"]
+    job_id = (await platform.call("POST", f"{EXPORT_JOBS}/", json=body, headers={"x-sandbox-name": "dev"})).body["id"]
     await platform.call("GET", f"{EXPORT_JOBS}/{job_id}")
     await platform.call("GET", f"{EXPORT_JOBS}/99999")
     ledger = await platform.ledger()
@@ -147,9 +143,7 @@ async def test_the_ledger_counts_by_template_and_keeps_what_was_submitted(platfo
         f"GET {EXPORT_JOBS}/{{id}} 404": 2,
     }
     (submission,) = ledger["submissions"]
-    assert submission.pop("at") == pytest.approx(
-        (await platform.state_of(job_id))["created_ms"] / 1000, abs=1
-    )
+    assert submission.pop("at") == pytest.approx((await platform.state_of(job_id))["created_ms"] / 1000, abs=1)
     assert submission == {"kind": "export_job", "id": job_id, "body": body, "sandbox": "dev"}
     assert ledger["tokens_issued"] == 1
 

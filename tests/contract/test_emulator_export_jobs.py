@@ -43,9 +43,9 @@ async def test_a_new_export_echoes_what_was_asked(platform):
     assert job["metrics"] == {"totalTime": {"startTimeInMs": job["creationTime"]}}
     assert job["destination"].keys() == {"datasetId", "segmentPerBatch", "batchId"}
     assert len(job["destination"]["batchId"]) == 32
-    assert {
-        name: job[name] for name in ("filter", "fields", "mergePolicy", "additionalFields", "schema")
-    } == {name: body[name] for name in ("filter", "fields", "mergePolicy", "additionalFields", "schema")}
+    assert {name: job[name] for name in ("filter", "fields", "mergePolicy", "additionalFields", "schema")} == {
+        name: body[name] for name in ("filter", "fields", "mergePolicy", "additionalFields", "schema")
+    }
     assert "errors" not in job
     assert await platform.get(f"{EXPORT_JOBS}/{job['id']}") == job
 
@@ -55,9 +55,7 @@ async def test_one_batch_per_segment_comes_under_the_other_spelling(platform):
         {"segmentId": SEGMENT, "segmentNs": "AAM"},
         {"segmentId": OTHER_SEGMENT, "status": ["exited"]},
     ]
-    body = an_export(
-        filter={"segments": segments}, destination={"dataSetId": DATASET, "segmentPerBatch": True}
-    )
+    body = an_export(filter={"segments": segments}, destination={"dataSetId": DATASET, "segmentPerBatch": True})
     destination = (await platform.call("POST", EXPORT_JOBS, json=body)).body["destination"]
     assert destination["dataSetId"] == DATASET
     assert [batch["segmentNs"] for batch in destination["batches"]] == ["AAM", "ups"]
@@ -99,13 +97,9 @@ async def test_a_new_union_dataset_can_be_a_target_and_another_schema_cannot(pla
     target = created.body[0].rsplit("/")[-1]
     fits = await platform.call("POST", EXPORT_JOBS, json=an_export(destination={"datasetId": target}))
     assert fits.status == 200
-    created = await platform.call(
-        "POST", DATASETS, json={"name": "Events", "schemaRef": union | {"id": "other"}}
-    )
+    created = await platform.call("POST", DATASETS, json={"name": "Events", "schemaRef": union | {"id": "other"}})
     target = created.body[0].rsplit("/")[-1]
-    assert (
-        await platform.call("POST", EXPORT_JOBS, json=an_export(destination={"datasetId": target}))
-    ).status == 400
+    assert (await platform.call("POST", EXPORT_JOBS, json=an_export(destination={"datasetId": target}))).status == 400
 
 
 async def walk(platform, **params):

@@ -152,9 +152,7 @@ async def test_a_slow_answer_arrives_whole(platform):
 
 async def test_rewrite_patches_the_answer(platform):
     (job_id,) = await platform.place("export_job", ["NEW", 3600])
-    await inject(
-        platform, {"rewrite": {"status": "DREAMING", "metrics": None, "destination": {"batchId": "b"}}}
-    )
+    await inject(platform, {"rewrite": {"status": "DREAMING", "metrics": None, "destination": {"batchId": "b"}}})
     job = await platform.get(f"{EXPORT_JOBS}/{job_id}")
     assert job["status"] == "DREAMING"
     assert "metrics" not in job

@@ -44,9 +44,7 @@ async def test_a_missing_or_wrong_header_is_refused_by_the_gateway(platform, pat
 
 async def test_any_well_formed_org_is_accepted_and_shown_on_its_jobs(platform):
     org = "FFFFFFFFFFFFFFFFFFFFFFFF@AdobeOrg"
-    reply = await platform.call(
-        "POST", SEGMENT_JOBS, json=[{"segmentId": SEGMENT}], headers={"x-gw-ims-org-id": org}
-    )
+    reply = await platform.call("POST", SEGMENT_JOBS, json=[{"segmentId": SEGMENT}], headers={"x-gw-ims-org-id": org})
     assert reply.body["imsOrgId"] == org
 
 
@@ -57,9 +55,7 @@ async def test_jobs_are_seen_in_their_own_sandbox_only_and_no_sandbox_means_prod
     assert (await platform.get(SEGMENT_JOBS))["children"] == []
     assert (await platform.get(EXPORT_JOBS))["records"] == []
     assert (await platform.call("GET", f"{EXPORT_JOBS}/{export_id}")).status == 404
-    assert (await platform.get(f"{SEGMENT_JOBS}/{segment_id}", headers=dev))["sandbox"][
-        "sandboxName"
-    ] == "dev-2"
+    assert (await platform.get(f"{SEGMENT_JOBS}/{segment_id}", headers=dev))["sandbox"]["sandboxName"] == "dev-2"
     created = await platform.call("POST", EXPORT_JOBS, json=an_export(), headers={"x-sandbox-name": None})
     assert [job["id"] for job in (await platform.get(EXPORT_JOBS))["records"]] == [created.body["id"]]
     assert created.body["id"] != export_id

@@ -161,9 +161,7 @@ async def test_a_bad_parameter_is_a_400(platform, params):
 async def test_bulk_get_takes_every_form_and_leaves_out_what_it_does_not_know(platform, form):
     ids = await platform.place("segment_job", HOLD, count=2)
     wanted = [*ids, "unknown"]
-    body = {"objects": {"ids": [{"id": one} for one in wanted]}, "texts": {"ids": wanted}, "bare": wanted}[
-        form
-    ]
+    body = {"objects": {"ids": [{"id": one} for one in wanted]}, "texts": {"ids": wanted}, "bare": wanted}[form]
     reply = await platform.call("POST", f"{SEGMENT_JOBS}/bulk-get", json=body)
     assert reply.status == 207
     assert list(reply.body["results"]) == ids
