@@ -8,6 +8,7 @@ from segwatch.jobs import retry, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.retry import RetryPolicy
 
 _TOLD_AS = {
     Step.PROPOSED: EventType.RETRY_SCHEDULED,
@@ -23,7 +24,7 @@ class Policy:
     """How one kind is treated in one sandbox. retry: None for a kind that is never submitted again."""
 
     watch: tracker.Watch
-    retry: retry.RetryPolicy | None = None
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def _consequences(after: JobState, events: tuple[Event, ...], now: datetime, pol
 def announce(
     failed: JobState,
     answer: Resubmission,
-    policy: retry.RetryPolicy,
+    policy: RetryPolicy,
     now: datetime,
     *,
     why: str = "",
