@@ -64,7 +64,7 @@ class Call:
 
 
 class PlatformClient:
-    """Calls the platform for one sandbox: tries once, and once more after renewing a token. The caller owns other tries."""
+    """Calls the platform for one sandbox. It tries once, and once more after renewing a token."""
 
     def __init__(
         self,
