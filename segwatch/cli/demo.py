@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from segwatch.cli.output import Exit, Json, console, fail, show_json
 from segwatch.cli.processes import Process, settings_file, started
 from segwatch.cli.session import a_while
-from segwatch.cli.story import Story
+from segwatch.cli.story import Story, speed_for
 from segwatch.cli.tally import Tally, tally
 
 _LEAST_S = 15.0
@@ -39,17 +39,18 @@ async def demo(
     length = a_while(duration)
     if length is None or length.total_seconds() < _LEAST_S:
         fail(Exit.USAGE, f"--for {duration}: the story needs at least {_LEAST_S:.0f}s")
+    speed = speed_for(length.total_seconds())
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
-        async with _cast(Path(folder), port, seed) as (platform, daemon, receiver, session):
+        async with _cast(Path(folder), port, seed, speed) as (platform, daemon, receiver, session):
             _say(as_json, f"local platform  {platform.url}/_emulator/state")
             _say(as_json, f"daemon          {daemon.url}/metrics")
             _say(as_json, f"settings, store {folder}\n")
             screen = asyncio.create_task(_stream(session, receiver.url, as_json=as_json))
             try:
-                story = Story(session, platform.url, length.total_seconds(), seed)
+                story = Story(session, platform.url, length.total_seconds(), speed, seed)
                 await _until(stop, story.play())
                 summary = await _settled(session, platform.url, receiver.url, daemon.url, stop)
             finally:
@@ -61,13 +62,14 @@ async def demo(
 
 @asynccontextmanager
 async def _cast(
-    folder: Path, port: int, seed: int
+    folder: Path, port: int, seed: int, speed: float
 ) -> AsyncIterator[tuple[Process, Process, Process, aiohttp.ClientSession]]:
     """Start the three processes, and end them in the order in which a host would be drained."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         module = [sys.executable, "-m"]
         emulate = [*module, "segwatch", "emulate", "--port", "0", "--seed", str(seed), "--json"]
+        emulate += ["--speed", f"{speed:.1f}"]
         platform = await stack.enter_async_context(started("platform", emulate, folder))
         receive = [*module, "segwatch.cli.receiver"]
         receiver = await stack.enter_async_context(started("receiver", receive, folder))

@@ -83,7 +83,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's."""
+    """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's.
+
+    ended_at: the last change where the record of an ended job names no end.
+    """
 
     key: JobKey
     status: Status

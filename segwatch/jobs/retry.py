@@ -276,5 +276,4 @@ def _is_newer(row: Observation, failed: JobState) -> bool:
 
 
 def _follows(row: Observation, failed: JobState) -> bool:
-    ended = failed.ended_at or failed.updated_at
-    return row.created_at is not None and ended is not None and row.created_at >= ended
+    return row.created_at is not None and failed.ended_at is not None and row.created_at >= failed.ended_at

@@ -65,7 +65,8 @@ def observe(
         updated_at=seen.updated_at or state.updated_at,
         ended_at=seen.ended_at if seen.status.is_final else None,
     )
-    if (seen.status, seen.word) == (state.status, state.word):
+    # known words come in any case (AEP contract 13, no. 18); of unknown ones each is another status
+    if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
     known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at)
     return _changed(known, state, now, watch)
@@ -155,7 +156,7 @@ def _changed(
 
 
 def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
-    if state.status.is_final or seen.asked_at < state.asked_at:
+    if state.status.is_final or seen.asked_at <= state.asked_at:  # the same 404, heard again, is no second one
         return state, ()
     state = replace(state, asked_at=seen.asked_at, misses=state.misses + 1)
     if state.misses < watch.vanish_after:
@@ -168,8 +169,7 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
 
 
 def _ended_before(state: JobState, moment: datetime) -> bool:
-    ended = state.ended_at or state.updated_at
-    return ended is not None and ended < moment
+    return state.ended_at is not None and state.ended_at < moment
 
 
 def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...]) -> dict[str, list[str]]:

@@ -124,7 +124,7 @@ class OAuthTokens:
         if self._failure is not None and held_s > 0:
             if spare:
                 return spare
-            raise self._failure
+            raise self._failure.with_traceback(None)  # raised many times, it must not collect where from
         try:
             await self._space_out()
             self._keep(await self._ask())

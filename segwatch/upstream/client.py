@@ -64,7 +64,11 @@ class Call:
 
 
 class PlatformClient:
+<<<<<<< .merge_file_4YKfwQ
     """Calls the platform for one sandbox. Tries once, once more with a new token; other tries are the caller's."""
+=======
+    """Calls the platform for one sandbox. It tries once, and once more after renewing a token."""
+>>>>>>> .merge_file_2SVlpV
 
     def __init__(
         self,
@@ -98,7 +102,10 @@ class PlatformClient:
         return self._sandbox.name
 
     async def call(self, request: Request) -> Reply:
-        """Return the answer, any 2xx. Raises an UpstreamError; its `fate` says what became of the request."""
+        """Return the answer: any 2xx, its body whole JSON or empty.
+
+        Raises an UpstreamError; its `fate` says what became of the request.
+        """
         what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
         token = await self._tokens.token()
         reply = await self._send(request, token, what)
@@ -173,7 +180,7 @@ class PlatformClient:
             said = complaint_of(reply.body)
             text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply, token)}"
             raise BadReply(text, fate=Fate.LOST, reason="error_as_success", status=reply.status, code=said.code)
-        if reply.body[:64].lstrip()[:1] not in (b"", b"{", b"[", b'"'):
+        if reply.body.strip() and not _is_json(reply.body):
             text = f"{what}: {reply.status}, but the body is not JSON: {self._masked(excerpt(reply.body), token)}"
             raise BadReply(text, fate=Fate.LOST, reason="not_json", status=reply.status)
         return reply
@@ -213,6 +220,15 @@ class PlatformClient:
         for secret in (token, self._sandbox.api_key):
             text = text.replace(secret, "[masked]") if secret else text
         return text
+
+
+def _is_json(body: bytes) -> bool:
+    """True for one whole JSON value: a body may be cut short and still have the length that it announces."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _request_id(reply: Reply, sent: dict[str, str]) -> str:

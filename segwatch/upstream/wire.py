@@ -49,10 +49,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """The proxy on the way to one host."""
+    """The proxy on the way to one host. headers: what it wants to see when it is asked to connect."""
 
     url: URL
-    auth: aiohttp.BasicAuth | None = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +85,10 @@ def proxy_for(url: str) -> Proxy | None:
     if not given:
         return None
     proxy = URL(given if "://" in given else f"http://{given}")
-    auth = aiohttp.BasicAuth(proxy.user, proxy.password or "") if proxy.user else None
-    return Proxy(url=proxy.with_user(None), auth=auth)
+    headers = {}
+    if proxy.user:
+        headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(proxy.user, proxy.password or "")
+    return Proxy(url=proxy.with_user(None), headers=headers)
 
 
 async def exchange(
@@ -115,7 +117,7 @@ async def exchange(
             timeout=timeouts.as_aiohttp(),
             allow_redirects=False,
             proxy=proxy.url if proxy else None,
-            proxy_auth=proxy.auth if proxy else None,
+            proxy_headers=proxy.headers if proxy else None,
         ) as response:
             try:
                 body = await _read(response, body_max_bytes, what)

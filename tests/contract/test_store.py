@@ -137,7 +137,7 @@ async def test_an_event_is_logged_once_and_without_gaps(store):
 async def test_a_resubmission_takes_each_step_once(store):
     await store.commit([Change(resubmission=answer())])
     posting = answer(step=Step.POSTING, tries=1, posted_at=at(6), known=("a", "b"))
-    await store.request_retry(key(), Change(resubmission=posting, resubmission_before=answer()))
+    await store.commit([Change(resubmission=posting, resubmission_before=answer())])
     again = replace(posting, tries=2)
     for before in (None, answer(), replace(posting, tries=0)):
         with pytest.raises(Conflict):

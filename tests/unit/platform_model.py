@@ -1,0 +1,246 @@
+"""A tiny platform, and a process that answers its failed exports with the rules under test and can die at any step."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from builders import CANCELLED, EXPORT_PATH, T0, at, facts, key, retry_policy, seen, watch
+
+from segwatch import decision
+from segwatch.jobs import breaker, retry
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import JobError, JobState, Observation, Status
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.retry import Found, Hold, Posted, Refuse, RetryPolicy
+
+HOLD_S = 60  # the platform may act on a request, and list what came of it, so long after it was sent
+NEVER = JobError(code="7", text="No such dataset.")
+
+
+class Fate(StrEnum):
+    """What becomes of a POST, and what we hear of it."""
+
+    TAKEN = "taken"
+    LOST_BUT_TAKEN = "lost but taken"
+    LOST = "lost"
+    DECLINED_BUT_TAKEN = "declined but taken"
+    DECLINED = "declined"
+    NOT_SENT = "not sent"
+    REJECTED = "rejected"
+
+
+_HEARD = {
+    Fate.LOST_BUT_TAKEN: Posted.How.LOST,
+    Fate.LOST: Posted.How.LOST,
+    Fate.DECLINED_BUT_TAKEN: Posted.How.DECLINED,
+    Fate.DECLINED: Posted.How.DECLINED,
+    Fate.NOT_SENT: Posted.How.NOT_SENT,
+    Fate.REJECTED: Posted.How.REJECTED,
+}
+
+
+@dataclass(kw_only=True)
+class Export:
+    """wish: the failure, and the how-manieth wish about it, that made us order it; None for other people's."""
+
+    id: str
+    order: str
+    created_at: datetime
+    wish: tuple[str, int] | None = None
+    status: Status = Status.PROCESSING
+    ended_at: datetime | None = None
+    errors: tuple[JobError, ...] = ()
+
+
+class Conflict(Exception):
+    """The row on disk is not what the step was decided on."""
+
+
+@dataclass(kw_only=True)
+class Platform:
+    """What exists, also what will only exist in a moment."""
+
+    exports: list[Export] = field(default_factory=list)
+
+    def create(self, order: str, when: datetime, wish: tuple[str, int] | None = None) -> Export:
+        export = Export(id=str(len(self.exports) + 1), order=order, created_at=when, wish=wish)
+        self.exports.append(export)
+        return export
+
+    def end(self, export: Export, status: Status, when: datetime, errors: tuple[JobError, ...] = ()) -> None:
+        export.status, export.ended_at, export.errors = status, max(when, export.created_at), errors
+
+    def running(self, now: datetime) -> list[Export]:
+        return [export for export in self.exports if export.ended_at is None and export.created_at <= now]
+
+    def list(self, now: datetime) -> list[Observation]:
+        existing = [export for export in self.exports if export.created_at <= now]
+        return [record(export, now) for export in sorted(existing, key=lambda one: one.created_at, reverse=True)]
+
+
+def record(export: Export, asked_at: datetime) -> Observation:
+    return seen(
+        export.status, job_id=export.id, asked_at=asked_at, created_at=export.created_at, ended_at=export.ended_at,
+        errors=export.errors, facts=facts(export.order),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class Disk:
+    """What a dead process leaves behind. Each write is whole or not at all."""
+
+    jobs: dict[str, JobState] = field(default_factory=dict)
+    answers: dict[str, Resubmission] = field(default_factory=dict)
+    wishes: dict[str, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def write(
+        self, job: JobState, events: tuple[Event, ...], answer: Resubmission | None, before: Resubmission | None
+    ) -> None:
+        """Raises Conflict when the answer is not `before` any more."""
+        if answer and self.answers.get(answer.failed.id) != before:
+            raise Conflict
+        self.jobs[job.key.id] = job
+        self.events += events
+        if answer:
+            self.answers[answer.failed.id] = answer
+
+
+Steps = Generator[None, None, None]
+
+
+class House:
+    """Platform, disk and the one process; `now` only moves when a test says so. A crash forgets the step under way."""
+
+    def __init__(self, policy: RetryPolicy | None = None) -> None:
+        self.now = T0
+        self.platform = Platform()
+        self.disk = Disk()
+        self.policy = policy or retry_policy()
+        self.fate, self.in_line_s, self.effect_after_s = Fate.TAKEN, 0, 0
+        self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
+        self._under_way: Steps | None = None
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def crash(self) -> None:
+        self._under_way = None
+
+    def poll(self) -> None:
+        """Record what the platform shows."""
+        for row in self.platform.list(self.now):
+            made = decision.decide(self.disk.jobs.get(row.key.id), row, self.now, self._decides)
+            assert made.state
+            self.disk.write(made.state, made.events, made.answer, None)
+
+    def ask(self, job_id: str) -> None:
+        """A person wants this failure submitted again, now."""
+        before = self.disk.answers.get(job_id)
+        if before is None or before.step not in (Step.SCHEDULED, Step.PROPOSED, Step.REFUSED):
+            return
+        wish = replace(before, step=Step.SCHEDULED, manual=True, reason="", due_at=self.now, since=self.now)
+        self.disk.wishes[job_id] = self.disk.wishes.get(job_id, 0) + 1
+        self._write(before, wish)
+
+    def step(self) -> None:
+        """Go on with what is under way, else begin with an answer that is due."""
+        if self._under_way is None:
+            due = [one for one in self.open() if one.step is not Step.PROPOSED and one.due_at <= self.now]
+            if not due:
+                return
+            self._under_way = self._advance(min(due, key=lambda one: one.due_at))
+        try:
+            next(self._under_way)
+        except (StopIteration, Conflict):
+            self._under_way = None
+
+    def open(self) -> list[Resubmission]:
+        return [one for one in self.disk.answers.values() if one.step.is_open]
+
+    def _advance(self, answer: Resubmission) -> Steps:
+        failed = self.disk.jobs[answer.failed.id]
+        if answer.step is Step.SCHEDULED:
+            admitted = retry.admit(answer, self._surroundings(answer), self.policy, self.now)
+            if isinstance(admitted, Refuse):
+                return self._write(answer, retry.refused(answer, admitted.reason, self.now))
+            if isinstance(admitted, Hold):
+                return self._write(answer, replace(answer, due_at=admitted.until))
+        asked_at, listed = self.now, self.platform.list(self.now)
+        yield
+        if answer.step is Step.POSTING:
+            settled = retry.settle(
+                answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now
+            )
+            if isinstance(settled, Found):
+                return self._link(answer, answer, Step.SUBMITTED, settled.job)
+            return self._write(answer, settled)
+        assessed = retry.assess(answer, failed, listed, self._claimed(answer))
+        if isinstance(assessed, Refuse):
+            return self._write(answer, retry.refused(answer, assessed.reason, self.now))
+        if isinstance(assessed, Found):
+            return self._link(answer, answer, Step.ADOPTED, assessed.job)
+        posting = retry.posting(answer, assessed, self.now)
+        self._write(answer, posting)
+        yield
+        yield from self._post(posting)
+        return None
+
+    def _post(self, answer: Resubmission) -> Steps:
+        fate, effect_after_s = self.fate, self.effect_after_s
+        self.wait(self.in_line_s)  # for the call budget, for a token
+        sent_at, new = self.now, None
+        wish = (answer.failed.id, self.disk.wishes.get(answer.failed.id, 0))
+        order = facts_order(answer.request)
+        if fate is Fate.TAKEN:
+            new = self.platform.create(order, sent_at, wish)
+        elif fate in (Fate.LOST_BUT_TAKEN, Fate.DECLINED_BUT_TAKEN):
+            self.platform.create(order, sent_at + timedelta(seconds=effect_after_s), wish)
+        reply = new and record(new, sent_at)
+        yield
+        if reply:
+            self._link(answer, answer, Step.SUBMITTED, reply)
+        else:
+            posted = Posted(how=_HEARD[fate], why=fate.value)
+            self._write(answer, retry.after_post(answer, posted, self.policy, self.now))
+
+    def _write(self, before: Resubmission, after: Resubmission) -> None:
+        failed, events = self.disk.jobs[before.failed.id], ()
+        if after.step is not before.step:
+            failed, events = decision.announce(failed, after, self.policy, self.now)
+        self.disk.write(failed, events, after, before)
+
+    def _link(self, before: Resubmission, answer: Resubmission, step: Step, job: Observation) -> None:
+        done = replace(answer, step=step, new_id=job.key.id, since=self.now)
+        failed, events = decision.announce(self.disk.jobs[before.failed.id], done, self.policy, self.now)
+        made = decision.link(self.disk.jobs.get(job.key.id), job, done, self.now, self._decides)
+        its_own, chained = self.disk.answers.get(job.key.id), None
+        if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):
+            chained = replace(its_own, root=done.root, attempt=done.attempt + 1)
+        assert made.state
+        self.disk.write(failed, events, done, before)
+        self.disk.write(made.state, made.events, made.answer or chained, its_own)
+
+    def _claimed(self, answer: Resubmission) -> frozenset[str]:
+        others = [one for one in self.disk.answers.values() if one.failed != answer.failed]
+        return frozenset(one.new_id for one in others if one.new_id)
+
+    def _surroundings(self, answer: Resubmission) -> retry.Surroundings:
+        others = [one for one in self.disk.answers.values() if one.failed != answer.failed]
+        day, window = self.now - timedelta(days=1), self.now - self.policy.breaker_window
+        active = {job.key.id for job in self.disk.jobs.values() if job.is_active}
+        return retry.Surroundings(
+            submitted_today=sum(1 for one in others if one.posted_at and one.posted_at > day),
+            failing=breaker.failing(self.disk.jobs.values(), window),
+            on_trial=any(one.new_id in active for one in others if one.new_id),
+            twin_in_flight=any(one.step is Step.POSTING and one.fingerprint == answer.fingerprint for one in others),
+        )
+
+
+def facts_order(request: str) -> str:
+    """Return the order that `builders.facts` made this request of."""
+    return request.split('"')[3]
+
+
+__all__ = ["CANCELLED", "HOLD_S", "NEVER", "Export", "Fate", "House", "Platform", "at", "key"]
