@@ -64,11 +64,7 @@ class Call:
 
 
 class PlatformClient:
-<<<<<<< .merge_file_4YKfwQ
-    """Calls the platform for one sandbox. Tries once, once more with a new token; other tries are the caller's."""
-=======
     """Calls the platform for one sandbox. It tries once, and once more after renewing a token."""
->>>>>>> .merge_file_2SVlpV
 
     def __init__(
         self,
