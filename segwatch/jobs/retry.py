@@ -238,7 +238,10 @@ def settle(
 
 
 def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
-    """Return the POSTING answer after a POST that brought no job."""
+    """Return the POSTING answer after a POST that brought no job.
+
+    The settle window begins anew, now: the POST may have stood in line for long before it left.
+    """
     match posted.how:
         case Posted.How.REJECTED:
             return refused(answer, Refusal.REJECTED, now)
@@ -247,7 +250,8 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
             return replace(waiting, due_at=max(waiting.due_at, now + (posted.retry_after or timedelta())))
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
-            return replace(answer, declined=declined, due_at=now + _LOOK.delay(1, spread(str(answer.failed))))
+            look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
+            return replace(answer, declined=declined, posted_at=now, due_at=look_at)
 
 
 def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:

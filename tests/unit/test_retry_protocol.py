@@ -35,7 +35,7 @@ ends = st.sampled_from([(Status.FAILED, (ABORTED,))] * 5 + [
     (Status.SUCCEEDED, ()), (Status.CANCELLED, ()), (Status.FAILED, (ABORTED, CANCELLED)), (Status.FAILED, (NEVER,)),
 ])  # fmt: skip
 steps = st.tuples(
-    st.just("step"),
+    st.sampled_from(["step", "step", "submit"]),
     st.sampled_from(Fate),
     st.sampled_from([0, 0, 30, 200]),  # seconds in line before the POST leaves
     st.integers(0, HOLD_S),  # seconds until the platform acts on it
@@ -49,6 +49,7 @@ acts = st.one_of(
     st.tuples(st.just("order"), st.sampled_from(ORDERS)),
     st.tuples(st.just("end"), st.integers(0, 9), ends),
     st.tuples(st.just("fail and fall due"), st.integers(0, 9)),
+    st.tuples(st.just("work"), st.integers(1, 15), st.sampled_from([1, 5])),
 )  # fmt: skip
 lives = st.lists(acts, min_size=5, max_size=60)
 
@@ -59,6 +60,15 @@ def act(house: House, name: str, *how) -> None:
         case "step":
             house.fate, house.in_line_s, house.effect_after_s = how
             house.step()
+        case "submit":
+            house.fate, house.in_line_s, house.effect_after_s = how
+            for _ in range(4):  # look, intent, POST, result
+                house.step()
+        case "work":
+            house.fate, house.in_line_s = Fate.TAKEN, 0
+            for _ in range(how[0]):
+                house.step()
+                house.wait(how[1])
         case "wait":
             house.wait(how[0])
         case "poll":
@@ -212,3 +222,21 @@ def test_what_becomes_of_a_post_decides_what_becomes_of_the_failure(fate, crash,
     assert (answer.step, answer.reason) == (step, reason)
     assert taken(house) == ({("1", 0): 1} if submitted else {})
     assert answer.fingerprint == facts("nl").fingerprint
+
+
+@pytest.mark.parametrize("in_line_s", [0, 30, 89, 200])
+def test_the_wait_for_a_declined_submission_begins_when_it_was_declined(in_line_s):
+    """Not when it was intended: it may have stood in line for longer than the settle window."""
+    house = House(retry_policy(backoff=Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=4))))
+    house.platform.end(house.platform.create("nl", house.now), Status.FAILED, house.now, (ABORTED,))
+    house.poll()
+    house.wait(2)
+    house.fate, house.in_line_s, house.effect_after_s = Fate.DECLINED_BUT_TAKEN, in_line_s, HOLD_S
+    for _ in range(4):
+        house.step()
+    house.fate, house.in_line_s = Fate.TAKEN, 0
+    for _ in range(HOLD_S):
+        house.step()
+        house.wait(1)
+    calm_down(house)
+    assert taken(house) == {("1", 0): 1}
