@@ -294,6 +294,7 @@ class Daemon:
         return Policy(watch=watch, retry=settings.retry.policy if kind.resubmits else None)
 
     def _keep(self, name: str, run: Run) -> None:
+        self._metrics.restarts.labels(_family(name))  # at zero, so that `rate()` sees the first restart
         self._supervisor.start(Worker(name=name, run=run))
 
     def _hear(self, news: News) -> None:
@@ -320,11 +321,8 @@ class Daemon:
     async def _measure(self) -> None:
         """Set the gauges that are measured when somebody asks."""
         for recorder in self._now_running.recorders:
-            counts = recorder.counts()
             for kind in self._kinds.by_name:
-                born = [job.born_at for job in recorder.active(kind)]
-                of_kind = {status: count for (name, status), count in counts.items() if name == kind}
-                self._metrics.set_jobs(recorder.sandbox, kind, of_kind, min(born, default=None))
+                self._metrics.set_jobs(recorder.sandbox, kind, recorder.known(kind))
         for name, budget in self._now_running.budgets.items():
             self._metrics.budget.labels(name).set(budget.rate)
         for name, tokens in self._now_running.tokens.items():
