@@ -156,7 +156,7 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        self._position = reading.advanced(self._position, sweep.rows.values(), started)
+        self._position = reading.advanced(self._position, sweep.listed, started)
         await self._recorder.save_position(self._position)
         self._answer(started)
         self._calls = 0.7 * self._calls + 0.3 * (self._source.calls - calls_before)
