@@ -15,6 +15,7 @@ from segwatch.config import ConfigError, Sandbox, Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import Caretaker
 from segwatch.daemon.clock import Clock, SystemClock
+from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
@@ -261,9 +262,10 @@ class Daemon:
             await recorder.load()
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
+            demand = Demand()
             for name, kind in self._kinds.by_name.items():
                 source = Source(kind, client, budget, self._clock, self._unreadable)
-                await self._follow(settings, source, recorder, sentinel)
+                await self._follow(settings, source, recorder, sentinel, demand)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
@@ -271,7 +273,9 @@ class Daemon:
                     )  # fmt: skip
                     self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
 
-    async def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
+    async def _follow(
+        self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand
+    ) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
         cadence = settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
@@ -282,6 +286,7 @@ class Daemon:
 
         reader = Reader(
             source, recorder, self._clock, cadence, sentinel,
+            demand=demand,
             position=await self._store.position(recorder.sandbox, source.kind.name),
             lookback=settings.polling.lookback,
             on_active=poll,

@@ -18,8 +18,9 @@ _BULK = 100
 class Sweep:
     """Records what it finds page by page, so that a call that fails late loses nothing that came early.
 
-    rows: what it has seen, by job id. listed: those that the list showed, newest first; only these say how far it was
-    read, since a job asked for by its id, later, may show a change that is newer than others not seen. surprises: changes that the list by last change should have shown before.
+    rows: what it has seen, by job id. surprises: changes that the list by last change should have shown before.
+    listed: the rows that the list showed, newest first; only these say how far it was read, since a job asked for by
+    its id, later, may show a change that is newer than others which nobody saw.
     """
 
     def __init__(self, source: Source, recorder: Recorder, position: Position, beat: Callable[[], None]) -> None:
