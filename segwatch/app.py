@@ -219,7 +219,7 @@ class Daemon:
             {one.name: kinds for one in settings.sandboxes}, tuple(one.name for one in settings.channels)
         )
         await self._build_channels(generation)
-        await self._build_sandboxes(generation)
+        self._build_sandboxes(generation)
 
     async def _build_channels(self, generation: _Generation) -> None:
         settings = generation.settings
@@ -242,7 +242,7 @@ class Daemon:
             generation.channels.append(worker)
             self._keep(name, _without_beat(worker))
 
-    async def _build_sandboxes(self, generation: _Generation) -> None:
+    def _build_sandboxes(self, generation: _Generation) -> None:
         settings = generation.settings
         session = open_session()
         generation.resources.push_async_callback(session.close)
@@ -258,12 +258,11 @@ class Daemon:
                 by_change={name: kind.changes_first for name, kind in self._kinds.by_name.items()},
                 remember=max(2 * settings.polling.lookback, _REMEMBER_MIN),
             )  # fmt: skip
-            await recorder.load()
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
             for name, kind in self._kinds.by_name.items():
                 source = Source(kind, client, budget, self._clock, self._unreadable)
-                await self._follow(settings, source, recorder, sentinel)
+                self._follow(settings, source, recorder, sentinel)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
@@ -271,7 +270,7 @@ class Daemon:
                     )  # fmt: skip
                     self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
 
-    async def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
+    def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
         cadence = settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
@@ -282,7 +281,7 @@ class Daemon:
 
         reader = Reader(
             source, recorder, self._clock, cadence, sentinel,
-            position=await self._store.position(recorder.sandbox, source.kind.name),
+            began_at=self._began,
             lookback=settings.polling.lookback,
             on_active=poll,
         )  # fmt: skip

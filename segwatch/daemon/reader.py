@@ -51,7 +51,7 @@ class Reader:
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
-        *, position: Position, lookback: timedelta, on_active: Callable[[JobState], None],
+        *, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
@@ -59,7 +59,7 @@ class Reader:
         self._clock = clock
         self._cadence = cadence
         self._health = health
-        self._position = position
+        self._began_at = began_at
         self._lookback = lookback
         self._on_active = on_active
         self._stream = f"{source.sandbox}/{source.kind.name}"
@@ -94,7 +94,9 @@ class Reader:
                 del self._looks[key]
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """Sweep, for ever."""
+        """Sweep, for ever. Raises StoreError when it cannot learn where it stood: it is started again later."""
+        await self._recorder.load()
+        position = await self._recorder.position(self._kind.name, self._began_at)
         for job in self._recorder.active(self._kind.name):
             self._on_active(job)
         failures = 0
@@ -102,7 +104,7 @@ class Reader:
             await self._wait(beat)
             started = self._clock.now()
             try:
-                await self._sweep(started, beat)
+                position = await self._sweep(position, started, beat)
                 failures = 0
                 await self._health.answered(self._kind.name, started)
             except (UpstreamError, StoreError) as error:
@@ -135,12 +137,15 @@ class Reader:
             any_active = bool(self._recorder.active(self._kind.name))
             self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
 
-    async def _sweep(self, started: datetime, beat: Callable[[], None]) -> None:
-        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs."""
+    async def _sweep(self, position: Position, started: datetime, beat: Callable[[], None]) -> Position:
+        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs.
+
+        position: where the last complete sweep came to. Returns where this one did.
+        """
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
-        plan = self._plan(started)
-        sweep = Sweep(self._source, self._recorder, self._position, beat)
+        plan = self._plan(position, started)
+        sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
         if not await sweep.newest(plan) and not distrusted:
@@ -156,26 +161,27 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        self._position = reading.advanced(self._position, sweep.rows.values(), started)
-        await self._recorder.save_position(self._position)
+        position = reading.advanced(position, sweep.rows.values(), started)
+        await self._recorder.save_position(position)
         self._answer(started)
         self._calls = 0.7 * self._calls + 0.3 * (self._source.calls - calls_before)
+        return position
 
     def _distrust(self, now: datetime, why: str) -> None:
         """Read by active status and by id for a while: the order of the list is documented nowhere."""
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
         self._distrusted_until = now + _DISTRUST
 
-    def _plan(self, now: datetime) -> Plan:
+    def _plan(self, position: Position, now: datetime) -> Plan:
         active = self._recorder.active(self._kind.name)
         if self._kind.changes_first:
             reread_after = self._cadence.reread
             return reading.plan_changes(
-                self._position, active, now, lookback=self._lookback, reread_after=reread_after, bulk=_BULK
+                position, active, now, lookback=self._lookback, reread_after=reread_after, bulk=_BULK
             )
         created = self._recorder.created(self._kind.name)
         page = self._kind.page_size
-        return reading.plan_newest(self._position, active, created, now, lookback=self._lookback, page=page)
+        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=page)
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

@@ -45,6 +45,7 @@ class Submitter:
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
+        await self._recorder.load()
         while True:
             beat()
             try:
