@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -219,7 +219,7 @@ class Daemon:
             {one.name: kinds for one in settings.sandboxes}, tuple(one.name for one in settings.channels)
         )
         await self._build_channels(generation)
-        self._build_sandboxes(generation)
+        await self._build_sandboxes(generation)
 
     async def _build_channels(self, generation: _Generation) -> None:
         settings = generation.settings
@@ -242,7 +242,7 @@ class Daemon:
             generation.channels.append(worker)
             self._keep(name, _without_beat(worker))
 
-    def _build_sandboxes(self, generation: _Generation) -> None:
+    async def _build_sandboxes(self, generation: _Generation) -> None:
         settings = generation.settings
         session = open_session()
         generation.resources.push_async_callback(session.close)
@@ -261,6 +261,8 @@ class Daemon:
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
             for name, kind in self._kinds.by_name.items():
+                with suppress(StoreError):  # then the reader writes it, as soon as the store works
+                    await recorder.position(name, self._began)
                 source = Source(kind, client, budget, self._clock, self._unreadable)
                 self._follow(settings, source, recorder, sentinel)
                 if policies[name].retry:
