@@ -15,6 +15,7 @@ from segwatch.config import ConfigError, Sandbox, Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import Caretaker
 from segwatch.daemon.clock import Clock, SystemClock
+from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
@@ -260,11 +261,12 @@ class Daemon:
             )  # fmt: skip
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
+            demand = Demand()
             for name, kind in self._kinds.by_name.items():
                 with suppress(StoreError):  # then the reader writes it, as soon as the store works
                     await recorder.position(name, self._began)
                 source = Source(kind, client, budget, self._clock, self._unreadable)
-                self._follow(settings, source, recorder, sentinel)
+                self._follow(settings, source, recorder, sentinel, demand)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
@@ -272,7 +274,9 @@ class Daemon:
                     )  # fmt: skip
                     self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
 
-    def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
+    def _follow(
+        self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand
+    ) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
         cadence = settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
@@ -283,6 +287,7 @@ class Daemon:
 
         reader = Reader(
             source, recorder, self._clock, cadence, sentinel,
+            demand=demand,
             began_at=self._began,
             lookback=settings.polling.lookback,
             on_active=poll,
@@ -295,6 +300,7 @@ class Daemon:
         return Policy(watch=watch, retry=settings.retry.policy if kind.resubmits else None)
 
     def _keep(self, name: str, run: Run) -> None:
+        self._metrics.restarts.labels(_family(name))  # at zero, so that `rate()` sees the first restart
         self._supervisor.start(Worker(name=name, run=run))
 
     def _hear(self, news: News) -> None:
@@ -321,11 +327,8 @@ class Daemon:
     async def _measure(self) -> None:
         """Set the gauges that are measured when somebody asks."""
         for recorder in self._now_running.recorders:
-            counts = recorder.counts()
             for kind in self._kinds.by_name:
-                born = [job.born_at for job in recorder.active(kind)]
-                of_kind = {status: count for (name, status), count in counts.items() if name == kind}
-                self._metrics.set_jobs(recorder.sandbox, kind, of_kind, min(born, default=None))
+                self._metrics.set_jobs(recorder.sandbox, kind, recorder.known(kind))
         for name, budget in self._now_running.budgets.items():
             self._metrics.budget.labels(name).set(budget.rate)
         for name, tokens in self._now_running.tokens.items():

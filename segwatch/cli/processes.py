@@ -1,4 +1,4 @@
-"""The demo's processes: how they start, how their address is learned, how they end."""
+"""Processes beside this one: how they start, how their address is learned, how they end."""
 
 import asyncio
 import json
@@ -76,6 +76,7 @@ class Process:
 
     name: str
     url: str
+    pid: int
 
 
 def settings_file(folder: Path, platform: str, receiver: str, port: int) -> Path:
@@ -107,8 +108,8 @@ async def started(
                 url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
         except (TimeoutError, ValueError) as error:
             tail = log.read_text(errors="replace")[-2000:]
-            fail(Exit.FAILED, f"the demo's {name} did not start ({type(error).__name__}); its log ends:", tail)
-        yield Process(name=name, url=url)
+            fail(Exit.FAILED, f"the {name} did not start ({type(error).__name__}); its log ends:", tail)
+        yield Process(name=name, url=url, pid=child.pid)
     finally:
         with suppress(ProcessLookupError):
             child.send_signal(signal.SIGTERM)

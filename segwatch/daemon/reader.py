@@ -9,12 +9,13 @@ from typing import Protocol
 import structlog
 
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.demand import Demand
 from segwatch.daemon.poller import Looked
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.daemon.sweep import Sweep
 from segwatch.jobs import reading
-from segwatch.jobs.cadence import Cadence, stretch_for
+from segwatch.jobs.cadence import Cadence
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Plan, Position
 from segwatch.store.base import StoreError
@@ -51,7 +52,7 @@ class Reader:
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
-        *, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
+        *, demand: Demand, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
@@ -59,6 +60,7 @@ class Reader:
         self._clock = clock
         self._cadence = cadence
         self._health = health
+        self._demand = demand
         self._began_at = began_at
         self._lookback = lookback
         self._on_active = on_active
@@ -72,7 +74,7 @@ class Reader:
 
     def stretch(self) -> float:
         """Return how much longer than wished the intervals must be for the call budget to suffice."""
-        return stretch_for(self._calls, self._cadence.interval, self._source.calls_per_second)
+        return self._demand.stretch(self._source.calls_per_second)
 
     def ring(self) -> None:
         """Look now."""
@@ -161,11 +163,18 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        position = reading.advanced(position, sweep.rows.values(), started)
+        position = reading.advanced(position, sweep.listed, started)
         await self._recorder.save_position(position)
         self._answer(started)
-        self._calls = 0.7 * self._calls + 0.3 * (self._source.calls - calls_before)
+        if not reconcile:  # which is rare, and as large as it must be
+            self._note_calls(self._source.calls - calls_before)
         return position
+
+    def _note_calls(self, calls: int) -> None:
+        self._calls = 0.7 * self._calls + 0.3 * calls
+        any_active = bool(self._recorder.active(self._kind.name))
+        every = self._cadence.interval if any_active else self._cadence.idle
+        self._demand.note(self._stream, self._calls, every)
 
     def _distrust(self, now: datetime, why: str) -> None:
         """Read by active status and by id for a while: the order of the list is documented nowhere."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from bisect import insort
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -96,10 +95,6 @@ class Recorder:
     def created(self, kind: str) -> Sequence[datetime]:
         """Return when the known jobs were created, ascending."""
         return self._created[kind]
-
-    def counts(self) -> Counter[tuple[str, str]]:
-        """Return how many jobs in memory are in each (kind, status)."""
-        return Counter((job.key.kind, job.status.value) for job in self._jobs.values())
 
     async def record(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[JobState]:
         """Write what these sightings change, in one transaction, and return the jobs as they now are.

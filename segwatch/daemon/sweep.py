@@ -19,6 +19,8 @@ class Sweep:
     """Records what it finds page by page, so that a call that fails late loses nothing that came early.
 
     rows: what it has seen, by job id. surprises: changes that the list by last change should have shown before.
+    listed: the rows that the list showed, newest first; only these say how far it was read, since a job asked for by
+    its id, later, may show a change that is newer than others which nobody saw.
     """
 
     def __init__(self, source: Source, recorder: Recorder, position: Position, beat: Callable[[], None]) -> None:
@@ -28,6 +30,7 @@ class Sweep:
         self._position = position
         self._beat = beat
         self.rows: dict[str, Observation] = {}
+        self.listed: list[Observation] = []
         self.surprises = 0
 
     async def newest(self, plan: Plan) -> bool:
@@ -42,6 +45,7 @@ class Sweep:
             ordered = ordered and (not by_change or reading.in_order_of_change(fresh, last))
             last = next((row.updated_at for row in reversed(fresh) if row.updated_at), last)
             await self._record(fresh)
+            self.listed += fresh
             # a page without a new row ends an endless list; one of unreadable rows only does not end a good one
             done = number >= plan.at_least and reading.reaches(fresh, plan.until, by_change=by_change)
             if done or not (fresh or page.unreadable):

@@ -134,7 +134,10 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
 
 
 def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
-    """Return the position after a complete sweep at `at` (our clock) that showed `rows`."""
+    """Return the position after a complete sweep at `at` (our clock) whose list showed `rows`.
+
+    Rows that were asked for by their ids do not belong to them: what changed before them may still be unseen.
+    """
     rows = list(rows)
     latest = at + _CLOCKS_APART
     changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
