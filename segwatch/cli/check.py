@@ -10,6 +10,8 @@ from segwatch.cli.output import Exit, fail, lines, show, show_json
 if TYPE_CHECKING:
     from segwatch.config import Sandbox, Settings
 
+_UNREACHABLE = "Check platform.base_url and platform.ims_url, and this machine's network, DNS and proxy."
+
 
 async def check(
     *,
@@ -73,7 +75,9 @@ async def _asked(settings: "Settings") -> tuple[Exit, list[dict[str, Any]]]:
         try:
             await clients.of(sandbox)[0].call(kind.list_newest(limit=1))
         except (Unavailable, RateLimited) as error:
-            return Exit.UNREACHABLE, "unreachable" if error.status is None else f"HTTP {error.status}", str(error)
+            if error.status is None:
+                return Exit.UNREACHABLE, "unreachable", f"{error}. {_UNREACHABLE}"
+            return Exit.UNREACHABLE, f"HTTP {error.status}", f"{error}. Try again in a minute."
         except UpstreamError as error:
             return Exit.FAILED, "refused" if error.status is None else f"refused, HTTP {error.status}", str(error)
         return Exit.OK, "ok", ""

@@ -19,9 +19,9 @@ async def demo(
 ) -> None:
     """Show it all on this machine: jobs watched, a chat told, failed exports resubmitted.
 
-    It needs no account: it starts a local platform, the daemon and a chat receiver, prints what the receiver gets, and ends with a summary
-    that the platform and the receiver counted, not the daemon about itself. Everything lives in a temporary folder
-    and ends with the command. With --json, the summary is the only output.
+    It needs no account: it starts a local platform, the daemon and a chat receiver, prints what the receiver gets, and
+    ends with a summary that the platform and the receiver counted, not the daemon about itself. Everything lives in a
+    temporary folder and ends with the command. With --json, the summary is the only output.
 
     Example: `segwatch demo --for 45s`
 

@@ -1,6 +1,7 @@
 """The whole story of one job, and why it went as it did."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from segwatch.app import routes_of
@@ -52,6 +53,17 @@ def record_of(job: JobState) -> dict[str, Any]:
         "last_look_at": job.asked_at, "overdue_at": job.overdue_at, "batches": list(job.facts.batches),
         "source": job.facts.source, "schedule_id": job.facts.schedule_id, "sequence": job.sequence,
     } | known  # fmt: skip
+
+
+def for_people(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what `record_of` says as a person reads it: status first, errors as text, lengths of time in words."""
+    shown = {name: record[name] for name in ("sandbox", "kind", "id", "status")} | record
+    shown["errors"] = [f"{error['message']} ({error['code']})" for error in record.get("errors", [])]
+    if (took := shown.pop("duration_s", None)) is not None:
+        shown["took"] = span(timedelta(seconds=took))
+    if isinstance(profiles := shown.get("profiles"), dict):
+        shown["profiles"] = [f"{segment}: {count:,}" for segment, count in profiles.items()]
+    return shown
 
 
 def answer_of(answer: Resubmission | None) -> dict[str, Any] | None:
@@ -123,7 +135,7 @@ def _by_rule(state: JobState, policy: RetryPolicy) -> str:
         return "no rule was asked: somebody ended the job on purpose"
     rule = ruling(state.errors, policy.rules)
     if rule is None:
-        rules = f"none of {len(policy.rules)} rules matches" if policy.rules else "there are no rules"
+        rules = f"none of retry.rules ({len(policy.rules)}) matches" if policy.rules else "retry.rules is empty"
         return f"rule: {rules}, and unmatched errors are retried"
     error = next(error for error in state.errors if rule.matches(error))
     return (

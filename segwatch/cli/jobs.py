@@ -1,12 +1,13 @@
 """`segwatch jobs`: what is known of jobs, and a person's wish to submit one again."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.explanation import answer_of, explained, record_of
+from segwatch.cli.explanation import answer_of, explained, for_people, record_of
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.session import opened, the_job
@@ -16,6 +17,8 @@ from segwatch.kinds.base import load_kinds
 from segwatch.store.base import Change, Conflict, JobFilter
 
 app = App(name="jobs")
+
+_OUTLINE = ("sandbox", "kind", "id", "status", "created_at", "ended_at", "took", "errors", "dataset", "root", "attempt")
 
 
 @app.command(name="list")
@@ -51,7 +54,9 @@ async def list_(
         wanted = tuple(one for one in Status if not one.is_final and (not wanted or one in wanted))
     async with opened(config) as (_, store):
         jobs = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, statuses=wanted), limit=limit)
-    rows = [record_of(job) if as_json else _row(job) for job in jobs]
+    # a screen of 80 columns holds a whole id beside the rest only without a column that says one thing
+    in_sandbox = not sys.stdout.isatty() or len({job.key.sandbox for job in jobs}) > 1
+    rows = [record_of(job) if as_json else _row(job, in_sandbox=in_sandbox) for job in jobs]
     show(rows, as_json=as_json, empty="no jobs match")
 
 
@@ -67,7 +72,8 @@ async def show_(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         Its id, or `sandbox/kind/id` where several sandboxes have that id.
     """
     async with opened(config) as (_, store):
-        show_one(record_of(await the_job(store, job)), as_json=as_json)
+        record = record_of(await the_job(store, job))
+    show_one(record if as_json else for_people(record), as_json=as_json)
 
 
 @app.command
@@ -88,7 +94,8 @@ async def explain(job: str, /, *, as_json: Json = False, config: ConfigFile = No
     if as_json:
         show_json(explanation)
         return
-    show_one(explanation["job"], as_json=False)
+    known = for_people(explanation["job"])
+    show_one({name: known.get(name) for name in _OUTLINE}, as_json=False)
     looks = explanation["polls"]
     heading("Looks")
     lines([
@@ -148,11 +155,11 @@ def _fresh(state: JobState, now: datetime) -> Resubmission:
     )  # fmt: skip
 
 
-def _row(job: JobState) -> dict[str, Any]:
+def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:
     ended = job.ended_at or (job.since if job.status.is_final else None)
-    return {
-        "sandbox": job.key.sandbox, "kind": job.key.kind, "id": job.key.id, "status": job.word,
+    return ({"sandbox": job.key.sandbox} if in_sandbox else {}) | {
+        "kind": job.key.kind, "id": job.key.id, "status": job.word,
         "age": ago(job.born_at), "took": span(ended - job.born_at) if ended else "",
-        "attempt": job.attempt if job.attempt > 1 else "",
+        "try": job.attempt if job.attempt > 1 else "",
         "error": job.errors[0].text if job.errors and job.status is Status.FAILED else "",
     }  # fmt: skip

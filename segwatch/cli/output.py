@@ -8,6 +8,7 @@ from enum import IntEnum
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -30,7 +31,8 @@ _STYLES = {
     "failing": "bold red",
 }  # fmt: skip
 
-_SHORT = 20  # letters that a terminal keeps together
+_GAP = 2  # blanks between columns
+_NARROWEST = 12  # a column is not folded below this width
 
 
 class _Screen(Console):
@@ -55,7 +57,8 @@ def show_json(value: object, *, indent: int | None = None) -> None:
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
     """Print rows as a table, or as one JSON array. empty: what to say instead of a table without rows.
 
-    A terminal gets colours and folded cells; a pipe gets each row on a line of its own, however long.
+    A pipe gets each row on a line of its own, however long. A terminal gets colours, no empty columns, and, where
+    it is too narrow, the last column beneath each row.
     """
     if as_json:
         return show_json(rows)
@@ -66,14 +69,36 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     if not sys.stdout.isatty():
         return lines(aligned([titles, *cells]))
     used = [number for number in range(len(titles)) if any(row[number] for row in cells)]
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number in used:
-        # what is short stays whole; what is long takes the rest of the line, and folds
-        short = max(len(row[number]) for row in cells) <= _SHORT
-        table.add_column(titles[number], overflow="fold", no_wrap=short)
-    for row in cells:
-        table.add_row(*(Text(row[number], style=_STYLES.get(row[number], "")) for number in used))
-    return _Screen().print(table)
+    return _show_table([titles[number] for number in used], [[row[number] for number in used] for row in cells])
+
+
+def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    screen = _Screen()
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    beneath = _total(widths) > screen.width and widths[-1] == max(widths)
+    if beneath:
+        *widths, _ = widths
+    if (over := _total(widths) - screen.width) > 0:
+        widest = widths.index(max(widths))
+        widths[widest] = max(_NARROWEST, widths[widest] - over)
+    screen.print(_row(titles, widths, ["bold"] * len(titles)))
+    for row in rows:
+        screen.print(_row(row, widths, [_STYLES.get(text, "") for text in row]))
+        if beneath and row[-1]:
+            screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str]) -> Table:
+    """Return one row as wide as `widths` says; cells without a width are left out."""
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        table.add_column(width=width, overflow="fold")
+    table.add_row(*(Text(text, style=style) for text, style, _ in zip(cells, styles, widths, strict=False)))
+    return table
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def show_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
@@ -134,7 +159,7 @@ def ago(then: datetime | None, now: datetime | None = None) -> str:
 
 def span(length: timedelta) -> str:
     """Return a length of time as people say it."""
-    seconds = int(max(0.0, length.total_seconds()))
+    seconds = round(max(0.0, length.total_seconds()))
     if seconds < 120:
         return f"{seconds}s"
     if seconds < 2 * 3600:
