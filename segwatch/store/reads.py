@@ -107,6 +107,7 @@ def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
 
 def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int | None) -> list[LoggedEvent]:
     where = _Where()
+    where.given("id = ?", wanted.id)
     where.given("stream = ?", wanted.stream)
     where.given("sandbox = ?", wanted.sandbox)
     where.given("job_id <> '' AND job_id = ?", wanted.job_id)  # the first half names the partial index
