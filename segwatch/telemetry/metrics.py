@@ -123,6 +123,8 @@ class Metrics:
                 self.oldest_active.labels(sandbox, kind)
                 self.last_success.labels(sandbox, kind)
                 self.last_poll.labels(sandbox, kind)
+                self.parse_errors.labels(kind)
+                self.parse_errors.labels(f"{kind}_row")
         for channel in channels:
             self.deliveries.labels(channel)
             self.outbox_pending.labels(channel)
