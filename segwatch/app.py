@@ -23,7 +23,7 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.sentinel import Sentinel
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
-from segwatch.daemon.supervisor import Run, Supervisor, Worker
+from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
 from segwatch.decision import Policy
 from segwatch.deliveries import routing, settle
 from segwatch.deliveries.model import Delivery
@@ -47,7 +47,6 @@ from segwatch.web.server import Server
 
 log = structlog.get_logger()
 
-_BEAT_WITHIN_S = 60.0
 _REMEMBER_MIN = timedelta(hours=48)
 
 
@@ -235,7 +234,7 @@ class Daemon:
                 routes=routes_of(settings),
                 clock=self._clock,
                 random=random.random,
-                beat=partial(self._heartbeats.beat, name, _BEAT_WITHIN_S),
+                beat=partial(self._heartbeats.beat, name, BEAT_WITHIN_S),
                 observer=_Deliveries(self._metrics),
                 told=self._told,
                 grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
@@ -272,7 +271,7 @@ class Daemon:
                         source, recorder, self._store, self._clock, settings.retry.policy,
                         grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
                     )  # fmt: skip
-                    self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
+                    self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run, patience=source.patience)
 
     def _follow(
         self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand
@@ -292,16 +291,17 @@ class Daemon:
             lookback=settings.polling.lookback,
             on_active=poll,
         )  # fmt: skip
-        self._keep(prefix, reader.run)
+        self._keep(prefix, reader.run, patience=source.patience)
 
     def _policy(self, settings: Settings, kind: JobKind) -> Policy:
         overdue_after = settings.polling.overdue_after.of(kind.name)
         watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=settings.retry.policy if kind.resubmits else None)
 
-    def _keep(self, name: str, run: Run) -> None:
+    def _keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
+        """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
         self._metrics.restarts.labels(_family(name))  # at zero, so that `rate()` sees the first restart
-        self._supervisor.start(Worker(name=name, run=run))
+        self._supervisor.start(Worker(name=name, run=run, within_s=BEAT_WITHIN_S + patience.total_seconds()))
 
     def _hear(self, news: News) -> None:
         event = news.event

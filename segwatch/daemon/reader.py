@@ -19,7 +19,7 @@ from segwatch.jobs.cadence import Cadence
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Plan, Position
 from segwatch.store.base import StoreError
-from segwatch.upstream.errors import UpstreamError
+from segwatch.upstream.errors import Refused, UpstreamError
 
 log = structlog.get_logger()
 
@@ -71,6 +71,8 @@ class Reader:
         self._reconciled_at: datetime | None = None
         self._distrusted_until: datetime | None = None
         self._calls = 1.0  # per sweep, smoothed
+        self._page_most = self._kind.page_most
+        self._page = self._page_most  # what the platform gives, as well as we know
 
     def stretch(self) -> float:
         """Return how much longer than wished the intervals must be for the call budget to suffice."""
@@ -146,11 +148,11 @@ class Reader:
         """
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
+        reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
         plan = self._plan(position, started)
         sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
-        reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
-        if not await sweep.newest(plan) and not distrusted:
+        if not await self._newest(sweep, plan, reconcile=reconcile) and not distrusted:
             self._distrust(started, "rows are not in order of their last change")
             distrusted = True
         if self._kind.changes_first and (reconcile or distrusted):
@@ -176,6 +178,21 @@ class Reader:
         every = self._cadence.interval if any_active else self._cadence.idle
         self._demand.note(self._stream, self._calls, every)
 
+    async def _newest(self, sweep: Sweep, plan: Plan, *, reconcile: bool) -> bool:
+        """Read the list, and learn how many rows the platform puts on a page: no document says."""
+        try:
+            ordered = await sweep.newest(plan)
+        except Refused:
+            if plan.limit > self._kind.page_size:
+                log.warning("page_size_refused", stream=self._stream, asked=plan.limit, next=self._kind.page_size)
+                self._page = self._page_most = self._kind.page_size
+            raise
+        if sweep.page_given is not None:
+            self._page = max(sweep.page_given, reading.PAGE_LEAST)
+        elif reconcile:
+            self._page = self._page_most
+        return ordered
+
     def _distrust(self, now: datetime, why: str) -> None:
         """Read by active status and by id for a while: the order of the list is documented nowhere."""
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
@@ -186,11 +203,16 @@ class Reader:
         if self._kind.changes_first:
             reread_after = self._cadence.reread
             return reading.plan_changes(
-                position, active, now, lookback=self._lookback, reread_after=reread_after, bulk=_BULK
+                position,
+                active,
+                now,
+                lookback=self._lookback,
+                reread_after=reread_after,
+                bulk=_BULK,
+                page=self._page,
             )
         created = self._recorder.created(self._kind.name)
-        page = self._kind.page_size
-        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=page)
+        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=self._page)
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

@@ -48,6 +48,7 @@ class Recorder:
         self._turn = asyncio.Lock()
         self._loaded = False
         self._jobs: dict[JobKey, JobState] = {}
+        self._active: dict[str, dict[JobKey, JobState]] = {kind: {} for kind in policies}
         self._written: dict[JobKey, datetime] = {}
         self._created: dict[str, list[datetime]] = {kind: [] for kind in policies}
 
@@ -82,7 +83,7 @@ class Recorder:
 
     def active(self, kind: str) -> list[JobState]:
         """Return the jobs that need a poller."""
-        return [job for job in self._jobs.values() if job.key.kind == kind and job.is_active]
+        return list(self._active[kind].values())
 
     def known(self, kind: str) -> list[JobState]:
         """Return all jobs in memory."""
@@ -200,9 +201,14 @@ class Recorder:
                 self._created[job.key.kind].remove(before.born_at)
             insort(self._created[job.key.kind], job.born_at)
         self._jobs[job.key] = job
+        if job.is_active:
+            self._active[job.key.kind][job.key] = job
+        else:
+            self._active[job.key.kind].pop(job.key, None)
         if at is not None:
             self._written[job.key] = at
 
     def _drop(self, key: JobKey) -> None:
         if job := self._jobs.pop(key, None):
+            self._active[key.kind].pop(key, None)
             self._created[key.kind].remove(job.born_at)

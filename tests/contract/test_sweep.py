@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from segwatch.daemon.sweep import Sweep
 from segwatch.jobs.model import JobKey, Observation, Status
 from segwatch.jobs.reading import Plan, Position, advanced
-from segwatch.kinds.base import Page
+from segwatch.kinds.base import Page, Request
 from segwatch.kinds.segment_job import KIND
 
 T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
@@ -59,7 +61,7 @@ async def test_a_job_asked_for_by_its_id_does_not_say_how_far_the_list_was_read(
     """It was asked for later: others may have changed between the list's answer and its change, and were not seen."""
     source = Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)))], in_bulk=(row("3", changed=20),))
     sweep = sweep_over(source)
-    plan = Plan(until=at(-3), at_least=1, reread=("2", "3"))
+    plan = Plan(until=at(-3), at_least=1, limit=100, reread=("2", "3"))
     assert await sweep.newest(plan)
     await sweep.by_id(plan.reread)
     assert set(sweep.rows) == {"1", "2", "3"}
@@ -70,7 +72,22 @@ async def test_a_job_asked_for_by_its_id_does_not_say_how_far_the_list_was_read(
 async def test_a_job_of_the_lists_by_status_does_not_say_so_either():
     rows = [Page(rows=(row("1", changed=9), row("2", changed=-5)))]
     sweep = sweep_over(Answers(rows + [Page(rows=(row("4", changed=30),))] * 4))
-    await sweep.newest(Plan(until=at(-3), at_least=1, reread=()))
+    await sweep.newest(Plan(until=at(-3), at_least=1, limit=100, reread=()))
     await sweep.active_lists()
     assert "4" in sweep.rows
     assert advanced(POSITION, sweep.listed, at(10)).watermark == at(9)
+
+
+@pytest.mark.parametrize(
+    ("limit", "more", "given"),
+    [
+        pytest.param(100, True, 2, id="fewer-than-asked-for-and-not-all"),
+        pytest.param(100, False, None, id="all-there-are"),
+        pytest.param(2, True, None, id="as-many-as-asked-for"),
+    ],
+)
+async def test_a_sweep_tells_how_many_rows_the_platform_puts_on_a_page(limit, more, given):
+    following = Request(method="GET", path="/", endpoint="/") if more else None
+    sweep = sweep_over(Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)), next=following)]))
+    await sweep.newest(Plan(until=at(-3), at_least=1, limit=limit, reread=()))
+    assert sweep.page_given == given
