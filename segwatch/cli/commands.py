@@ -15,7 +15,7 @@ from segwatch.cli.run import run
 
 def _shown(default: object) -> str | None:
     """Return what the help says of a default; nothing of those that mean "not given"."""
-    return None if default in (None, False, "") else str(default)
+    return None if default is None or default is False or default == "" else str(default)
 
 
 app = App(
