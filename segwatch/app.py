@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -258,13 +258,14 @@ class Daemon:
                 by_change={name: kind.changes_first for name, kind in self._kinds.by_name.items()},
                 remember=max(2 * settings.polling.lookback, _REMEMBER_MIN),
             )  # fmt: skip
-            await recorder.load()
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
             demand = Demand()
             for name, kind in self._kinds.by_name.items():
+                with suppress(StoreError):  # then the reader writes it, as soon as the store works
+                    await recorder.position(name, self._began)
                 source = Source(kind, client, budget, self._clock, self._unreadable)
-                await self._follow(settings, source, recorder, sentinel, demand)
+                self._follow(settings, source, recorder, sentinel, demand)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
@@ -272,7 +273,7 @@ class Daemon:
                     )  # fmt: skip
                     self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run, patience=source.patience)
 
-    async def _follow(
+    def _follow(
         self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand
     ) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
@@ -286,7 +287,7 @@ class Daemon:
         reader = Reader(
             source, recorder, self._clock, cadence, sentinel,
             demand=demand,
-            position=await self._store.position(recorder.sandbox, source.kind.name),
+            began_at=self._began,
             lookback=settings.polling.lookback,
             on_active=poll,
         )  # fmt: skip

@@ -52,7 +52,7 @@ class Reader:
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
-        *, demand: Demand, position: Position, lookback: timedelta, on_active: Callable[[JobState], None],
+        *, demand: Demand, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
@@ -61,7 +61,7 @@ class Reader:
         self._cadence = cadence
         self._health = health
         self._demand = demand
-        self._position = position
+        self._began_at = began_at
         self._lookback = lookback
         self._on_active = on_active
         self._stream = f"{source.sandbox}/{source.kind.name}"
@@ -98,7 +98,9 @@ class Reader:
                 del self._looks[key]
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """Sweep, for ever."""
+        """Sweep, for ever. Raises StoreError when it cannot learn where it stood: it is started again later."""
+        await self._recorder.load()
+        position = await self._recorder.position(self._kind.name, self._began_at)
         for job in self._recorder.active(self._kind.name):
             self._on_active(job)
         failures = 0
@@ -106,7 +108,7 @@ class Reader:
             await self._wait(beat)
             started = self._clock.now()
             try:
-                await self._sweep(started, beat)
+                position = await self._sweep(position, started, beat)
                 failures = 0
                 await self._health.answered(self._kind.name, started)
             except (UpstreamError, StoreError) as error:
@@ -139,13 +141,16 @@ class Reader:
             any_active = bool(self._recorder.active(self._kind.name))
             self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
 
-    async def _sweep(self, started: datetime, beat: Callable[[], None]) -> None:
-        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs."""
+    async def _sweep(self, position: Position, started: datetime, beat: Callable[[], None]) -> Position:
+        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs.
+
+        position: where the last complete sweep came to. Returns where this one did.
+        """
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
-        plan = self._plan(started)
-        sweep = Sweep(self._source, self._recorder, self._position, beat)
+        plan = self._plan(position, started)
+        sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
         if not await self._newest(sweep, plan, reconcile=reconcile) and not distrusted:
             self._distrust(started, "rows are not in order of their last change")
@@ -160,11 +165,12 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        self._position = reading.advanced(self._position, sweep.listed, started)
-        await self._recorder.save_position(self._position)
+        position = reading.advanced(position, sweep.listed, started)
+        await self._recorder.save_position(position)
         self._answer(started)
         if not reconcile:  # which is rare, and as large as it must be
             self._note_calls(self._source.calls - calls_before)
+        return position
 
     def _note_calls(self, calls: int) -> None:
         self._calls = 0.7 * self._calls + 0.3 * calls
@@ -192,12 +198,12 @@ class Reader:
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
         self._distrusted_until = now + _DISTRUST
 
-    def _plan(self, now: datetime) -> Plan:
+    def _plan(self, position: Position, now: datetime) -> Plan:
         active = self._recorder.active(self._kind.name)
         if self._kind.changes_first:
             reread_after = self._cadence.reread
             return reading.plan_changes(
-                self._position,
+                position,
                 active,
                 now,
                 lookback=self._lookback,
@@ -206,7 +212,7 @@ class Reader:
                 page=self._page,
             )
         created = self._recorder.created(self._kind.name)
-        return reading.plan_newest(self._position, active, created, now, lookback=self._lookback, page=self._page)
+        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=self._page)
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

@@ -46,13 +46,31 @@ class Recorder:
         self._by_change = by_change
         self._remember = remember
         self._turn = asyncio.Lock()
+        self._loaded = False
         self._jobs: dict[JobKey, JobState] = {}
         self._active: dict[str, dict[JobKey, JobState]] = {kind: {} for kind in policies}
         self._written: dict[JobKey, datetime] = {}
         self._created: dict[str, list[datetime]] = {kind: [] for kind in policies}
 
     async def load(self) -> None:
-        """Read what the store knows of this sandbox."""
+        """Read what the store knows of this sandbox, the first time that somebody asks for it."""
+        async with self._turn:
+            if not self._loaded:
+                await self._read()
+                self._loaded = True
+
+    async def position(self, kind: str, began_at: datetime) -> Position:
+        """Return how far the stream was read; began_at: when we began, if nobody ever did before.
+
+        It is on disk before the first look: what ends from then on is told, however often we are killed meanwhile.
+        """
+        position = await self._store.position(self.sandbox, kind)
+        if position.began_at is None:
+            position = replace(position, began_at=began_at)
+            await self.save_position(position)
+        return position
+
+    async def _read(self) -> None:
         since = self._clock.now() - self._remember
         active = tuple(status for status in Status if not status.is_final)
         for wanted in (

@@ -71,7 +71,11 @@ class Source:
     async def _ask(self, request: Request, read: Callable[[bytes, Asked], T]) -> T:
         asked = Asked(sandbox=self.sandbox, at=self._clock.now())
         self.calls += 1
-        reply = await self._client.call(request)
+        try:
+            reply = await self._client.call(request)
+        except BadReply:
+            self._unreadable(self.kind.name, 1)
+            raise
         try:
             return read(reply.body, asked)
         except UnreadableReply as error:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import ceil
@@ -19,12 +19,14 @@ PAGE_LEAST = 50  # rows to ask for where few are needed
 class Position:
     """How far the reader of one stream has come.
 
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: likewise, the newest
-    creation. swept_at: our clock at the last complete sweep; None before the first.
+    began_at: our clock when segwatch first began to watch it. watermark: the newest change that is wholly recorded,
+    by the platform's clock. frontier: likewise, the newest creation. swept_at: our clock at the last complete sweep;
+    None before the first.
     """
 
     sandbox: str
     kind: str
+    began_at: datetime | None = None
     watermark: datetime | None = None
     frontier: datetime | None = None
     swept_at: datetime | None = None
@@ -133,7 +135,9 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
     Older ones show up too, at the first start and when a sweep reads deeper than before; they are no news.
     """
     if position.swept_at is None:
-        return False
+        # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
+        ended = row.ended_at or row.updated_at
+        return position.began_at is not None and ended is not None and ended >= position.began_at
     if by_change:
         mark, time, overlap = position.watermark, row.updated_at, OVERLAP
     else:
@@ -150,9 +154,8 @@ def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> P
     latest = at + _CLOCKS_APART
     changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
     creations = [row.created_at for row in rows if row.created_at and row.created_at <= latest]
-    return Position(
-        sandbox=position.sandbox,
-        kind=position.kind,
+    return replace(
+        position,
         watermark=max([*changes, *([position.watermark] if position.watermark else [])], default=None),
         frontier=max([*creations, *([position.frontier] if position.frontier else [])], default=None),
         swept_at=at,

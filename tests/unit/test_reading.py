@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from builders import at, job, position, seen
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
@@ -222,7 +222,7 @@ def test_a_position_never_goes_back_and_ignores_times_that_cannot_be(sweeps):
 class Listed:
     """A platform whose times are whole seconds, and whose rows show up to two seconds after they changed."""
 
-    now: float = 0.0
+    now: float = 0.5
     changes: list = field(default_factory=list)  # (when visible, when changed, job, status)
 
     def change(self, job_id, status, lag_s):
@@ -242,9 +242,10 @@ class Listed:
 
 WALK = (Status.NEW, Status.QUEUED, Status.PROCESSING, Status.SUCCEEDED)
 waits = st.sampled_from([0.0, 0.1, 0.4, 1.0, 2.5, 7.0])
+lags = st.sampled_from([0.0, 0.0, 1.0, 2.0])
 scripts = st.lists(
     st.one_of(
-        st.tuples(st.just("change"), st.integers(0, 11), st.sampled_from([0.0, 0.0, 1.0, 2.0]), waits),
+        st.tuples(st.just("change"), st.lists(st.integers(0, 11), max_size=4), lags, waits),
         st.tuples(st.just("sweep"), st.sampled_from([1, -1]), st.lists(st.integers(0, 11), max_size=2), waits),
     ),
     max_size=60,
@@ -253,6 +254,9 @@ scripts = st.lists(
 
 @settings(deadline=None, max_examples=200)
 @given(scripts, st.integers(2, 4))
+@example(  # job 2 changes first and is listed last, between others that changed in the same second
+    [("change", [2], 2.0, 0.0), ("change", [1, 3, 4], 0.0, 1.9), ("change", [5], 0.0, 0.0), ("sweep", 1, [], 0.0)], 2
+).via("two seconds of lag")
 def test_sweeps_by_change_see_every_end(script, size):
     platform, steps, known = Listed(), dict.fromkeys(map(str, range(12)), 0), {}
     stand = position(swept_at=at(0))
@@ -279,9 +283,12 @@ def test_sweeps_by_change_see_every_end(script, size):
         stand = advanced(stand, shown.values(), started)
 
     for what, first, second, wait in script:
-        change(first, second) if what == "change" else sweep(first, second)
+        if what == "change":
+            for number in first:
+                change(number, second)
+        else:
+            sweep(first, second)
         platform.now += wait
     platform.now += 2
     sweep(1, [])
-    sweep(-1, [])
     assert {one: known[one].status for one in known} == {one: WALK[n - 1] for one, n in steps.items() if n}
