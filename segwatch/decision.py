@@ -57,10 +57,10 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
 
     state: what is known of that job, which may have been found, and may have ended, before we knew whose it was.
     """
-    after, events = tracker.observe(state, seen, now, policy.watch)
+    state = state and replace(state, root=answer.root, attempt=answer.attempt)
+    after, events = tracker.observe(state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt)
     if after is None:
         return Decision(state=None)
-    after = replace(after, root=answer.root, attempt=answer.attempt)
     decision = _consequences(after, events, now, policy)
     if state is None or state.status is not Status.SUCCEEDED or decision.state is None:
         return decision

@@ -44,7 +44,8 @@ class Resubmission:
     """What is done about one failed export. There is at most one for each failed job, whatever happens.
 
     failed: the job that it answers. attempt: the number in the chain `root` that the new job will have.
-    request, fingerprint: as in `Facts`. due_at: not before. posted_at: when POSTING was written. tries: POSTs so far.
+    request, fingerprint: as in `Facts`. due_at: not before. tries: POSTs so far.
+    posted_at: when POSTING was written, or later, when the POST was known to be over; what it did shows soon after.
     known: ids of equal exports that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
     new_id: the job that answers. manual: a person asked, so policy limits do not apply.

@@ -194,8 +194,8 @@ def assess(
     """
     equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
     for row in equal:
-        if row.status in (Status.FAILED, Status.CANCELLED):
-            continue  # it has a failure, and an answer, of its own
+        if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
+            continue  # it has, or will have, a failure and an answer of its own
         running = row.status is not Status.SUCCEEDED
         if answer.manual and not running:
             continue  # the person has seen it and wants another
@@ -238,16 +238,21 @@ def settle(
 
 
 def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
-    """Return the POSTING answer after a POST that brought no job."""
+    """Return the POSTING answer after a POST that brought no job.
+
+    The settle window begins anew, now: the POST may have stood in line for long before it left.
+    """
     match posted.how:
         case Posted.How.REJECTED:
             return refused(answer, Refusal.REJECTED, now)
         case Posted.How.NOT_SENT:
             waiting = _again(answer, policy, now)
-            return replace(waiting, due_at=max(waiting.due_at, now + (posted.retry_after or timedelta())))
+            due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
+            return replace(waiting, due_at=due_at, posted_at=None)  # so it does not count against the day's budget
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
-            return replace(answer, declined=declined, due_at=now + _LOOK.delay(1, spread(str(answer.failed))))
+            look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
+            return replace(answer, declined=declined, posted_at=now, due_at=look_at)
 
 
 def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:

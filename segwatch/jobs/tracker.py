@@ -36,19 +36,21 @@ _TOLD_AS = {
 
 
 def observe(
-    state: JobState | None, seen: Observation | Missing, now: datetime, watch: Watch, *, is_news: bool = True
-) -> tuple[JobState | None, tuple[Event, ...]]:
+    state: JobState | None, seen: Observation | Missing, now: datetime, watch: Watch,
+    *, is_news: bool = True, root: str = "", attempt: int = 1,
+) -> tuple[JobState | None, tuple[Event, ...]]:  # fmt: skip
     """Return the job as we now know it, and what changed. A status that the platform calls final stays final.
 
     Polling samples the job: a move from queued to succeeded only means that we blinked, and the event lists what
     was `skipped`. VANISHED is our own conclusion, so a job that shows itself again is followed again.
     is_news: False for a job that had its end before segwatch ever looked: it is recorded, and nothing is told.
+    root, attempt: the chain that a job unknown so far belongs to; one of its own by default.
     Returns None for a job that was never seen and is not there.
     """
     if isinstance(seen, Missing):
         return (None, ()) if state is None else _missed(state, seen, now, watch)
     if state is None:
-        return _first_sight(seen, now, watch, is_news=is_news)
+        return _first_sight(seen, now, watch, is_news=is_news, root=root or seen.key.id, attempt=attempt)
     if seen.asked_at < state.asked_at:  # our clock: upstream times contradict each other
         return state, ()
     known = replace(
@@ -109,7 +111,7 @@ def job_details(state: JobState) -> dict[str, Any]:
 
 
 def _first_sight(
-    seen: Observation, now: datetime, watch: Watch, *, is_news: bool
+    seen: Observation, now: datetime, watch: Watch, *, is_news: bool, root: str, attempt: int
 ) -> tuple[JobState, tuple[Event, ...]]:
     state = JobState(
         key=seen.key,
@@ -124,7 +126,8 @@ def _first_sight(
         ended_at=seen.ended_at if seen.status.is_final else None,
         errors=seen.errors,
         facts=seen.facts,
-        root=seen.key.id,
+        root=root,
+        attempt=attempt,
     )
     if not is_news and seen.status.is_final:
         return state, ()

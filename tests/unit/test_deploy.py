@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from segwatch import __version__
-from segwatch.cli import app
+from segwatch.cli.commands import app
 from segwatch.config import Settings, load
 from segwatch.web import server
 

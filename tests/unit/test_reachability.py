@@ -1,0 +1,52 @@
+"""Whether a sandbox answers us is told when it changes."""
+
+from itertools import groupby
+
+from builders import at
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segwatch.jobs.reachability import Condition, turned
+
+TOLD_AS = {
+    Condition.OK: "sandbox.recovered",
+    Condition.UNREACHABLE: "sandbox.unreachable",
+    Condition.UNAUTHORIZED: "sandbox.unauthorized",
+}
+
+
+def replay(conditions):
+    state, told = None, []
+    for minute, condition in enumerate(conditions):
+        if turn := turned(state, "prod", condition, why="http_503", now=at(minute)):
+            state, event = turn
+            assert state.sequence == event.sequence
+            assert state.condition == condition
+            assert state.since <= at(minute)
+            told.append(event)
+    return told
+
+
+def test_a_sandbox_that_answers_from_the_start_is_not_told():
+    assert turned(None, "prod", Condition.OK, why="", now=at(0)) is None
+
+
+def test_a_recovery_says_since_when_the_sandbox_had_failed():
+    down, up = replay([Condition.UNREACHABLE, Condition.UNREACHABLE, Condition.OK])
+    assert (down.details, down.severity.value) == ({"why": "http_503"}, "critical")
+    assert (up.details["since"], up.severity.value) == ("2026-01-05T03:00:00.000Z", "info")
+
+
+def test_a_recovery_says_since_when_the_whole_outage_lasted():
+    up = replay([Condition.UNREACHABLE, Condition.UNAUTHORIZED, Condition.UNREACHABLE, Condition.OK])[-1]
+    assert up.details["since"] == "2026-01-05T03:00:00.000Z"
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(Condition), max_size=12))
+def test_each_change_is_told_once_and_in_order(conditions):
+    told = replay(conditions)
+    changes = [condition for condition, _ in groupby([Condition.OK, *conditions])][1:]
+    assert [event.type.value for event in told] == [TOLD_AS[condition] for condition in changes]
+    assert [event.sequence for event in told] == list(range(1, len(told) + 1))
+    assert {event.stream for event in told} <= {"sandbox/prod"}

@@ -1,0 +1,285 @@
+"""How every change is learned of with few calls."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+from builders import at, job, position, seen
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from segwatch.jobs.model import Status
+from segwatch.jobs.reading import (
+    CREATION_OVERLAP,
+    OVERLAP,
+    PAGE_LEAST,
+    advanced,
+    choose_depth,
+    in_order_of_change,
+    is_news,
+    plan_changes,
+    plan_newest,
+    reaches,
+)
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+def changed(*minutes):
+    """Rows as a page shows them, by the minute of their last change."""
+    return [seen(job_id=str(n), updated_at=None if m is None else at(m)) for n, m in enumerate(minutes)]
+
+
+# plans
+
+
+@pytest.mark.parametrize(
+    ("watermark", "until"),
+    [pytest.param(None, at(0) - DAY, id="first-sweep"), pytest.param(at(-3), at(-3) - OVERLAP, id="later-sweeps")],
+)
+def test_a_sweep_by_change_reads_back_to_the_watermark(watermark, until):
+    plan = plan_changes(position(watermark=watermark), [], at(0), lookback=DAY, reread_after=MINUTE, bulk=100, page=100)
+    assert (plan.until, plan.at_least, plan.reread) == (until, 1, ())
+
+
+def test_the_jobs_that_were_not_shown_for_longest_are_asked_for_by_id():
+    active = [job(job_id=str(age), minute=-age) for age in (0, 3, 1, 9, 5)]
+    plan = plan_changes(position(), active, at(0), lookback=DAY, reread_after=MINUTE, bulk=3, page=100)
+    assert plan.reread == ("9", "5", "3")
+
+
+def test_a_sweep_by_creation_reads_back_to_the_frontier_and_asks_for_what_lies_deeper():
+    created = [at(-minute) for minute in (90, 80, 70, 60, 50, 40, 30, 20, 10)]
+    active = [job(job_id="old", created_at=at(-90)), job(job_id="new", created_at=at(-10))]
+    plan = plan_newest(position(frontier=at(-10)), active, created, at(0), lookback=DAY, page=2)
+    assert (plan.until, plan.at_least) == (at(-10) - CREATION_OVERLAP, 1)
+    assert "old" in plan.reread
+
+
+def test_exports_created_at_one_moment_are_taken_to_lie_at_the_deepest_of_their_places():
+    created = [at(-9)] * 4
+    active = [job(job_id=str(n), created_at=at(-9)) for n in range(4)]
+    assert plan_newest(position(), active, created, at(0), lookback=DAY, page=2).at_least == 2
+
+
+def newest_of(count, *ranks, page=1000, frontier=0):
+    """The plan over `count` exports, one created each minute until 0; those of these ranks are active."""
+    created = [at(-minute) for minute in range(count)][::-1]
+    active = [job(job_id=str(rank), created_at=at(-rank)) for rank in ranks]
+    stand = position(frontier=None if frontier is None else at(frontier))
+    return plan_newest(stand, active, created, at(0), lookback=DAY, page=page)
+
+
+@pytest.mark.parametrize(
+    ("count", "ranks", "limit"),
+    [
+        pytest.param(5, (0, 1), PAGE_LEAST, id="few-exports"),
+        pytest.param(900, (0, 3), PAGE_LEAST, id="few-at-the-top"),
+        pytest.param(900, (0, 300), 301, id="one-deeper"),
+        pytest.param(3000, (0, 1500, 1501), 1000, id="two-pages"),
+        pytest.param(3000, (7, 2999), PAGE_LEAST, id="one-that-is-cheaper-asked-for-by-its-id"),
+    ],
+)
+def test_a_page_has_as_many_rows_as_are_needed(count, ranks, limit):
+    assert newest_of(count, *ranks).limit == limit
+
+
+def test_the_first_sweep_asks_for_whole_pages():
+    assert newest_of(0, frontier=None).limit == 1000
+
+
+@settings(deadline=None)
+@given(st.integers(0, 300), st.sets(st.integers(0, 299), max_size=30), st.integers(1, 200), st.integers(-5, 0))
+def test_one_page_shows_every_job_that_it_is_read_for(count, ranks, page, frontier):
+    ranks = {rank for rank in ranks if rank < count}
+    plan = newest_of(count, *ranks, page=page, frontier=frontier)
+    assert 1 <= plan.limit <= page
+    if plan.at_least == 1:
+        assert all(rank < plan.limit for rank in ranks if rank < page)
+    else:
+        assert plan.limit == page
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-1, 400), max_size=40), st.integers(1, 50))
+def test_the_depth_costs_the_fewest_calls(ranks, page):
+    def calls(depth):
+        return depth + sum(max(0, rank) // page + 1 > depth for rank in ranks)
+
+    depth = choose_depth(ranks, page)
+    assert depth >= 1
+    assert calls(depth) == min(calls(other) for other in range(1, 403))
+
+
+# pages
+
+
+@pytest.mark.parametrize(
+    ("minutes", "before", "in_order"),
+    [
+        pytest.param([], None, True, id="nothing"),
+        pytest.param([3, 2, 1], None, True, id="newest-first"),
+        pytest.param([3, 3, 3], at(3), True, id="ties"),
+        pytest.param([1, 2], None, False, id="oldest-first"),
+        pytest.param([3, None, 1], None, True, id="a-missing-time-says-nothing"),
+        pytest.param([1, None, 3], None, False, id="a-missing-time-hides-nothing"),
+        pytest.param([None, None], at(0), True, id="no-times-at-all"),
+        pytest.param([2, 1], at(1), False, id="newer-than-the-page-before"),
+    ],
+)
+def test_the_order_of_a_list_is_checked(minutes, before, in_order):
+    assert in_order_of_change(changed(*minutes), before) is in_order
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | st.integers(0, 5), max_size=8), st.integers(0, 8))
+def test_a_list_is_in_order_exactly_when_its_pages_are(minutes, cut):
+    rows = changed(*minutes)
+    last = next((row.updated_at for row in reversed(rows[:cut]) if row.updated_at), None)
+    halves = in_order_of_change(rows[:cut]) and in_order_of_change(rows[cut:], last)
+    known = [minute for minute in minutes if minute is not None]
+    assert in_order_of_change(rows) is halves is (known == sorted(known, reverse=True))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "enough"),
+    [
+        pytest.param([], False, id="nothing"),
+        pytest.param([5, 4], False, id="all-newer"),
+        pytest.param([5, 3], False, id="as-old-as-wanted-may-tie-with-the-next-page"),
+        pytest.param([5, 2], True, id="older"),
+        pytest.param([None], False, id="no-time"),
+    ],
+)
+def test_a_page_reaches_far_enough_when_it_shows_what_is_older(minutes, enough):
+    rows = changed(*minutes)
+    assert reaches(rows, at(3), by_change=True) is enough
+    assert reaches([replace(row, created_at=row.updated_at) for row in rows], at(3), by_change=False) is enough
+
+
+SWEPT = position(watermark=at(0), frontier=at(0), swept_at=at(1))
+
+
+@pytest.mark.parametrize(
+    ("stand", "time", "by_change", "news"),
+    [
+        pytest.param(position(), at(9), True, False, id="nothing-is-news-on-the-first-sweep"),
+        pytest.param(position(watermark=at(0), frontier=at(0)), at(9), False, False, id="nor-while-it-is-unfinished"),
+        pytest.param(SWEPT, at(1), True, True, id="changed-since"),
+        pytest.param(SWEPT, at(0) - OVERLAP, True, True, id="within-the-overlap"),
+        pytest.param(SWEPT, at(0) - OVERLAP - SECOND, True, False, id="older-than-the-overlap"),
+        pytest.param(SWEPT, None, True, True, id="without-a-time"),
+        pytest.param(SWEPT, at(0) - CREATION_OVERLAP, False, True, id="listed-late"),
+        pytest.param(SWEPT, at(0) - CREATION_OVERLAP - SECOND, False, False, id="created-long-before"),
+        pytest.param(position(swept_at=at(1)), at(-999), True, True, id="the-first-sweep-showed-nothing"),
+    ],
+)
+def test_news_is_what_belongs_to_the_time_that_we_watch(stand, time, by_change, news):
+    other = at(-9999) if time else None
+    row = seen(updated_at=time if by_change else other, created_at=other if by_change else time)
+    assert is_news(row, stand, by_change=by_change) is news
+
+
+# positions
+
+moments = st.none() | st.integers(-2000, 30).map(at)
+rows = st.lists(st.builds(lambda u, c: seen(updated_at=u, created_at=c), moments, moments), max_size=8)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), rows), max_size=6))
+def test_a_position_never_goes_back_and_ignores_times_that_cannot_be(sweeps):
+    now, stand = at(-30), position()
+    for wait, shown in sweeps:
+        now += wait * MINUTE
+        before, stand = stand, advanced(stand, shown, now)
+        assert stand.swept_at == now
+        for name, times in (
+            ("watermark", [row.updated_at for row in shown]),
+            ("frontier", [row.created_at for row in shown]),
+        ):
+            old, new = getattr(before, name), getattr(stand, name)
+            credible = [time for time in [*times, old] if time and time <= now + timedelta(minutes=10)]
+            assert new == max(credible, default=None)
+            assert old is None or new >= old
+
+
+# The whole: sweeps over a list by change miss no end
+
+
+@dataclass
+class Listed:
+    """A platform whose times are whole seconds, and whose rows show up to two seconds after they changed."""
+
+    now: float = 0.5
+    changes: list = field(default_factory=list)  # (when visible, when changed, job, status)
+
+    def change(self, job_id, status, lag_s):
+        self.changes.append((self.now + lag_s, self.now, job_id, status))
+
+    def page(self, number, size, tie_break):
+        latest = {}
+        for visible, when, job_id, status in self.changes:
+            if visible <= self.now:
+                latest[job_id] = (int(when), status)
+        order = sorted(latest, key=lambda job_id: (-latest[job_id][0], tie_break * int(job_id)))
+        return [
+            seen(latest[one][1], job_id=one, updated_at=at(second=latest[one][0]), asked_at=at(second=self.now))
+            for one in order[number * size : (number + 1) * size]
+        ]
+
+
+WALK = (Status.NEW, Status.QUEUED, Status.PROCESSING, Status.SUCCEEDED)
+waits = st.sampled_from([0.0, 0.1, 0.4, 1.0, 2.5, 7.0])
+lags = st.sampled_from([0.0, 0.0, 1.0, 2.0])
+scripts = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), st.lists(st.integers(0, 11), max_size=4), lags, waits),
+        st.tuples(st.just("sweep"), st.sampled_from([1, -1]), st.lists(st.integers(0, 11), max_size=2), waits),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(scripts, st.integers(2, 4))
+@example(  # job 2 changes first and is listed last, between others that changed in the same second
+    [("change", [2], 2.0, 0.0), ("change", [1, 3, 4], 0.0, 1.9), ("change", [5], 0.0, 0.0), ("sweep", 1, [], 0.0)], 2
+).via("two seconds of lag")
+def test_sweeps_by_change_see_every_end(script, size):
+    platform, steps, known = Listed(), dict.fromkeys(map(str, range(12)), 0), {}
+    stand = position(swept_at=at(0))
+
+    def change(number, lag_s):
+        job_id = str(number)
+        if steps[job_id] < len(WALK):
+            platform.change(job_id, WALK[steps[job_id]], lag_s)
+            steps[job_id] += 1
+
+    def sweep(tie_break, meanwhile):
+        nonlocal stand
+        started, shown, number = at(second=platform.now), {}, 0
+        plan = plan_changes(stand, known.values(), started, lookback=DAY, reread_after=DAY, bulk=0, page=100)
+        assert plan.reread == ()
+        while page := platform.page(number, size, tie_break):
+            shown |= {row.key.id: row for row in page if row.key.id not in shown}
+            number += 1
+            if number >= plan.at_least and reaches(page, plan.until, by_change=True):
+                break
+            for one in meanwhile[number - 1 : number]:  # the list shifts under the reader
+                change(one, 0.0)
+        known.update({one: job(row.status, job_id=one) for one, row in shown.items()})
+        stand = advanced(stand, shown.values(), started)
+
+    for what, first, second, wait in script:
+        if what == "change":
+            for number in first:
+                change(number, second)
+        else:
+            sweep(first, second)
+        platform.now += wait
+    platform.now += 2
+    sweep(1, [])
+    assert {one: known[one].status for one in known} == {one: WALK[n - 1] for one, n in steps.items() if n}

@@ -1,0 +1,305 @@
+"""Whether a failed export is submitted again, and when."""
+
+from datetime import timedelta
+
+import pytest
+from builders import ABORTED, CANCELLED, answer, around, at, failed, job, retry_policy, seen
+from builders import facts as facts_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segwatch.jobs.model import JobError, Status
+from segwatch.jobs.resubmission import Refusal, Step
+from segwatch.jobs.retry import (
+    Action,
+    Found,
+    Go,
+    Hold,
+    Mode,
+    Posted,
+    Refuse,
+    Rule,
+    admit,
+    after_post,
+    assess,
+    judge,
+    posting,
+    ruling,
+    settle,
+)
+
+NONE: frozenset[str] = frozenset()
+QUOTA = JobError(code="0090000009", text="Quota exceeded for dataset")
+
+
+def export(job_id="2", status=Status.PROCESSING, *, created=1, **fields):
+    """An export equal to the failed one, which ended at minute 0."""
+    return seen(status, job_id=job_id, **({"created_at": at(created), "facts": facts_of()} | fields))
+
+
+# judge: when the job fails
+
+
+def test_a_failure_is_answered_after_the_first_delay():
+    made = judge(failed(), retry_policy(), at(1))
+    assert (made.step, made.attempt, made.root, made.reason) == (Step.SCHEDULED, 2, "24116", "")
+    assert at(2) <= made.due_at <= at(3)
+    assert (made.request, made.fingerprint) == (facts_of().request, facts_of().fingerprint)
+
+
+def test_the_wait_before_an_attempt_survives_a_restart_unchanged():
+    assert judge(failed(), retry_policy(), at(1)) == judge(failed(), retry_policy(), at(1))
+
+
+@pytest.mark.parametrize(
+    ("mode", "step"),
+    [
+        pytest.param(Mode.AUTO, Step.SCHEDULED, id="auto"),
+        pytest.param(Mode.PROPOSE, Step.PROPOSED, id="propose"),
+        pytest.param(Mode.OFF, None, id="off"),
+    ],
+)
+def test_the_mode_says_what_is_done_by_itself(mode, step):
+    made = judge(failed(), retry_policy(mode=mode), at(1))
+    assert (made and made.step) == step
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.PROPOSE])
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        pytest.param(failed(errors=(ABORTED, CANCELLED)), Refusal.CANCELLED, id="its-error-says-cancelled"),
+        pytest.param(job(Status.CANCELLED), Refusal.CANCELLED, id="cancelled"),
+        pytest.param(failed(errors=(QUOTA,)), Refusal.NEVER, id="a-rule-says-never"),
+        pytest.param(failed(attempt=3), Refusal.ATTEMPTS, id="attempts-used-up"),
+        pytest.param(failed(attempt=3, errors=(QUOTA,)), Refusal.NEVER, id="never-before-attempts"),
+        pytest.param(failed(attempt=3, errors=(CANCELLED,)), Refusal.CANCELLED, id="cancelled-before-all"),
+    ],
+)
+def test_what_must_not_be_repeated_is_refused_at_once(state, reason, mode):
+    rules = (Rule(code=QUOTA.code, action=Action.NEVER),)
+    made = judge(state, retry_policy(mode=mode, rules=rules), at(1))
+    assert (made.step, made.reason) == (Step.REFUSED, reason)
+
+
+def test_a_rule_that_says_retry_does_not_lift_the_limit_of_attempts():
+    rules = (Rule(action=Action.RETRY),)
+    assert judge(failed(attempt=3), retry_policy(rules=rules), at(1)).reason == Refusal.ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    ("rules", "errors", "action"),
+    [
+        pytest.param([], [QUOTA], None, id="no-rule"),
+        pytest.param([Rule(code="0090000009", action=Action.NEVER)], [QUOTA], Action.NEVER, id="code"),
+        pytest.param([Rule(code="009", action=Action.NEVER)], [QUOTA], None, id="codes-match-whole"),
+        pytest.param([Rule(text="quota", action=Action.NEVER)], [QUOTA], Action.NEVER, id="text-in-any-case"),
+        pytest.param([Rule(code="1", text="quota", action=Action.NEVER)], [QUOTA], None, id="both-parts-must-fit"),
+        pytest.param(
+            [Rule(code=QUOTA.code, text="aborted", action=Action.NEVER)], [QUOTA, ABORTED], None, id="by-one-error"
+        ),
+        pytest.param([Rule(text="aborted", action=Action.NEVER)], [QUOTA, ABORTED], Action.NEVER, id="by-any-error"),
+        pytest.param(
+            [Rule(text="aborted", action=Action.RETRY), Rule(code=QUOTA.code, action=Action.NEVER)],
+            [QUOTA, ABORTED], Action.RETRY, id="the-first-rule-wins-whichever-error-comes-first",
+        ),
+        pytest.param(
+            [Rule(code=QUOTA.code, action=Action.RETRY), Rule(action=Action.NEVER)], [ABORTED], Action.NEVER,
+            id="an-empty-rule-matches-the-rest",
+        ),
+        pytest.param([Rule(action=Action.NEVER)], [], None, id="without-an-error-no-rule-matches"),
+    ],
+)  # fmt: skip
+def test_the_first_matching_rule_wins(rules, errors, action):
+    rule = ruling(errors, rules)
+    assert (rule and rule.action) == action
+
+
+# admit: when its time has come
+
+
+@pytest.mark.parametrize(
+    ("made", "surroundings", "fields", "expected"),
+    [
+        pytest.param({}, {}, {}, Go(), id="nothing-against-it"),
+        pytest.param({}, {"submitted_today": 19}, {}, Go(), id="budget-left"),
+        pytest.param({}, {"submitted_today": 20}, {}, Refusal.BUDGET, id="budget-used-up"),
+        pytest.param({"attempt": 3}, {}, {}, Go(), id="the-last-attempt"),
+        pytest.param({"attempt": 4}, {}, {}, Refusal.ATTEMPTS, id="joined-a-chain-that-is-used-up"),
+        pytest.param({}, {}, {"mode": Mode.OFF}, Refusal.NEVER, id="switched-off-meanwhile"),
+        pytest.param({}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="a-twin-is-not-settled"),
+        pytest.param({}, {"failing": 4, "failed_at": at(10)}, {}, Go(), id="few-exports-fail"),
+        pytest.param(
+            {}, {"failing": 5, "failed_at": at(9)}, {}, Hold(until=at(11), breaker=True), id="many-fail-so-hold"
+        ),
+        pytest.param({}, {"failing": 5, "failed_at": at(8)}, {}, Go(), id="after-a-pause-try-one"),
+        pytest.param(
+            {}, {"failing": 5, "failed_at": at(8), "on_trial": True}, {}, Hold(until=at(10, second=15), breaker=True),
+            id="one-is-on-trial-so-hold",
+        ),
+        pytest.param(
+            {"manual": True, "attempt": 9}, {"submitted_today": 99, "failing": 9, "failed_at": at(10)},
+            {"mode": Mode.OFF}, Go(), id="a-persons-wish-passes-all-limits",
+        ),
+        pytest.param(
+            {"manual": True}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="but-not-a-twin"
+        ),
+    ],
+)  # fmt: skip
+def test_a_due_answer_goes_ahead_waits_or_is_refused(made, surroundings, fields, expected):
+    admitted = admit(answer(**made), around(**surroundings), retry_policy(**fields), at(10))
+    assert (admitted.reason if isinstance(admitted, Refuse) else admitted) == expected
+
+
+@settings(deadline=None)
+@given(st.integers(0, 12), st.integers(-60, 5), st.booleans(), st.booleans())
+def test_a_hold_ends_soon_and_in_the_future(failing, failed_minute, on_trial, twin):
+    surroundings = around(failing=failing, failed_at=at(failed_minute), on_trial=on_trial, twin_in_flight=twin)
+    admitted = admit(answer(), surroundings, retry_policy(), at(0))
+    if isinstance(admitted, Hold):
+        assert at(0) < admitted.until <= at(max(0, failed_minute) + 2)
+
+
+# assess: when the list has been read, before the POST
+
+
+@pytest.mark.parametrize(
+    ("rows", "claimed", "expected"),
+    [
+        pytest.param([], NONE, Go(), id="nothing-there"),
+        pytest.param([export("24116", Status.FAILED, created=-5)], NONE, Go(), id="only-itself"),
+        pytest.param([export(created=1)], NONE, "2", id="created-since-the-failure-is-adopted"),
+        pytest.param([export(created=0)], NONE, "2", id="created-as-it-failed"),
+        pytest.param([export(status=Status.SUCCEEDED)], NONE, "2", id="has-succeeded-already"),
+        pytest.param([export(created=-1)], NONE, Refusal.SUPERSEDED, id="ran-beside-it"),
+        pytest.param(
+            [export(status=Status.SUCCEEDED, created=-1)], NONE, Refusal.SUPERSEDED, id="ran-beside-it-and-succeeded"
+        ),
+        pytest.param([export(created=-6)], NONE, Go(), id="older"),
+        pytest.param([export()], frozenset({"2"}), Refusal.SUPERSEDED, id="answers-another-failure-already"),
+        pytest.param([export(status=Status.FAILED)], NONE, Go(known=("2",)), id="failed-too"),
+        pytest.param([export(status=Status.CANCELLED)], NONE, Go(known=("2",)), id="was-cancelled"),
+        pytest.param([export(facts=facts_of("be"))], NONE, Go(), id="another-export"),
+        pytest.param([export(status=Status.UNKNOWN, word="PARKED")], NONE, "2", id="an-unknown-status-may-be-running"),
+        pytest.param([export("3", Status.FAILED), export("2")], NONE, "2", id="one-failed-one-runs"),
+        pytest.param(
+            [export("9", Status.FAILED), export("10", Status.FAILED)], NONE, Go(known=("10", "9")), id="known-are-noted"
+        ),
+        pytest.param([export(created_at=None)], NONE, Refusal.SUPERSEDED, id="nobody-knows-since-when"),
+    ],
+)
+def test_the_list_decides_between_adopting_refusing_and_submitting(rows, claimed, expected):
+    assert outcome(assess(answer(), failed(), rows, claimed)) == expected
+
+
+def outcome(found):
+    match found:
+        case Found(job=row, ours=False):
+            return row.key.id
+        case Refuse(reason=reason):
+            return reason
+        case _:
+            return found
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([export(status=Status.SUCCEEDED)], Go(known=("2",)), id="they-saw-it-and-want-another"),
+        pytest.param([export()], Refusal.SUPERSEDED, id="but-not-beside-one-that-runs"),
+    ],
+)
+def test_a_person_may_repeat_what_succeeded_but_not_what_runs(rows, expected):
+    assert outcome(assess(answer(manual=True), failed(), rows, NONE)) == expected
+
+
+@pytest.mark.parametrize("missing", ["request", "fingerprint"])
+def test_what_to_submit_must_be_known(missing):
+    assert outcome(assess(answer(**{missing: ""}), failed(), [], NONE)) == Refusal.UNDECIDED
+
+
+def test_without_the_time_of_the_failure_nothing_is_adopted():
+    assert outcome(assess(answer(), failed(ended_at=None, updated_at=at(-3)), [export()], NONE)) == Refusal.SUPERSEDED
+
+
+def test_an_unknown_fingerprint_equals_nothing():
+    blank = facts_of(order="")
+    assert outcome(assess(answer(fingerprint=""), failed(facts=blank), [export(facts=blank)], NONE)) == "undecided"
+
+
+# posting, after_post, settle: around the POST
+
+
+def test_the_intent_notes_what_was_there_before():
+    made = posting(answer(tries=1, declined=True), Go(known=("7",)), at(5))
+    assert (made.step, made.posted_at, made.known, made.tries) == (Step.POSTING, at(5), ("7",), 2)
+    assert not made.declined
+
+
+@pytest.mark.parametrize(
+    ("how", "step", "declined", "reason"),
+    [
+        pytest.param(Posted.How.NOT_SENT, Step.SCHEDULED, False, "", id="not-sent"),
+        pytest.param(Posted.How.LOST, Step.POSTING, False, "", id="lost"),
+        pytest.param(Posted.How.DECLINED, Step.POSTING, True, "", id="declined"),
+        pytest.param(Posted.How.REJECTED, Step.REFUSED, False, "rejected", id="rejected"),
+    ],
+)
+def test_how_a_post_ended_decides_the_next_step(how, step, declined, reason):
+    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1))
+    assert (made.step, made.declined, made.reason) == (step, declined, reason)
+
+
+def test_a_wait_that_the_platform_asks_for_is_kept():
+    posted = Posted(how=Posted.How.NOT_SENT, why="429", retry_after=timedelta(minutes=30))
+    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1)).due_at == at(31)
+
+
+def settled(rows, *, minute=1.0, claimed=NONE, **fields):
+    made = settle(
+        answer(Step.POSTING, **fields), failed(minute=-1), rows, claimed,
+        policy=retry_policy(), asked_at=at(minute), now=at(minute),
+    )  # fmt: skip
+    return made.job.key.id if isinstance(made, Found) else (made.step, made.reason)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "expected"),
+    [
+        pytest.param([export()], {}, "2", id="a-new-one-is-ours"),
+        pytest.param([export(status=Status.FAILED)], {}, "2", id="though-it-failed"),
+        pytest.param([export("3", created=2), export("2", created=1)], {}, "2", id="the-oldest-new-one"),
+        pytest.param([export()], {"known": ("2",)}, (Step.POSTING, ""), id="it-was-there-before"),
+        pytest.param([export()], {"claimed": frozenset({"2"})}, (Step.POSTING, ""), id="it-answers-another-failure"),
+        pytest.param([], {}, (Step.POSTING, ""), id="within-the-window-look-again"),
+        pytest.param([], {"minute": 1.49}, (Step.POSTING, ""), id="to-its-last-second"),
+        pytest.param([], {"minute": 1.5}, (Step.REFUSED, "undecided"), id="after-the-window-undecided"),
+        pytest.param([], {"minute": 1.5, "declined": True}, (Step.SCHEDULED, ""), id="declined-and-so-tried-again"),
+        pytest.param([export()], {"minute": 99}, "2", id="after-a-long-absence"),
+    ],
+)
+def test_a_post_without_a_reply_is_settled_by_looking(rows, fields, expected):
+    assert settled(rows, **fields) == expected
+
+
+def test_a_list_asked_for_within_the_window_proves_nothing_when_it_arrives_after_it():
+    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=at(1), now=at(9))
+    assert (made.step, made.due_at) == (Step.POSTING, at(9))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 89_999))
+def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
+    now = at(second=milliseconds / 1000)
+    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=now, now=now)
+    assert now < made.due_at <= min(now + timedelta(seconds=15), at(1.5))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(0, 5))
+def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries):
+    policy = retry_policy(max_attempts=99)
+    first = judge(failed(attempt=attempt), policy, at(0))
+    again = after_post(answer(Step.POSTING, tries=tries), Posted(how=Posted.How.NOT_SENT, why=""), policy, at(0))
+    for made in (first, again):
+        assert at(1) <= made.due_at <= at(60)
