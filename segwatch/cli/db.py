@@ -2,17 +2,18 @@
 
 from cyclopts import App
 
-from segwatch.cli.output import ConfigFile, Exit, Json, fail, lines, show_json
+from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.output import Exit, lines, show_json
 from segwatch.cli.session import opened
 
-app = App(name="db", help="Check, back up and migrate the store.")
+app = App(name="db")
 
 
 @app.command
 async def check(*, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Read the whole store and say what is wrong with it. Works beside a running daemon.
+    """Read the whole store and say what is wrong with it; works beside a running daemon.
 
-    Example: `segwatch db check`.
+    Example: `segwatch db check`
     """
     async with opened(config) as (settings, store):
         faults = await store.check()
@@ -26,9 +27,9 @@ async def check(*, as_json: Json = False, config: ConfigFile = None) -> None:
 
 @app.command
 async def backup(target: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
-    """Copy the live store to a new file. Works beside a running daemon.
+    """Copy the live store to a new file; works beside a running daemon.
 
-    Example: `segwatch db backup /var/backups/segwatch-$(date +%F).db`.
+    Example: `segwatch db backup /var/backups/segwatch-$(date +%F).db`
 
     Parameters
     ----------
@@ -44,13 +45,18 @@ async def backup(target: str, /, *, as_json: Json = False, config: ConfigFile = 
 
 
 @app.command
-async def migrate(*, config: ConfigFile = None) -> None:
-    """Bring the store to this version's form. The daemon does it too when it starts; it must not run meanwhile.
+async def migrate(*, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Bring the store to this version's form, or create it. The daemon must not run meanwhile.
 
-    Example: `segwatch db migrate`.
+    The daemon does the same when it starts; this command does it beforehand, and checks the result.
+
+    Example: `segwatch db migrate`
     """
     async with opened(config, readonly=False, exclusive=True) as (settings, store):
         faults = await store.check()
+    if as_json:
+        show_json({"store": settings.store.url, "ok": not faults, "problems": faults})
+    else:
+        lines(faults or [f"{settings.store.url} has the form of this version"])
     if faults:
-        fail(Exit.FAILED, *faults)
-    lines([f"{settings.store.url} has the form of this version"])
+        raise SystemExit(Exit.FAILED)

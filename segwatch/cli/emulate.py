@@ -1,18 +1,16 @@
 """`segwatch emulate`: a local platform."""
 
-import asyncio
-import signal
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from segwatch.cli.output import Exit, Json, fail, lines, show_json
-from segwatch.emulator.server import EmulatorSettings, running
+from segwatch.cli.options import Json, Port
+from segwatch.cli.output import Exit, fail, lines, show_json
 
 
 async def emulate(
     *,
-    port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))] = 8787,
+    port: Port = 8787,
     speed: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
     seed: int = 0,
     dialect: Literal["current", "seed"] = "current",
@@ -20,9 +18,11 @@ async def emulate(
     client_secret: str | None = None,
     as_json: Json = False,
 ) -> None:
-    """Serve a stand-in for the Adobe API on loopback, with faults to inject, until interrupted.
+    """Serve a stand-in for the Adobe API on loopback, with faults to inject.
 
-    Example: `segwatch emulate --port 8787 --speed 60`, then `curl http://127.0.0.1:8787/_emulator/state`.
+    It needs no account, keeps everything in memory, and serves until it is interrupted.
+
+    Example: `segwatch emulate --port 8787 --speed 60`, then `curl http://127.0.0.1:8787/_emulator/state`
 
     Parameters
     ----------
@@ -35,12 +35,16 @@ async def emulate(
     dialect
         `current` answers like today's documents, `seed` like the older tutorials.
     client_id
-        The only client id that gets a token; any without it.
+        The only client id that gets a token; any does without it.
     client_secret
-        The only client secret that gets a token; any without it.
-    as_json
-        Print the address as one JSON line.
+        The only client secret that gets a token; any does without it.
     """
+    # here, so that `segwatch --help` does not wait for them
+    import asyncio
+    import signal
+
+    from segwatch.emulator.server import EmulatorSettings, running
+
     settings = EmulatorSettings(
         seed=seed, speed=speed, dialect=dialect, client_id=client_id, client_secret=client_secret
     )

@@ -3,18 +3,27 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter, validators
 
-from segwatch.cli.output import ConfigFile, Json, Limit, lines, show, show_json
+from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
+from segwatch.cli.output import clock, line, show, show_json
 from segwatch.cli.session import a_while, opened
 from segwatch.deliveries.message import message_of
-from segwatch.jobs.events import EventType
+from segwatch.jobs.events import Severity
 from segwatch.store.base import EventFilter, LoggedEvent
 
-app = App(name="events", help="Read the event log.")
+app = App(name="events")
 
+Types = Annotated[
+    list[str] | None,
+    Parameter(name="--type", choices=EVENT_TYPES, help="Only events of this type; may be repeated."),
+]
+Sandbox = Annotated[str, Parameter(name="--sandbox", help="Only events of this sandbox.")]
+Job = Annotated[str, Parameter(name="--job", help="Only events of the job with this id.")]
+
+STYLES = {Severity.INFO: "", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
 _LOOK_S = 0.5
 _PAGE = 500
 
@@ -22,58 +31,42 @@ _PAGE = 500
 @app.command(name="list")
 async def list_(
     *,
-    type_: list[EventType] | None = None,
-    sandbox: str = "",
-    job: str = "",
-    since: str | None = None,
+    types: Types = None,
+    sandbox: Sandbox = "",
+    job: Job = "",
+    since: Annotated[str | None, Parameter(help="Only events of so long ago or less, such as 36h.")] = None,
     limit: Limit = 50,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """List the newest events, oldest first.
 
-    Example: `segwatch events list --type job.failed --since 24h`.
-
-    Parameters
-    ----------
-    type_
-        Only events of this type; may be repeated.
-    sandbox
-        Only events of this sandbox.
-    job
-        Only events of the job with this id.
-    since
-        Only events of so long ago or less, such as `36h`.
+    Example: `segwatch events list --type job.failed --since 24h`
     """
     async with opened(config) as (_, store):
-        logged = await store.events(_filter(type_, sandbox, job, since), limit=limit)
+        logged = await store.events(_filter(types, sandbox, job, since), limit=limit)
     show([_payload(one) if as_json else _row(one) for one in logged], as_json=as_json, empty="no events match")
 
 
 @app.command
 async def tail(
     *,
-    type_: list[EventType] | None = None,
-    sandbox: str = "",
-    job: str = "",
-    limit: Limit = 10,
+    types: Types = None,
+    sandbox: Sandbox = "",
+    job: Job = "",
+    limit: Annotated[
+        int, Parameter(help="Begin with so many that are there already.", validator=validators.Number(gte=0))
+    ] = 10,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Print the newest events, then new ones as they are recorded, until interrupted.
 
-    With --json, one JSON object a line. Example: `segwatch events tail --json | jq .type`.
+    With --json, one JSON object a line.
 
-    Parameters
-    ----------
-    type_
-        Only events of this type; may be repeated.
-    sandbox
-        Only events of this sandbox.
-    job
-        Only events of the job with this id.
+    Example: `segwatch events tail --json | jq .type`
     """
-    wanted = _filter(type_, sandbox, job, None)
+    wanted = _filter(types, sandbox, job, None)
     async with opened(config) as (_, store):
         logged: Sequence[LoggedEvent] = await store.events(wanted, limit=limit) if limit else ()
         position = max((one.position for one in logged), default=0)
@@ -85,17 +78,16 @@ async def tail(
                 if as_json:
                     show_json(_payload(one))
                 else:
-                    row = _row(one)
-                    lines(["  ".join(str(value) for value in row.values() if value != "")])
+                    line(clock(one.event.at), message_of(one.event).line, style=STYLES[one.event.severity])
             await asyncio.sleep(_LOOK_S)
             logged = await store.events(wanted, after=position, limit=_PAGE)
             position = max((one.position for one in logged), default=position)
 
 
-def _filter(types: list[EventType] | None, sandbox: str, job: str, since: str | None) -> EventFilter:
-    age = a_while(since)
+def _filter(types: list[str] | None, sandbox: str, job: str, since: str | None) -> EventFilter:
+    age = a_while(since, "--since")
     start = datetime.now(UTC) - age if age else None  # noqa: TID251 - a command is the edge of the house
-    return EventFilter(types=tuple(one.value for one in types or ()), sandbox=sandbox, job_id=job, since=start)
+    return EventFilter(types=tuple(types or ()), sandbox=sandbox, job_id=job, since=start)
 
 
 def _payload(logged: LoggedEvent) -> dict[str, Any]:
@@ -105,6 +97,6 @@ def _payload(logged: LoggedEvent) -> dict[str, Any]:
 def _row(logged: LoggedEvent) -> dict[str, Any]:
     event = logged.event
     return {
-        "at": f"{event.at:%Y-%m-%d %H:%M:%S}", "severity": event.severity.value, "event": event.type.value,
+        "at": event.at, "severity": event.severity.value, "event": event.type.value,
         "what": message_of(event).summary,
     }  # fmt: skip

@@ -9,43 +9,57 @@ import aiohttp
 from cyclopts import App, Parameter
 
 from segwatch.app import channel_of, routes_of
-from segwatch.cli.output import ConfigFile, Exit, Json, Limit, fail, lines, show, show_json
+from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
+from segwatch.cli.output import Exit, fail, lines, show, show_json
 from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
 from segwatch.deliveries.routing import channels_for
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.store.base import EventFilter, Store
 
-app = App(name="notify", help="List channels, test one, see dead letters, send them again.")
+app = App(name="notify")
 
 
 @app.command(name="list")
 async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
-    """List the channels, and what waits for each.
+    """List the channels, whether each works, and what waits for it.
 
-    Example: `segwatch notify list`.
+    A channel that is no longer in the settings is listed while something waits for it or was given up.
+
+    Example: `segwatch notify list`
     """
     async with opened(config) as (settings, store):
         depths = {depth.channel: depth for depth in await store.outbox_depth()}
-    rows: list[dict[str, Any]] = []
-    for channel in settings.channels:
-        depth = depths.get(channel.name)
-        rows.append({
-            "channel": channel.name, "kind": channel.kind, "pending": depth.pending if depth else 0,
-            "dead": depth.dead if depth else 0, "oldest": depth.oldest if depth else None,
-        })  # fmt: skip
+        kinds = {channel.name: channel.kind for channel in settings.channels}
+        gone = {name: "(not configured)" for name, one in depths.items() if one.pending or one.dead}
+        rows: list[dict[str, Any]] = []
+        for name, kind in (gone | kinds).items():
+            depth, said = depths.get(name), await store.subject(health.stream_of(name))
+            rows.append({
+                "channel": name, "kind": kind, "condition": said.condition if said else "",
+                "pending": depth.pending if depth else 0, "dead": depth.dead if depth else 0,
+                "oldest": depth.oldest if depth else None,
+            })  # fmt: skip
     show(rows, as_json=as_json, empty="no channels are configured: add [[channels]] and [[routes]]")
 
 
 @app.command(name="test")
 async def try_(
-    channel: str, /, *, event: EventType = EventType.JOB_FAILED, as_json: Json = False, config: ConfigFile = None
+    channel: str,
+    /,
+    *,
+    event: Annotated[str, Parameter(choices=EVENT_TYPES)] = EventType.JOB_FAILED.value,
+    as_json: Json = False,
+    config: ConfigFile = None,
 ) -> None:
     """Send a real sample to one channel, now, and say what the receiver answered.
 
-    Example: `segwatch notify test ops --event job.failed`.
+    It needs no daemon, and leaves no trace in the store.
+
+    Example: `segwatch notify test ops --event job.failed`
 
     Parameters
     ----------
@@ -58,7 +72,7 @@ async def try_(
     _known(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=_sample(event, now), channel=channel, promised_at=now, due_at=now)
+    delivery = Delivery(event=_sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
     async with aiohttp.ClientSession(trust_env=True) as session:
         outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
@@ -75,7 +89,7 @@ async def try_(
 async def dead(*, channel: str = "", limit: Limit = 50, as_json: Json = False, config: ConfigFile = None) -> None:
     """List notifications that were given up.
 
-    Example: `segwatch notify dead`, then `segwatch notify replay --dead`.
+    Example: `segwatch notify dead`, then `segwatch notify replay --dead`
 
     Parameters
     ----------
@@ -96,13 +110,13 @@ async def dead(*, channel: str = "", limit: Limit = 50, as_json: Json = False, c
 async def replay(
     *ids: str,
     channel: str = "",
-    dead: Annotated[bool, Parameter(negative="")] = False,
+    dead: bool = False,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
     """Send dead letters or past events again; the receiver sees the same webhook-id as before.
 
-    Examples: `segwatch notify replay --dead --channel ops`, `segwatch notify replay evt_5f0c...`.
+    Example: `segwatch notify replay --dead --channel ops`, or `segwatch notify replay evt_5f0c...`
 
     Parameters
     ----------
@@ -128,17 +142,18 @@ async def replay(
     if as_json:
         show_json({"replayed": count, "ids": [one.id for one in again]})
     else:
-        lines([f"{count} notifications will be sent again by the running daemon" if count else "nothing to send again"])
+        noun = "notification" if count == 1 else "notifications"
+        lines([f"the running daemon will send {count} {noun} again" if count else "nothing to send again"])
 
 
 async def _named(store: Store, settings: Settings, name: str, channel: str, now: datetime) -> Sequence[Delivery]:
     """Return the deliveries that an id means: of a dead letter, or of an event to each of its channels."""
     if name.startswith("msg_"):
-        found = [one for one in await store.deliveries(stages=(Stage.DEAD, Stage.DELIVERED)) if one.id == name]
+        found = await store.deliveries(id=name, stages=(Stage.DEAD, Stage.DELIVERED))
         if not found:
             fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
         return found
-    event = next((one.event for one in await store.events(EventFilter()) if one.event.id == name), None)
+    event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:
         fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
     targets = (channel,) if channel else channels_for(event, routes_of(settings))

@@ -5,19 +5,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-from cyclopts import Parameter
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON instead of a table.")]
-Limit = Annotated[int, Parameter(name="--limit", help="Show at most so many rows, the newest ones.")]
-ConfigFile = Annotated[
-    str | None,
-    Parameter(name="--config", help="The settings file; else $SEGWATCH_CONFIG, else /etc/segwatch/config.toml."),
-]
+from segwatch.jobs.events import rfc3339
 
 
 class Exit(IntEnum):
@@ -29,70 +24,130 @@ class Exit(IntEnum):
     UNREACHABLE = 3  # the platform cannot be reached
 
 
-_STATUS_STYLE = {
+_STYLES = {
     "SUCCEEDED": "green", "FAILED": "bold red", "CANCELLED": "yellow", "VANISHED": "yellow", "PROCESSING": "cyan",
     "critical": "bold red", "warning": "yellow", "submitted": "green", "adopted": "green", "refused": "yellow",
-    "dead": "bold red", "delivered": "green", "ok": "green",
+    "dead": "bold red", "delivered": "green", "pending": "cyan", "ok": "green", "healthy": "green",
+    "failing": "bold red",
 }  # fmt: skip
 
-
-def console() -> Console:
-    """Return where tables go. rich leaves colours out for pipes and for NO_COLOR; pipes get whole, unwrapped rows."""
-    return Console(soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 400)
+_GAP = 2  # blanks between columns
+_NARROWEST = 12  # a column is not folded below this width
 
 
-def fail(code: Exit, *lines: str) -> NoReturn:
+class _Screen(Console):
+    """A console that leaves it to `main` what a closed pipe means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def fail(code: Exit, *texts: str) -> NoReturn:
     """Say what is wrong on stderr, and end."""
-    for line in lines:
-        print(line, file=sys.stderr)  # noqa: T201
+    for text in texts:
+        print(text, file=sys.stderr)  # noqa: T201
     raise SystemExit(int(code))
 
 
-def show_json(value: object) -> None:
-    """Print one JSON document on one line."""
-    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)  # noqa: T201
+def show_json(value: object, *, indent: int | None = None) -> None:
+    """Print one JSON document, on one line unless `indent` is given; times are RFC 3339 in UTC."""
+    print(json.dumps(value, ensure_ascii=False, default=_jsonable, indent=indent), flush=True)  # noqa: T201
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Print rows as a table, or as one JSON array. empty: what to say instead of a table without rows."""
+    """Print rows as a table, or as one JSON array. empty: what to say instead of a table without rows.
+
+    A pipe gets each row on a line of its own, however long. A terminal gets colours, no empty columns, and, where
+    it is too narrow, the last column beneath each row.
+    """
     if as_json:
-        show_json(rows)
-        return
+        return show_json(rows)
     if not rows:
-        console().print(empty, highlight=False)
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=not sys.stdout.isatty())
+        return lines([empty])
+    titles = [_title(name, [row[name] for row in rows]) for name in rows[0]]
+    cells = [[cell(value) for value in row.values()] for row in rows]
+    if not sys.stdout.isatty():
+        return lines(aligned([titles, *cells]))
+    used = [number for number in range(len(titles)) if any(row[number] for row in cells)]
+    return _show_table([titles[number] for number in used], [[row[number] for number in used] for row in cells])
+
+
+def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    screen = _Screen()
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    beneath = _total(widths) > screen.width and widths[-1] == max(widths)
+    if beneath:
+        *widths, _ = widths
+    if (over := _total(widths) - screen.width) > 0:
+        widest = widths.index(max(widths))
+        widths[widest] = max(_NARROWEST, widths[widest] - over)
+    screen.print(_row(titles, widths, ["bold"] * len(titles)))
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console().print(table)
+        screen.print(_row(row, widths, [_STYLES.get(text, "") for text in row]))
+        if beneath and row[-1]:
+            screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str]) -> Table:
+    """Return one row as wide as `widths` says; cells without a width are left out."""
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    for width in widths:
+        table.add_column(width=width, overflow="fold")
+    table.add_row(*(Text(text, style=style) for text, style, _ in zip(cells, styles, widths, strict=False)))
+    return table
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def show_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print one thing: a field a line, or one JSON object."""
+    """Print one thing: a field a line without those that are empty, or one JSON object."""
     if as_json:
-        show_json(fields)
-        return
-    table = Table(box=None, show_header=False, pad_edge=False)
+        return show_json(fields)
+    known = {name.replace("_", " "): _whole(value) for name, value in fields.items()}
+    rows = [[name, text] for name, text in known.items() if text]
+    if not sys.stdout.isatty():
+        return lines(aligned(rows))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in fields.items():
-        if value not in (None, "", [], {}):
-            table.add_row(name.replace("_", " "), _cell(value))
-    console().print(table)
+    for name, text in rows:
+        table.add_row(name, Text(text, style=_STYLES.get(text, "")))
+    return _Screen().print(table)
 
 
 def heading(text: str) -> None:
     """Print the title of a part."""
-    console().print(Text(f"\n{text}", style="bold"))
+    lines(["", text], style="bold")
 
 
-def lines(texts: Iterable[str]) -> None:
-    """Print plain lines."""
-    out = console()
+def lines(texts: Iterable[str], *, style: str = "") -> None:
+    """Print plain lines; a terminal folds them between words, and shows them in `style`."""
+    if not sys.stdout.isatty():
+        for text in texts:
+            print(text, flush=True)  # noqa: T201
+        return
+    screen = _Screen()
     for text in texts:
-        out.print(text, highlight=False, markup=False)
+        screen.print(Text(text, style=style))
+
+
+def line(when: str, text: str, *, style: str = "") -> None:
+    """Print one line of something that goes on: a terminal folds its text beside the time."""
+    if not sys.stdout.isatty():
+        return lines([f"{when}  {text}"])
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    table.add_row(when, Text(text, style=style))
+    return _Screen().print(table)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows as lines whose columns begin below each other, without blanks at their ends."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def ago(then: datetime | None, now: datetime | None = None) -> str:
@@ -104,7 +159,7 @@ def ago(then: datetime | None, now: datetime | None = None) -> str:
 
 def span(length: timedelta) -> str:
     """Return a length of time as people say it."""
-    seconds = int(max(0.0, length.total_seconds()))
+    seconds = round(max(0.0, length.total_seconds()))
     if seconds < 120:
         return f"{seconds}s"
     if seconds < 2 * 3600:
@@ -114,11 +169,33 @@ def span(length: timedelta) -> str:
     return f"{seconds // 86400}d"
 
 
-def _cell(value: object) -> Text:
+def clock(at: datetime) -> str:
+    """Return a time of ours as people read it; its zone, UTC, is said beside it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def cell(value: object) -> str:
+    """Return a value on one line. Text of the platform may hold anything, also what would steer a terminal."""
+    if value is None or value in ([], {}, ()):
+        return ""
     if isinstance(value, datetime):
-        text = value.strftime("%Y-%m-%d %H:%M:%S")
-    elif isinstance(value, list | tuple | dict):
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    else:
-        text = "" if value is None else str(value)
-    return Text(text, style=_STATUS_STYLE.get(text, ""))
+        return clock(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = json.dumps(value, ensure_ascii=False, default=_jsonable) if isinstance(value, dict) else str(value)
+    if isinstance(value, list | tuple):
+        text = ", ".join(map(cell, value))
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _whole(value: object) -> str:
+    return f"{cell(value)} UTC" if isinstance(value, datetime) else cell(value)
+
+
+def _title(name: str, values: Iterable[object]) -> str:
+    zone = " (UTC)" if any(isinstance(value, datetime) for value in values) else ""
+    return name.replace("_", " ") + zone
+
+
+def _jsonable(value: object) -> str:
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

@@ -18,10 +18,15 @@ def config_path(config: str | None) -> Path | None:
     return find(Path(config) if config else None, os.environ)
 
 
+def found_settings(config: str | None) -> Settings:
+    """Return the settings. Raises ConfigError."""
+    return load(config_path(config), os.environ)
+
+
 def settings_of(config: str | None) -> Settings:
     """Return the valid settings; ends the command with one line for each mistake in them."""
     try:
-        return load(config_path(config), os.environ)
+        return found_settings(config)
     except ConfigError as error:
         fail(Exit.USAGE, *error.problems)
 
@@ -57,11 +62,11 @@ async def the_job(store: Store, name: str) -> JobState:
     return found[0]
 
 
-def a_while(text: str | None) -> timedelta | None:
-    """Return the duration that an option names, such as `90s` or `36h`."""
+def a_while(text: str | None, option: str) -> timedelta | None:
+    """Return the duration that an option names, such as `90s` or `36h`; ends the command for anything else."""
     if text is None:
         return None
     try:
         return parse_duration(text)
     except ValueError as error:
-        fail(Exit.USAGE, f"{text}: {error}")
+        fail(Exit.USAGE, f'{option} is "{text}"{error}')

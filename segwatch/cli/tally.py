@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 _ENDED = {"SUCCEEDED": "job.succeeded", "FAILED": "job.failed", "CANCELLED": "job.cancelled"}
+_REFUSED = {"never": "a rule says never", "attempts": "all attempts are used up"}
 _ANSWERS = {"export.retry_submitted", "export.retry_adopted", "export.retry_refused"}
 _TRANSITIONS = {
     "job.queued", "job.processing", "job.succeeded", "job.failed", "job.cancelling", "job.cancelled",
@@ -62,6 +63,30 @@ async def tally(session: aiohttp.ClientSession, platform: str, receiver: str, da
     problems += [f"{waiting} notifications still wait"] * bool(waiting) + [f"{dead} dead letters"] * bool(dead)
     problems += ["exports were submitted twice"] * bool(counts["duplicate_submissions"])
     return Tally(counts=counts, complete=not (running or untold or unanswered or waiting), problems=tuple(problems))
+
+
+def chains(events: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each export that failed first: what was done about it, and how that ended."""
+    stories: dict[str, list[str]] = {}
+    for event in sorted(events, key=lambda one: str(one["timestamp"])):
+        data = event["data"]
+        chain = stories.setdefault(data.get("root", ""), [])
+        match str(event["type"]):
+            case "job.failed" if data["kind"] == "export_job":
+                error = (data.get("errors") or [{"code": "", "message": "no error text"}])[0]
+                what = f"failed ({' '.join(filter(None, (error['code'], error['message'])))})"
+                chain.append(what if chain else f"export {data['job_id']} {what}")
+            case "export.retry_submitted":
+                chain.append(f"submitted again as {data['new_job_id']}")
+            case "export.retry_adopted":
+                chain.append(f"answered by {data['new_job_id']}, which somebody else submitted")
+            case "export.retry_refused":
+                chain.append(f"not submitted again: {_REFUSED.get(data['reason'], data['reason'])}")
+            case "export.recovered":
+                chain.append("recovered")
+            case _:
+                pass
+    return [", ".join(chain) for chain in stories.values() if chain]
 
 
 def duplicates(failed: list[dict[str, Any]], submissions: list[dict[str, Any]]) -> int:

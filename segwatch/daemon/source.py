@@ -1,6 +1,7 @@
 """One kind of job in one sandbox, as the platform shows it: requests out, observations back."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from segwatch.daemon.clock import Clock
@@ -29,6 +30,11 @@ class Source:
         self._budget = budget
         self._clock = clock
         self._unreadable = unreadable
+
+    @property
+    def patience(self) -> timedelta:
+        """Return how long one call may take at most."""
+        return self._client.patience
 
     @property
     def calls_per_second(self) -> float:

@@ -88,6 +88,7 @@ class JobFilter:
 class EventFilter:
     """Which events to read; empty fields match everything."""
 
+    id: str = ""
     stream: str = ""
     sandbox: str = ""
     job_id: str = ""

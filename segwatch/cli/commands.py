@@ -1,0 +1,51 @@
+"""The `segwatch` command: which commands there are, and how any of them ends."""
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError, Parameter
+
+from segwatch import __version__
+from segwatch.cli.check import check
+from segwatch.cli.demo import demo
+from segwatch.cli.emulate import emulate
+from segwatch.cli.output import Exit, fail
+from segwatch.cli.run import run
+
+
+def _shown(default: object) -> str | None:
+    """Return what the help says of a default; nothing of those that mean "not given"."""
+    return None if default is None or default is False or default == "" else str(default)
+
+
+app = App(
+    name="segwatch",
+    version=__version__,
+    help="Watch Adobe Experience Platform's segment and export jobs, tell people, resubmit failed exports.",
+    default_parameter=Parameter(negative=(), show_default=_shown),
+)
+# None waits for what only others need: single commands import what is slow when they run, and groups are imported then
+for _command in (demo, run, check, emulate):
+    app.command(_command)
+app.command("segwatch.cli.config:app", name="config", help="Show the settings in force, or their JSON Schema.")
+app.command("segwatch.cli.jobs:app", name="jobs", help="Show and explain jobs, and retry failed exports.")
+app.command("segwatch.cli.events:app", name="events", help="Read the event log.")
+app.command("segwatch.cli.notify:app", name="notify", help="List and test channels; see and replay dead letters.")
+app.command("segwatch.cli.db:app", name="db", help="Check, back up and migrate the store.")
+
+
+def main() -> None:
+    """Run the command that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 unreachable."""
+    try:
+        try:
+            app(print_error=False, exit_on_error=False)
+        finally:
+            sys.stdout.flush()  # here, where a reader that has gone is expected
+    except CycloptsError as error:
+        command = " ".join((app.name[0], *(error.command_chain or ())))
+        fail(Exit.USAGE, f"segwatch: {error}", f"`{command} --help` says what can be written")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # `| head`: whoever read our output has gone, and there is nothing to say about it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)

@@ -1,0 +1,199 @@
+"""The whole story of one job, and why it went as it did."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from segwatch.app import routes_of
+from segwatch.cli.output import clock, span
+from segwatch.config import Settings
+from segwatch.deliveries.message import message_of
+from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.routing import Route
+from segwatch.jobs.events import Event, EventType
+from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
+from segwatch.jobs.tracker import job_details
+from segwatch.store.base import EventFilter, LoggedEvent, Store
+
+_EXPORT = "export_job"
+
+
+async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:
+    """Return everything that is known of a job, under the names that `jobs explain --json` prints."""
+    logged = await store.events(EventFilter(stream=state.key.stream))
+    answer = await store.resubmission(state.key)
+    chain = [one for one in await store.resubmissions(state.key.sandbox) if one.root == state.root]
+    promised = {one.event.id: await store.deliveries(event_id=one.event.id) for one in logged}
+    return {
+        "job": record_of(state),
+        "polls": {"looks": state.looks, "last_at": state.asked_at, "misses": state.misses},
+        "told": [_told(one.event) for one in logged],
+        "events": [{"position": one.position} | one.event.payload() for one in logged],
+        "retry": answer_of(answer),
+        "policy": _policy(settings.retry.policy) if state.key.kind == _EXPORT else None,
+        "rule": _rule(state, settings.retry.policy),
+        "chain": await _chain(store, state, chain),
+        "deliveries": [_delivery(one, routes_of(settings)) for each in promised.values() for one in each],
+        "why": why(state, answer, settings.retry.policy, logged),
+    }
+
+
+def record_of(job: JobState) -> dict[str, Any]:
+    """Return a job as commands show it: what it is, where it stands, and what its record says."""
+    known = job_details(job) | {
+        name: at
+        for name, at in (("created_at", job.created_at), ("started_at", job.started_at), ("ended_at", job.ended_at))
+        if at
+    }
+    return {
+        "sandbox": job.key.sandbox, "kind": job.key.kind, "id": job.key.id, "status": job.word,
+        "active": job.is_active, "discovered_at": job.discovered_at, "status_since": job.since,
+        "last_look_at": job.asked_at, "overdue_at": job.overdue_at, "batches": list(job.facts.batches),
+        "source": job.facts.source, "schedule_id": job.facts.schedule_id, "sequence": job.sequence,
+    } | known  # fmt: skip
+
+
+def for_people(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what `record_of` says as a person reads it: status first, errors as text, lengths of time in words."""
+    shown = {name: record[name] for name in ("sandbox", "kind", "id", "status")} | record
+    shown["errors"] = [f"{error['message']} ({error['code']})" for error in record.get("errors", [])]
+    if (took := shown.pop("duration_s", None)) is not None:
+        shown["took"] = span(timedelta(seconds=took))
+    if isinstance(profiles := shown.get("profiles"), dict):
+        shown["profiles"] = [f"{segment}: {count:,}" for segment, count in profiles.items()]
+    return shown
+
+
+def answer_of(answer: Resubmission | None) -> dict[str, Any] | None:
+    """Return what is done about a failure, as commands show it."""
+    if answer is None:
+        return None
+    return {
+        "failed_job": str(answer.failed), "root": answer.root, "attempt": answer.attempt, "step": answer.step.value,
+        "reason": answer.reason, "due_at": answer.due_at, "new_job": answer.new_id, "tries": answer.tries,
+        "manual": answer.manual,
+    }  # fmt: skip
+
+
+def why(
+    state: JobState, answer: Resubmission | None, policy: RetryPolicy, logged: Sequence[LoggedEvent] = ()
+) -> list[str]:
+    """Return sentences: what is done about the job's failure, which rule decided, and by which figures."""
+    if state.key.kind != _EXPORT:
+        return ["no retry: only exports are submitted again"]
+    attempt = f"it is attempt {state.attempt} of {policy.max_attempts}"
+    if not state.status.is_final:
+        return [f"no retry: it has not ended; {attempt}"]
+    if state.status not in (Status.FAILED, Status.CANCELLED):
+        recovered = f" and closes what export {state.root} opened" if state.attempt > 1 else ""
+        return [f"no retry: it has not failed; {attempt}{recovered}"]
+    if answer is None:
+        cause = "retry.mode is off" if policy.mode is Mode.OFF else "it failed before segwatch first looked"
+        return [f"no retry: {cause}; {attempt}. `segwatch jobs retry {state.key.id}` submits it"]
+    said = [_step(state, answer, policy, logged)]
+    if not answer.manual:
+        said.append(_by_rule(state, policy))
+    return [*said, f"policy: {_figures(policy)}"]
+
+
+def _step(state: JobState, answer: Resubmission, policy: RetryPolicy, logged: Sequence[LoggedEvent]) -> str:
+    """Return how far the answer has come."""
+    attempt = f"attempt {answer.attempt} of {policy.max_attempts}"
+    again = f"`segwatch jobs retry {state.key.id}` submits it all the same"
+    match answer.step:
+        case Step.PROPOSED:
+            return (
+                f"{attempt} is proposed, since retry.mode is propose: `segwatch jobs retry {state.key.id}` submits it"
+            )
+        case Step.SCHEDULED:
+            asked = "somebody asked for it" if answer.manual else "the policy allows it"
+            return f"{attempt} is due at {clock(answer.due_at)} UTC: {asked}"
+        case Step.POSTING:
+            return f"{attempt} was posted and its reply is not known yet: the platform's list will tell"
+        case Step.SUBMITTED:
+            return f"{attempt} was submitted as job {answer.new_id}" + (": somebody asked for it" * answer.manual)
+        case Step.ADOPTED:
+            return f"job {answer.new_id}, which somebody else submitted, was taken as {attempt}"
+        case Step.REFUSED:
+            told = (one.event for one in reversed(logged) if one.event.type is EventType.RETRY_REFUSED)
+            cause = next((text for event in told if (text := event.details.get("why"))), _REFUSED[answer.reason])
+            return f"refused ({answer.reason}): {cause}. {again}"
+
+
+_REFUSED = {
+    "never": "a rule says so", "superseded": "an equal export runs or succeeded", "cancelled": "somebody ended it",
+    "attempts": "all attempts are used up", "budget": "the day's budget is used up",
+    "undecided": "whether a submission went through cannot be known", "rejected": "the platform refused it",
+}  # fmt: skip
+
+
+def _by_rule(state: JobState, policy: RetryPolicy) -> str:
+    """Return which rule the failure meets."""
+    if state.was_cancelled:
+        return "no rule was asked: somebody ended the job on purpose"
+    rule = ruling(state.errors, policy.rules)
+    if rule is None:
+        rules = f"none of retry.rules ({len(policy.rules)}) matches" if policy.rules else "retry.rules is empty"
+        return f"rule: {rules}, and unmatched errors are retried"
+    error = next(error for error in state.errors if rule.matches(error))
+    return (
+        f"rule: retry.rules[{policy.rules.index(rule)}] ({_written(rule)}) matches {error.code} {error.text}".rstrip()
+    )
+
+
+def _rule(state: JobState, policy: RetryPolicy) -> dict[str, Any] | None:
+    rule = ruling(state.errors, policy.rules) if state.key.kind == _EXPORT else None
+    if rule is None:
+        return None
+    return {"rule": policy.rules.index(rule), "code": rule.code, "text": rule.text, "action": rule.action.value}
+
+
+def _written(rule: Rule) -> str:
+    parts = (("code", rule.code), ("text", rule.text), ("action", rule.action.value))
+    return ", ".join(f'{name} = "{value}"' for name, value in parts if value)
+
+
+def _policy(policy: RetryPolicy) -> dict[str, Any]:
+    return {
+        "mode": policy.mode.value, "max_attempts": policy.max_attempts, "max_per_day": policy.max_per_day,
+        "first_delay_s": policy.backoff.first.total_seconds(), "max_delay_s": policy.backoff.cap.total_seconds(),
+    }  # fmt: skip
+
+
+def _figures(policy: RetryPolicy) -> str:
+    waits = f"waits from {span(policy.backoff.first)} to {span(policy.backoff.cap)}"
+    return f"mode {policy.mode.value}, {policy.max_attempts} attempts, {waits}, {policy.max_per_day} submissions a day"
+
+
+async def _chain(store: Store, state: JobState, answers: Sequence[Resubmission]) -> list[dict[str, Any]]:
+    """Return the jobs that the failure of the first one led to, this one among them, in their order."""
+    answered = {one.failed.id: one for one in answers}
+    ids = {state.root, state.key.id} | {id_ for one in answers for id_ in (one.failed.id, one.new_id)}
+    jobs = [await store.job(JobKey(sandbox=state.key.sandbox, kind=state.key.kind, id=id_)) for id_ in ids if id_]
+    rows = []
+    for job in sorted((job for job in jobs if job), key=lambda job: (job.attempt, job.born_at)):
+        answer = answered.get(job.key.id)
+        rows.append({
+            "attempt": job.attempt, "job": job.key.id, "status": job.word, "ended_at": job.ended_at,
+            "then": " ".join(filter(None, (answer.step.value, answer.new_id or answer.reason))) if answer else "",
+        })  # fmt: skip
+    return rows
+
+
+def _told(event: Event) -> dict[str, Any]:
+    skipped = event.details.get("skipped")
+    return {
+        "at": event.at, "event": event.type.value,
+        "what": message_of(event).line + (f" Not seen: {', '.join(skipped)}." if skipped else ""),
+    }  # fmt: skip
+
+
+def _delivery(one: Delivery, routes: Sequence[Route]) -> dict[str, Any]:
+    by = [number for number, route in enumerate(routes) if one.channel in route.channels and route.takes(one.event)]
+    return {
+        "event": one.event.type.value, "channel": one.channel, "stage": one.stage.value, "attempts": one.attempts,
+        "next_at": one.due_at if one.stage is Stage.PENDING else None,
+        "route": f"routes[{by[0]}]" if by else "none now", "reason": one.reason,
+    }  # fmt: skip

@@ -1,0 +1,175 @@
+"""The demo as it runs: three processes, a story, what the receiver hears of it, and a summary."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one
+from segwatch.cli.processes import Process, settings_file, started
+from segwatch.cli.story import Story, speed_for
+from segwatch.cli.tally import Tally, chains, tally
+from segwatch.deliveries.message import message_of
+from segwatch.jobs.events import Event, EventType, Severity
+
+_SETTLE_S = 20.0  # how long the last jobs and notifications may take beyond the time asked for
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """The three processes, ready, and a session to ask them."""
+
+    platform: Process
+    receiver: Process
+    daemon: Process
+    settings: Path
+    session: aiohttp.ClientSession
+
+    async def received(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """Return the events that the chat receiver got, without the first `after`."""
+        async with self.session.get(f"{self.receiver.url}/received", params={"after": str(after)}) as reply:
+            events: list[dict[str, Any]] = (await reply.json())["events"]
+            return events
+
+    async def tally(self) -> Tally:
+        """Return what it adds up to so far."""
+        return await tally(self.session, self.platform.url, self.receiver.url, self.daemon.url)
+
+
+class Screen:
+    """Prints what the receiver gets, as it gets it."""
+
+    def __init__(self, stage: Stage, *, quiet: bool) -> None:
+        self._stage = stage
+        self._quiet = quiet
+        self._shown = 0
+
+    async def follow(self) -> None:
+        """Print for ever."""
+        while True:
+            await self.catch_up()
+            await asyncio.sleep(_LOOK_S)
+
+    async def catch_up(self) -> None:
+        """Print what is new."""
+        for event in map(event_of, await self._stage.received(after=self._shown)):
+            self._shown += 1
+            if not self._quiet:
+                line(f"{event.at:%H:%M:%S}", message_of(event).line, style=_style(event))
+
+
+async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
+    """Play the story to its end, or until somebody interrupts it, and print the summary."""
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    speed = speed_for(length_s)
+    with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
+        async with _staged(Path(folder), port, seed, speed) as stage:
+            if not as_json:
+                _announce(stage)
+            screen = Screen(stage, quiet=as_json)
+            story = Story(stage.session, stage.platform.url, length_s, speed, seed)
+            try:
+                await _first_of(_played(story, stage, stop), screen.follow())
+                await screen.catch_up()
+                summary, told = await stage.tally(), await stage.received()
+            except aiohttp.ClientError as error:
+                fail(Exit.FAILED, *_blamed(stage, error))
+    _finish(summary, told, as_json=as_json, interrupted=stop.is_set())
+
+
+def event_of(payload: dict[str, Any]) -> Event:
+    """Return the event that a webhook's body tells of."""
+    data = payload["data"]
+    known = {name: data[name] for name in ("sandbox", "kind", "job_id", "status", "previous", "reason", "late")}
+    return Event(
+        type=EventType(payload["type"]), stream="", sequence=data["sequence"], severity=Severity(data["severity"]),
+        at=datetime.fromisoformat(payload["timestamp"]), details=data, **known,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _staged(folder: Path, port: int, seed: int, speed: float) -> AsyncIterator[Stage]:
+    """Start the three processes, and end them in the order in which a host would be drained."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(seed), "--speed", f"{speed:.1f}", "--json"]
+        platform = await stack.enter_async_context(started("local platform", emulate, folder))
+        receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
+        settings = settings_file(folder, platform.url, receiver.url, port)
+        run = ["segwatch", "run", "--config", str(settings)]
+        daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
+        yield Stage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
+
+
+def _announce(stage: Stage) -> None:
+    program = "segwatch" if sys.argv[0].endswith("segwatch") else "python -m segwatch"
+    show_one(
+        {
+            "local platform": f"{stage.platform.url}/_emulator/state",
+            "daemon": f"{stage.daemon.url}/metrics",
+            "look around": f"{program} jobs list --config {stage.settings}",
+        },
+        as_json=False,
+    )
+    lines([""])
+
+
+async def _played(story: Story, stage: Stage, stop: asyncio.Event) -> None:
+    """Play the story, then wait until all jobs have ended and all was told; both for a bounded time."""
+    await _first_of(story.play(), stop.wait())
+    deadline = asyncio.get_running_loop().time() + _SETTLE_S
+    while asyncio.get_running_loop().time() < deadline:
+        if stop.is_set() or (await stage.tally()).complete:
+            return
+        await asyncio.sleep(2 * _LOOK_S)
+
+
+async def _first_of(*awaited: Any) -> None:
+    """Wait until one of them ends, end the others, and raise what any of them raised."""
+    tasks = [asyncio.ensure_future(one) for one in awaited]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        ended = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in ended:
+        task.result()
+
+
+def _blamed(stage: Stage, error: aiohttp.ClientError) -> list[str]:
+    """Return which process ended before its time, and how its log ends."""
+    for process in (stage.platform, stage.receiver, stage.daemon):
+        if process.has_ended:
+            return [f"the demo's {process.name} ended before its time; its log ends:", process.last_words()]
+    return [f"the demo's processes do not answer: {error}"]
+
+
+def _style(event: Event) -> str:
+    if event.type is EventType.RECOVERED:
+        return "green"
+    return {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: ""}[event.severity]
+
+
+def _finish(summary: Tally, told: list[dict[str, Any]], *, as_json: bool, interrupted: bool) -> None:
+    if as_json:
+        show_json(summary.counts)
+    else:
+        heading("What became of the exports that failed")
+        lines(chains(told) or ["none has failed yet"])
+        heading("Summary, as the local platform and the receiver counted it")
+        show_one(summary.counts, as_json=False)
+    if summary.problems and not interrupted:
+        fail(Exit.FAILED, *summary.problems)

@@ -1,0 +1,45 @@
+"""Every command explains itself, and the reference page says what the commands say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from segwatch.cli.reference import commands, help_of, reference
+
+PAGE = Path(__file__).parents[2] / "docs/reference/commands.md"
+WRITE_AGAIN = "import segwatch.cli.reference as r; open('docs/reference/commands.md', 'w').write(r.reference())"
+GROUPS = {("segwatch",)} | {words[:2] for words in commands() if len(words) == 3}
+COMMANDS = [words for words in commands() if words not in GROUPS]
+
+
+def test_the_commands_have_the_names_that_others_script_against():
+    assert {" ".join(words[1:]) for words in COMMANDS} == {
+        "demo", "run", "check", "config show", "config schema", "jobs list", "jobs show", "jobs explain", "jobs retry",
+        "events list", "events tail", "notify list", "notify test", "notify dead", "notify replay", "emulate",
+        "db check", "db backup", "db migrate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_says_what_it_does_in_one_line_and_gives_an_example(words):
+    page = help_of(words).splitlines()
+    assert page[0].startswith(f"Usage: {' '.join(words)}")
+    assert page[2].endswith(".")
+    assert page[3] == ""
+    assert any(line.startswith(f"Example: {' '.join(words)}") for line in page)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_option_has_a_natural_name_and_a_meaning(words):
+    page = help_of(words)
+    entries = re.findall(r"^│ {1,2}(--\S+|[A-Z]+)( [A-Z.]+)? {2,}(.*?) +│$", page, flags=re.MULTILINE)
+    for name, _, meaning in entries:
+        assert re.fullmatch("--[a-z]+(-[a-z]+)*|[A-Z]+", name)
+        assert meaning[0].isupper() or meaning.startswith("current")
+    assert len(entries) == len(re.findall(r"^│ {1,2}[-A-Z]", page, flags=re.MULTILINE))
+    assert not re.search("--(no|as|empty)-", page)
+
+
+def test_the_reference_page_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == reference(), f'write it again: python -c "{WRITE_AGAIN}"'
