@@ -74,3 +74,26 @@ async def test_a_reload_applies_what_changed_and_a_bad_one_changes_nothing(house
     assert not house.inbox.letters(channel="second", job_id=job)
     assert await daemon.metric("segwatch_last_poll_timestamp_seconds", sandbox="dev") in (0, swept)
     assert await daemon.is_healthy()
+
+
+async def test_signals_at_any_moment_end_it_cleanly(house: House) -> None:
+    house.write()
+    starting = await house.run_daemon()
+    await starting.until_logged("listening")
+    starting.send(signal.SIGTERM)
+    assert await starting.ended() == 0
+
+    daemon = await house.daemon()
+    for _ in range(5):
+        daemon.process.send(signal.SIGHUP)
+    daemon.process.send(signal.SIGTERM)
+    daemon.process.send(signal.SIGINT)
+    assert await daemon.process.ended() == 0
+
+    daemon = await house.daemon()
+    await house.platform.place("segment_job", ["PROCESSING", 600], ["SUCCEEDED", 0], count=20)
+    await house.inbox.until("job.discovered")
+    daemon.process.send(signal.SIGHUP)
+    await daemon.process.until_logged("reloaded")
+    daemon.process.send(signal.SIGHUP)
+    assert await daemon.stop() == 0
