@@ -53,6 +53,20 @@ async def test_the_demo_keeps_the_promise_and_prints_one_json_line(tmp_path: Pat
     assert left_behind(tmp_path) == []
 
 
+def started_daemon(folder: Path) -> int | None:
+    """Return the process id of the daemon whose log in `folder` says that it has started."""
+    if not any('"started"' in log.read_text() for log in folder.glob("*/daemon.log")):
+        return None
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if b"run" in words and any(bytes(folder) in word for word in words):
+            return int(process.name)
+    return None
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "the-terminal-closes"])
 async def test_an_interrupted_demo_ends_with_its_summary(tmp_path: Path, number: signal.Signals) -> None:
     process = await demo(tmp_path, "--for", "60s")
@@ -74,20 +88,9 @@ async def test_a_process_that_dies_ends_the_demo_with_its_last_words(tmp_path: P
     process = await demo(tmp_path, "--for", "60s", "--json")
 
     async def daemon() -> int | None:
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"run" in words and any(str(tmp_path).encode() in word for word in words):
-                    return int(entry.name)
-            except OSError:
-                continue
-        return None
+        return started_daemon(tmp_path)
 
-    async def listening() -> bool:
-        return any('"started"' in log.read_text() for log in tmp_path.glob("*/daemon.log"))
-
-    await until(listening, "the demo's daemon has started", within_s=20)
-    os.kill(await until(daemon, "the demo's daemon runs"), signal.SIGKILL)
+    os.kill(await until(daemon, "the demo's daemon has started", within_s=20), signal.SIGKILL)
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (1, b"")
     assert b"the demo's daemon ended before its time; its log ends:" in err
