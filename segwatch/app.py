@@ -209,7 +209,9 @@ class Daemon:
                 log.error("reload_refused", problems=fixed)
                 return fixed
             await self._drain()
-            if self._stopping.is_set():  # whoever stops us waits for its turn to drain, and nothing must have begun by then
+            if (
+                self._stopping.is_set()
+            ):  # whoever stops us waits for its turn to drain, and nothing must have begun by then
                 return _SHUTTING_DOWN
             await self._build(settings)
             self._metrics.reload_ok.set(1)
