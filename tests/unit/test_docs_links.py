@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 from cyclopts import CycloptsError, MissingArgumentError
 
-from segwatch.cli import app
+from segwatch.cli.commands import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
