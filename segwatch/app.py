@@ -48,6 +48,7 @@ from segwatch.web.server import Server
 log = structlog.get_logger()
 
 _REMEMBER_MIN = timedelta(hours=48)
+_SHUTTING_DOWN = ("segwatch is shutting down; the settings were not read again",)
 
 
 def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock) -> Channel:
@@ -148,7 +149,8 @@ class Daemon:
         self._server = Server(Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload)
         self._kinds = load_kinds()
         self._now_running = _Generation(settings=settings, resources=AsyncExitStack())
-        self._reloading = asyncio.Lock()
+        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
+        self._stopping = asyncio.Event()
         self._bus.listen(self._hear)
 
     async def run(self, stop: asyncio.Event, listening: Callable[[str], None]) -> None:
@@ -159,10 +161,11 @@ class Daemon:
         settings = self._now_running.settings
         await self._store.open()
         try:
-            url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
-            log.info("listening", url=url)
-            listening(url)
-            await self._build(settings)
+            async with self._changing:
+                url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
+                log.info("listening", url=url)
+                listening(url)
+                await self._build(settings)
             self._keep("caretaker", Caretaker(
                 self._store, self._clock, self._readiness, self._metrics, settings.store.retention
             ).run)  # fmt: skip
@@ -171,8 +174,11 @@ class Daemon:
             await stop.wait()
             self._readiness.problem("stop", "shutting down")
             log.info("stopping")
-            await self._drain()
+            self._stopping.set()
+            async with self._changing:
+                await self._drain()
         finally:
+            self._stopping.set()
             await self._supervisor.stop()
             await self._server.stop()
             await self._store.close()
@@ -180,7 +186,9 @@ class Daemon:
 
     async def reload(self) -> Sequence[str]:
         """Read the settings again and work by them; return what is wrong with them, and then change nothing."""
-        async with self._reloading:
+        async with self._changing:
+            if self._stopping.is_set():
+                return _SHUTTING_DOWN
             before = self._now_running.settings
             try:
                 settings = self._reread()
@@ -201,6 +209,10 @@ class Daemon:
                 log.error("reload_refused", problems=fixed)
                 return fixed
             await self._drain()
+            if (
+                self._stopping.is_set()
+            ):  # whoever stops us waits for its turn to drain, and nothing must have begun by then
+                return _SHUTTING_DOWN
             await self._build(settings)
             self._metrics.reload_ok.set(1)
             log.info("reloaded", sandboxes=[one.name for one in settings.sandboxes])

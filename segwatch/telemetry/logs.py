@@ -21,7 +21,10 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
     console = format_ == "console" or (format_ == "auto" and stream.isatty())
     renderer: structlog.typing.Processor
     if console:
-        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty() and not os.environ.get("NO_COLOR"))
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,  # no local variables: tokens are among them
+        )
     else:
         renderer = structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
@@ -31,7 +34,8 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
         structlog.processors.StackInfoRenderer(),
     ]
     if not console:
-        shared.append(structlog.processors.dict_tracebacks)
+        frames = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # tokens are among the variables
+        shared.append(structlog.processors.ExceptionRenderer(frames))
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],

@@ -4,6 +4,7 @@ Nothing here sleeps for a fixed time: whoever waits, waits for a condition under
 """
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ SEGMENT_JOBS = "/data/core/ups/segment/jobs"
 
 Json = dict[str, Any]
 
+_KINDS = ("export_job", "segment_job")
 _ROOT = Path(__file__).parents[2]
 _START_S = 20.0
 _STOP_S = 12.0
@@ -248,6 +250,7 @@ class House:
         self.inbox = Inbox()
         self.processes: list[Running] = []
         self._emulator = emulator
+        self._numbers = itertools.count()
         self._shown: list[str] = []
         self._stack = AsyncExitStack()
         self.is_open = True
@@ -272,6 +275,7 @@ class House:
         if kind is None:
             self.inbox.assert_promises_were_kept()
             self.assert_no_secret_shown()
+            self.assert_nothing_crashed()
 
     # settings
 
@@ -330,18 +334,31 @@ class House:
 
     async def command(self, *args: str, within_s: float = 20.0) -> Ended:
         """Run a segwatch command to its end. The settings are named by the environment, as people do."""
-        process = await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
+        process = await self.start(*args)
         code = await process.ended(within_s)
         ended = Ended(code=code, out=process.out.read_text(), err=process.text())
         self._shown += [ended.out, ended.err]
         return ended
+
+    async def watching(self, daemon: Daemon, *, sandbox: str = "prod") -> None:
+        """Return once this sandbox was wholly looked at, so that whatever happens from now on is news."""
+
+        async def looked() -> bool:
+            metric = "segwatch_last_poll_timestamp_seconds"
+            return all([await daemon.metric(metric, sandbox=sandbox, kind=kind) for kind in _KINDS])
+
+        await until(looked, f"the first sweeps over {sandbox}", within_s=15)
+
+    async def start(self, *args: str) -> Running:
+        """Start a segwatch command that goes on; the settings are named by the environment."""
+        return await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
 
     async def swept(self, daemon: Daemon, *, sandbox: str = "prod", times: int = 2) -> None:
         """Return once both kinds were wholly looked at anew, so often."""
         for _ in range(times):
             before = {
                 kind: await daemon.metric("segwatch_last_poll_timestamp_seconds", sandbox=sandbox, kind=kind)
-                for kind in ("export_job", "segment_job")
+                for kind in _KINDS
             }
             for kind, mark in before.items():
 
@@ -361,6 +378,12 @@ class House:
         leaks = [(place, secret) for place, text in places.items() for secret in secrets if secret in text]
         assert leaks == []
 
+    def assert_nothing_crashed(self) -> None:
+        """Assert that no process met what its authors did not expect, and that none forgot what it had opened."""
+        marks = ("Traceback", '"exception"', "worker_failed", "never retrieved", "was destroyed", "Unclosed", "Warning")
+        lines = [line for process in self.processes for line in process.text().splitlines()]
+        assert [line[:2000] for line in lines if any(mark in line for mark in marks)] == []
+
     def tails(self) -> Iterable[tuple[str, str]]:
         """Yield the end of each process's log, for the report of a failed test."""
         for process in self.processes:
@@ -378,9 +401,9 @@ class House:
         return Platform(self.session, url, self._shown)
 
     async def _start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Running:
-        stem = self.folder / f"{len(self.processes):02}-{name}"
+        stem = self.folder / f"{next(self._numbers):02}-{name}"
         out, log = stem.with_suffix(".out.log"), stem.with_suffix(".log")
-        # what the user has set for a real daemon must not reach ours
+        # what the user has set for a real daemon must not reach ours; what is left open shall be complained of
         around = {key: value for key, value in os.environ.items() if not key.startswith("SEGWATCH_")}
         with out.open("wb") as out_sink, log.open("wb") as log_sink:
             child = await asyncio.create_subprocess_exec(
@@ -388,7 +411,7 @@ class House:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out_sink,
                 stderr=log_sink,
-                env=around | (env or {}),
+                env=around | {"PYTHONWARNINGS": "default"} | (env or {}),
                 cwd=_ROOT,
                 start_new_session=True,
             )

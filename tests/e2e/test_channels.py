@@ -17,7 +17,7 @@ async def test_every_event_reaches_a_flaky_receiver_and_a_dead_one_delays_nothin
         ],
         routes=[{"match": {}, "channels": ["dead", "events", "steady"]}],
     )
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     house.inbox.answer("events", *[Answer(status=500), HANG, RESET, _BUSY] * 3)
     script = (["NEW", 1.2], ["PROCESSING", 1.2], ["SUCCEEDED", 0])
     jobs = await house.platform.place("segment_job", *script, count=3)
@@ -50,7 +50,7 @@ async def test_what_a_receiver_refuses_is_kept_and_can_be_sent_again_under_its_i
         channels=[house.channel("events"), house.channel("picky")],
         routes=[{"match": {}, "channels": ["events"]}, {"match": {"type": "job.succeeded"}, "channels": ["picky"]}],
     )
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     house.inbox.answer("picky", then=Answer(status=410))
     (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0])
     await house.inbox.until("channel.failing")

@@ -79,7 +79,7 @@ async def test_a_disk_that_fails_makes_it_unready_and_loses_nothing(
     disk: Disk = request.getfixturevalue(kind)
     house.store = disk.folder / "segwatch.db"
     daemon = await house.daemon()
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     running = await house.platform.place("segment_job", ["PROCESSING", 600], ["SUCCEEDED", 0], count=3)
     (export,) = await house.platform.place("export_job", ["PROCESSING", 600], ["FAILED", 0], body=an_export())
     await house.inbox.until_each("job.processing", [*running, export])
@@ -101,9 +101,10 @@ async def test_a_disk_that_fails_makes_it_unready_and_loses_nothing(
     polled = await house.platform.requests("GET")
 
     async def polls() -> bool:
-        return await house.platform.requests("GET") >= polled + 4
+        return await house.platform.requests("GET") >= polled + 2
 
     await until(polls, "it looks on")
+    assert await daemon.reload() == (200, "reloaded\n")
     assert len(house.inbox.letters()) == told
     assert await house.platform.submissions() == []
 
@@ -123,3 +124,18 @@ async def test_a_disk_that_fails_makes_it_unready_and_loses_nothing(
         assert daemon.process.logged("store_available")
     assert await daemon.stop() == 0
     assert (await house.command("db", "check")).code == 0
+
+
+async def test_it_stops_on_a_read_only_disk_and_says_why_it_does_not_start_there(
+    house: House, frozen_file: Disk
+) -> None:
+    daemon = await house.daemon()
+    await house.watching(daemon)
+    frozen_file.fail(daemon)
+    assert await daemon.stop() == 0
+    process = await house.run_daemon()
+    assert await process.ended() == 1
+    (line,) = process.text().splitlines()
+    assert str(house.store) in line
+    frozen_file.mend(daemon)
+    await house.daemon()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from house import EXPORTS, Daemon, House, an_export, until
+from inbox import RESET, Answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,7 +25,7 @@ async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wat
         daemon = await house.daemon(
             platform={"timeout": "1s"}, polling={"reconcile_interval": "3s"}, retry={"breaker_failures": 100}
         )
-        await house.swept(daemon, times=1)
+        await house.watching(daemon)
         yield Watched(house, daemon)
 
 
@@ -173,3 +174,24 @@ async def test_a_post_that_is_declined_is_made_again_later_and_only_once(watched
     await house.platform.set_status("export_job", submitted.data["new_job_id"], "SUCCEEDED")
     await house.inbox.until("export.recovered", root=failed)
     assert len(await house.platform.submissions()) == before + 1
+
+
+async def test_a_bad_network_on_both_sides_loses_nothing(watched: Watched) -> None:
+    house, daemon = watched.house, watched.daemon
+    for fault in ({"status": 503}, {"reset": True}, {"truncate": 200}, {"garbage": True}, {"delay_s": 0.3}):
+        await house.platform.fault("/data/core/ups/*", fault=fault, probability=0.12, seconds=4)
+    house.inbox.answer("events", *[Answer(status=503), RESET, Answer(), Answer()] * 15)
+    jobs: dict[str, str] = {}
+    for number in range(24):
+        word = "SUCCEEDED" if number % 3 else "FAILED"
+        script = (["NEW", 0.1 * number], ["QUEUED", 0.07 * number], ["PROCESSING", 0.13 * number], [word, 0])
+        (job,) = await house.platform.place("segment_job", *script)
+        jobs[job] = f"job.{word.lower()}"
+    for type_ in ("job.succeeded", "job.failed"):
+        await house.inbox.until_each(type_, [job for job in jobs if jobs[job] == type_], within_s=30)
+    for job, type_ in jobs.items():
+        assert house.inbox.types(job_id=job)[-1] == type_
+        assert len(house.inbox.types(job_id=job)) == len(set(house.inbox.types(job_id=job)))
+    await daemon.until_metric(1, "segwatch_up", sandbox="prod")
+    assert await daemon.metric("segwatch_worker_restarts_total") == 0
+    assert daemon.process.logged("worker_failed") == []

@@ -4,8 +4,8 @@ from house import House, an_export
 
 
 async def test_jobs_that_disappear_are_told_as_vanished_within_thirty_intervals(house: House) -> None:
-    daemon = await house.daemon()
-    await house.swept(daemon, times=1)
+    daemon = await house.daemon(polling={"reconcile_interval": "2s"})
+    await house.watching(daemon)
     (export,) = await house.platform.place("export_job", ["PROCESSING", 600], ["SUCCEEDED", 0], body=an_export())
     (segment,) = await house.platform.place("segment_job", ["PROCESSING", 600], ["SUCCEEDED", 0])
     await house.inbox.until_each("job.processing", [export, segment])
@@ -19,7 +19,7 @@ async def test_jobs_that_disappear_are_told_as_vanished_within_thirty_intervals(
 async def test_lists_that_shift_or_ignore_the_order_asked_for_hide_nothing(house: House) -> None:
     await house.platform.quirk(shifting_rows=True)
     daemon = await house.daemon()
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     many = await house.platform.place("segment_job", ["PROCESSING", 3], ["SUCCEEDED", 0], count=250)
     many += await house.platform.place("segment_job", ["QUEUED", 600], ["SUCCEEDED", 0])
     await house.inbox.until_each("job.discovered", many)

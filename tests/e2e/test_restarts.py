@@ -24,7 +24,7 @@ async def test_jobs_that_ended_before_the_very_first_start_are_recorded_and_not_
 
 async def test_what_happened_while_it_was_down_is_told_once_and_as_late(house: House) -> None:
     daemon = await house.daemon()
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     for end in (signal.SIGTERM, signal.SIGKILL):
         daemon = await _missed(house, daemon, end)
 

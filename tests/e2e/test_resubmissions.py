@@ -43,7 +43,7 @@ class Watched:
 async def watched(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
     async with House(tmp_path_factory.mktemp("retries")) as house:
         daemon = await house.daemon(retry={"breaker_failures": 100, "max_per_day": 100, "rules": _RULES})
-        await house.swept(daemon, times=1)
+        await house.watching(daemon)
         yield Watched(house, daemon)
 
 

@@ -9,7 +9,7 @@ async def test_a_sandbox_with_wrong_credentials_disturbs_no_other(tmp_path: Path
     async with House(tmp_path, emulator=["--client-secret", CLIENT_SECRET]) as house:
         boxes = [house.sandbox("prod"), house.sandbox("broken", client_secret="wr0ng-s3cr3t"), house.sandbox("dev")]
         daemon = await house.daemon(sandboxes=boxes)
-        await house.swept(daemon, times=1)
+        await house.watching(daemon)
         unauthorized = await house.inbox.until("sandbox.unauthorized")
         assert (unauthorized.data["sandbox"], unauthorized.data["severity"]) == ("broken", "critical")
         script = (["PROCESSING", 1], ["SUCCEEDED", 0])
@@ -31,9 +31,9 @@ async def test_a_sandbox_with_wrong_credentials_disturbs_no_other(tmp_path: Path
 
 
 async def test_a_sandbox_with_a_tiny_budget_is_slow_alone(house: House) -> None:
-    slow = house.sandbox("slow", client_id="another-id", requests_per_second=0.5, burst=1)
+    slow = house.sandbox("slow", client_id="another-id", requests_per_second=1.0, burst=1)
     daemon = await house.daemon(sandboxes=[slow, house.sandbox("prod")])
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     (job,) = await house.platform.place("export_job", ["PROCESSING", 0.5], ["SUCCEEDED", 0], body=an_export())
     (late,) = await house.platform.place("segment_job", ["PROCESSING", 600], ["SUCCEEDED", 0], sandbox="slow")
     await house.inbox.until("job.succeeded", job_id=job, within_s=5)

@@ -8,7 +8,7 @@ from house import House, an_export
 async def test_the_older_dialect_is_understood(tmp_path: Path) -> None:
     async with House(tmp_path, emulator=["--dialect", "seed"]) as house:
         daemon = await house.daemon()
-        await house.swept(daemon, times=1)
+        await house.watching(daemon)
         jobs = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0])
         (failed,) = await house.platform.place("export_job", ["PROCESSING", 1], ["FAILED", 0], body=an_export())
         await house.inbox.until_each("job.succeeded", jobs)

@@ -3,6 +3,7 @@
 import io
 import logging
 
+import pytest
 import structlog
 
 from segwatch.telemetry import logs
@@ -21,19 +22,39 @@ class FullDisk(io.StringIO):
     flush = io.StringIO.flush
 
 
-def test_a_log_that_cannot_be_written_raises_nothing_and_goes_on_later():
+@pytest.fixture(autouse=True)
+def _as_before():
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = root.handlers, root.level
-    stream = FullDisk()
+    yield
+    structlog.configure(**before)
+    root.handlers, root.level = handlers, level
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_a_traceback_shows_where_and_never_the_variables_whose_values_may_be_secret(format_):
+    def fails(token: str) -> None:
+        raise RuntimeError("unexpected")
+
+    stream = io.StringIO()
+    logs.configure(format_=format_, stream=stream)
     try:
-        logs.configure(format_="json", stream=stream)
-        stream.is_full = True
-        structlog.get_logger().info("lost")
-        logging.getLogger("a.library").warning("lost too")
-        stream.is_full = False
-        structlog.get_logger().info("kept")
-    finally:
-        structlog.configure(**before)
-        root.handlers, root.level = handlers, level
+        fails("s3cr3t" * 2)
+    except RuntimeError:
+        structlog.get_logger().exception("worker_failed")
+        logging.getLogger("a.library").exception("failed")
+    assert stream.getvalue().count("RuntimeError") >= 2
+    assert "fails" in stream.getvalue()
+    assert "s3cr3ts3cr3t" not in stream.getvalue()
+
+
+def test_a_log_that_cannot_be_written_raises_nothing_and_goes_on_later():
+    stream = FullDisk()
+    logs.configure(format_="json", stream=stream)
+    stream.is_full = True
+    structlog.get_logger().info("lost")
+    logging.getLogger("a.library").warning("lost too")
+    stream.is_full = False
+    structlog.get_logger().info("kept")
     assert '"kept"' in stream.getvalue()
     assert "lost" not in stream.getvalue()
