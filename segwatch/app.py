@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from segwatch.config import ConfigError, Sandbox, Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import Caretaker
 from segwatch.daemon.clock import Clock, SystemClock
+from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
@@ -22,7 +23,7 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.sentinel import Sentinel
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
-from segwatch.daemon.supervisor import Run, Supervisor, Worker
+from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
 from segwatch.decision import Policy
 from segwatch.deliveries import routing, settle
 from segwatch.deliveries.model import Delivery
@@ -46,7 +47,6 @@ from segwatch.web.server import Server
 
 log = structlog.get_logger()
 
-_BEAT_WITHIN_S = 60.0
 _REMEMBER_MIN = timedelta(hours=48)
 
 
@@ -234,7 +234,7 @@ class Daemon:
                 routes=routes_of(settings),
                 clock=self._clock,
                 random=random.random,
-                beat=partial(self._heartbeats.beat, name, _BEAT_WITHIN_S),
+                beat=partial(self._heartbeats.beat, name, BEAT_WITHIN_S),
                 observer=_Deliveries(self._metrics),
                 told=self._told,
                 grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
@@ -258,20 +258,24 @@ class Daemon:
                 by_change={name: kind.changes_first for name, kind in self._kinds.by_name.items()},
                 remember=max(2 * settings.polling.lookback, _REMEMBER_MIN),
             )  # fmt: skip
-            await recorder.load()
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
+            demand = Demand()
             for name, kind in self._kinds.by_name.items():
+                with suppress(StoreError):  # then the reader writes it, as soon as the store works
+                    await recorder.position(name, self._began)
                 source = Source(kind, client, budget, self._clock, self._unreadable)
-                await self._follow(settings, source, recorder, sentinel)
+                self._follow(settings, source, recorder, sentinel, demand)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
                         grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
                     )  # fmt: skip
-                    self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run)
+                    self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run, patience=source.patience)
 
-    async def _follow(self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel) -> None:
+    def _follow(
+        self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand
+    ) -> None:
         """Start the reader of one stream; it starts a poller for every active job."""
         cadence = settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
@@ -282,19 +286,22 @@ class Daemon:
 
         reader = Reader(
             source, recorder, self._clock, cadence, sentinel,
-            position=await self._store.position(recorder.sandbox, source.kind.name),
+            demand=demand,
+            began_at=self._began,
             lookback=settings.polling.lookback,
             on_active=poll,
         )  # fmt: skip
-        self._keep(prefix, reader.run)
+        self._keep(prefix, reader.run, patience=source.patience)
 
     def _policy(self, settings: Settings, kind: JobKind) -> Policy:
         overdue_after = settings.polling.overdue_after.of(kind.name)
         watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=settings.retry.policy if kind.resubmits else None)
 
-    def _keep(self, name: str, run: Run) -> None:
-        self._supervisor.start(Worker(name=name, run=run))
+    def _keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
+        """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
+        self._metrics.restarts.labels(_family(name))  # at zero, so that `rate()` sees the first restart
+        self._supervisor.start(Worker(name=name, run=run, within_s=BEAT_WITHIN_S + patience.total_seconds()))
 
     def _hear(self, news: News) -> None:
         event = news.event
@@ -320,11 +327,8 @@ class Daemon:
     async def _measure(self) -> None:
         """Set the gauges that are measured when somebody asks."""
         for recorder in self._now_running.recorders:
-            counts = recorder.counts()
             for kind in self._kinds.by_name:
-                born = [job.born_at for job in recorder.active(kind)]
-                of_kind = {status: count for (name, status), count in counts.items() if name == kind}
-                self._metrics.set_jobs(recorder.sandbox, kind, of_kind, min(born, default=None))
+                self._metrics.set_jobs(recorder.sandbox, kind, recorder.known(kind))
         for name, budget in self._now_running.budgets.items():
             self._metrics.budget.labels(name).set(budget.rate)
         for name, tokens in self._now_running.tokens.items():

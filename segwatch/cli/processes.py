@@ -1,4 +1,4 @@
-"""The demo's processes: how they start, how their address is learned, how they end."""
+"""Processes beside this one: how they start, how their address is learned, how they end."""
 
 import asyncio
 import json
@@ -122,7 +122,7 @@ async def started(
             async with asyncio.timeout(_START_S):
                 url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
         except (TimeoutError, ValueError):
-            fail(Exit.FAILED, f"the demo's {name} did not start; its log ends:", _end_of(log))
+            fail(Exit.FAILED, f"the {name} did not start; its log ends:", _end_of(log))
         yield Process(name=name, url=url, log=log, child=child)
     finally:
         with suppress(ProcessLookupError):

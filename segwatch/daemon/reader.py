@@ -9,16 +9,17 @@ from typing import Protocol
 import structlog
 
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.demand import Demand
 from segwatch.daemon.poller import Looked
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.daemon.sweep import Sweep
 from segwatch.jobs import reading
-from segwatch.jobs.cadence import Cadence, stretch_for
+from segwatch.jobs.cadence import Cadence
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Plan, Position
 from segwatch.store.base import StoreError
-from segwatch.upstream.errors import UpstreamError
+from segwatch.upstream.errors import Refused, UpstreamError
 
 log = structlog.get_logger()
 
@@ -51,7 +52,7 @@ class Reader:
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
-        *, position: Position, lookback: timedelta, on_active: Callable[[JobState], None],
+        *, demand: Demand, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
@@ -59,7 +60,8 @@ class Reader:
         self._clock = clock
         self._cadence = cadence
         self._health = health
-        self._position = position
+        self._demand = demand
+        self._began_at = began_at
         self._lookback = lookback
         self._on_active = on_active
         self._stream = f"{source.sandbox}/{source.kind.name}"
@@ -69,10 +71,12 @@ class Reader:
         self._reconciled_at: datetime | None = None
         self._distrusted_until: datetime | None = None
         self._calls = 1.0  # per sweep, smoothed
+        self._page_most = self._kind.page_most
+        self._page = self._page_most  # what the platform gives, as well as we know
 
     def stretch(self) -> float:
         """Return how much longer than wished the intervals must be for the call budget to suffice."""
-        return stretch_for(self._calls, self._cadence.interval, self._source.calls_per_second)
+        return self._demand.stretch(self._source.calls_per_second)
 
     def ring(self) -> None:
         """Look now."""
@@ -94,7 +98,9 @@ class Reader:
                 del self._looks[key]
 
     async def run(self, beat: Callable[[], None]) -> None:
-        """Sweep, for ever."""
+        """Sweep, for ever. Raises StoreError when it cannot learn where it stood: it is started again later."""
+        await self._recorder.load()
+        position = await self._recorder.position(self._kind.name, self._began_at)
         for job in self._recorder.active(self._kind.name):
             self._on_active(job)
         failures = 0
@@ -102,7 +108,7 @@ class Reader:
             await self._wait(beat)
             started = self._clock.now()
             try:
-                await self._sweep(started, beat)
+                position = await self._sweep(position, started, beat)
                 failures = 0
                 await self._health.answered(self._kind.name, started)
             except (UpstreamError, StoreError) as error:
@@ -135,15 +141,18 @@ class Reader:
             any_active = bool(self._recorder.active(self._kind.name))
             self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
 
-    async def _sweep(self, started: datetime, beat: Callable[[], None]) -> None:
-        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs."""
+    async def _sweep(self, position: Position, started: datetime, beat: Callable[[], None]) -> Position:
+        """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs.
+
+        position: where the last complete sweep came to. Returns where this one did.
+        """
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
-        plan = self._plan(started)
-        sweep = Sweep(self._source, self._recorder, self._position, beat)
-        distrusted = self._distrusted_until is not None and started < self._distrusted_until
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
-        if not await sweep.newest(plan) and not distrusted:
+        plan = self._plan(position, started)
+        sweep = Sweep(self._source, self._recorder, position, beat)
+        distrusted = self._distrusted_until is not None and started < self._distrusted_until
+        if not await self._newest(sweep, plan, reconcile=reconcile) and not distrusted:
             self._distrust(started, "rows are not in order of their last change")
             distrusted = True
         if self._kind.changes_first and (reconcile or distrusted):
@@ -156,26 +165,54 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        self._position = reading.advanced(self._position, sweep.rows.values(), started)
-        await self._recorder.save_position(self._position)
+        position = reading.advanced(position, sweep.listed, started)
+        await self._recorder.save_position(position)
         self._answer(started)
-        self._calls = 0.7 * self._calls + 0.3 * (self._source.calls - calls_before)
+        if not reconcile:  # which is rare, and as large as it must be
+            self._note_calls(self._source.calls - calls_before)
+        return position
+
+    def _note_calls(self, calls: int) -> None:
+        self._calls = 0.7 * self._calls + 0.3 * calls
+        any_active = bool(self._recorder.active(self._kind.name))
+        every = self._cadence.interval if any_active else self._cadence.idle
+        self._demand.note(self._stream, self._calls, every)
+
+    async def _newest(self, sweep: Sweep, plan: Plan, *, reconcile: bool) -> bool:
+        """Read the list, and learn how many rows the platform puts on a page: no document says."""
+        try:
+            ordered = await sweep.newest(plan)
+        except Refused:
+            if plan.limit > self._kind.page_size:
+                log.warning("page_size_refused", stream=self._stream, asked=plan.limit, next=self._kind.page_size)
+                self._page = self._page_most = self._kind.page_size
+            raise
+        if sweep.page_given is not None:
+            self._page = max(sweep.page_given, reading.PAGE_LEAST)
+        elif reconcile:
+            self._page = self._page_most
+        return ordered
 
     def _distrust(self, now: datetime, why: str) -> None:
         """Read by active status and by id for a while: the order of the list is documented nowhere."""
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
         self._distrusted_until = now + _DISTRUST
 
-    def _plan(self, now: datetime) -> Plan:
+    def _plan(self, position: Position, now: datetime) -> Plan:
         active = self._recorder.active(self._kind.name)
         if self._kind.changes_first:
             reread_after = self._cadence.reread
             return reading.plan_changes(
-                self._position, active, now, lookback=self._lookback, reread_after=reread_after, bulk=_BULK
+                position,
+                active,
+                now,
+                lookback=self._lookback,
+                reread_after=reread_after,
+                bulk=_BULK,
+                page=self._page,
             )
         created = self._recorder.created(self._kind.name)
-        page = self._kind.page_size
-        return reading.plan_newest(self._position, active, created, now, lookback=self._lookback, page=page)
+        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=self._page)
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

@@ -2,7 +2,6 @@
 
 import asyncio
 from bisect import insort
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -47,12 +46,31 @@ class Recorder:
         self._by_change = by_change
         self._remember = remember
         self._turn = asyncio.Lock()
+        self._loaded = False
         self._jobs: dict[JobKey, JobState] = {}
+        self._active: dict[str, dict[JobKey, JobState]] = {kind: {} for kind in policies}
         self._written: dict[JobKey, datetime] = {}
         self._created: dict[str, list[datetime]] = {kind: [] for kind in policies}
 
     async def load(self) -> None:
-        """Read what the store knows of this sandbox."""
+        """Read what the store knows of this sandbox, the first time that somebody asks for it."""
+        async with self._turn:
+            if not self._loaded:
+                await self._read()
+                self._loaded = True
+
+    async def position(self, kind: str, began_at: datetime) -> Position:
+        """Return how far the stream was read; began_at: when we began, if nobody ever did before.
+
+        It is on disk before the first look: what ends from then on is told, however often we are killed meanwhile.
+        """
+        position = await self._store.position(self.sandbox, kind)
+        if position.began_at is None:
+            position = replace(position, began_at=began_at)
+            await self.save_position(position)
+        return position
+
+    async def _read(self) -> None:
         since = self._clock.now() - self._remember
         active = tuple(status for status in Status if not status.is_final)
         for wanted in (
@@ -65,7 +83,7 @@ class Recorder:
 
     def active(self, kind: str) -> list[JobState]:
         """Return the jobs that need a poller."""
-        return [job for job in self._jobs.values() if job.key.kind == kind and job.is_active]
+        return list(self._active[kind].values())
 
     def known(self, kind: str) -> list[JobState]:
         """Return all jobs in memory."""
@@ -78,10 +96,6 @@ class Recorder:
     def created(self, kind: str) -> Sequence[datetime]:
         """Return when the known jobs were created, ascending."""
         return self._created[kind]
-
-    def counts(self) -> Counter[tuple[str, str]]:
-        """Return how many jobs in memory are in each (kind, status)."""
-        return Counter((job.key.kind, job.status.value) for job in self._jobs.values())
 
     async def record(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[JobState]:
         """Write what these sightings change, in one transaction, and return the jobs as they now are.
@@ -187,9 +201,14 @@ class Recorder:
                 self._created[job.key.kind].remove(before.born_at)
             insort(self._created[job.key.kind], job.born_at)
         self._jobs[job.key] = job
+        if job.is_active:
+            self._active[job.key.kind][job.key] = job
+        else:
+            self._active[job.key.kind].pop(job.key, None)
         if at is not None:
             self._written[job.key] = at
 
     def _drop(self, key: JobKey) -> None:
         if job := self._jobs.pop(key, None):
+            self._active[key.kind].pop(key, None)
             self._created[key.kind].remove(job.born_at)

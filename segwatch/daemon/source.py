@@ -1,6 +1,7 @@
 """One kind of job in one sandbox, as the platform shows it: requests out, observations back."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from segwatch.daemon.clock import Clock
@@ -29,6 +30,11 @@ class Source:
         self._budget = budget
         self._clock = clock
         self._unreadable = unreadable
+
+    @property
+    def patience(self) -> timedelta:
+        """Return how long one call may take at most."""
+        return self._client.patience
 
     @property
     def calls_per_second(self) -> float:
@@ -65,7 +71,11 @@ class Source:
     async def _ask(self, request: Request, read: Callable[[bytes, Asked], T]) -> T:
         asked = Asked(sandbox=self.sandbox, at=self._clock.now())
         self.calls += 1
-        reply = await self._client.call(request)
+        try:
+            reply = await self._client.call(request)
+        except BadReply:
+            self._unreadable(self.kind.name, 1)
+            raise
         try:
             return read(reply.body, asked)
         except UnreadableReply as error:

@@ -45,6 +45,7 @@ class Submitter:
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
+        await self._recorder.load()
         while True:
             beat()
             try:
@@ -80,15 +81,15 @@ class Submitter:
 
     async def _submit(self, answer: Resubmission, failed: JobState) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
-        around = await self._surroundings(answer)
-        admitted = retry.admit(answer, around, self._policy, self._clock.now())
+        whole = await self._completed(answer)
+        around = await self._surroundings(whole)
+        admitted = retry.admit(whole, around, self._policy, self._clock.now())
         if isinstance(admitted, Refuse):
             return await self._refuse(answer, admitted)
         crowded = around.failing.exports >= self._policy.breaker_failures
         await self._turn_breaker(held=crowded, exports=around.failing.exports)
         if isinstance(admitted, Hold):
             return await self._move(answer, replace(answer, due_at=admitted.until))
-        whole = await self._completed(answer)
         look = await self._lookout.look(whole, failed)
         match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
             case Refuse() as refusal:

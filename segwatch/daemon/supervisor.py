@@ -16,7 +16,7 @@ from segwatch.telemetry.health import Heartbeats
 log = structlog.get_logger()
 
 _RESTART = Backoff(first=timedelta(milliseconds=500), cap=timedelta(seconds=30))
-_BEAT_WITHIN_S = 60.0
+BEAT_WITHIN_S = 60.0
 _STEADY_S = 60.0  # a worker that ran so long was well: its next failure counts as the first again
 
 
@@ -27,11 +27,12 @@ Run = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
 class Worker:
     """Something that runs until it is cancelled, or returns when its work is done.
 
-    run: gets the function to call as a heartbeat, at least every minute.
+    run: gets the function to call as a heartbeat. within_s: how often it calls it at least, when all is well.
     """
 
     name: str
     run: Run
+    within_s: float = BEAT_WITHIN_S
 
 
 class Supervisor:
@@ -67,7 +68,7 @@ class Supervisor:
 
     async def _keep_alive(self, worker: Worker) -> None:
         def beat() -> None:
-            self._heartbeats.beat(worker.name, _BEAT_WITHIN_S)
+            self._heartbeats.beat(worker.name, worker.within_s)
 
         failures = 0
         try:

@@ -19,6 +19,9 @@ class Sweep:
     """Records what it finds page by page, so that a call that fails late loses nothing that came early.
 
     rows: what it has seen, by job id. surprises: changes that the list by last change should have shown before.
+    listed: the rows that the list showed, newest first; only these say how far it was read, since a job asked for by
+    its id, later, may show a change that is newer than others which nobody saw.
+    page_given: how many rows the list's first page had, where these were fewer than asked for and not all.
     """
 
     def __init__(self, source: Source, recorder: Recorder, position: Position, beat: Callable[[], None]) -> None:
@@ -28,20 +31,26 @@ class Sweep:
         self._position = position
         self._beat = beat
         self.rows: dict[str, Observation] = {}
+        self.listed: list[Observation] = []
         self.surprises = 0
+        self.page_given: int | None = None
 
     async def newest(self, plan: Plan) -> bool:
         """Read the list, newest first, as far as planned; False when it does not keep the order that the plan needs."""
         by_change, ordered, last = self._kind.changes_first, True, None
-        request: Request | None = self._kind.list_newest(limit=self._kind.page_size)
+        request: Request | None = self._kind.list_newest(limit=plan.limit)
         for number in range(1, _PAGES_MAX + 1):
             if request is None:
                 break
             page = await self._source.page(request)
+            given = len(page.rows) + page.unreadable
+            if number == 1 and page.next and given < plan.limit:
+                self.page_given = given
             fresh = self._fresh(page.rows)
             ordered = ordered and (not by_change or reading.in_order_of_change(fresh, last))
             last = next((row.updated_at for row in reversed(fresh) if row.updated_at), last)
             await self._record(fresh)
+            self.listed += fresh
             # a page without a new row ends an endless list; one of unreadable rows only does not end a good one
             done = number >= plan.at_least and reading.reaches(fresh, plan.until, by_change=by_change)
             if done or not (fresh or page.unreadable):

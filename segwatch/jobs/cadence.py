@@ -38,7 +38,7 @@ class Cadence:
         return swept_at + (self.interval * max(1.0, stretch) if any_active else self.idle)
 
     def after_failure(self, failures: int, stream: str) -> timedelta:
-        """Return the wait after `failures` unanswered looks in a row: from one interval up to a minute."""
+        """Return the wait after `failures` unanswered looks in a row: from half an interval up to a minute."""
         backoff = Backoff(first=self.interval, cap=max(_MINUTE, self.interval))
         return backoff.delay(failures, spread(f"{stream}#{failures}"))
 

@@ -48,7 +48,10 @@ def turned(
         sandbox=sandbox,
         details=details,
     )
-    return SubjectState(stream=stream, condition=condition.value, since=now, sequence=sequence), event
+    # from one trouble to another is still the same outage: it began when the first did
+    trouble = before is not None and Condition.OK not in (before.condition, condition)
+    since = before.since if before and trouble else now
+    return SubjectState(stream=stream, condition=condition.value, since=since, sequence=sequence), event
 
 
 def stream_of(sandbox: str) -> str:

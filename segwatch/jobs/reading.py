@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -11,18 +11,21 @@ from segwatch.jobs.model import JobState, Observation
 OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
 _CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
+PAGE_LEAST = 50  # rows to ask for where few are needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """How far the reader of one stream has come.
 
-    watermark: the newest change that is wholly recorded, by the platform's clock. frontier: likewise, the newest
-    creation. swept_at: our clock at the last complete sweep; None before the first.
+    began_at: our clock when segwatch first began to watch it. watermark: the newest change that is wholly recorded,
+    by the platform's clock. frontier: likewise, the newest creation. swept_at: our clock at the last complete sweep;
+    None before the first.
     """
 
     sandbox: str
     kind: str
+    began_at: datetime | None = None
     watermark: datetime | None = None
     frontier: datetime | None = None
     swept_at: datetime | None = None
@@ -33,11 +36,13 @@ class Plan:
     """One sweep.
 
     until: list pages are read until a row's time lies before this; by change or by creation, as the list is ordered.
-    at_least: pages to read even so. reread: jobs to ask for by id, unless a page shows them.
+    at_least: pages to read even so. limit: rows to ask for on a page. reread: jobs to ask for by id, unless a page
+    shows them.
     """
 
     until: datetime
     at_least: int
+    limit: int
     reread: tuple[str, ...]
 
 
@@ -49,6 +54,7 @@ def plan_changes(
     lookback: timedelta,
     reread_after: timedelta,
     bulk: int,
+    page: int,
 ) -> Plan:
     """Return the sweep of a list whose order is by last change: it costs what changed, not what is active.
 
@@ -58,6 +64,7 @@ def plan_changes(
     return Plan(
         until=position.watermark - OVERLAP if position.watermark else now - lookback,
         at_least=1,
+        limit=page,
         reread=tuple(job.key.id for job in stale[:bulk]),
     )
 
@@ -74,15 +81,18 @@ def plan_newest(
     """Return the sweep of a list whose order is by creation: head pages, and single calls for jobs that lie deeper.
 
     created: creation times of every job known in this stream, ascending; they tell how deep an active job lies.
-    page: rows on a page.
+    page: the most rows that a page may have. A call costs the same whatever it brings, but rows cost time on both
+    sides: where one page is enough, it is asked for no more rows than are needed, and some for jobs not known yet.
     """
-    active = list(active)
     ranks = {job.key.id: len(created) - bisect_left(created, job.born_at) - 1 for job in active}
-    return Plan(
-        until=position.frontier - CREATION_OVERLAP if position.frontier else now - lookback,
-        at_least=choose_depth(ranks.values(), page),
-        reread=tuple(ranks),
-    )
+    until = position.frontier - CREATION_OVERLAP if position.frontier else now - lookback
+    depth = choose_depth(ranks.values(), page)
+    limit = page
+    if depth == 1 and position.frontier:
+        recent = len(created) - bisect_left(created, until)
+        deepest = max((rank for rank in ranks.values() if rank < page), default=0)
+        limit = min(page, max(PAGE_LEAST, 1 + deepest + recent // 4, 1 + recent + recent // 4))
+    return Plan(until=until, at_least=depth, limit=limit, reread=tuple(ranks))
 
 
 def choose_depth(ranks: Iterable[int], page: int) -> int:
@@ -121,7 +131,9 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
     Older ones show up too, at the first start and when a sweep reads deeper than before; they are no news.
     """
     if position.swept_at is None:
-        return False
+        # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
+        ended = row.ended_at or row.updated_at
+        return position.began_at is not None and ended is not None and ended >= position.began_at
     if by_change:
         mark, time, overlap = position.watermark, row.updated_at, OVERLAP
     else:
@@ -130,14 +142,16 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
 
 
 def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
-    """Return the position after a complete sweep at `at` (our clock) that showed `rows`."""
+    """Return the position after a complete sweep at `at` (our clock) whose list showed `rows`.
+
+    Rows that were asked for by their ids do not belong to them: what changed before them may still be unseen.
+    """
     rows = list(rows)
     latest = at + _CLOCKS_APART
     changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
     creations = [row.created_at for row in rows if row.created_at and row.created_at <= latest]
-    return Position(
-        sandbox=position.sandbox,
-        kind=position.kind,
+    return replace(
+        position,
         watermark=max([*changes, *([position.watermark] if position.watermark else [])], default=None),
         frontier=max([*creations, *([position.frontier] if position.frontier else [])], default=None),
         swept_at=at,

@@ -194,8 +194,8 @@ def assess(
     """
     equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
     for row in equal:
-        if row.status in (Status.FAILED, Status.CANCELLED):
-            continue  # it has a failure, and an answer, of its own
+        if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
+            continue  # it has, or will have, a failure and an answer of its own
         running = row.status is not Status.SUCCEEDED
         if answer.manual and not running:
             continue  # the person has seen it and wants another
@@ -247,7 +247,8 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
             return refused(answer, Refusal.REJECTED, now)
         case Posted.How.NOT_SENT:
             waiting = _again(answer, policy, now)
-            return replace(waiting, due_at=max(waiting.due_at, now + (posted.retry_after or timedelta())))
+            due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
+            return replace(waiting, due_at=due_at, posted_at=None)  # so it does not count against the day's budget
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
             look_at = now + _LOOK.delay(1, spread(str(answer.failed)))

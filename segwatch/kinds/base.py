@@ -54,6 +54,8 @@ class JobKind(Protocol):
     resubmits: True for a kind whose failed jobs may be submitted again.
     changes_first: True when `list_newest` asks for rows ordered by their last change, newest first;
     False when lists come by creation only.
+    page_size: rows on a page that the API is known to give. page_most: the most to ask for where it saves calls; an API
+    that gives fewer, or refuses so many, is believed.
     """
 
     name: str
@@ -61,6 +63,7 @@ class JobKind(Protocol):
     changes_first: bool
     resubmits: bool
     page_size: int
+    page_most: int
 
     def list_newest(self, *, limit: int) -> Request:
         """Return the call for the newest page: by last change where `changes_first`, else by creation."""

@@ -23,6 +23,7 @@ class ExportJob:
     changes_first = False
     resubmits = True
     page_size = 250
+    page_most = 1000  # no limit is documented (AEP contract 4.7)
 
     def list_newest(self, *, limit: int) -> Request:
         """Return the call for the newest exports by creation, the only order there is (AEP contract 4.7)."""

@@ -21,6 +21,7 @@ class SegmentJob:
     changes_first = True
     resubmits = False
     page_size = 100
+    page_most = 100
 
     def list_newest(self, *, limit: int) -> Request:
         """Return the call for the rows that changed last. That this order works is documented nowhere: check it."""

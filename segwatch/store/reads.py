@@ -91,11 +91,13 @@ def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[J
 
 def position(db: sqlite3.Connection, sandbox: str, kind: str) -> Position:
     row = db.execute(
-        "SELECT watermark_us, frontier_us, swept_us FROM stream_position WHERE sandbox = ? AND kind = ?",
+        "SELECT began_us, watermark_us, frontier_us, swept_us FROM stream_position WHERE sandbox = ? AND kind = ?",
         (sandbox, kind),
     ).fetchone()
-    watermark, frontier, swept_at = map(moment_or_none, row or (None, None, None))
-    return Position(sandbox=sandbox, kind=kind, watermark=watermark, frontier=frontier, swept_at=swept_at)
+    began_at, watermark, frontier, swept_at = map(moment_or_none, row or (None, None, None, None))
+    return Position(
+        sandbox=sandbox, kind=kind, began_at=began_at, watermark=watermark, frontier=frontier, swept_at=swept_at
+    )
 
 
 def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:

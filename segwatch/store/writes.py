@@ -166,10 +166,10 @@ def _save_subject(db: sqlite3.Connection, new: SubjectState, before: SubjectStat
 
 def _save_position(db: sqlite3.Connection, at: Position) -> None:
     db.execute(
-        "INSERT INTO stream_position (sandbox, kind, watermark_us, frontier_us, swept_us) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (sandbox, kind) DO UPDATE SET watermark_us = excluded.watermark_us,"
-        " frontier_us = excluded.frontier_us, swept_us = excluded.swept_us",
-        (at.sandbox, at.kind, *map(micros_or_none, (at.watermark, at.frontier, at.swept_at))),
+        "INSERT INTO stream_position (sandbox, kind, began_us, watermark_us, frontier_us, swept_us)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sandbox, kind) DO UPDATE SET began_us = excluded.began_us,"
+        " watermark_us = excluded.watermark_us, frontier_us = excluded.frontier_us, swept_us = excluded.swept_us",
+        (at.sandbox, at.kind, *map(micros_or_none, (at.began_at, at.watermark, at.frontier, at.swept_at))),
     )
 
 

@@ -1,9 +1,11 @@
 """Log lines: facts in snake_case with values beside them; JSON unless a terminal looks on."""
 
+import io
 import logging
 import os
 import sys
-from typing import Literal, TextIO
+from contextlib import suppress
+from typing import Literal, TextIO, cast
 
 import structlog
 
@@ -15,7 +17,7 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
 
     NO_COLOR is respected (no-color.org). "auto" means console on a terminal, else JSON.
     """
-    stream = stream or sys.stderr
+    stream = cast(TextIO, _Tolerant(stream or sys.stderr))
     console = format_ == "console" or (format_ == "auto" and stream.isatty())
     renderer: structlog.typing.Processor
     if console:
@@ -38,6 +40,28 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
         cache_logger_on_first_use=False,
     )
     _route_libraries(shared, renderer, stream, threshold)
+
+
+class _Tolerant(io.TextIOBase):
+    """A stream whose failures are nobody else's: a log on a full disk loses lines, and the daemon carries on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written; return the length of `text` all the same."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Return whether a terminal looks on."""
+        return self._stream.isatty()
 
 
 def _route_libraries(

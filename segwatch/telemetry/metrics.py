@@ -3,10 +3,11 @@
 import asyncio
 import gzip
 import platform
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -43,6 +44,8 @@ class Metrics:
     """The registry of one process."""
 
     def __init__(self) -> None:
+        # "_created" is a second series for each counter and histogram, which nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
@@ -123,8 +126,12 @@ class Metrics:
                 self.oldest_active.labels(sandbox, kind)
                 self.last_success.labels(sandbox, kind)
                 self.last_poll.labels(sandbox, kind)
+                self.lag.labels(sandbox, kind)
+                for part in (kind, f"{kind}_row"):
+                    self.parse_errors.labels(part)
         for channel in channels:
             self.deliveries.labels(channel)
+            self.delivery_seconds.labels(channel)
             self.outbox_pending.labels(channel)
             self.outbox_oldest.labels(channel)
             self.dead_letters.labels(channel)
@@ -153,16 +160,28 @@ class Metrics:
         if job.started_at:
             self.phase.labels(*stream, "waiting").observe(_seconds(job.started_at - job.born_at))
             self.phase.labels(*stream, "running").observe(_seconds(job.ended_at - job.started_at))
-        if job.status is Status.SUCCEEDED:
-            self.last_success.labels(*stream).set(job.ended_at.timestamp())
-            if job.facts.exported is not None:
-                self.export_profiles.labels(event.sandbox).set(job.facts.exported)
 
-    def set_jobs(self, sandbox: str, kind: str, jobs: Mapping[str, int], oldest: datetime | None) -> None:
-        """Set how many jobs are in each status, and when the oldest active one was created."""
+    def set_jobs(self, sandbox: str, kind: str, jobs: Iterable[JobState]) -> None:
+        """Set what the known jobs of a stream amount to: how many are in each status, and since when.
+
+        The last success is read from here, not from events: jobs that ended before we started count too.
+        """
+        counts: Tally[Status] = Tally()
+        oldest: datetime | None = None
+        best: JobState | None = None
+        for job in jobs:
+            counts[job.status] += 1
+            if job.is_active and (oldest is None or job.born_at < oldest):
+                oldest = job.born_at
+            if job.status is Status.SUCCEEDED and (best is None or _end(job) > _end(best)):
+                best = job
         for status in Status:
-            self.jobs.labels(sandbox, kind, status.value).set(jobs.get(status.value, 0))
+            self.jobs.labels(sandbox, kind, status.value).set(counts[status])
         self.oldest_active.labels(sandbox, kind).set(oldest.timestamp() if oldest else 0)
+        if best is not None:  # else the one that was told last is still the last, though forgotten
+            self.last_success.labels(sandbox, kind).set(_end(best).timestamp())
+            if best.facts.exported is not None:
+                self.export_profiles.labels(sandbox).set(best.facts.exported)
 
 
 class Exposition:
@@ -191,6 +210,10 @@ class Exposition:
     def _render(self) -> tuple[bytes, bytes]:
         plain = generate_latest(self._metrics.registry)
         return plain, gzip.compress(plain, compresslevel=1)
+
+
+def _end(job: JobState) -> datetime:
+    return job.ended_at or job.since
 
 
 def _seconds(span: timedelta) -> float:

@@ -93,6 +93,11 @@ class PlatformClient:
         self._body_max_bytes = body_max_bytes
 
     @property
+    def patience(self) -> timedelta:
+        """How long one call may take at most: a new token, the wait for the budget and the exchange, each twice."""
+        return 2 * (2 * self._endpoint.timeouts.total + self._max_wait)
+
+    @property
     def sandbox(self) -> str:
         """The sandbox's name."""
         return self._sandbox.name

@@ -29,6 +29,7 @@ SEGMENT_JOBS = "/data/core/ups/segment/jobs"
 
 Json = dict[str, Any]
 
+_KINDS = ("export_job", "segment_job")
 _ROOT = Path(__file__).parents[2]
 _START_S = 20.0
 _STOP_S = 12.0
@@ -342,12 +343,21 @@ class House:
         """Start a segwatch command that goes on; the settings are named by the environment."""
         return await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
 
+    async def watching(self, daemon: Daemon, *, sandbox: str = "prod") -> None:
+        """Return once this sandbox was wholly looked at, so that whatever happens from now on is news."""
+
+        async def looked() -> bool:
+            metric = "segwatch_last_poll_timestamp_seconds"
+            return all([await daemon.metric(metric, sandbox=sandbox, kind=kind) for kind in _KINDS])
+
+        await until(looked, f"the first sweeps over {sandbox}", within_s=15)
+
     async def swept(self, daemon: Daemon, *, sandbox: str = "prod", times: int = 2) -> None:
         """Return once both kinds were wholly looked at anew, so often."""
         for _ in range(times):
             before = {
                 kind: await daemon.metric("segwatch_last_poll_timestamp_seconds", sandbox=sandbox, kind=kind)
-                for kind in ("export_job", "segment_job")
+                for kind in _KINDS
             }
             for kind, mark in before.items():
 

@@ -5,7 +5,7 @@ from house import House, an_export
 
 async def test_a_failing_export_is_told_resubmitted_once_and_recovers(house: House) -> None:
     daemon = await house.daemon()
-    await house.swept(daemon, times=1)
+    await house.watching(daemon)
     script = (["NEW", 1.5], ["PROCESSING", 1.5], ["FAILED", 0])
     (failed,) = await house.platform.place("export_job", *script, body=an_export())
     submitted = await house.inbox.until("export.retry_submitted", job_id=failed)

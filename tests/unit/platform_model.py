@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from builders import CANCELLED, EXPORT_PATH, T0, at, facts, key, retry_policy, seen, watch
+from builders import EXPORT_PATH, T0, facts, retry_policy, seen, watch
 
 from segwatch import decision
 from segwatch.jobs import breaker, retry
@@ -241,6 +241,3 @@ class House:
 def facts_order(request: str) -> str:
     """Return the order that `builders.facts` made this request of."""
     return request.split('"')[3]
-
-
-__all__ = ["CANCELLED", "HOLD_S", "NEVER", "Export", "Fate", "House", "Platform", "at", "key"]

@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 from builders import at, job, position, seen
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import (
     CREATION_OVERLAP,
     OVERLAP,
+    PAGE_LEAST,
     advanced,
     choose_depth,
     in_order_of_change,
@@ -39,13 +40,13 @@ def changed(*minutes):
     [pytest.param(None, at(0) - DAY, id="first-sweep"), pytest.param(at(-3), at(-3) - OVERLAP, id="later-sweeps")],
 )
 def test_a_sweep_by_change_reads_back_to_the_watermark(watermark, until):
-    plan = plan_changes(position(watermark=watermark), [], at(0), lookback=DAY, reread_after=MINUTE, bulk=100)
+    plan = plan_changes(position(watermark=watermark), [], at(0), lookback=DAY, reread_after=MINUTE, bulk=100, page=100)
     assert (plan.until, plan.at_least, plan.reread) == (until, 1, ())
 
 
 def test_the_jobs_that_were_not_shown_for_longest_are_asked_for_by_id():
     active = [job(job_id=str(age), minute=-age) for age in (0, 3, 1, 9, 5)]
-    plan = plan_changes(position(), active, at(0), lookback=DAY, reread_after=MINUTE, bulk=3)
+    plan = plan_changes(position(), active, at(0), lookback=DAY, reread_after=MINUTE, bulk=3, page=100)
     assert plan.reread == ("9", "5", "3")
 
 
@@ -61,6 +62,44 @@ def test_exports_created_at_one_moment_are_taken_to_lie_at_the_deepest_of_their_
     created = [at(-9)] * 4
     active = [job(job_id=str(n), created_at=at(-9)) for n in range(4)]
     assert plan_newest(position(), active, created, at(0), lookback=DAY, page=2).at_least == 2
+
+
+def newest_of(count, *ranks, page=1000, frontier=0):
+    """The plan over `count` exports, one created each minute until 0; those of these ranks are active."""
+    created = [at(-minute) for minute in range(count)][::-1]
+    active = [job(job_id=str(rank), created_at=at(-rank)) for rank in ranks]
+    stand = position(frontier=None if frontier is None else at(frontier))
+    return plan_newest(stand, active, created, at(0), lookback=DAY, page=page)
+
+
+@pytest.mark.parametrize(
+    ("count", "ranks", "limit"),
+    [
+        pytest.param(5, (0, 1), PAGE_LEAST, id="few-exports"),
+        pytest.param(900, (0, 3), PAGE_LEAST, id="few-at-the-top"),
+        pytest.param(900, (0, 300), 301, id="one-deeper"),
+        pytest.param(3000, (0, 1500, 1501), 1000, id="two-pages"),
+        pytest.param(3000, (7, 2999), PAGE_LEAST, id="one-that-is-cheaper-asked-for-by-its-id"),
+    ],
+)
+def test_a_page_has_as_many_rows_as_are_needed(count, ranks, limit):
+    assert newest_of(count, *ranks).limit == limit
+
+
+def test_the_first_sweep_asks_for_whole_pages():
+    assert newest_of(0, frontier=None).limit == 1000
+
+
+@settings(deadline=None)
+@given(st.integers(0, 300), st.sets(st.integers(0, 299), max_size=30), st.integers(1, 200), st.integers(-5, 0))
+def test_one_page_shows_every_job_that_it_is_read_for(count, ranks, page, frontier):
+    ranks = {rank for rank in ranks if rank < count}
+    plan = newest_of(count, *ranks, page=page, frontier=frontier)
+    assert 1 <= plan.limit <= page
+    if plan.at_least == 1:
+        assert all(rank < plan.limit for rank in ranks if rank < page)
+    else:
+        assert plan.limit == page
 
 
 @settings(deadline=None)
@@ -174,7 +213,7 @@ def test_a_position_never_goes_back_and_ignores_times_that_cannot_be(sweeps):
 class Listed:
     """A platform whose times are whole seconds, and whose rows show up to two seconds after they changed."""
 
-    now: float = 0.0
+    now: float = 0.5
     changes: list = field(default_factory=list)  # (when visible, when changed, job, status)
 
     def change(self, job_id, status, lag_s):
@@ -194,9 +233,10 @@ class Listed:
 
 WALK = (Status.NEW, Status.QUEUED, Status.PROCESSING, Status.SUCCEEDED)
 waits = st.sampled_from([0.0, 0.1, 0.4, 1.0, 2.5, 7.0])
+lags = st.sampled_from([0.0, 0.0, 1.0, 2.0])
 scripts = st.lists(
     st.one_of(
-        st.tuples(st.just("change"), st.integers(0, 11), st.sampled_from([0.0, 0.0, 1.0, 2.0]), waits),
+        st.tuples(st.just("change"), st.lists(st.integers(0, 11), max_size=4), lags, waits),
         st.tuples(st.just("sweep"), st.sampled_from([1, -1]), st.lists(st.integers(0, 11), max_size=2), waits),
     ),
     max_size=60,
@@ -205,6 +245,9 @@ scripts = st.lists(
 
 @settings(deadline=None, max_examples=200)
 @given(scripts, st.integers(2, 4))
+@example(  # job 2 changes first and is listed last, between others that changed in the same second
+    [("change", [2], 2.0, 0.0), ("change", [1, 3, 4], 0.0, 1.9), ("change", [5], 0.0, 0.0), ("sweep", 1, [], 0.0)], 2
+).via("two seconds of lag")
 def test_sweeps_by_change_see_every_end(script, size):
     platform, steps, known = Listed(), dict.fromkeys(map(str, range(12)), 0), {}
     stand = position(swept_at=at(0))
@@ -218,7 +261,7 @@ def test_sweeps_by_change_see_every_end(script, size):
     def sweep(tie_break, meanwhile):
         nonlocal stand
         started, shown, number = at(second=platform.now), {}, 0
-        plan = plan_changes(stand, known.values(), started, lookback=DAY, reread_after=DAY, bulk=0)
+        plan = plan_changes(stand, known.values(), started, lookback=DAY, reread_after=DAY, bulk=0, page=100)
         assert plan.reread == ()
         while page := platform.page(number, size, tie_break):
             shown |= {row.key.id: row for row in page if row.key.id not in shown}
@@ -231,9 +274,12 @@ def test_sweeps_by_change_see_every_end(script, size):
         stand = advanced(stand, shown.values(), started)
 
     for what, first, second, wait in script:
-        change(first, second) if what == "change" else sweep(first, second)
+        if what == "change":
+            for number in first:
+                change(number, second)
+        else:
+            sweep(first, second)
         platform.now += wait
     platform.now += 2
     sweep(1, [])
-    sweep(-1, [])
     assert {one: known[one].status for one in known} == {one: WALK[n - 1] for one, n in steps.items() if n}

@@ -96,6 +96,7 @@ CREATE INDEX resubmission_by_time ON resubmission (since_us);
 CREATE TABLE stream_position (
     sandbox TEXT NOT NULL,
     kind TEXT NOT NULL,
+    began_us INTEGER,
     watermark_us INTEGER,
     frontier_us INTEGER,
     swept_us INTEGER,

@@ -1,0 +1,93 @@
+"""What one sweep asks for, and how far it may say that it has read."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from segwatch.daemon.sweep import Sweep
+from segwatch.jobs.model import JobKey, Observation, Status
+from segwatch.jobs.reading import Plan, Position, advanced
+from segwatch.kinds.base import Page, Request
+from segwatch.kinds.segment_job import KIND
+
+T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
+POSITION = Position(sandbox="prod", kind="segment_job", watermark=T0, swept_at=T0)
+
+
+def at(second: float) -> datetime:
+    return T0 + timedelta(seconds=second)
+
+
+def row(job_id: str, *, changed: float, status: Status = Status.PROCESSING) -> Observation:
+    key = JobKey(sandbox="prod", kind="segment_job", id=job_id)
+    return Observation(key=key, status=status, word=status.value, asked_at=at(10), updated_at=at(changed))
+
+
+@dataclass
+class Answers:
+    """A Source that gives these answers, and notes what it was asked."""
+
+    pages: list[Page]
+    in_bulk: tuple[Observation, ...] = ()
+    asked: list[object] = field(default_factory=list)
+    kind = KIND
+    sandbox = "prod"
+
+    async def page(self, request) -> Page:
+        self.asked.append(dict(request.params))
+        return self.pages.pop(0)
+
+    async def bulk(self, ids) -> Page:
+        self.asked.append(list(ids))
+        return Page(rows=self.in_bulk)
+
+
+class Records:
+    """A Recorder that knows nothing and forgets everything."""
+
+    async def record(self, kind, seen, position) -> list:
+        return []
+
+    def job(self, key) -> None:
+        return None
+
+
+def sweep_over(source: Answers) -> Sweep:
+    return Sweep(source, Records(), POSITION, lambda: None)
+
+
+async def test_a_job_asked_for_by_its_id_does_not_say_how_far_the_list_was_read():
+    """It was asked for later: others may have changed between the list's answer and its change, and were not seen."""
+    source = Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)))], in_bulk=(row("3", changed=20),))
+    sweep = sweep_over(source)
+    plan = Plan(until=at(-3), at_least=1, limit=100, reread=("2", "3"))
+    assert await sweep.newest(plan)
+    await sweep.by_id(plan.reread)
+    assert set(sweep.rows) == {"1", "2", "3"}
+    assert source.asked[1:] == [["3"]]  # the list has shown the other
+    assert advanced(POSITION, sweep.listed, at(10)).watermark == at(9)
+
+
+async def test_a_job_of_the_lists_by_status_does_not_say_so_either():
+    rows = [Page(rows=(row("1", changed=9), row("2", changed=-5)))]
+    sweep = sweep_over(Answers(rows + [Page(rows=(row("4", changed=30),))] * 4))
+    await sweep.newest(Plan(until=at(-3), at_least=1, limit=100, reread=()))
+    await sweep.active_lists()
+    assert "4" in sweep.rows
+    assert advanced(POSITION, sweep.listed, at(10)).watermark == at(9)
+
+
+@pytest.mark.parametrize(
+    ("limit", "more", "given"),
+    [
+        pytest.param(100, True, 2, id="fewer-than-asked-for-and-not-all"),
+        pytest.param(100, False, None, id="all-there-are"),
+        pytest.param(2, True, None, id="as-many-as-asked-for"),
+    ],
+)
+async def test_a_sweep_tells_how_many_rows_the_platform_puts_on_a_page(limit, more, given):
+    following = Request(method="GET", path="/", endpoint="/") if more else None
+    sweep = sweep_over(Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)), next=following)]))
+    await sweep.newest(Plan(until=at(-3), at_least=1, limit=limit, reread=()))
+    assert sweep.page_given == given
