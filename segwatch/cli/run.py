@@ -11,6 +11,7 @@ async def run(*, config: ConfigFile = None) -> None:
     """
     # here, so that `segwatch --help` does not wait for them
     import asyncio
+    import os
     import signal
 
     from segwatch.app import Daemon
@@ -38,7 +39,6 @@ async def run(*, config: ConfigFile = None) -> None:
     except StoreError as error:
         fail(Exit.FAILED, str(error))
     except OSError as error:
-        fail(
-            Exit.FAILED,  # not the settings' fault: it may pass, and a service manager may try again
-            f"http.listen is {settings.http.listen}: {error.strerror or error}. Choose another address or port",
-        )
+        cause = os.strerror(error.errno) if error.errno else error
+        # not the settings' fault: it may pass, and a service manager may try again
+        fail(Exit.FAILED, f"http.listen is {settings.http.listen}: {cause}. Choose another address or port")

@@ -105,6 +105,6 @@ async def test_a_taken_port_is_said_and_nothing_is_left(tmp_path: Path) -> None:
         process = await demo(tmp_path, "--port", str(port))
         out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (1, b"")
-    assert b"the demo's daemon did not start; its log ends:" in err
+    assert b"daemon did not start; its log ends:" in err
     assert f"http.listen is 127.0.0.1:{port}".encode() in err
     assert left_behind(tmp_path) == []
