@@ -85,7 +85,7 @@ class Server:
         return web.Response(status=400, text="\n".join(problems) + "\n")
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        """Return why this caller may not change anything: it needs the token, or to be on this host if there is none."""
+        """Return why this caller may not change anything: it lacks the token, or is elsewhere and there is none."""
         token = self._token()
         if token is None:
             if is_loopback(request.remote):
