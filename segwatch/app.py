@@ -149,7 +149,7 @@ class Daemon:
         self._server = Server(Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload)
         self._kinds = load_kinds()
         self._now_running = _Generation(settings=settings, resources=AsyncExitStack())
-        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
+        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: one after the other
         self._stopping = asyncio.Event()
         self._bus.listen(self._hear)
 
