@@ -134,18 +134,16 @@ async def measured(run: Run, folder: Path) -> dict[str, Any]:
     """Run it all, and return the figures."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        module = [sys.executable, "-m"]
-        emulate = [*module, "segwatch", "emulate", "--port", "0", "--seed", str(run.seed), "--json"]
+        emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(run.seed), "--json"]
         platform = await stack.enter_async_context(started("platform", emulate, folder))
-        receive = [*module, "segwatch.cli.receiver"]
-        receiver = await stack.enter_async_context(started("receiver", receive, folder))
+        receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
         traffic = Traffic(session, platform.url, run)
         await traffic.begin()
         config = folder / "config.toml"
         config.write_text(
             SETTINGS.format(platform=platform.url, receiver=receiver.url, interval=run.interval, folder=folder)
         )
-        command = [*module, "segwatch", "run", "--config", str(config)]
+        command = ["segwatch", "run", "--config", str(config)]
         daemon = await stack.enter_async_context(started("daemon", command, folder, url_in_log=True))
         keeping = asyncio.create_task(traffic.keep())
         await asyncio.sleep(run.warm_up)

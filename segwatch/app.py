@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import aiohttp
 import structlog
@@ -42,7 +43,7 @@ from segwatch.upstream.budget import Budget, Share
 from segwatch.upstream.client import Call, PlatformClient
 from segwatch.upstream.client import Sandbox as Identity
 from segwatch.upstream.tokens import FixedToken, TokenFile, TokenSource
-from segwatch.upstream.wire import Endpoint, Timeouts, open_session
+from segwatch.upstream.wire import Endpoint, Timeouts, open_session, proxy_for
 from segwatch.web.server import Server
 
 log = structlog.get_logger()
@@ -57,7 +58,7 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
     kind = load_notifiers()[chosen.kind]
     options = kind.options(**{key: getattr(chosen, key) for key in kind.options.model_fields})
     timeout_s = chosen.timeout.total_seconds()
-    around = Surroundings(channel=name, session=session, now=clock.now, timeout_s=timeout_s)
+    around = Surroundings(channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy)
     return Channel(
         name=name,
         notifier=kind.build(options, around),
@@ -110,6 +111,12 @@ def credential_of(sandbox: Sandbox) -> Credential:
     return ClientSecret(client_id=sandbox.client_id, client_secret=sandbox.client_secret, scopes=tuple(sandbox.scopes))
 
 
+def _through_proxy(url: str) -> dict[str, Any]:
+    """Return the options of a request that honour HTTPS_PROXY and NO_PROXY."""
+    proxy = proxy_for(url)
+    return {"proxy": proxy.url, "proxy_headers": proxy.headers} if proxy else {}
+
+
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     """Return the configured routes in the form that decides."""
     return tuple(routing.Route(match=route.match.wanted, channels=route.channels) for route in settings.routes)
@@ -146,7 +153,10 @@ class Daemon:
         self._store: Store = store_of(
             settings.store.url, on_commit=lambda seconds, _: self._metrics.commit_seconds.observe(seconds)
         )
-        self._server = Server(Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload)
+        self._server = Server(
+            Exposition(self._metrics, self._measure), self._heartbeats, self._readiness, self.reload,
+            token=lambda: self._now_running.settings.http.token,
+        )  # fmt: skip
         self._kinds = load_kinds()
         self._now_running = _Generation(settings=settings, resources=AsyncExitStack())
         self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: one after the other
@@ -209,7 +219,9 @@ class Daemon:
                 log.error("reload_refused", problems=fixed)
                 return fixed
             await self._drain()
-            if self._stopping.is_set():  # whoever stops us waits for its turn to drain, and nothing must have begun by then
+            if (
+                self._stopping.is_set()
+            ):  # whoever stops us waits for its turn to drain, and nothing must have begun by then
                 return _SHUTTING_DOWN
             await self._build(settings)
             self._metrics.reload_ok.set(1)
@@ -234,7 +246,7 @@ class Daemon:
     async def _build_channels(self, generation: _Generation) -> None:
         settings = generation.settings
         session = await generation.resources.enter_async_context(
-            aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar())
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         )
         for one in settings.channels:
             name = f"channel:{one.name}"
@@ -271,17 +283,18 @@ class Daemon:
             generation.recorders.append(recorder)
             sentinel = Sentinel(recorder, self._store, self._clock, self._metrics)
             demand = Demand()
+            places = asyncio.Semaphore(settings.polling.concurrency)
             for name, kind in self._kinds.by_name.items():
                 with suppress(StoreError):  # then the reader writes it, as soon as the store works
                     await recorder.position(name, self._began)
-                source = Source(kind, client, budget, self._clock, self._unreadable)
+                source = Source(kind, client, budget, self._clock, unreadable=self._unreadable, places=places)
                 self._follow(settings, source, recorder, sentinel, demand)
                 if policies[name].retry:
                     submitter = Submitter(
                         source, recorder, self._store, self._clock, settings.retry.policy,
                         grace_s=settings.daemon.shutdown_grace.total_seconds() / 2,
                     )  # fmt: skip
-                    self._keep(f"sandbox:{sandbox.name}/submitter", submitter.run, patience=source.patience)
+                    self._keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
 
     def _follow(
         self, settings: Settings, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand

@@ -9,7 +9,7 @@ from segwatch import __version__
 from segwatch.cli.check import check
 from segwatch.cli.demo import demo
 from segwatch.cli.emulate import emulate
-from segwatch.cli.output import Exit, fail
+from segwatch.cli.output import Exit, Screen, fail
 from segwatch.cli.run import run
 
 
@@ -22,6 +22,7 @@ app = App(
     name="segwatch",
     version=__version__,
     help="Watch Adobe Experience Platform's segment and export jobs, tell people, resubmit failed exports.",
+    console=Screen(),
     default_parameter=Parameter(negative=(), show_default=_shown),
 )
 # None waits for what only others need: single commands import what is slow when they run, and groups are imported then
@@ -38,7 +39,7 @@ def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 unreachable."""
     try:
         try:
-            app(print_error=False, exit_on_error=False)
+            app(sys.argv[1:], print_error=False, exit_on_error=False)
         finally:
             sys.stdout.flush()  # here, where a reader that has gone is expected
     except CycloptsError as error:

@@ -43,8 +43,9 @@ async def list_(
 
     Example: `segwatch events list --type job.failed --since 24h`
     """
+    wanted = _filter(types, sandbox, job, since)
     async with opened(config) as (_, store):
-        logged = await store.events(_filter(types, sandbox, job, since), limit=limit)
+        logged = await store.events(wanted, limit=limit)
     show([_payload(one) if as_json else _row(one) for one in logged], as_json=as_json, empty="no events match")
 
 

@@ -34,9 +34,11 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
     async with opened(config) as (settings, store):
         depths = {depth.channel: depth for depth in await store.outbox_depth()}
         kinds = {channel.name: channel.kind for channel in settings.channels}
-        gone = {name: "(not configured)" for name, one in depths.items() if one.pending or one.dead}
+        gone = {
+            name: "(not configured)" for name, one in depths.items() if name not in kinds and (one.pending or one.dead)
+        }
         rows: list[dict[str, Any]] = []
-        for name, kind in (gone | kinds).items():
+        for name, kind in (kinds | gone).items():
             depth, said = depths.get(name), await store.subject(health.stream_of(name))
             rows.append({
                 "channel": name, "kind": kind, "condition": said.condition if said else "",
@@ -73,7 +75,7 @@ async def try_(
     clock = SystemClock()
     now = clock.now()
     delivery = Delivery(event=_sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
-    async with aiohttp.ClientSession(trust_env=True) as session:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
     reason = "" if isinstance(outcome, Accepted) else outcome.reason

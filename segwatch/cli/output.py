@@ -35,7 +35,7 @@ _GAP = 2  # blanks between columns
 _NARROWEST = 12  # a column is not folded below this width
 
 
-class _Screen(Console):
+class Screen(Console):
     """A console that leaves it to `main` what a closed pipe means."""
 
     def on_broken_pipe(self) -> None:
@@ -73,7 +73,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
 
 
 def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    screen = _Screen()
+    screen = Screen()
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
     beneath = _total(widths) > screen.width and widths[-1] == max(widths)
     if beneath:
@@ -114,7 +114,7 @@ def show_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table.add_column(overflow="fold")
     for name, text in rows:
         table.add_row(name, Text(text, style=_STYLES.get(text, "")))
-    return _Screen().print(table)
+    return Screen().print(table)
 
 
 def heading(text: str) -> None:
@@ -126,11 +126,11 @@ def lines(texts: Iterable[str], *, style: str = "") -> None:
     """Print plain lines; a terminal folds them between words, and shows them in `style`."""
     if not sys.stdout.isatty():
         for text in texts:
-            print(text, flush=True)  # noqa: T201
+            print(cell(text), flush=True)  # noqa: T201
         return
-    screen = _Screen()
+    screen = Screen()
     for text in texts:
-        screen.print(Text(text, style=style))
+        screen.print(Text(cell(text), style=style))
 
 
 def line(when: str, text: str, *, style: str = "") -> None:
@@ -141,7 +141,7 @@ def line(when: str, text: str, *, style: str = "") -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column()
     table.add_row(when, Text(text, style=style))
-    return _Screen().print(table)
+    return Screen().print(table)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

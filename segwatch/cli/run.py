@@ -39,6 +39,6 @@ async def run(*, config: ConfigFile = None) -> None:
         fail(Exit.FAILED, str(error))
     except OSError as error:
         fail(
-            Exit.USAGE,
+            Exit.FAILED,  # not the settings' fault: it may pass, and a service manager may try again
             f"http.listen is {settings.http.listen}: {error.strerror or error}. Choose another address or port",
         )

@@ -34,6 +34,11 @@ class Stage:
     settings: Path
     session: aiohttp.ClientSession
 
+    @property
+    def cast(self) -> tuple[Process, ...]:
+        """The processes that must run to the end."""
+        return (self.platform, self.receiver, self.daemon)
+
     async def received(self, *, after: int = 0) -> list[dict[str, Any]]:
         """Return the events that the chat receiver got, without the first `after`."""
         async with self.session.get(f"{self.receiver.url}/received", params={"after": str(after)}) as reply:
@@ -80,11 +85,13 @@ async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> No
             screen = Screen(stage, quiet=as_json)
             story = Story(stage.session, stage.platform.url, length_s, speed, seed)
             try:
-                await _first_of(_played(story, stage, stop), screen.follow())
+                await _first_of(_played(story, stage, stop), screen.follow(), *(one.child.wait() for one in stage.cast))
+                _blame(stage)
                 await screen.catch_up()
                 summary, told = await stage.tally(), await stage.received()
             except aiohttp.ClientError as error:
-                fail(Exit.FAILED, *_blamed(stage, error))
+                _blame(stage)
+                fail(Exit.FAILED, f"the demo's processes do not answer: {error}")
     _finish(summary, told, as_json=as_json, interrupted=stop.is_set())
 
 
@@ -149,12 +156,11 @@ async def _first_of(*awaited: Any) -> None:
         task.result()
 
 
-def _blamed(stage: Stage, error: aiohttp.ClientError) -> list[str]:
-    """Return which process ended before its time, and how its log ends."""
-    for process in (stage.platform, stage.receiver, stage.daemon):
+def _blame(stage: Stage) -> None:
+    """End the demo when one of its processes ended before its time, with the end of that one's log."""
+    for process in stage.cast:
         if process.has_ended:
-            return [f"the demo's {process.name} ended before its time; its log ends:", process.last_words()]
-    return [f"the demo's processes do not answer: {error}"]
+            fail(Exit.FAILED, f"the demo's {process.name} ended before its time; its log ends:", process.last_words())
 
 
 def _style(event: Event) -> str:

@@ -1,5 +1,6 @@
 """One kind of job in one sandbox, as the platform shows it: requests out, observations back."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -17,12 +18,14 @@ T = TypeVar("T")
 class Source:
     """Asks, and reads the answers. Every call may raise UpstreamError; nothing is tried twice here.
 
+    places: one for each call that may be under way in this sandbox.
     unreadable: told of each reply (or number of rows) that could not be read, by part.
     """
 
     def __init__(
-        self, kind: JobKind, client: PlatformClient, budget: Share, clock: Clock, unreadable: Callable[[str, int], None]
-    ) -> None:
+        self, kind: JobKind, client: PlatformClient, budget: Share, clock: Clock,
+        *, unreadable: Callable[[str, int], None], places: asyncio.Semaphore,
+    ) -> None:  # fmt: skip
         self.kind = kind
         self.sandbox = client.sandbox
         self.calls = 0
@@ -30,6 +33,7 @@ class Source:
         self._budget = budget
         self._clock = clock
         self._unreadable = unreadable
+        self._places = places
 
     @property
     def patience(self) -> timedelta:
@@ -69,13 +73,14 @@ class Source:
         return await self._ask(post, lambda body, asked: self.kind.parse_one(body, asked=asked))
 
     async def _ask(self, request: Request, read: Callable[[bytes, Asked], T]) -> T:
-        asked = Asked(sandbox=self.sandbox, at=self._clock.now())
-        self.calls += 1
-        try:
-            reply = await self._client.call(request)
-        except BadReply:
-            self._unreadable(self.kind.name, 1)
-            raise
+        async with self._places:
+            asked = Asked(sandbox=self.sandbox, at=self._clock.now())
+            self.calls += 1
+            try:
+                reply = await self._client.call(request)
+            except BadReply:
+                self._unreadable(self.kind.name, 1)
+                raise
         try:
             return read(reply.body, asked)
         except UnreadableReply as error:

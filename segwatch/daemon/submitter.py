@@ -1,7 +1,7 @@
 """Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,6 +42,7 @@ class Submitter:
         self._policy = policy
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
+        self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
@@ -49,14 +50,24 @@ class Submitter:
         while True:
             beat()
             try:
-                steps = (Step.POSTING, Step.SCHEDULED)
-                for answer in await self._store.resubmissions(self._source.sandbox, steps=steps):
-                    if max(answer.due_at, self._paused.get(answer.failed, answer.due_at)) <= self._clock.now():
-                        beat()
-                        await self._advance(answer)
+                for answer in await self._due():
+                    beat()
+                    await self._advance(answer)
+                if self._held:  # nothing may fall due for long, and people wait to hear that it is over
+                    await self._turn_breaker()
             except StoreError as error:
                 log.warning("resubmissions_wait", sandbox=self._source.sandbox, error=str(error))
             await self._clock.sleep(_TURN_S)
+
+    async def _due(self) -> list[Resubmission]:
+        now = self._clock.now()
+        answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        return [
+            answer
+            for answer in answers
+            if answer.failed.kind == self._kind
+            and max(answer.due_at, self._paused.get(answer.failed, answer.due_at)) <= now
+        ]
 
     async def _advance(self, answer: Resubmission) -> None:
         """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""
@@ -82,12 +93,10 @@ class Submitter:
     async def _submit(self, answer: Resubmission, failed: JobState) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
         whole = await self._completed(answer)
-        around = await self._surroundings(whole)
+        around = await self._surroundings(whole, await self._turn_breaker())
         admitted = retry.admit(whole, around, self._policy, self._clock.now())
         if isinstance(admitted, Refuse):
             return await self._refuse(answer, admitted)
-        crowded = around.failing.exports >= self._policy.breaker_failures
-        await self._turn_breaker(held=crowded, exports=around.failing.exports)
         if isinstance(admitted, Hold):
             return await self._move(answer, replace(answer, due_at=admitted.until))
         look = await self._lookout.look(whole, failed)
@@ -150,29 +159,38 @@ class Submitter:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
         return frozenset(other.new_id for other in others if other.failed != answer.failed)
 
-    async def _surroundings(self, answer: Resubmission) -> retry.Surroundings:
+    async def _surroundings(self, answer: Resubmission, failing: breaker.Failing) -> retry.Surroundings:
         since = self._clock.now() - _DAY
         answers = [
             other for other in await self._store.resubmissions(self._source.sandbox, since=since)
             if other.failed != answer.failed
         ]  # fmt: skip
         running = {job.key.id for job in self._recorder.active(self._kind)}
-        window = self._clock.now() - self._policy.breaker_window
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
-            failing=breaker.failing(self._recorder.known(self._kind), window),
+            failing=failing,
             on_trial=any(other.new_id in running for other in answers if other.new_id),
             twin_in_flight=any(
                 other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
             ),
         )
 
-    async def _turn_breaker(self, *, held: bool, exports: int) -> None:
-        before = await self._store.subject(breaker.stream_of(self._source.sandbox))
-        turned = breaker.turned(before, self._source.sandbox, held=held, exports=exports, now=self._clock.now())
-        if turned:
-            change = Change(subject=turned[0], subject_before=before, events=(turned[1],))
-            await self._recorder.write(_always(change))
+    async def _turn_breaker(self) -> breaker.Failing:
+        """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
+        now = self._clock.now()
+        failing = breaker.failing(self._recorder.known(self._kind), now - self._policy.breaker_window)
+        held = failing.exports >= self._policy.breaker_failures
+
+        async def changes() -> Sequence[Change]:
+            before = await self._store.subject(breaker.stream_of(self._source.sandbox))
+            turned = breaker.turned(
+                before, self._source.sandbox, held=held, failing=failing, window=self._policy.breaker_window, now=now
+            )
+            return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
+
+        await self._recorder.write(changes)
+        self._held = held
+        return failing
 
     async def _refuse(self, answer: Resubmission, refusal: Refuse) -> None:
         refused = retry.refused(answer, refusal.reason, self._clock.now())
@@ -237,10 +255,3 @@ def _posted(error: UpstreamError) -> Posted:
 def _wish(error: UpstreamError) -> timedelta | None:
     """Return how long the platform wants us to wait."""
     return error.retry_after if isinstance(error, RateLimited) else None
-
-
-def _always(change: Change) -> Callable[[], Awaitable[Sequence[Change]]]:
-    async def changes() -> Sequence[Change]:
-        return [change]
-
-    return changes

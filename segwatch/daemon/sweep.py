@@ -11,7 +11,6 @@ from segwatch.jobs.reading import Plan, Position
 from segwatch.kinds.base import Request
 
 _PAGES_MAX = 500  # a list that goes on for longer is taken for endless
-_SINGLE_CALLS = 4  # side by side
 _BULK = 100
 
 
@@ -82,12 +81,10 @@ class Sweep:
                 break
             self._note_surprises(page.rows)
             await self._record(page.rows)
-        free = asyncio.Semaphore(_SINGLE_CALLS)
 
         async def one(job_id: str) -> Observation | Missing:
-            async with free:
-                self._beat()
-                return await self._source.one(job_id)
+            self._beat()
+            return await self._source.one(job_id)
 
         alone = [job_id for job_id in wanted if job_id not in self.rows]
         results = await asyncio.gather(*map(one, alone), return_exceptions=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.jobs.model import JobState, Status
@@ -36,7 +36,7 @@ def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
 
 
 def turned(
-    before: SubjectState | None, sandbox: str, *, held: bool, exports: int, now: datetime
+    before: SubjectState | None, sandbox: str, *, held: bool, failing: Failing, window: timedelta, now: datetime
 ) -> tuple[SubjectState, Event] | None:
     """Return the breaker's new state and what is told of it; None when it stays as it is."""
     condition = HELD if held else FLOWING
@@ -53,7 +53,7 @@ def turned(
         severity=severity_of(type_),
         sandbox=sandbox,
         kind="export_job",
-        details={"failures": exports},
+        details={"failures": failing.exports, "window_s": window.total_seconds()},
     )
     return state, event
 

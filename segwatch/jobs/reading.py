@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import ceil
 
 from segwatch.jobs.model import JobState, Observation
 
@@ -82,16 +83,19 @@ def plan_newest(
 
     created: creation times of every job known in this stream, ascending; they tell how deep an active job lies.
     page: the most rows that a page may have. A call costs the same whatever it brings, but rows cost time on both
-    sides: where one page is enough, it is asked for no more rows than are needed, and some for jobs not known yet.
+    sides: where one page is enough, it is asked for no more rows than are needed.
     """
-    ranks = {job.key.id: len(created) - bisect_left(created, job.born_at) - 1 for job in active}
     until = position.frontier - CREATION_OVERLAP if position.frontier else now - lookback
+    recent = len(created) - bisect_left(created, until)
+    # those created since the last sweep push all others down; they are taken to come as those before them came
+    unheard = min(CREATION_OVERLAP, now - position.swept_at) if position.swept_at else timedelta()
+    new = ceil(recent * (unheard / CREATION_OVERLAP))
+    ranks = {job.key.id: new + len(created) - bisect_left(created, job.born_at) - 1 for job in active}
     depth = choose_depth(ranks.values(), page)
     limit = page
     if depth == 1 and position.frontier:
-        recent = len(created) - bisect_left(created, until)
         deepest = max((rank for rank in ranks.values() if rank < page), default=0)
-        limit = min(page, max(PAGE_LEAST, 1 + deepest + recent // 4, 1 + recent + recent // 4))
+        limit = min(page, max(PAGE_LEAST, 1 + deepest, 1 + recent + new))
     return Plan(until=until, at_least=depth, limit=limit, reread=tuple(ranks))
 
 

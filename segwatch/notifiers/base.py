@@ -78,7 +78,9 @@ class Surroundings:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
-    base_url: where people reach our web pages.
+    base_url: where people reach our web pages. route_to: for a URL, the options of a request that lead there,
+    through a proxy for example. The session's own `trust_env` must stay off: aiohttp would then send to receivers
+    whatever credentials it finds in ~/.netrc.
     """
 
     channel: str
@@ -86,6 +88,7 @@ class Surroundings:
     now: Callable[[], datetime]
     timeout_s: float = 10.0
     base_url: str = ""
+    route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
 
 class Notifier(Protocol):
@@ -188,6 +191,7 @@ async def post(
             headers=asked,
             timeout=timeout,
             allow_redirects=False,
+            **around.route_to(url.get_secret_value()),
             auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
         ) as reply:
             text = await _start_of(reply)

@@ -1,9 +1,12 @@
 """Metrics, health and reload over HTTP."""
 
+import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
 
 import structlog
 from aiohttp import web
+from pydantic import SecretStr
 
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import CONTENT_TYPE, Exposition
@@ -12,7 +15,10 @@ log = structlog.get_logger()
 
 
 class Server:
-    """The listener. reload: re-reads the settings, and returns what is wrong with them, a line each."""
+    """The listener. reload: re-reads the settings, and returns what is wrong with them, a line each.
+
+    token: what callers from elsewhere must show before they may change something.
+    """
 
     def __init__(
         self,
@@ -20,11 +26,13 @@ class Server:
         heartbeats: Heartbeats,
         readiness: Readiness,
         reload: Callable[[], Awaitable[Sequence[str]]],
+        token: Callable[[], SecretStr | None] = lambda: None,
     ) -> None:
         self._exposition = exposition
         self._heartbeats = heartbeats
         self._readiness = readiness
         self._reload = reload
+        self._token = token
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> str:
@@ -69,7 +77,30 @@ class Server:
         return web.Response(status=503, text="".join(f"{part}: {why}\n" for part, why in problems.items()))
 
     async def _reloaded(self, request: web.Request) -> web.Response:
+        if refusal := self._refusal(request):
+            return refusal
         problems = await self._reload()
         if not problems:
             return web.Response(text="reloaded\n")
         return web.Response(status=400, text="\n".join(problems) + "\n")
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        """Return why this caller may not change anything: it needs the token, or to be on this host if there is none."""
+        token = self._token()
+        if token is None:
+            if is_loopback(request.remote):
+                return None
+            return web.Response(status=403, text="set http.token to allow this from other hosts, or send SIGHUP\n")
+        given = request.headers.get("Authorization", "").encode()
+        if hmac.compare_digest(given, f"Bearer {token.get_secret_value()}".encode()):
+            return None
+        headers = {"WWW-Authenticate": "Bearer"}
+        return web.Response(status=401, headers=headers, text="send http.token as Authorization: Bearer ...\n")
+
+
+def is_loopback(address: str | None) -> bool:
+    """True for an address of this host's loopback network."""
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
@@ -37,7 +38,7 @@ class Site:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Site]:
+async def serving(token: str | None = None) -> AsyncIterator[Site]:
     clock, complaints, reloads = [0.0], [], []
     metrics, readiness, heartbeats = Metrics(), Readiness(), Heartbeats(monotonic=lambda: clock[0])
     metrics.expect({"prod": ("segment_job", "export_job")}, ("ops",))
@@ -49,7 +50,8 @@ async def serving() -> AsyncIterator[Site]:
         reloads.append("asked")
         return list(complaints)
 
-    server = Server(Exposition(metrics, refresh), heartbeats, readiness, reload)
+    secret = SecretStr(token) if token else None
+    server = Server(Exposition(metrics, refresh), heartbeats, readiness, reload, token=lambda: secret)
     url = await server.start("127.0.0.1", 0)
     try:
         async with aiohttp.ClientSession(auto_decompress=False) as session:
@@ -127,3 +129,19 @@ async def test_promtool_finds_nothing_to_say_about_the_metrics(site):
     _, body, _ = await site.call("GET", "/metrics", **{"Accept-Encoding": "identity"})
     checked = subprocess.run(["promtool", "check", "metrics"], input=body, capture_output=True, check=False)  # noqa: ASYNC221 - a second at most
     assert (checked.returncode, checked.stderr.decode(), checked.stdout.decode()) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param({}, 401, id="no-token"),
+        pytest.param({"Authorization": "Bearer an0ther"}, 401, id="wrong-token"),
+        pytest.param({"Authorization": "Bearer t0ken-0f-the-test"}, 200, id="right-token"),
+    ],
+)
+async def test_a_reload_needs_the_token_where_one_is_set(sent, status):
+    async with serving("t0ken-0f-the-test") as site:
+        got, body, _ = await site.call("POST", "/-/reload", **sent)
+        assert (got, bool(site.reloads)) == (status, status == 200)
+        assert b"t0ken" not in body
+        assert (await site.text("/-/healthy"))[0] == 200

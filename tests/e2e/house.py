@@ -4,6 +4,7 @@ Nothing here sleeps for a fixed time: whoever waits, waits for a condition under
 """
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -249,6 +250,7 @@ class House:
         self.inbox = Inbox()
         self.processes: list[Running] = []
         self._emulator = emulator
+        self._numbers = itertools.count()
         self._shown: list[str] = []
         self._stack = AsyncExitStack()
         self.is_open = True
@@ -332,7 +334,7 @@ class House:
 
     async def command(self, *args: str, within_s: float = 20.0) -> Ended:
         """Run a segwatch command to its end. The settings are named by the environment, as people do."""
-        process = await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
+        process = await self.start(*args)
         code = await process.ended(within_s)
         ended = Ended(code=code, out=process.out.read_text(), err=process.text())
         self._shown += [ended.out, ended.err]
@@ -346,6 +348,10 @@ class House:
             return all([await daemon.metric(metric, sandbox=sandbox, kind=kind) for kind in _KINDS])
 
         await until(looked, f"the first sweeps over {sandbox}", within_s=15)
+
+    async def start(self, *args: str) -> Running:
+        """Start a segwatch command that goes on; the settings are named by the environment."""
+        return await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
 
     async def swept(self, daemon: Daemon, *, sandbox: str = "prod", times: int = 2) -> None:
         """Return once both kinds were wholly looked at anew, so often."""
@@ -395,7 +401,7 @@ class House:
         return Platform(self.session, url, self._shown)
 
     async def _start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Running:
-        stem = self.folder / f"{len(self.processes):02}-{name}"
+        stem = self.folder / f"{next(self._numbers):02}-{name}"
         out, log = stem.with_suffix(".out.log"), stem.with_suffix(".log")
         # what the user has set for a real daemon must not reach ours; what is left open shall be complained of
         around = {key: value for key, value in os.environ.items() if not key.startswith("SEGWATCH_")}

@@ -1,5 +1,7 @@
 """When many different exports fail at once it is the platform."""
 
+from datetime import timedelta
+
 import pytest
 from builders import CANCELLED, at, facts, failed, job
 
@@ -39,7 +41,14 @@ def test_different_exports_that_failed_of_late_are_counted(jobs, exports, last_a
 def test_holding_and_releasing_are_told_once_each_and_in_order():
     state, told = None, []
     for minute, held in enumerate([False, True, True, False, False, True]):
-        if turn := turned(state, "prod", held=held, exports=5, now=at(minute)):
+        if turn := turned(
+            state,
+            "prod",
+            held=held,
+            failing=Failing(exports=5, last_at=None),
+            window=timedelta(minutes=15),
+            now=at(minute),
+        ):
             state, event = turn
             told.append((event.type.value, event.sequence, event.stream, event.severity.value))
             assert (state.condition, state.since) == (HELD if held else FLOWING, at(minute))

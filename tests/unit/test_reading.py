@@ -86,6 +86,15 @@ def test_a_page_has_as_many_rows_as_are_needed(count, ranks, limit):
     assert newest_of(count, *ranks).limit == limit
 
 
+def test_exports_not_heard_of_yet_push_the_others_down():
+    created = sorted(at(second=-second) for second in range(2000))  # one each second
+    active = [job(job_id="deep", created_at=at(second=-800)), job(job_id="top", created_at=at(second=-1))]
+    stand = position(frontier=at(0), swept_at=at(0))
+    for wait, limit in ((0, 801), (30, 832), (600, 862)):
+        plan = plan_newest(stand, active, created, at(second=wait), lookback=DAY, page=1000)
+        assert (plan.at_least, plan.limit) == (1, limit)
+
+
 def test_the_first_sweep_asks_for_whole_pages():
     assert newest_of(0, frontier=None).limit == 1000
 

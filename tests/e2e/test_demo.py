@@ -1,0 +1,110 @@
+"""`segwatch demo` as a newcomer runs it: it keeps its promise, counts it, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from house import until
+
+ROOT = Path(__file__).parents[2]
+KEYS = {
+    "jobs", "transitions", "exports_failed", "retries_submitted", "exports_recovered", "notifications_delivered",
+    "dead_letters", "duplicate_submissions", "api_requests",
+}  # fmt: skip
+
+
+async def demo(folder: Path, *args: str) -> asyncio.subprocess.Process:
+    """Start the demo with its temporary files in `folder`, by which its processes are found."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "segwatch", "demo", *args, cwd=ROOT, env=os.environ | {"TMPDIR": str(folder)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Return files in the folder, and processes that were started with it as the place for temporary files."""
+    mark, found = f"TMPDIR={folder}".encode(), [str(path) for path in folder.iterdir()]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue  # it has ended, or is somebody else's
+    return found
+
+
+async def test_the_demo_keeps_the_promise_and_prints_one_json_line(tmp_path: Path) -> None:
+    process = await demo(tmp_path, "--for", "20s", "--json")
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, err.decode()) == (0, "")
+    (line,) = out.splitlines()
+    counted = json.loads(line)
+    assert set(counted) == KEYS
+    assert counted["jobs"] >= 20
+    assert counted["exports_failed"] >= 3
+    assert counted["retries_submitted"] >= 2
+    assert counted["exports_recovered"] == 2
+    assert (counted["duplicate_submissions"], counted["dead_letters"]) == (0, 0)
+    assert counted["notifications_delivered"] > counted["transitions"] > counted["jobs"]
+    assert left_behind(tmp_path) == []
+
+
+def started_daemon(folder: Path) -> int | None:
+    """Return the process id of the daemon whose log in `folder` says that it has started."""
+    if not any('"started"' in log.read_text() for log in folder.glob("*/daemon.log")):
+        return None
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
+        if b"run" in words and any(bytes(folder) in word for word in words):
+            return int(process.name)
+    return None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "the-terminal-closes"])
+async def test_an_interrupted_demo_ends_with_its_summary(tmp_path: Path, number: signal.Signals) -> None:
+    process = await demo(tmp_path, "--for", "60s")
+    assert process.stdout is not None
+    lines = []
+    async with asyncio.timeout(30):
+        while "found in prod" not in "".join(lines):
+            lines.append((await process.stdout.readline()).decode())
+    assert lines[0].startswith("local platform  http://127.0.0.1:")
+    assert lines[1].startswith("daemon          http://127.0.0.1:")
+    process.send_signal(number)
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, err.decode()) == (0, "")
+    assert "Summary, as the local platform and the receiver counted it" in out.decode()
+    assert left_behind(tmp_path) == []
+
+
+async def test_a_process_that_dies_ends_the_demo_with_its_last_words(tmp_path: Path) -> None:
+    process = await demo(tmp_path, "--for", "60s", "--json")
+
+    async def daemon() -> int | None:
+        return started_daemon(tmp_path)
+
+    os.kill(await until(daemon, "the demo's daemon has started", within_s=20), signal.SIGKILL)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (1, b"")
+    assert b"the demo's daemon ended before its time; its log ends:" in err
+    assert b"Traceback" not in err
+    assert left_behind(tmp_path) == []
+
+
+async def test_a_taken_port_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        process = await demo(tmp_path, "--port", str(port))
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (1, b"")
+    assert b"the demo's daemon did not start; its log ends:" in err
+    assert f"http.listen is 127.0.0.1:{port}".encode() in err
+    assert left_behind(tmp_path) == []
