@@ -221,7 +221,7 @@ class Daemon:
             await self._drain()
             if (
                 self._stopping.is_set()
-            ):  # whoever stops us waits for its turn to drain, and nothing must have begun by then
+            ):  # it waits for its turn to drain; nothing may begin before that
                 return _SHUTTING_DOWN
             await self._build(settings)
             self._metrics.reload_ok.set(1)
