@@ -159,7 +159,7 @@ class Daemon:
         )  # fmt: skip
         self._kinds = load_kinds()
         self._now_running = _Generation(settings=settings, resources=AsyncExitStack())
-        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
+        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: one after the other
         self._stopping = asyncio.Event()
         self._bus.listen(self._hear)
 
@@ -221,7 +221,7 @@ class Daemon:
             await self._drain()
             if (
                 self._stopping.is_set()
-            ):  # whoever stops us waits for its turn to drain, and nothing must have begun by then
+            ):  # it waits for its turn to drain; nothing may begin before that
                 return _SHUTTING_DOWN
             await self._build(settings)
             self._metrics.reload_ok.set(1)
