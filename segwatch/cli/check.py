@@ -65,7 +65,7 @@ async def _asked(settings: "Settings") -> tuple[Exit, list[dict[str, Any]]]:
     """Return what every sandbox answers to the list of each kind of job, and what that means for a script."""
     import asyncio
 
-    from segwatch.app import Clients
+    from segwatch.app.clients import Clients
     from segwatch.daemon.clock import SystemClock
     from segwatch.kinds.base import JobKind, load_kinds
     from segwatch.upstream.errors import RateLimited, Unavailable, UpstreamError

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from segwatch.app import routes_of
+from segwatch.app.channels import routes_of
 from segwatch.cli.output import clock, span
 from segwatch.config import Settings
 from segwatch.deliveries.message import message_of

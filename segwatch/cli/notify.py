@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import aiohttp
 from cyclopts import App, Parameter
 
-from segwatch.app import channel_of, routes_of
+from segwatch.app.channels import channel_of, open_session, routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
 from segwatch.cli.session import opened, settings_of
@@ -75,7 +74,7 @@ async def try_(
     clock = SystemClock()
     now = clock.now()
     delivery = Delivery(event=_sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with open_session() as session:
         outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
     reason = "" if isinstance(outcome, Accepted) else outcome.reason

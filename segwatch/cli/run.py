@@ -14,7 +14,7 @@ async def run(*, config: ConfigFile = None) -> None:
     import os
     import signal
 
-    from segwatch.app import Daemon
+    from segwatch.app.daemon import Daemon
     from segwatch.cli.session import found_settings, settings_of
     from segwatch.store.base import StoreError
     from segwatch.telemetry import logs
@@ -35,7 +35,7 @@ async def run(*, config: ConfigFile = None) -> None:
         loop.add_signal_handler(name, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:
-        await daemon.run(stop, listening=lambda url: None)
+        await daemon.run(stop)
     except StoreError as error:
         fail(Exit.FAILED, str(error))
     except OSError as error:

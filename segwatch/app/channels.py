@@ -1,0 +1,43 @@
+"""From the settings to channels and routes."""
+
+from typing import Any
+
+import aiohttp
+
+from segwatch.config import Settings
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.dispatcher import Channel
+from segwatch.deliveries import routing, settle
+from segwatch.notifiers.base import Surroundings, load_notifiers
+from segwatch.upstream.wire import proxy_for
+
+
+def open_session() -> aiohttp.ClientSession:
+    """Return the session on which all channels send: one that keeps no cookies and reads no ~/.netrc."""
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+
+def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock) -> Channel:
+    """Return the configured channel of that name, ready to send."""
+    chosen = next(channel for channel in settings.channels if channel.name == name)
+    kind = load_notifiers()[chosen.kind]
+    options = kind.options(**{key: getattr(chosen, key) for key in kind.options.model_fields})
+    timeout_s = chosen.timeout.total_seconds()
+    around = Surroundings(channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy)
+    return Channel(
+        name=name,
+        notifier=kind.build(options, around),
+        policy=settle.Policy(backoff=chosen.backoff, max_age=chosen.max_age),
+        timeout_s=timeout_s,
+    )
+
+
+def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
+    """Return the configured routes in the form that decides."""
+    return tuple(routing.Route(match=route.match.wanted, channels=route.channels) for route in settings.routes)
+
+
+def _through_proxy(url: str) -> dict[str, Any]:
+    """Return the options of a request that honour HTTPS_PROXY and NO_PROXY."""
+    proxy = proxy_for(url)
+    return {"proxy": proxy.url, "proxy_headers": proxy.headers} if proxy else {}

@@ -1,0 +1,58 @@
+"""From the settings to clients of the platform."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import aiohttp
+
+from segwatch.config import Sandbox, Settings
+from segwatch.upstream.auth import ClientSecret, Credential, TokenSources
+from segwatch.upstream.budget import Budget, Share
+from segwatch.upstream.client import Call, PlatformClient
+from segwatch.upstream.client import Sandbox as Identity
+from segwatch.upstream.tokens import FixedToken, TokenFile, TokenSource
+from segwatch.upstream.wire import Endpoint, Timeouts
+
+
+class Clients:
+    """Makes the clients of all sandboxes on one session; equal credentials share their tokens."""
+
+    def __init__(
+        self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
+        observe: Callable[[Call], None] = lambda call: None,
+    ) -> None:  # fmt: skip
+        timeout = settings.platform.timeout
+        self._session = session
+        self._now = now
+        self._observe = observe
+        self._endpoint = Endpoint(
+            base_url=settings.platform.base_url,
+            ims_url=settings.platform.ims_url,
+            timeouts=Timeouts(connect=timeout, read=timeout, total=timeout),
+        )
+        self._tokens = TokenSources(session, endpoint=self._endpoint, now=now)
+
+    def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
+        """Return the client of one sandbox, its call budget, and where it gets its token."""
+        budget = Budget(requests_per_second=sandbox.requests_per_second, burst=sandbox.burst).share()
+        tokens = self._tokens.of(credential_of(sandbox))
+        client = PlatformClient(
+            self._session,
+            sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
+            endpoint=self._endpoint,
+            tokens=tokens,
+            budget=budget,
+            now=self._now,
+            observe=self._observe,
+        )
+        return client, budget, tokens
+
+
+def credential_of(sandbox: Sandbox) -> Credential:
+    """Return what the sandbox's settings say about getting a token."""
+    if sandbox.access_token_file:
+        return TokenFile(client_id=sandbox.client_id, path=sandbox.access_token_file)
+    if sandbox.access_token:
+        return FixedToken(client_id=sandbox.client_id, token=sandbox.access_token)
+    assert sandbox.client_secret is not None  # the settings demand one of the three
+    return ClientSecret(client_id=sandbox.client_id, client_secret=sandbox.client_secret, scopes=tuple(sandbox.scopes))

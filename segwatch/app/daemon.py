@@ -1,0 +1,133 @@
+"""The whole process: how it starts, reloads and stops."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from segwatch.app.generation import Generation, Process
+from segwatch.app.meter import Meter
+from segwatch.config import ConfigError, Settings
+from segwatch.daemon.bus import Bus, News
+from segwatch.daemon.caretaker import Caretaker
+from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.supervisor import Supervisor
+from segwatch.kinds.base import load_kinds
+from segwatch.store.factory import store_of
+from segwatch.telemetry.health import Heartbeats, Readiness
+from segwatch.telemetry.metrics import Exposition, Metrics
+from segwatch.web.server import Server
+
+log = structlog.get_logger()
+
+_SHUTTING_DOWN = ("segwatch is shutting down; the settings were not read again",)
+
+
+class Daemon:
+    """What `segwatch run` runs. reread: returns the settings as they are on disk now, or raises ConfigError."""
+
+    def __init__(self, settings: Settings, reread: Callable[[], Settings]) -> None:
+        self._reread = reread
+        self._metrics = Metrics()
+        meter, clock = Meter(self._metrics), SystemClock()
+        heartbeats = Heartbeats(monotonic=asyncio.get_running_loop().time)
+        self._process = Process(
+            store=store_of(settings.store.url, on_commit=meter.committed),
+            clock=clock,
+            bus=Bus(),
+            meter=meter,
+            heartbeats=heartbeats,
+            supervisor=Supervisor(clock, heartbeats, on_restart=meter.restarted),
+            kinds=load_kinds(),
+            began=clock.now(),
+        )
+        self._readiness = Readiness()
+        self._server = Server(
+            Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,
+            token=lambda: self._generation.settings.http.token,
+        )  # fmt: skip
+        self._generation = Generation(settings, self._process)
+        self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
+        self._stopping = asyncio.Event()
+        self._process.bus.listen(self._hear)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then drain and return.
+
+        Raises StoreError when the store cannot be opened, OSError when the address is taken.
+        """
+        settings, process = self._generation.settings, self._process
+        await process.store.open()
+        try:
+            async with self._changing:
+                url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
+                log.info("listening", url=url)
+                await self._generation.start()
+            retention = settings.store.retention
+            caretaker = Caretaker(process.store, process.clock, self._readiness, self._metrics, retention)
+            self._generation.keep("caretaker", caretaker.run)
+            self._readiness.ok("start")
+            log.info("started", sandboxes=[one.name for one in settings.sandboxes])
+            await stop.wait()
+            self._readiness.problem("stop", "shutting down")
+            log.info("stopping")
+            self._stopping.set()
+            async with self._changing:
+                await self._generation.drain()
+        finally:
+            self._stopping.set()
+            await process.supervisor.stop()
+            await self._server.stop()
+            await process.store.close()
+            log.info("stopped")
+
+    async def reload(self) -> Sequence[str]:
+        """Read the settings again and work by them; return what is wrong with them, and then change nothing."""
+        async with self._changing:
+            if self._stopping.is_set():
+                return _SHUTTING_DOWN
+            try:
+                settings = self._reread()
+            except ConfigError as error:
+                return self._refused(error.problems)
+            if fixed := self._fixed(settings):
+                return self._refused(fixed)
+            await self._generation.drain()
+            if self._stopping.is_set():
+                # whoever stops us waits for its turn to drain, and nothing must have begun by then
+                return _SHUTTING_DOWN
+            self._generation = Generation(settings, self._process)
+            await self._generation.start()
+            self._metrics.reload_ok.set(1)
+            log.info("reloaded", sandboxes=[one.name for one in settings.sandboxes])
+            return ()
+
+    def _fixed(self, settings: Settings) -> list[str]:
+        """Return what has changed that cannot change while we run."""
+        before = self._generation.settings
+        pairs = (
+            ("store.url", before.store.url, settings.store.url),
+            ("http.listen", before.http.listen, settings.http.listen),
+        )
+        return [
+            f"{name}: cannot change while running; restart segwatch to apply it"
+            for name, old, new in pairs
+            if old != new
+        ]
+
+    def _refused(self, problems: Sequence[str]) -> Sequence[str]:
+        self._metrics.reload_ok.set(0)
+        log.error("reload_refused", problems=problems)
+        return problems
+
+    def _hear(self, news: News) -> None:
+        event = news.event
+        self._process.meter.heard(news)
+        log.info(
+            "event", type=event.type.value, stream=event.stream, sequence=event.sequence, status=event.status,
+            previous=event.previous, reason=event.reason, late=event.late,
+        )  # fmt: skip
+        self._generation.wake()
+
+    async def _measure(self) -> None:
+        await self._generation.measure()

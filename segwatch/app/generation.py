@@ -1,0 +1,190 @@
+"""What is built from one reading of the settings, and replaced as a whole by a reload."""
+
+import random
+from asyncio import Semaphore
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from segwatch.app import channels
+from segwatch.app.clients import Clients
+from segwatch.app.meter import Meter
+from segwatch.config import Sandbox, Settings
+from segwatch.daemon.bus import Bus, News
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.demand import Demand
+from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.poller import Poller
+from segwatch.daemon.reader import Reader
+from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.sentinel import Sentinel
+from segwatch.daemon.source import Source
+from segwatch.daemon.submitter import Submitter
+from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
+from segwatch.decision import Policy
+from segwatch.deliveries import routing
+from segwatch.deliveries.model import Delivery
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import JobState
+from segwatch.jobs.tracker import Watch
+from segwatch.kinds.base import JobKind, Kinds
+from segwatch.store.base import Store, StoreError
+from segwatch.telemetry.health import Heartbeats
+from segwatch.upstream.budget import Share
+from segwatch.upstream.tokens import TokenSource
+from segwatch.upstream.wire import open_session
+
+_REMEMBER_MIN = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What lives as long as the process does. began: when it started."""
+
+    store: Store
+    clock: Clock
+    bus: Bus
+    meter: Meter
+    heartbeats: Heartbeats
+    supervisor: Supervisor
+    kinds: Kinds
+    began: datetime
+
+
+class Generation:
+    """The workers of all channels and sandboxes."""
+
+    def __init__(self, settings: Settings, process: Process) -> None:
+        self.settings = settings
+        self._process = process
+        self._routes = channels.routes_of(settings)
+        self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
+        self._resources = AsyncExitStack()
+        self._channels: list[ChannelWorker] = []
+        self._recorders: list[Recorder] = []
+        self._budgets: dict[str, Share] = {}
+        self._tokens: dict[str, TokenSource] = {}
+
+    async def start(self) -> None:
+        """Build everything and let it run."""
+        kinds = tuple(self._process.kinds.by_name)
+        names = tuple(channel.name for channel in self.settings.channels)
+        self._process.meter.metrics.expect({one.name: kinds for one in self.settings.sandboxes}, names)
+        self._start_channels()
+        session = open_session()
+        self._resources.push_async_callback(session.close)
+        meter, clock = self._process.meter, self._process.clock
+        clients = Clients(self.settings, session, now=clock.now, observe=meter.called)
+        for sandbox in self.settings.sandboxes:
+            await self._start_sandbox(sandbox, clients)
+
+    async def drain(self) -> None:
+        """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
+        await self._process.supervisor.stop("sandbox:")
+        await self._process.supervisor.stop("channel:")
+        await self._resources.aclose()
+
+    def wake(self) -> None:
+        """Let every channel look at the outbox now."""
+        for channel in self._channels:
+            channel.wake()
+
+    async def measure(self) -> None:
+        """Set the gauges that are measured when somebody asks."""
+        for recorder in self._recorders:
+            self._process.meter.measure_jobs(recorder, self._process.kinds.by_name)
+        self._process.meter.measure_access(self._budgets, self._tokens)
+        await self._process.meter.measure_store(
+            self._process.store,
+            [channel.name for channel in self.settings.channels],
+            [sandbox.name for sandbox in self.settings.sandboxes],
+        )
+
+    def _start_channels(self) -> None:
+        session = channels.open_session()
+        self._resources.push_async_callback(session.close)
+        process = self._process
+        for one in self.settings.channels:
+            name = f"channel:{one.name}"
+            worker = ChannelWorker(
+                channels.channel_of(self.settings, one.name, session, process.clock),
+                store=process.store,
+                routes=self._routes,
+                clock=process.clock,
+                random=random.random,
+                beat=partial(process.heartbeats.beat, name, BEAT_WITHIN_S),
+                observer=process.meter,
+                told=self._told,
+                grace_s=self._grace_s,
+            )
+            self._channels.append(worker)
+            self.keep(name, _without_beat(worker))
+
+    async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
+        process, kinds = self._process, self._process.kinds.by_name
+        client, budget, tokens = clients.of(sandbox)
+        self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
+        recorder = Recorder(
+            sandbox.name, process.store, process.clock, process.bus, partial(_promise, self._routes),
+            policies={name: self._policy(kind) for name, kind in kinds.items()},
+            by_change={name: kind.changes_first for name, kind in kinds.items()},
+            remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
+        )  # fmt: skip
+        self._recorders.append(recorder)
+        sentinel = Sentinel(recorder, process.store, process.clock, process.meter.metrics)
+        demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
+        for name, kind in kinds.items():
+            with suppress(StoreError):  # then the reader writes it, as soon as the store works
+                await recorder.position(name, process.began)
+            source = Source(kind, client, budget, process.clock, unreadable=process.meter.unreadable, places=places)
+            self._follow(source, recorder, sentinel, demand)
+            if kind.resubmits:
+                policy = self.settings.retry.policy
+                submitter = Submitter(source, recorder, process.store, process.clock, policy, grace_s=self._grace_s)
+                self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
+
+    def _follow(self, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand) -> None:
+        """Start the reader of one stream; it starts a poller for every active job."""
+        cadence = self.settings.polling.cadence
+        prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
+
+        def poll(job: JobState) -> None:
+            name = f"{prefix}/{job.key.id}"
+            self._process.supervisor.start(Worker(name=name, run=Poller(job, reader, cadence).run))
+
+        reader = Reader(
+            source, recorder, self._process.clock, cadence, sentinel,
+            demand=demand,
+            began_at=self._process.began,
+            lookback=self.settings.polling.lookback,
+            on_active=poll,
+        )  # fmt: skip
+        self.keep(prefix, reader.run, patience=source.patience)
+
+    def _policy(self, kind: JobKind) -> Policy:
+        overdue_after = self.settings.polling.overdue_after.of(kind.name)
+        watch = Watch(path=kind.path, since=self._process.began, overdue_after=overdue_after)
+        return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
+
+    def keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
+        """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
+        self._process.meter.kept(name)
+        within_s = BEAT_WITHIN_S + patience.total_seconds()
+        self._process.supervisor.start(Worker(name=name, run=run, within_s=within_s))
+
+    def _told(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            self._process.bus.publish(News(event=event))
+
+
+def _without_beat(worker: ChannelWorker) -> Run:
+    async def run(beat: Callable[[], None]) -> None:
+        await worker.run()  # it was given its heartbeat when it was built
+
+    return run
+
+
+def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
+    return routing.promises(events, routes, now)
