@@ -51,7 +51,7 @@ async def test_a_reload_applies_what_changed_and_a_bad_one_changes_nothing(house
     (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0], sandbox="dev")
     await house.inbox.until("job.succeeded", job_id=job, channel="second")
     await house.inbox.until("job.succeeded", job_id=job)
-    assert await daemon.metric("segwatch_config_last_reload_successful") == 1
+    await daemon.until_metric(1, "segwatch_config_last_reload_successful")
 
     good = house.config.read_text()
     house.config.write_text(good.replace('"kind": "webhook"', "").replace("interval", "intervall", 1))
@@ -59,7 +59,7 @@ async def test_a_reload_applies_what_changed_and_a_bad_one_changes_nothing(house
     assert checked.code == 2
     status, text = await daemon.reload()
     assert (status, text.splitlines()) == (400, checked.lines)
-    assert await daemon.metric("segwatch_config_last_reload_successful") == 0
+    await daemon.until_metric(0, "segwatch_config_last_reload_successful")
     (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0], sandbox="dev")
     await house.inbox.until("job.succeeded", job_id=job, channel="second")
     daemon.process.send(signal.SIGHUP)

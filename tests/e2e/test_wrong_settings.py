@@ -39,7 +39,7 @@ async def test_an_address_that_is_taken_is_named(house: House) -> None:
     listen = house.inbox.url("events").split("/")[2]
     house.write(http={"listen": listen})
     process = await house.run_daemon()
-    assert await process.ended() == 2
+    assert await process.ended() == 1  # the settings are valid: who starts it again may have more luck
     assert f"http.listen is {listen}" in process.text()
     assert "Traceback" not in process.text()
 
