@@ -61,7 +61,11 @@ def plan_changes(
 
     bulk: how many ids one bulk call may carry; the active jobs that were not shown for longest get one such call.
     """
-    stale = sorted((job for job in active if now - job.asked_at >= reread_after), key=lambda job: job.asked_at)
+    # a job that was not there is asked for in every sweep, until it is there or gone for good
+    stale = sorted(
+        (job for job in active if job.misses or now - job.asked_at >= reread_after),
+        key=lambda job: (not job.misses, job.asked_at),
+    )
     return Plan(
         until=position.watermark - OVERLAP if position.watermark else now - lookback,
         at_least=1,

@@ -4,14 +4,14 @@ from house import House, an_export
 
 
 async def test_jobs_that_disappear_are_told_as_vanished_within_thirty_intervals(house: House) -> None:
-    daemon = await house.daemon(polling={"reconcile_interval": "2s"})
+    daemon = await house.daemon()
     await house.watching(daemon)
     (export,) = await house.platform.place("export_job", ["PROCESSING", 600], ["SUCCEEDED", 0], body=an_export())
     (segment,) = await house.platform.place("segment_job", ["PROCESSING", 600], ["SUCCEEDED", 0])
     await house.inbox.until_each("job.processing", [export, segment])
     for kind, job in (("export_job", export), ("segment_job", segment)):
         await house.platform.json("DELETE", f"/_emulator/jobs/{kind}/{job}")
-    await house.inbox.until_each("job.vanished", [export, segment], within_s=32)
+    await house.inbox.until_each("job.vanished", [export, segment], within_s=30)
     assert await daemon.metric("segwatch_job_transitions_total", status="VANISHED") == 2
     assert await daemon.metric("segwatch_jobs", status="PROCESSING") == 0
 

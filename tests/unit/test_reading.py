@@ -50,6 +50,12 @@ def test_the_jobs_that_were_not_shown_for_longest_are_asked_for_by_id():
     assert plan.reread == ("9", "5", "3")
 
 
+def test_a_job_that_was_not_there_is_asked_for_again_in_the_next_sweep():
+    active = [job(job_id="old", minute=-9), job(job_id="missed", minute=0, misses=1), job(job_id="new", minute=0)]
+    plan = plan_changes(position(), active, at(0), lookback=DAY, reread_after=MINUTE, bulk=100, page=100)
+    assert plan.reread == ("missed", "old")
+
+
 def test_a_sweep_by_creation_reads_back_to_the_frontier_and_asks_for_what_lies_deeper():
     created = [at(-minute) for minute in (90, 80, 70, 60, 50, 40, 30, 20, 10)]
     active = [job(job_id="old", created_at=at(-90)), job(job_id="new", created_at=at(-10))]
