@@ -167,14 +167,14 @@ class Store(Section):
 
 
 class Http(Section):
-    """The HTTP server: metrics, health, API."""
+    """The HTTP server: metrics, health, reload."""
 
     listen: ListenAddress = setting(
         "Host and port. Port 0 lets the system choose; IPv6 as `[::1]:9469`.",
         default="127.0.0.1:9469",
     )
     token: HeaderSecret | None = setting(
-        "Bearer token for the API and the dashboard; needed for these where `listen` is not loopback.", default=None
+        "Bearer token that `POST /-/reload` asks for. Without one, only this host may ask for a reload.", default=None
     )
     token_file: Path | None = setting("File that holds `token`.", default=None)
 

@@ -69,7 +69,7 @@ def severity_of(type_: EventType) -> Severity:
 class Event:
     """One fact in the log.
 
-    stream: what it is about and within which it is ordered: a job's `JobKey.stream`, `sandbox/NAME` or `channel/NAME`.
+    stream: what it is about and within which it is ordered: a job's `JobKey.stream`, else that of a `SubjectState`.
     sequence: its place in that stream, from 1. at: when we learned of it. late: it happened while nobody watched.
     details: further fields of the payload, JSON values only.
     """

@@ -1,4 +1,4 @@
-"""The health of what is no job: a sandbox, a channel."""
+"""The health of what is no job: a sandbox, a channel, the resubmissions of a sandbox."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubjectState:
-    """The health of what stream `sandbox/NAME` or `channel/NAME` is about, in one word, since when."""
+    """The health, in one word and since when, of what `sandbox/NAME`, `channel/NAME` or `retries/SANDBOX` tells of."""
 
     stream: str
     condition: str

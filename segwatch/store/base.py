@@ -124,7 +124,7 @@ class Store(Protocol):
         """Return how far the reader came; a blank position for a stream never read."""
 
     async def subject(self, stream: str) -> SubjectState | None:
-        """Return the health of a sandbox or channel, None while nothing was ever said of it."""
+        """Return the health of a sandbox, a channel or the like; None while nothing was ever said of it."""
 
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
