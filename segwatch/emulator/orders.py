@@ -14,9 +14,7 @@ from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, Sandbox
 
 _JOBS_MAX = 100_000
-_FAULT_KINDS = (
-    "status", "reset", "accept_then_reset", "truncate", "garbage", "slow_bytes_per_s", "rewrite"
-)  # fmt: skip
+_FAULT_KINDS = ("status", "reset", "accept_then_reset", "truncate", "garbage", "slow_bytes_per_s", "rewrite")
 
 
 class Order:

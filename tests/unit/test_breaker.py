@@ -33,7 +33,7 @@ def works(minute, **fields):
         pytest.param([fails("a", -9), works(-5), fails("b", -2)], 2, at(-2), id="a-first-attempt-proves-nothing"),
         pytest.param([fails("a", -3, ended_at=None)], 1, at(-3), id="without-its-end-since-we-saw-it"),
     ],
-)  # fmt: skip
+)
 def test_different_exports_that_failed_of_late_are_counted(jobs, exports, last_at):
     assert failing(jobs, SINCE) == Failing(exports=exports, last_at=last_at)
 

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 
 from segwatch import __version__
 from segwatch.cli.commands import app
@@ -139,5 +140,5 @@ def test_the_settings_in_the_manifest_are_valid(tmp_path):
 
 @pytest.mark.parametrize("words", [["no-such-command"], ["run", "--no-such-option"]])
 def test_a_command_that_does_not_exist_is_noticed(words):
-    with pytest.raises(Exception, match=r"."):
+    with pytest.raises(CycloptsError):
         is_a_command(words)

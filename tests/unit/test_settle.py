@@ -14,9 +14,7 @@ from segwatch.jobs.events import Event, EventType, Severity
 NOW = datetime(2026, 1, 5, 3, 12, tzinfo=UTC)
 S = timedelta(seconds=1)
 POLICY = Policy(backoff=Backoff(first=2 * S, cap=60 * S), max_age=600 * S)
-EVENT = Event(
-    type=EventType.JOB_FAILED, stream="prod/export_job/1", sequence=1, at=NOW, severity=Severity.CRITICAL
-)  # fmt: skip
+EVENT = Event(type=EventType.JOB_FAILED, stream="prod/export_job/1", sequence=1, at=NOW, severity=Severity.CRITICAL)
 
 
 def delivery(**fields):
