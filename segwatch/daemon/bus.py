@@ -25,14 +25,13 @@ class Bus:
     def __init__(self) -> None:
         self._listeners: list[Callable[[News], None]] = []
 
-    def listen(self, listener: Callable[[News], None]) -> Callable[[], None]:
-        """Call `listener` with all news from now on, until the returned function is called."""
+    def listen(self, listener: Callable[[News], None]) -> None:
+        """Call `listener` with all news from now on."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
 
     def publish(self, news: News) -> None:
         """Hand it out; never blocks, never raises."""
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(news)
             except Exception:

@@ -53,10 +53,6 @@ class Supervisor:
         task.add_done_callback(lambda _: self._tasks.pop(worker.name, None))
         return True
 
-    def running(self) -> int:
-        """Return how many workers there are."""
-        return len(self._tasks)
-
     async def stop(self, *prefixes: str) -> None:
         """Cancel the workers whose names begin so (all without any), and wait for them to finish what they must."""
         tasks = [task for name, task in self._tasks.items() if not prefixes or name.startswith(prefixes)]

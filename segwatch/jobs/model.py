@@ -99,14 +99,6 @@ class Observation:
     errors: tuple[JobError, ...] = ()
     facts: Facts = Facts()
 
-    @property
-    def says_cancelled(self) -> bool:
-        """True when the platform ended the job because somebody cancelled it, whatever word it uses.
-
-        A deleted export ends FAILED with an error that says so (AEP contract 4.4).
-        """
-        return is_cancellation(self.status, self.errors)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
@@ -151,8 +143,13 @@ class JobState:
 
     @property
     def was_cancelled(self) -> bool:
-        """True when somebody ended the job on purpose."""
-        return is_cancellation(self.status, self.errors)
+        """True when somebody ended the job on purpose, whatever word the platform uses.
+
+        A deleted export ends FAILED with an error text that speaks of a cancellation (AEP contract 4.4).
+        """
+        if self.status is Status.FAILED:
+            return any("cancel" in error.text.lower() for error in self.errors)
+        return self.status is Status.CANCELLED
 
     @property
     def born_at(self) -> datetime:
@@ -162,10 +159,3 @@ class JobState:
     def seen(self, at: datetime) -> "JobState":
         """Return the state after one more look at `at` that changed nothing."""
         return replace(self, asked_at=max(at, self.asked_at), looks=self.looks + 1, misses=0)
-
-
-def is_cancellation(status: Status, errors: tuple[JobError, ...]) -> bool:
-    """True for CANCELLED, and for FAILED with an error text that speaks of a cancellation (AEP contract 4.4)."""
-    if status is Status.FAILED:
-        return any("cancel" in error.text.lower() for error in errors)
-    return status is Status.CANCELLED

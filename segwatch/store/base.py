@@ -1,7 +1,7 @@
 """What a store must do. Every engine passes the same contract tests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -92,7 +92,7 @@ class EventFilter:
     stream: str = ""
     sandbox: str = ""
     job_id: str = ""
-    types: tuple[str, ...] = field(default=())
+    types: tuple[str, ...] = ()
     since: datetime | None = None
 
 

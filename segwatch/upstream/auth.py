@@ -80,10 +80,6 @@ class OAuthTokens:
         """Take note that the platform took this token."""
         self._rejections = 0
 
-    def reset(self) -> None:
-        """Forget failures: somebody changed something, so the next call may try at once."""
-        self._failure, self._failures, self._hold_until, self._rejections = None, 0, 0.0, 0
-
     async def token(self, *, rejected: str | None = None) -> str:
         """Return a token with some life left. One request at a time; who comes meanwhile waits and shares its result.
 

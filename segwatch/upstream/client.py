@@ -57,7 +57,6 @@ class Call:
     """One HTTP exchange, for metrics. code: the status, or one word for what broke; from a small closed set."""
 
     sandbox: str
-    method: str
     endpoint: str
     code: str
     seconds: float
@@ -159,7 +158,6 @@ class PlatformClient:
             self._observe(
                 Call(
                     sandbox=self._sandbox.name,
-                    method=request.method,
                     endpoint=request.endpoint,
                     code=code,
                     seconds=clock() - began,

@@ -17,15 +17,11 @@ _SMALL_BYTES = 16 * 1024  # error envelopes are; pages of jobs are not worth dec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """An error envelope. Fields that it does not have are empty.
-
-    status: what the body itself claims. retry_after: from the body.
-    """
+    """An error envelope. Fields that it does not have are empty."""
 
     code: str = ""
     words: str = ""
     request_id: str = ""
-    status: int | None = None
     retry_after: timedelta | None = None
 
 
@@ -40,14 +36,13 @@ def complaint_of(body: bytes) -> Complaint:
     words = [text(envelope.get(name)) for name in ("title", "detail", "message", "errorMessage", "error_description")]
     words += [inner_words for _, inner_words in inner]
     if not code:
-        code = next((inner_code for inner_code, _ in inner if inner_code), "") or _error_word(envelope)
+        code = next((inner_code for inner_code, _ in inner if inner_code), "") or text(envelope.get("error"))
     said = "; ".join(dict.fromkeys(word for word in words if word)) or excerpt(body)
     wait = whole(envelope.get("retryAfterMs"))
     return Complaint(
         code=excerpt(code.encode(), length=40),
         words=excerpt(said.encode(), length=_WORDS_MAX),
         request_id=excerpt(_request_id(envelope).encode(), length=80),
-        status=whole(envelope.get("statusCode")) or whole(envelope.get("status")),
         retry_after=_clamped(wait / 1000) if wait is not None and wait >= 0 else None,
     )
 
@@ -92,10 +87,6 @@ def _clamped(seconds: float) -> timedelta:
 
 def _first(envelope: dict[str, Any], *names: str) -> str:
     return next((found for name in names if (found := text(envelope.get(name)))), "")
-
-
-def _error_word(envelope: dict[str, Any]) -> str:
-    return text(envelope.get("error"))
 
 
 def _request_id(envelope: dict[str, Any]) -> str:

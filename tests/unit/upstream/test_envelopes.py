@@ -35,22 +35,22 @@ H = {"type": "x", "title": "Not now", "status": 400, "report": {"requestId": "re
 
 
 @pytest.mark.parametrize(
-    ("envelope", "code", "words", "request_id", "status"),
+    ("envelope", "code", "words", "request_id"),
     [
-        pytest.param(A, "403010", "Oauth token is missing.", "", None, id="A"),
-        pytest.param(B, "", "BadRequestError; A content-type please", "", 400, id="B"),
-        pytest.param(C, "UPAPI-113752-403", "Forbidden; No access", "req-1", 403, id="C"),
-        pytest.param(C_NESTED, "403", "No access", "req-1", None, id="C-nested"),
-        pytest.param(D, "", 'Too many requests; {"Errors":["Request rate is large"]}', "", 429, id="D"),
-        pytest.param({"statusCode": "404"}, "", '{"statusCode": "404"}', "", 404, id="D-bare"),
-        pytest.param(F, "", "Supplied version=1 does not match", "", None, id="F"),
-        pytest.param(G, "invalid_client", "invalid client_secret parameter", "", None, id="G"),
-        pytest.param(H, "EC-1", "Not now; why", "req-2", 400, id="H"),
+        pytest.param(A, "403010", "Oauth token is missing.", "", id="A"),
+        pytest.param(B, "", "BadRequestError; A content-type please", "", id="B"),
+        pytest.param(C, "UPAPI-113752-403", "Forbidden; No access", "req-1", id="C"),
+        pytest.param(C_NESTED, "403", "No access", "req-1", id="C-nested"),
+        pytest.param(D, "", 'Too many requests; {"Errors":["Request rate is large"]}', "", id="D"),
+        pytest.param({"statusCode": "404"}, "", '{"statusCode": "404"}', "", id="D-bare"),
+        pytest.param(F, "", "Supplied version=1 does not match", "", id="F"),
+        pytest.param(G, "invalid_client", "invalid client_secret parameter", "", id="G"),
+        pytest.param(H, "EC-1", "Not now; why", "req-2", id="H"),
     ],
 )
-def test_every_envelope_is_read(envelope, code, words, request_id, status):
+def test_every_envelope_is_read(envelope, code, words, request_id):
     said = complaint_of(json.dumps(envelope).encode())
-    assert (said.code, said.words, said.request_id, said.status) == (code, words, request_id, status)
+    assert (said.code, said.words, said.request_id) == (code, words, request_id)
 
 
 @pytest.mark.parametrize(
