@@ -2,7 +2,7 @@
 
 import random
 from asyncio import Semaphore
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -107,20 +107,18 @@ class Generation:
         self._resources.push_async_callback(session.close)
         process = self._process
         for one in self.settings.channels:
-            name = f"channel:{one.name}"
             worker = ChannelWorker(
                 channels.channel_of(self.settings, one.name, session, process.clock),
                 store=process.store,
                 routes=self._routes,
                 clock=process.clock,
                 random=random.random,
-                beat=partial(process.heartbeats.beat, name, BEAT_WITHIN_S),
                 observer=process.meter,
                 told=self._told,
                 grace_s=self._grace_s,
             )
             self._channels.append(worker)
-            self.keep(name, _without_beat(worker))
+            self.keep(f"channel:{one.name}", worker.run)
 
     async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
         process, kinds = self._process, self._process.kinds.by_name
@@ -177,13 +175,6 @@ class Generation:
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:
             self._process.bus.publish(News(event=event))
-
-
-def _without_beat(worker: ChannelWorker) -> Run:
-    async def run(beat: Callable[[], None]) -> None:
-        await worker.run()  # it was given its heartbeat when it was built
-
-    return run
 
 
 def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:

@@ -59,8 +59,7 @@ class _Attempt:
 class ChannelWorker:
     """Sends what is due on one channel, several streams at once, each stream in order.
 
-    random: draws from [0, 1). beat: called on each turn, at least every LOOK_EVERY or so, however long a receiver
-    hangs. told: hears the channel events that were just recorded; wakes the other workers.
+    random: draws from [0, 1). told: hears the channel events that were just recorded; wakes the other workers.
     grace_s: how long attempts under way may still take once `run` is cancelled.
     """
 
@@ -72,7 +71,6 @@ class ChannelWorker:
         routes: Sequence[Route],
         clock: Clock,
         random: Callable[[], float],
-        beat: Callable[[], None],
         observer: DeliveryObserver,
         told: Callable[[tuple[Event, ...]], None] = lambda events: None,
         grace_s: float = 5.0,
@@ -82,7 +80,6 @@ class ChannelWorker:
         self._routes = routes
         self._clock = clock
         self._random = random
-        self._beat = beat
         self._observer = observer
         self._told = told
         self._grace_s = grace_s
@@ -96,20 +93,18 @@ class ChannelWorker:
         self._store_failures = 0
         self._store_again_at = _LONG_AGO
 
-    @property
-    def name(self) -> str:
-        """The channel's name."""
-        return self._channel.name
-
     def wake(self) -> None:
         """Look at the outbox now: something was committed."""
         self._wake.set()
 
-    async def run(self) -> None:
-        """Work until cancelled; then finish the attempts under way, within the grace, and write what became of them."""
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Work until cancelled; then finish the attempts under way, within the grace, and write what became of them.
+
+        beat: called on each turn, at least every LOOK_EVERY or so, however long a receiver hangs.
+        """
         try:
             while True:
-                self._beat()
+                beat()
                 self._wake.clear()
                 await self._rest(await self._turn())
         finally:
@@ -268,21 +263,3 @@ def _left(until: datetime, now: datetime, cap: timedelta) -> timedelta:
     """Return the time left until then. More than `cap` was never asked for: the clock was set back, so wait no more."""
     left = until - now
     return left if timedelta(0) < left <= cap else timedelta(0)
-
-
-class Dispatcher:
-    """All channels' workers. A supervisor may run each by itself instead."""
-
-    def __init__(self, workers: Sequence[ChannelWorker]) -> None:
-        self.workers = tuple(workers)
-
-    def wake(self) -> None:
-        """Tell every worker that something was committed."""
-        for worker in self.workers:
-            worker.wake()
-
-    async def run(self) -> None:
-        """Run every worker until cancelled."""
-        async with asyncio.TaskGroup() as house:
-            for worker in self.workers:
-                house.create_task(worker.run(), name=f"dispatcher:{worker.name}")

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import SystemClock
-from segwatch.daemon.dispatcher import Channel, ChannelWorker, Dispatcher
+from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.deliveries.model import Accepted, Stage
 from segwatch.deliveries.routing import Route, promises
 from segwatch.deliveries.settle import Policy
@@ -86,8 +86,7 @@ class House:
     def __init__(self, store, session):
         self.store, self.session = Flaky(store), session
         self.counts, self.beats, self.told = Counts(), Counter(), []
-        self.routes, self.workers, self.clock = [], [], MovableClock()
-        self.dispatcher = Dispatcher([])
+        self.routes, self.workers, self.clock = [], {}, MovableClock()
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, grace_s=5.0):
         if isinstance(target, Receiver):
@@ -97,27 +96,32 @@ class House:
             target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), around)
         if routed:
             self.routes.append(Route(match={}, channels=(name,)))
-        self.workers.append(
-            ChannelWorker(
-                Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
-                store=self.store, routes=self.routes, clock=self.clock, random=random.random,
-                beat=lambda: self.beats.update([name]), observer=self.counts,
-                told=self._hear, grace_s=grace_s,
-            )
+        self.workers[name] = ChannelWorker(
+            Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
+            store=self.store, routes=self.routes, clock=self.clock, random=random.random,
+            observer=self.counts, told=self._hear, grace_s=grace_s,
         )  # fmt: skip
-        self.dispatcher = Dispatcher(self.workers)
+
+    def wake(self):
+        for worker in self.workers.values():
+            worker.wake()
+
+    async def run(self):
+        async with asyncio.TaskGroup() as house:
+            for name, worker in self.workers.items():
+                house.create_task(worker.run(lambda name=name: self.beats.update([name])))
 
     def _hear(self, events):
         self.told.extend(events)
-        self.dispatcher.wake()
+        self.wake()
 
     async def tell(self, *events):
         await self.store.commit([Change(events=events, deliveries=promises(events, self.routes, self.clock.now()))])
-        self.dispatcher.wake()
+        self.wake()
 
     @asynccontextmanager
     async def running(self):
-        task = asyncio.create_task(self.dispatcher.run())
+        task = asyncio.create_task(self.run())
         try:
             yield task
         finally:
@@ -211,7 +215,7 @@ async def test_a_commit_wakes_the_worker_and_a_row_from_another_process_is_found
             await house.tell(event(1))
             await receiver.until(lambda: len(receiver.got) == 1, within_s=1.0)
             monkeypatch.setattr("segwatch.daemon.dispatcher.LOOK_EVERY", 20 * MS)
-            house.dispatcher.wake()
+            house.wake()
             made = promises([event(2)], house.routes, datetime.now(UTC))
             await house.store.commit([Change(events=(event(2),), deliveries=made)])
             await receiver.until(lambda: len(receiver.got) == 2, within_s=2.0)
@@ -269,7 +273,7 @@ async def test_a_restart_does_not_tell_a_known_failure_again(house):
             async with house.running():
                 await until(lambda job=job: _settled(house, job, Stage.DEAD))
                 await until(lambda: _true(house.store.calls["commit"] > 1))
-            house.workers.pop()
+            house.workers.clear()
             house.routes.clear()
             house.add("ops", receiver)
     assert len(await house.store.events(EventFilter(stream="channel/ops"))) == 1
@@ -289,7 +293,7 @@ async def test_stopping_finishes_what_is_under_way_and_releases_the_rest(house):
     started = []
     house.add("ops", Slow(), grace_s=0.2)
     await house.tell(event(1), event(2), *(event(job) for job in range(3, 9)))
-    task = asyncio.create_task(house.dispatcher.run())
+    task = asyncio.create_task(house.run())
     await until(lambda: _true(len(started) == 4))
     task.cancel()
     release.set()
@@ -326,7 +330,7 @@ async def test_a_store_that_is_away_is_asked_seldom_while_the_heart_beats(house,
         house.store.failing = {"due_deliveries", "settle", "commit", "subject", "next_delivery_at"}
         async with house.running():
             await until(lambda: _true(house.beats["ops"] >= 20))
-            house.dispatcher.wake()
+            house.wake()
             await until(lambda: _true(house.beats["ops"] >= 30))
             assert house.store.calls["subject"] == 1, "the first wait is at least half a second"
         assert receiver.got == []
