@@ -2,7 +2,7 @@
 
 import random
 from asyncio import Semaphore
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.tracker import Watch
-from segwatch.kinds.base import JobKind, Kinds
+from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
@@ -49,7 +49,7 @@ class Process:
     meter: Meter
     heartbeats: Heartbeats
     supervisor: Supervisor
-    kinds: Kinds
+    kinds: Mapping[str, JobKind]
     began: datetime
 
 
@@ -69,7 +69,7 @@ class Generation:
 
     async def start(self) -> None:
         """Build everything and let it run."""
-        kinds = tuple(self._process.kinds.by_name)
+        kinds = tuple(self._process.kinds)
         names = tuple(channel.name for channel in self.settings.channels)
         self._process.meter.metrics.expect({one.name: kinds for one in self.settings.sandboxes}, names)
         self._start_channels()
@@ -94,7 +94,7 @@ class Generation:
     async def measure(self) -> None:
         """Set the gauges that are measured when somebody asks."""
         for recorder in self._recorders:
-            self._process.meter.measure_jobs(recorder, self._process.kinds.by_name)
+            self._process.meter.measure_jobs(recorder, self._process.kinds)
         self._process.meter.measure_access(self._budgets, self._tokens)
         await self._process.meter.measure_store(
             self._process.store,
@@ -121,7 +121,7 @@ class Generation:
             self.keep(f"channel:{one.name}", worker.run)
 
     async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
-        process, kinds = self._process, self._process.kinds.by_name
+        process, kinds = self._process, self._process.kinds
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(

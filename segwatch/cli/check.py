@@ -82,7 +82,7 @@ async def _asked(settings: "Settings") -> tuple[Exit, list[dict[str, Any]]]:
             return Exit.FAILED, "refused" if error.status is None else f"refused, HTTP {error.status}", str(error)
         return Exit.OK, "ok", ""
 
-    kinds = load_kinds().by_name
+    kinds = load_kinds()
     asked = [(sandbox, kind) for sandbox in settings.sandboxes for kind in kinds.values()]
     async with open_session() as session:
         clients = Clients(settings, session, now=SystemClock().now)

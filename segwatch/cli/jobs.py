@@ -47,7 +47,7 @@ async def list_(
     active
         Only jobs that have not ended.
     """
-    if kind and kind not in (known := load_kinds().by_name):
+    if kind and kind not in (known := load_kinds()):
         fail(Exit.USAGE, f"--kind {kind}: no such kind. Known kinds: {', '.join(known)}")
     wanted = tuple(status or ())
     if active:

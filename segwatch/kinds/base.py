@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -93,21 +93,11 @@ class JobKind(Protocol):
         """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kinds:
-    """The kinds that this build knows, by name."""
-
-    by_name: dict[str, JobKind] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> JobKind:
-        return self.by_name[name]
-
-
-def load_kinds() -> Kinds:
-    """Return every kind: each module of this package that ends in `KIND = ...`."""
+def load_kinds() -> dict[str, JobKind]:
+    """Return every kind by its name: each module of this package that ends in `KIND = ...`."""
     found: dict[str, JobKind] = {}
     for module in pkgutil.iter_modules(segwatch.kinds.__path__):
         kind: JobKind | None = getattr(importlib.import_module(f"segwatch.kinds.{module.name}"), "KIND", None)
         if kind is not None:
             found[kind.name] = kind
-    return Kinds(by_name=found)
+    return found

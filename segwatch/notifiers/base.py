@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -108,18 +108,8 @@ class NotifierKind(Protocol):
         """Return the receiver that `options`, an instance of `self.options`, describes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notifiers:
-    """The kinds of channel that this build knows, by name."""
-
-    by_name: dict[str, NotifierKind] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> NotifierKind:
-        return self.by_name[name]
-
-
-def load_notifiers() -> Notifiers:
-    """Return every kind of channel: each module of this package that ends in `NOTIFIER = ...`."""
+def load_notifiers() -> dict[str, NotifierKind]:
+    """Return every kind of channel by its name: each module of this package that ends in `NOTIFIER = ...`."""
     found: dict[str, NotifierKind] = {}
     for module in pkgutil.iter_modules(segwatch.notifiers.__path__):
         kind: NotifierKind | None = getattr(
@@ -127,7 +117,7 @@ def load_notifiers() -> Notifiers:
         )
         if kind is not None:
             found[kind.name] = kind
-    return Notifiers(by_name=found)
+    return found
 
 
 def outcome_of(status: int, headers: Mapping[str, str], body: str = "", *, now: datetime | None = None) -> Outcome:

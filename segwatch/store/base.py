@@ -11,7 +11,7 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
-from segwatch.jobs.subject import SubjectState as SubjectState  # offered here beside what holds it
+from segwatch.jobs.subject import SubjectState
 
 
 class StoreError(SegwatchError):

@@ -8,7 +8,8 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
-from segwatch.store.base import EventFilter, JobFilter, LoggedEvent, OutboxDepth, SubjectState
+from segwatch.jobs.subject import SubjectState
+from segwatch.store.base import EventFilter, JobFilter, LoggedEvent, OutboxDepth
 from segwatch.store.rows import (
     DELIVERY_COLUMNS,
     delivery_of,

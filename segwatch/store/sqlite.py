@@ -13,6 +13,7 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.subject import SubjectState
 from segwatch.store import reads, upkeep, writes
 from segwatch.store.base import (
     Change,
@@ -22,7 +23,6 @@ from segwatch.store.base import (
     OutboxDepth,
     StoreCorrupt,
     StoreError,
-    SubjectState,
 )
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare

@@ -9,7 +9,8 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.store.base import Change, Conflict, SubjectState
+from segwatch.jobs.subject import SubjectState
+from segwatch.store.base import Change, Conflict
 from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
 
 

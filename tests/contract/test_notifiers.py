@@ -23,7 +23,7 @@ from segwatch.notifiers.slack import FIELD_MAX, HEADER_MAX, SECTION_MAX, Slack, 
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, 900_000, tzinfo=UTC)
 KINDS = load_notifiers()
-NETWORK = sorted(name for name, kind in KINDS.by_name.items() if "url" in kind.options.model_fields)
+NETWORK = sorted(name for name, kind in KINDS.items() if "url" in kind.options.model_fields)
 KEY = base64.b64encode(b"a key of twenty-four byte").decode()
 
 
@@ -57,7 +57,7 @@ def build(session):
 
 
 def test_the_channels_of_this_version():
-    assert sorted(KINDS.by_name) == ["log", "slack", "webhook"]
+    assert sorted(KINDS) == ["log", "slack", "webhook"]
     assert NETWORK == ["slack", "webhook"]
 
 

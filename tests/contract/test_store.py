@@ -13,7 +13,8 @@ from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
-from segwatch.store.base import Change, Conflict, EventFilter, JobFilter, OutboxDepth, Store, StoreError, SubjectState
+from segwatch.jobs.subject import SubjectState
+from segwatch.store.base import Change, Conflict, EventFilter, JobFilter, OutboxDepth, Store, StoreError
 from segwatch.store.factory import store_of
 
 Reopen = Callable[[], Awaitable[Store]]

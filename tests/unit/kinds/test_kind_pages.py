@@ -265,7 +265,7 @@ def test_only_exports_are_submitted_again():
 
 @given(st.binary(max_size=200))
 def test_no_body_raises_anything_but_unreadable(body):
-    for kind in load_kinds().by_name.values():
+    for kind in load_kinds().values():
         try:
             kind.parse_page(body, asked=ASKED, request=kind.list_newest(limit=1))
         except UnreadableReply:

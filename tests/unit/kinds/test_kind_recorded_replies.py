@@ -24,7 +24,7 @@ def ms(value):
 
 
 def test_every_kind_has_recorded_replies():
-    assert {kind.name for kind in FIXTURES.iterdir()} == set(load_kinds().by_name)
+    assert {kind.name for kind in FIXTURES.iterdir()} == set(load_kinds())
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*/*.json")), ids=lambda p: f"{p.parent.name}/{p.stem}")
