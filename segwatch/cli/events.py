@@ -8,10 +8,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter, validators
 
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
-from segwatch.cli.output import clock, line, show, show_json
+from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
 from segwatch.deliveries.message import message_of
-from segwatch.jobs.events import Severity
 from segwatch.store.base import EventFilter, LoggedEvent
 
 app = App(name="events")
@@ -23,7 +22,6 @@ Types = Annotated[
 Sandbox = Annotated[str, Parameter(name="--sandbox", help="Only events of this sandbox.")]
 Job = Annotated[str, Parameter(name="--job", help="Only events of the job with this id.")]
 
-STYLES = {Severity.INFO: "", Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
 _LOOK_S = 0.5
 _PAGE = 500
 
@@ -79,7 +77,7 @@ async def tail(
                 if as_json:
                     show_json(_payload(one))
                 else:
-                    line(clock(one.event.at), message_of(one.event).line, style=STYLES[one.event.severity])
+                    line(clock(one.event.at), message_of(one.event).line, style=style_of(one.event.severity))
             await asyncio.sleep(_LOOK_S)
             logged = await store.events(wanted, after=position, limit=_PAGE)
             position = max((one.position for one in logged), default=position)

@@ -35,6 +35,11 @@ _GAP = 2  # blanks between columns
 _NARROWEST = 12  # a column is not folded below this width
 
 
+def style_of(word: str) -> str:
+    """Return the style in which a terminal shows a status, a severity or the like; "" for any other word."""
+    return _STYLES.get(word, "")
+
+
 class Screen(Console):
     """A console that leaves it to `main` what a closed pipe means."""
 
@@ -83,7 +88,7 @@ def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         widths[widest] = max(_NARROWEST, widths[widest] - over)
     screen.print(_row(titles, widths, ["bold"] * len(titles)))
     for row in rows:
-        screen.print(_row(row, widths, [_STYLES.get(text, "") for text in row]))
+        screen.print(_row(row, widths, [style_of(text) for text in row]))
         if beneath and row[-1]:
             screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
 
@@ -113,7 +118,7 @@ def show_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in rows:
-        table.add_row(name, Text(text, style=_STYLES.get(text, "")))
+        table.add_row(name, Text(text, style=style_of(text)))
     return Screen().print(table)
 
 

@@ -16,61 +16,6 @@ _START_S = 30.0
 _STOP_S = 12.0
 _INSTALLATION = Path(__file__).parents[2]
 
-_SETTINGS = """\
-# The demo's settings: everything is local, and everything is fast.
-[platform]
-base_url = "{platform}"
-ims_url = "{platform}"
-
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "demo"
-client_secret = "demo-secret"
-requests_per_second = 20.0
-burst = 20
-
-[polling]
-interval = "1s"
-idle_interval = "1s"
-
-[retry]
-first_delay = "2s"
-max_delay = "4s"
-[[retry.rules]]
-text = "schema"
-action = "never"
-
-[store]
-url = "sqlite:///{folder}/segwatch.db"
-
-[http]
-listen = "127.0.0.1:{port}"
-
-[[channels]]
-name = "events"
-kind = "webhook"
-url = "{receiver}/events"
-secret = "whsec_ZGVtby1zaWduaW5nLWtleS1ub3Qtc2VjcmV0ISE="
-[[channels]]
-name = "chat"
-kind = "slack"
-url = "{receiver}/chat"
-
-[[routes]]
-match = {{}}
-channels = ["events"]
-[[routes]]
-match = {{ severity = "critical" }}
-channels = ["chat"]
-[[routes]]
-match = {{ type = "export.recovered" }}
-channels = ["chat"]
-
-[log]
-format = "json"
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
@@ -89,13 +34,6 @@ class Process:
     def last_words(self) -> str:
         """Return the end of its log."""
         return _end_of(self.log)
-
-
-def settings_file(folder: Path, platform: str, receiver: str, port: int) -> Path:
-    """Write the demo's settings and return their path."""
-    path = folder / "config.toml"
-    path.write_text(_SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder))
-    return path
 
 
 @asynccontextmanager

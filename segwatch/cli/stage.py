@@ -13,8 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one
-from segwatch.cli.processes import Process, settings_file, started
+from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
+from segwatch.cli.processes import Process, started
 from segwatch.cli.story import Story, speed_for
 from segwatch.cli.tally import Tally, chains, tally
 from segwatch.deliveries.message import message_of
@@ -22,6 +22,61 @@ from segwatch.jobs.events import Event, EventType, Severity
 
 _SETTLE_S = 20.0  # how long the last jobs and notifications may take beyond the time asked for
 _LOOK_S = 0.25
+
+_SETTINGS = """\
+# The demo's settings: everything is local, and everything is fast.
+[platform]
+base_url = "{platform}"
+ims_url = "{platform}"
+
+[[sandboxes]]
+name = "prod"
+org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
+client_id = "demo"
+client_secret = "demo-secret"
+requests_per_second = 20.0
+burst = 20
+
+[polling]
+interval = "1s"
+idle_interval = "1s"
+
+[retry]
+first_delay = "2s"
+max_delay = "4s"
+[[retry.rules]]
+text = "schema"
+action = "never"
+
+[store]
+url = "sqlite:///{folder}/segwatch.db"
+
+[http]
+listen = "127.0.0.1:{port}"
+
+[[channels]]
+name = "events"
+kind = "webhook"
+url = "{receiver}/events"
+secret = "whsec_ZGVtby1zaWduaW5nLWtleS1ub3Qtc2VjcmV0ISE="
+[[channels]]
+name = "chat"
+kind = "slack"
+url = "{receiver}/chat"
+
+[[routes]]
+match = {{}}
+channels = ["events"]
+[[routes]]
+match = {{ severity = "critical" }}
+channels = ["chat"]
+[[routes]]
+match = {{ type = "export.recovered" }}
+channels = ["chat"]
+
+[log]
+format = "json"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +105,7 @@ class Stage:
         return await tally(self.session, self.platform.url, self.receiver.url, self.daemon.url)
 
 
-class Screen:
+class Ticker:
     """Prints what the receiver gets, as it gets it."""
 
     def __init__(self, stage: Stage, *, quiet: bool) -> None:
@@ -82,12 +137,12 @@ async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> No
         async with _staged(Path(folder), port, seed, speed) as stage:
             if not as_json:
                 _announce(stage)
-            screen = Screen(stage, quiet=as_json)
+            ticker = Ticker(stage, quiet=as_json)
             story = Story(stage.session, stage.platform.url, length_s, speed, seed)
             try:
-                await _first_of(_played(story, stage, stop), screen.follow(), *(one.child.wait() for one in stage.cast))
+                await _first_of(_played(story, stage, stop), ticker.follow(), *(one.child.wait() for one in stage.cast))
                 _blame(stage)
-                await screen.catch_up()
+                await ticker.catch_up()
                 summary, told = await stage.tally(), await stage.received()
             except aiohttp.ClientError as error:
                 _blame(stage)
@@ -113,10 +168,17 @@ async def _staged(folder: Path, port: int, seed: int, speed: float) -> AsyncIter
         emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(seed), "--speed", f"{speed:.1f}", "--json"]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
-        settings = settings_file(folder, platform.url, receiver.url, port)
+        settings = _settings_file(folder, platform.url, receiver.url, port)
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
         yield Stage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
+
+
+def _settings_file(folder: Path, platform: str, receiver: str, port: int) -> Path:
+    """Write the demo's settings and return their path."""
+    path = folder / "config.toml"
+    path.write_text(_SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder))
+    return path
 
 
 def _announce(stage: Stage) -> None:
@@ -164,9 +226,7 @@ def _blame(stage: Stage) -> None:
 
 
 def _style(event: Event) -> str:
-    if event.type is EventType.RECOVERED:
-        return "green"
-    return {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: ""}[event.severity]
+    return "green" if event.type is EventType.RECOVERED else style_of(event.severity)
 
 
 def _finish(summary: Tally, told: list[dict[str, Any]], *, as_json: bool, interrupted: bool) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from segwatch.deliveries.health import stream_of
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 
@@ -11,8 +12,6 @@ MATCH_KEYS = ("type", "severity", "sandbox", "kind", "status", "reason", "job_id
 
 Scalar = str | int | bool
 MatchValue = Scalar | Sequence[Scalar]
-
-_CHANNEL_PREFIX = "channel/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +41,8 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
     What happens to a channel is never told to that channel: it could not hear it, and its own failures would
     feed it.
     """
-    itself = event.stream.removeprefix(_CHANNEL_PREFIX) if event.stream.startswith(_CHANNEL_PREFIX) else None
     told = dict.fromkeys(channel for route in routes if route.takes(event) for channel in route.channels)
-    return tuple(channel for channel in told if channel != itself)
+    return tuple(channel for channel in told if stream_of(channel) != event.stream)
 
 
 def promises(events: Iterable[Event], routes: Sequence[Route], now: datetime) -> tuple[Delivery, ...]:
