@@ -95,6 +95,8 @@ def announce(
 
     why: for people. by: what showed that a submission whose reply was lost did take effect.
     """
+    if answer.step is Step.POSTING:
+        return failed, ()
     details: dict[str, Any] = {
         "root": answer.root,
         "attempt": answer.attempt,
@@ -106,8 +108,6 @@ def announce(
     }
     details = {name: value for name, value in details.items() if value not in ("", False)}
     fields: dict[str, Any] = {}
-    if answer.step is Step.POSTING:
-        return failed, ()
     if answer.step in (Step.SCHEDULED, Step.PROPOSED):
         details["mode"] = policy.mode.value
     if answer.step is Step.SCHEDULED:

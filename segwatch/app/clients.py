@@ -8,8 +8,7 @@ import aiohttp
 from segwatch.config import Sandbox, Settings
 from segwatch.upstream.auth import ClientSecret, Credential, TokenSources
 from segwatch.upstream.budget import Budget, Share
-from segwatch.upstream.client import Call, PlatformClient
-from segwatch.upstream.client import Sandbox as Identity
+from segwatch.upstream.client import Call, Identity, PlatformClient
 from segwatch.upstream.tokens import FixedToken, TokenFile, TokenSource
 from segwatch.upstream.wire import Endpoint, Timeouts
 

@@ -25,7 +25,8 @@ app = App(
     console=Screen(),
     default_parameter=Parameter(negative=(), show_default=_shown),
 )
-# None waits for what only others need: single commands import what is slow when they run, and groups are imported then
+# so that no command waits for what only others need, single ones import what is slow when they run, and groups are
+# imported when one of theirs is called
 for _command in (demo, run, check, emulate):
     app.command(_command)
 app.command("segwatch.cli.config:app", name="config", help="Show the settings in force, or their JSON Schema.")

@@ -157,10 +157,10 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:
         fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
-    targets = (channel,) if channel else channels_for(event, routes_of(settings))
-    if not targets:
+    told = (channel,) if channel else channels_for(event, routes_of(settings))
+    if not told:
         fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
-    return [Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in targets]
+    return [Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in told]
 
 
 def _known(settings: Settings, channel: str) -> None:

@@ -50,8 +50,10 @@ def scenes(seed: int) -> list[Scene]:
 
 
 class Story:
-    """Tells the platform what happens when. length_s: how long the whole story takes. speed: the
-    platform's factor, by which it divides the scripts' durations."""
+    """Tells the platform what happens when.
+
+    length_s: how long the whole story takes. speed: the platform's factor, by which it divides the scripts' durations.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, platform: str, length_s: float, speed: float, seed: int) -> None:
         self._session = session

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from segwatch.backoff import Backoff
 from segwatch.config.values import (
     Count,
-    CountOrNone,
+    CountOrZero,
     Duration,
     Grace,
     HeaderSecret,
@@ -121,7 +121,7 @@ class Retry(Section):
     max_attempts: Count = setting("Jobs in a chain of resubmissions, the first included.", default=3)
     first_delay: Duration = setting("Wait after the first failure; it doubles with each one.", default="2m")
     max_delay: Duration = setting("Longest wait between a failure and the next submission.", default="1h")
-    max_per_day: CountOrNone = setting("Submissions in 24 hours for each sandbox; more are refused.", default=20)
+    max_per_day: CountOrZero = setting("Submissions in 24 hours for each sandbox; more are refused.", default=20)
     breaker_failures: Count = setting(
         "So many different exports failing within `breaker_window` hold all submissions, but for one on trial.",
         default=5,

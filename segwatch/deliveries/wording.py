@@ -188,8 +188,8 @@ def _with(words: str, value: str) -> str:
     return words.format(value) if value else ""
 
 
-def _since(moment_: str) -> str:
-    return _with(" since {}", moment_)
+def _since(when: str) -> str:
+    return _with(" since {}", when)
 
 
 def _first(lines: list[str]) -> str:

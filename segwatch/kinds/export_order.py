@@ -44,9 +44,8 @@ def order_of(record: dict[str, Any]) -> tuple[str, str]:
     return _order(_json({name: record.get(name) for name in _ASKED}), dataset, per_batch)
 
 
-@lru_cache(
-    maxsize=_ORDERS_KEPT
-)  # each sweep shows the same orders again: half of the time of reading an export went here
+# each sweep shows the same orders again: half of the time of reading an export went here
+@lru_cache(maxsize=_ORDERS_KEPT)
 def _order(asked: bytes, dataset: str, per_batch: bool) -> tuple[str, str]:
     body = _body(msgspec.json.decode(asked), dataset, per_batch=per_batch)
     return _json(body).decode(), hashlib.sha256(_json(_normal_order(body))).hexdigest()

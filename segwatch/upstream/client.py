@@ -44,7 +44,7 @@ _ADVICE_403 = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sandbox:
+class Identity:
     """In whose name calls are made. api_key: the credential's client id; it is in no text and no repr."""
 
     name: str
@@ -69,7 +69,7 @@ class PlatformClient:
         self,
         session: aiohttp.ClientSession,
         *,
-        sandbox: Sandbox,
+        sandbox: Identity,
         endpoint: Endpoint,
         tokens: TokenSource,
         budget: Share,

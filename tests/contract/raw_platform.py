@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from segwatch.kinds.base import Request
 from segwatch.upstream.auth import ClientSecret, OAuthTokens
 from segwatch.upstream.budget import Budget
-from segwatch.upstream.client import PlatformClient, Sandbox
+from segwatch.upstream.client import Identity, PlatformClient
 from segwatch.upstream.wire import Endpoint, Timeouts, open_session
 
 PATH = "/data/core/ups/export/jobs"
@@ -107,7 +107,7 @@ async def client_of(url, *, tokens=None, calls=None, session=None, rate=1000.0, 
     try:
         yield PlatformClient(
             own,
-            sandbox=Sandbox(name="prod", org_id="0A1B2C3D4E5F60718293A4B5@AdobeOrg", api_key=API_KEY),
+            sandbox=Identity(name="prod", org_id="0A1B2C3D4E5F60718293A4B5@AdobeOrg", api_key=API_KEY),
             endpoint=endpoint,
             tokens=tokens or FixedTokens(),
             budget=Budget(requests_per_second=rate, burst=100).share(),
