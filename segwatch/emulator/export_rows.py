@@ -3,7 +3,7 @@
 from segwatch.emulator import seed
 from segwatch.emulator.engine import Job
 from segwatch.emulator.quirks import Quirk
-from segwatch.emulator.segment_rows import span
+from segwatch.emulator.rows import errors_shown, span
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 
@@ -29,7 +29,7 @@ def export_row(world: World, job: Job) -> Json:
         "updateTime": job.updated_ms // unit_ms,
     }
     row |= {name: job.request[name] for name in _ECHOED if name in job.request}
-    if errors := _errors(world, job):
+    if errors := errors_shown(world, job, usual=seed.EXPORT_FAILURE):
         row["errors"] = errors
     if Quirk.EXTRA_FIELDS in quirks:
         row["x_extra"] = {"shard": job.facts.compute_job_id % 7}
@@ -56,15 +56,6 @@ def _gateway_ids(job: Job) -> Json:
         return {}
     export_id, push_id = job.facts.gateway_ids
     return {"exportJob": export_id} | ({"pushJob": push_id} if job.status == "SUCCEEDED" else {})
-
-
-def _errors(world: World, job: Job) -> list[Json]:
-    if not job.is_final:
-        return []
-    if job.errors is not None:
-        return job.errors
-    shows_usual = job.status == "FAILED" or (job.status == "SUCCEEDED" and Quirk.ERRORS_ON_SUCCESS in world.quirks)
-    return seed.EXPORT_FAILURE if shows_usual else []
 
 
 def _destination(world: World, job: Job) -> Json:

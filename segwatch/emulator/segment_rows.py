@@ -3,6 +3,7 @@
 from segwatch.emulator import seed
 from segwatch.emulator.engine import Job
 from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.rows import errors_shown, span
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 
@@ -54,7 +55,7 @@ def _current_part(world: World, job: Job) -> Json:
         "batchId": _batch_id(job),
         "computeGatewayJobId": job.facts.gateway_ids[0] if job.started_ms is not None else "",
         "metrics": _metrics(world, job),
-        "errors": _errors(world, job),
+        "errors": errors_shown(world, job, usual=seed.SEGMENT_FAILURE),
         "requestId": request_id,
         "schema": {"name": seed.PROFILE_SCHEMA},
         "updateEpoch": job.updated_ms // 1000,
@@ -70,7 +71,7 @@ def _seed_part(world: World, job: Job, *, created: bool) -> Json:
         "requestId": job.facts.request_id,
         "modelName": seed.PROFILE_SCHEMA,
     }
-    if errors := _errors(world, job):
+    if errors := errors_shown(world, job, usual=seed.SEGMENT_FAILURE):
         part["errors"] = errors
     return part
 
@@ -78,15 +79,6 @@ def _seed_part(world: World, job: Job, *, created: bool) -> Json:
 def _batch_id(job: Job) -> str:
     raw = job.facts.batch_ids[0]
     return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
-
-
-def _errors(world: World, job: Job) -> list[Json]:
-    if not job.is_final:
-        return []
-    if job.errors is not None:
-        return job.errors
-    shows_usual = job.status == "FAILED" or (job.status == "SUCCEEDED" and Quirk.ERRORS_ON_SUCCESS in world.quirks)
-    return seed.SEGMENT_FAILURE if shows_usual else []
 
 
 def _segments(world: World, job: Job) -> list[Json]:
@@ -138,8 +130,3 @@ def _counters(world: World, job: Job) -> Json:
             segment_id: {"realized": size, "exited": size // 60} for segment_id, size in sizes.items()
         }
     return counters
-
-
-def span(start_ms: int, end_ms: int) -> Json:
-    """Return a finished stretch of time, as metrics show it."""
-    return {"startTimeInMs": start_ms, "endTimeInMs": end_ms, "totalTimeInMs": end_ms - start_ms}
