@@ -1,7 +1,6 @@
 """The control API: scripts, outcomes, the ledger, reset; and that time passes while nobody asks."""
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from emulator_fixtures import (
@@ -9,7 +8,6 @@ from emulator_fixtures import (
     EXPORT_JOBS,
     SEGMENT,
     SEGMENT_JOBS,
-    Platform,
     an_export,
     emulating,
     until,
@@ -18,12 +16,6 @@ from emulator_fixtures import (
 from segwatch.emulator.engine import Engine, Job, Kind, Step
 from segwatch.emulator.seed import chance, facts
 from segwatch.emulator.server import EmulatorSettings
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
 
 
 async def test_the_state_shows_what_is_seeded_as_soon_as_the_emulator_is_ready(platform):

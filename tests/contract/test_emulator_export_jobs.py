@@ -1,7 +1,5 @@
 """Export jobs: their routes, pages, destinations and errors."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from emulator_fixtures import (
     DATASET,
@@ -10,17 +8,9 @@ from emulator_fixtures import (
     OTHER_SEGMENT,
     SEGMENT,
     UPS,
-    Platform,
     an_export,
     emulating,
 )
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
-
 
 HOLD = ["PROCESSING", 3600]
 

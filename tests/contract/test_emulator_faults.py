@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -11,7 +10,6 @@ from emulator_fixtures import (
     EXPORT_JOBS,
     SEGMENT,
     SEGMENT_JOBS,
-    Platform,
     an_export,
     emulating,
     until,
@@ -19,12 +17,6 @@ from emulator_fixtures import (
 
 from segwatch.emulator.faults import merge_patch
 from segwatch.emulator.server import EmulatorSettings, running
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
 
 
 async def inject(platform, fault, path=f"{EXPORT_JOBS}*", **rest):

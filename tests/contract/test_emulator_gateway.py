@@ -1,7 +1,5 @@
 """Headers that the gateway demands, envelopes, request ids, slashes and sandboxes."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from emulator_fixtures import (
     DATASETS,
@@ -11,16 +9,8 @@ from emulator_fixtures import (
     SEGMENT,
     SEGMENT_JOBS,
     UPS,
-    Platform,
     an_export,
-    emulating,
 )
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,7 @@
 """Tokens: how they are asked for, refused, and made invalid."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from emulator_fixtures import CREDENTIALS, SEGMENT_JOBS, Platform, emulating
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
+from emulator_fixtures import CREDENTIALS, SEGMENT_JOBS, emulating
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])

@@ -1,7 +1,5 @@
 """Oddities that can be switched on: each of them seen in an answer. AEP contract 13."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from emulator_fixtures import (
     DATASET,
@@ -9,17 +7,9 @@ from emulator_fixtures import (
     SCHEDULES,
     SEGMENT_JOBS,
     UPS,
-    Platform,
     an_export,
     emulating,
 )
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
-
 
 HOLD = ["PROCESSING", 3600]
 

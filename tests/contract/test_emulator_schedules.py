@@ -1,7 +1,5 @@
 """What is configured rather than run: schedules and crons, definitions, merge policies, datasets."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from emulator_fixtures import (
     DATASET,
@@ -12,18 +10,10 @@ from emulator_fixtures import (
     SCHEDULES,
     SEGMENT,
     UPS,
-    Platform,
     emulating,
 )
 
 from segwatch.emulator.cron import frequency
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
-
 
 NIGHTLY = {
     "name": "nightly",

@@ -1,16 +1,7 @@
 """Segment jobs: their routes, pages, filters and shapes."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from emulator_fixtures import OTHER_SEGMENT, SEGMENT, SEGMENT_JOBS, Platform, emulating, until
-
-
-@pytest.fixture
-async def platform() -> AsyncIterator[Platform]:
-    async with emulating() as platform:
-        yield platform
-
+from emulator_fixtures import OTHER_SEGMENT, SEGMENT, SEGMENT_JOBS, emulating, until
 
 HOLD = ["PROCESSING", 3600]
 
