@@ -156,10 +156,9 @@ def _fresh(state: JobState, now: datetime) -> Resubmission:
 
 
 def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:
-    ended = job.ended_at or (job.since if job.status.is_final else None)
     return ({"sandbox": job.key.sandbox} if in_sandbox else {}) | {
         "kind": job.key.kind, "id": job.key.id, "status": job.word,
-        "age": ago(job.born_at), "took": span(ended - job.born_at) if ended else "",
+        "age": ago(job.born_at), "took": span(job.over_at - job.born_at) if job.status.is_final else "",
         "try": job.attempt if job.attempt > 1 else "",
         "error": job.errors[0].text if job.errors and job.status is Status.FAILED else "",
     }  # fmt: skip

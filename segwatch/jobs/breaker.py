@@ -26,12 +26,12 @@ def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
     Exports of the same thing count once. Times are the platform's where known.
     """
     jobs = list(jobs)
-    successes = [_ended(job) for job in jobs if job.status is Status.SUCCEEDED and job.attempt > 1]
+    successes = [job.over_at for job in jobs if job.status is Status.SUCCEEDED and job.attempt > 1]
     horizon = max([since, *successes])
-    failed = [job for job in jobs if job.status is Status.FAILED and not job.was_cancelled and _ended(job) > horizon]
+    failed = [job for job in jobs if job.status is Status.FAILED and not job.was_cancelled and job.over_at > horizon]
     return Failing(
         exports=len({job.facts.fingerprint or job.key.id for job in failed}),
-        last_at=max(map(_ended, failed), default=None),
+        last_at=max((job.over_at for job in failed), default=None),
     )
 
 
@@ -61,7 +61,3 @@ def turned(
 def stream_of(sandbox: str) -> str:
     """Return the stream on which a sandbox's breaker tells."""
     return f"retries/{sandbox}"
-
-
-def _ended(job: JobState) -> datetime:
-    return job.ended_at or job.since

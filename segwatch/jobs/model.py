@@ -156,6 +156,11 @@ class JobState:
         """When the job began to exist, as well as we know."""
         return self.created_at or self.discovered_at
 
+    @property
+    def over_at(self) -> datetime:
+        """When the job ended, as well as we know; of an active one, since when it stands where it stands."""
+        return self.ended_at or self.since
+
     def seen(self, at: datetime) -> "JobState":
         """Return the state after one more look at `at` that changed nothing."""
         return replace(self, asked_at=max(at, self.asked_at), looks=self.looks + 1, misses=0)

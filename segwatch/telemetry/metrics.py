@@ -173,13 +173,13 @@ class Metrics:
             counts[job.status] += 1
             if job.is_active and (oldest is None or job.born_at < oldest):
                 oldest = job.born_at
-            if job.status is Status.SUCCEEDED and (best is None or _end(job) > _end(best)):
+            if job.status is Status.SUCCEEDED and (best is None or job.over_at > best.over_at):
                 best = job
         for status in Status:
             self.jobs.labels(sandbox, kind, status.value).set(counts[status])
         self.oldest_active.labels(sandbox, kind).set(oldest.timestamp() if oldest else 0)
         if best is not None:  # else the one that was told last is still the last, though forgotten
-            self.last_success.labels(sandbox, kind).set(_end(best).timestamp())
+            self.last_success.labels(sandbox, kind).set(best.over_at.timestamp())
             if best.facts.exported is not None:
                 self.export_profiles.labels(sandbox).set(best.facts.exported)
 
@@ -210,10 +210,6 @@ class Exposition:
     def _render(self) -> tuple[bytes, bytes]:
         plain = generate_latest(self._metrics.registry)
         return plain, gzip.compress(plain, compresslevel=1)
-
-
-def _end(job: JobState) -> datetime:
-    return job.ended_at or job.since
 
 
 def _seconds(span: timedelta) -> float:
