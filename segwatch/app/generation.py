@@ -102,6 +102,12 @@ class Generation:
             [sandbox.name for sandbox in self.settings.sandboxes],
         )
 
+    def keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
+        """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
+        self._process.meter.kept(name)
+        within_s = BEAT_WITHIN_S + patience.total_seconds()
+        self._process.supervisor.start(Worker(name=name, run=run, within_s=within_s))
+
     def _start_channels(self) -> None:
         session = channels.open_session()
         self._resources.push_async_callback(session.close)
@@ -165,12 +171,6 @@ class Generation:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
         watch = Watch(path=kind.path, since=self._process.began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
-
-    def keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
-        """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
-        self._process.meter.kept(name)
-        within_s = BEAT_WITHIN_S + patience.total_seconds()
-        self._process.supervisor.start(Worker(name=name, run=run, within_s=within_s))
 
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:

@@ -17,12 +17,7 @@ async def check(*, as_json: Json = False, config: ConfigFile = None) -> None:
     """
     async with opened(config) as (settings, store):
         faults = await store.check()
-    if as_json:
-        show_json({"store": settings.store.url, "ok": not faults, "problems": faults})
-    else:
-        lines(faults or [f"{settings.store.url} is sound"])
-    if faults:
-        raise SystemExit(Exit.FAILED)
+    _tell(settings.store.url, faults, well="is sound", as_json=as_json)
 
 
 @app.command
@@ -54,9 +49,14 @@ async def migrate(*, as_json: Json = False, config: ConfigFile = None) -> None:
     """
     async with opened(config, readonly=False, exclusive=True) as (settings, store):
         faults = await store.check()
+    _tell(settings.store.url, faults, well="has the form of this version", as_json=as_json)
+
+
+def _tell(url: str, faults: list[str], *, well: str, as_json: bool) -> None:
+    """Print what is wrong with the store, and end with exit code 1 if anything is. well: what to say if nothing is."""
     if as_json:
-        show_json({"store": settings.store.url, "ok": not faults, "problems": faults})
+        show_json({"store": url, "ok": not faults, "problems": faults})
     else:
-        lines(faults or [f"{settings.store.url} has the form of this version"])
+        lines(faults or [f"{url} {well}"])
     if faults:
         raise SystemExit(Exit.FAILED)

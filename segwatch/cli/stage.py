@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -204,7 +204,7 @@ async def _played(story: Story, stage: Stage, stop: asyncio.Event) -> None:
         await asyncio.sleep(2 * _LOOK_S)
 
 
-async def _first_of(*awaited: Any) -> None:
+async def _first_of(*awaited: Awaitable[object]) -> None:
     """Wait until one of them ends, end the others, and raise what any of them raised."""
     tasks = [asyncio.ensure_future(one) for one in awaited]
     try:

@@ -345,7 +345,7 @@ async def test_old_events_of_sandboxes_go_from_the_front_and_the_newest_stays(st
     await store.commit([Change(events=(sandbox_event(251),))])
 
 
-async def test_the_probe_writes(store):
+async def test_the_probe_passes_while_the_store_can_write(store):
     await store.writable()
 
 
