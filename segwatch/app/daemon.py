@@ -14,6 +14,7 @@ from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.supervisor import Supervisor
 from segwatch.kinds.base import load_kinds
 from segwatch.store.factory import store_of
+from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
 from segwatch.web.server import Server
@@ -63,8 +64,10 @@ class Daemon:
                 url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
                 log.info("listening", url=url)
                 await self._generation.start()
-            retention = settings.store.retention
-            caretaker = Caretaker(process.store, process.clock, self._readiness, self._metrics, retention)
+            caretaker = Caretaker(
+                process.store, process.clock, self._readiness, self._metrics,
+                retention=lambda: self._generation.settings.store.retention,
+            )  # fmt: skip
             self._generation.keep("caretaker", caretaker.run)
             self._readiness.ok("start")
             log.info("started", sandboxes=[one.name for one in settings.sandboxes])
@@ -97,6 +100,7 @@ class Daemon:
                 # whoever stops us waits for its turn to drain, and nothing must have begun by then
                 return _SHUTTING_DOWN
             self._generation = Generation(settings, self._process)
+            logs.configure(level=settings.log.level, format_=settings.log.format)
             await self._generation.start()
             self._metrics.reload_ok.set(1)
             log.info("reloaded", sandboxes=[one.name for one in settings.sandboxes])

@@ -12,7 +12,7 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Status
-from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
 from segwatch.jobs.tracker import job_details
 from segwatch.store.base import EventFilter, LoggedEvent, Store
@@ -118,15 +118,8 @@ def _step(state: JobState, answer: Resubmission, policy: RetryPolicy, logged: Se
             return f"job {answer.new_id}, which somebody else submitted, was taken as {attempt}"
         case Step.REFUSED:
             told = (one.event for one in reversed(logged) if one.event.type is EventType.RETRY_REFUSED)
-            cause = next((text for event in told if (text := event.details.get("why"))), _REFUSED[answer.reason])
+            cause = next((text for event in told if (text := event.details.get("why"))), Refusal(answer.reason).words)
             return f"refused ({answer.reason}): {cause}. {again}"
-
-
-_REFUSED = {
-    "never": "a rule says so", "superseded": "an equal export runs or succeeded", "cancelled": "somebody ended it",
-    "attempts": "all attempts are used up", "budget": "the day's budget is used up",
-    "undecided": "whether a submission went through cannot be known", "rejected": "the platform refused it",
-}  # fmt: skip
 
 
 def _by_rule(state: JobState, policy: RetryPolicy) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import aiohttp
 
+from segwatch.jobs.resubmission import Refusal
+
 _ENDED = {"SUCCEEDED": "job.succeeded", "FAILED": "job.failed", "CANCELLED": "job.cancelled"}
-_REFUSED = {"never": "a rule says never", "attempts": "all attempts are used up"}
 _ANSWERS = {"export.retry_submitted", "export.retry_adopted", "export.retry_refused"}
 _TRANSITIONS = {
     "job.queued", "job.processing", "job.succeeded", "job.failed", "job.cancelling", "job.cancelled",
@@ -81,7 +82,7 @@ def chains(events: list[dict[str, Any]]) -> list[str]:
             case "export.retry_adopted":
                 chain.append(f"answered by {data['new_job_id']}, which somebody else submitted")
             case "export.retry_refused":
-                chain.append(f"not submitted again: {_REFUSED.get(data['reason'], data['reason'])}")
+                chain.append(f"not submitted again: {Refusal(data['reason']).words}")
             case "export.recovered":
                 chain.append("recovered")
             case _:

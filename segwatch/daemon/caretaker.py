@@ -21,7 +21,7 @@ class Caretaker:
     """The worker that nobody notices while all is well. retention: how long finished jobs are kept."""
 
     def __init__(
-        self, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics, retention: timedelta
+        self, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics, *, retention: Callable[[], timedelta]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -57,7 +57,7 @@ class Caretaker:
 
     async def _forget(self) -> None:
         try:
-            jobs = await self._store.forget(self._clock.now() - self._retention)
+            jobs = await self._store.forget(self._clock.now() - self._retention())
         except StoreError as error:
             log.warning("old_jobs_not_forgotten", error=str(error))
         else:

@@ -13,8 +13,8 @@ from segwatch.kinds.base import Request
 _PAGES_MAX = 20
 
 
-class LookedTooShort(Exception):
-    """The list goes on for longer than we read: nothing may be concluded from what was not seen."""
+class Inconclusive(Exception):
+    """The list is longer than we read, or holds rows that we cannot read: what was not seen allows no conclusion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Lookout:
         self._clock = clock
 
     async def look(self, answer: Resubmission, failed: JobState) -> Look:
-        """Return all exports since `failed` was created. Raises LookedTooShort, also for rows that cannot be read."""
+        """Return all exports since `failed` was created. Raises Inconclusive."""
         asked_at = self._clock.now()
         rows: dict[str, Observation] = {}
         horizon = failed.born_at - CREATION_OVERLAP
@@ -43,14 +43,14 @@ class Lookout:
                 break
             page = await self._source.page(request)
             if page.unreadable:
-                raise LookedTooShort("the list holds rows that cannot be read")
+                raise Inconclusive("the list holds rows that cannot be read")
             fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
             rows |= fresh
             if not fresh or any((row.created_at or asked_at) < horizon for row in fresh.values()):
                 break
             request = page.next
         else:
-            raise LookedTooShort(f"more than {_PAGES_MAX} pages of exports were created since")
+            raise Inconclusive(f"more than {_PAGES_MAX} pages of exports were created since")
         return Look(rows=tuple([await self._whole(row, answer, failed) for row in rows.values()]), asked_at=asked_at)
 
     async def _whole(self, row: Observation, answer: Resubmission, failed: JobState) -> Observation:

@@ -13,7 +13,7 @@ from segwatch.daemon.demand import Demand
 from segwatch.daemon.poller import Looked
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
-from segwatch.daemon.sweep import Sweep
+from segwatch.daemon.sweep import BULK, Sweep
 from segwatch.jobs import reading
 from segwatch.jobs.cadence import Cadence
 from segwatch.jobs.model import JobKey, JobState
@@ -25,7 +25,6 @@ log = structlog.get_logger()
 
 _BEAT_EVERY_S = 10.0
 _DISTRUST = timedelta(hours=1)
-_BULK = 100
 
 
 class StreamHealth(Protocol):
@@ -77,11 +76,6 @@ class Reader:
     def stretch(self) -> float:
         """Return how much longer than wished the intervals must be for the call budget to suffice."""
         return self._demand.stretch(self._source.calls_per_second)
-
-    def ring(self) -> None:
-        """Look now."""
-        self._next_discovery = self._clock.now()
-        self._rung.set()
 
     async def look(self, key: JobKey, due: datetime, beat: Callable[[], None]) -> Looked:
         """Return the job as soon as somebody looked at it, which happens at `due` at the latest; see Reads."""
@@ -208,7 +202,7 @@ class Reader:
                 now,
                 lookback=self._lookback,
                 reread_after=reread_after,
-                bulk=_BULK,
+                bulk=BULK,
                 page=self._page,
             )
         created = self._recorder.created(self._kind.name)

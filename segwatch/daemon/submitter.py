@@ -10,7 +10,7 @@ import structlog
 
 from segwatch import decision
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import LookedTooShort, Lookout
+from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, retry
@@ -61,12 +61,12 @@ class Submitter:
 
     async def _due(self) -> list[Resubmission]:
         now = self._clock.now()
+        self._paused = {job: until for job, until in self._paused.items() if until > now}
         answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind
-            and max(answer.due_at, self._paused.get(answer.failed, answer.due_at)) <= now
+            if answer.failed.kind == self._kind and answer.due_at <= now and answer.failed not in self._paused
         ]
 
     async def _advance(self, answer: Resubmission) -> None:
@@ -74,19 +74,21 @@ class Submitter:
         try:
             failed = await self._recorder.fresh(answer.failed)
             if failed is None:
-                raise StoreError(
-                    f"{answer.failed} is not in the store, but its resubmission is: run `segwatch db check`"
-                )
-            if answer.step is Step.POSTING:
+                self._paused[answer.failed] = self._clock.now() + _DAY
+                log.error("resubmission_without_job", job=str(answer.failed), hint="run segwatch db check")
+            elif answer.step is Step.POSTING:
                 await self._settle(answer, failed)
             else:
                 await self._submit(answer, failed)
-            self._paused.pop(answer.failed, None)
         except UpstreamError as error:
             self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
-        except LookedTooShort as short:
-            await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, self._clock.now()), why=str(short))
+        except Inconclusive as error:
+            now = self._clock.now()
+            if now < (answer.posted_at or answer.due_at) + self._policy.settle_window:
+                self._paused[answer.failed] = now + _PAUSE  # one bad page may pass
+            else:
+                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=str(error))
         except Conflict:
             log.info("resubmission_changed_meanwhile", job=str(answer.failed))
 

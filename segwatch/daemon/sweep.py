@@ -11,7 +11,7 @@ from segwatch.jobs.reading import Plan, Position
 from segwatch.kinds.base import Request
 
 _PAGES_MAX = 500  # a list that goes on for longer is taken for endless
-_BULK = 100
+BULK = 100  # ids in one bulk call: what one page of the kind that has such a call holds
 
 
 class Sweep:
@@ -75,8 +75,8 @@ class Sweep:
     async def by_id(self, ids: Iterable[str]) -> None:
         """Ask for these jobs, unless a page has shown them: in bulk where the API can, the rest one by one."""
         wanted = [job_id for job_id in ids if job_id not in self.rows]
-        for start in range(0, len(wanted), _BULK):
-            page = await self._source.bulk(wanted[start : start + _BULK])
+        for start in range(0, len(wanted), BULK):
+            page = await self._source.bulk(wanted[start : start + BULK])
             if page is None:
                 break
             self._note_surprises(page.rows)

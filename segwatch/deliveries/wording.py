@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import Status
+from segwatch.jobs.resubmission import Refusal
 
 _KINDS = {"export_job": "Export", "segment_job": "Segment job"}
 _TEXT_MAX = 600  # runes of somebody else's text: an error message may hold a page of stack
@@ -77,7 +78,9 @@ def said_of(event: Event) -> Said:
             )
             return _said(f"{job} is already answered{where}", new, "Submitted nothing; watching that job.")
         case EventType.RETRY_REFUSED:
-            cause = _with(" — {}", why or text(event.reason)) + (_with(" ({})", text(event.reason)) if why else "")
+            known = event.reason in set(Refusal)
+            words = why or (Refusal(event.reason).words if known else text(event.reason))
+            cause = _with(" — {}", words) + (_with(" ({})", text(event.reason)) if words != event.reason else "")
             action = f"If it is wanted all the same: segwatch jobs retry {event.job_id}"
             return _said(f"{job} is not submitted again{where}", cause, action)
         case EventType.RETRY_EXHAUSTED:

@@ -38,6 +38,22 @@ class Refusal(StrEnum):
     UNDECIDED = "undecided"  # it cannot be known whether a submission went through, or what to submit
     REJECTED = "rejected"  # the platform refused the submission itself
 
+    @property
+    def words(self) -> str:
+        """The same in words, to follow on "it is not submitted again:"."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Refusal.NEVER: "a rule says never",
+    Refusal.SUPERSEDED: "an equal export runs or succeeded",
+    Refusal.CANCELLED: "somebody ended it on purpose",
+    Refusal.ATTEMPTS: "all attempts are used up",
+    Refusal.BUDGET: "the day's budget is used up",
+    Refusal.UNDECIDED: "whether a submission went through cannot be known",
+    Refusal.REJECTED: "the platform refused the submission",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resubmission:

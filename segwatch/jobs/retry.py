@@ -84,10 +84,9 @@ class Go:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Not now. breaker: because so many different exports fail that it must be the platform."""
+    """Not now."""
 
     until: datetime
-    breaker: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +179,7 @@ def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: 
     if around.failing.exports >= policy.breaker_failures:
         pause = (around.failing.last_at or now) + policy.backoff.first
         if around.on_trial or now < pause:
-            return Hold(until=max(pause, now + _LOOK.cap), breaker=True)
+            return Hold(until=max(pause, now + _LOOK.cap))
     return Go()
 
 

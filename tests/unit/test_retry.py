@@ -130,11 +130,11 @@ def test_the_first_matching_rule_wins(rules, errors, action):
         pytest.param({}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="a-twin-is-not-settled"),
         pytest.param({}, {"failing": 4, "failed_at": at(10)}, {}, Go(), id="few-exports-fail"),
         pytest.param(
-            {}, {"failing": 5, "failed_at": at(9)}, {}, Hold(until=at(11), breaker=True), id="many-fail-so-hold"
+            {}, {"failing": 5, "failed_at": at(9)}, {}, Hold(until=at(11)), id="many-fail-so-hold"
         ),
         pytest.param({}, {"failing": 5, "failed_at": at(8)}, {}, Go(), id="after-a-pause-try-one"),
         pytest.param(
-            {}, {"failing": 5, "failed_at": at(8), "on_trial": True}, {}, Hold(until=at(10, second=15), breaker=True),
+            {}, {"failing": 5, "failed_at": at(8), "on_trial": True}, {}, Hold(until=at(10, second=15)),
             id="one-is-on-trial-so-hold",
         ),
         pytest.param(
