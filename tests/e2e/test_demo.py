@@ -45,8 +45,8 @@ async def test_the_demo_keeps_the_promise_and_prints_one_json_line(tmp_path: Pat
     counted = json.loads(line)
     assert set(counted) == KEYS
     assert counted["jobs"] >= 20
-    assert counted["exports_failed"] >= 3
-    assert counted["retries_submitted"] >= 2
+    assert counted["exports_failed"] == 3
+    assert counted["retries_submitted"] == 2
     assert counted["exports_recovered"] == 2
     assert (counted["duplicate_submissions"], counted["dead_letters"]) == (0, 0)
     assert counted["notifications_delivered"] > counted["transitions"] > counted["jobs"]
