@@ -40,14 +40,13 @@ class Daemon:
             heartbeats=heartbeats,
             supervisor=Supervisor(clock, heartbeats, on_restart=meter.restarted),
             kinds=load_kinds(),
-            began=clock.now(),
         )
         self._readiness = Readiness()
         self._server = Server(
             Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,
             token=lambda: self._generation.settings.http.token,
         )  # fmt: skip
-        self._generation = Generation(settings, self._process)
+        self._generation = Generation(settings, self._process, began=self._process.clock.now())
         self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
         self._stopping = asyncio.Event()
         self._process.bus.listen(self._hear)
@@ -99,7 +98,7 @@ class Daemon:
             if self._stopping.is_set():
                 # whoever stops us waits for its turn to drain, and nothing must have begun by then
                 return _SHUTTING_DOWN
-            self._generation = Generation(settings, self._process)
+            self._generation = Generation(settings, self._process, began=self._process.clock.now())
             logs.configure(level=settings.log.level, format_=settings.log.format)
             await self._generation.start()
             self._metrics.reload_ok.set(1)

@@ -41,7 +41,7 @@ _REMEMBER_MIN = timedelta(hours=48)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What lives as long as the process does. began: when it started."""
+    """What lives as long as the process does."""
 
     store: Store
     clock: Clock
@@ -50,14 +50,14 @@ class Process:
     heartbeats: Heartbeats
     supervisor: Supervisor
     kinds: Mapping[str, JobKind]
-    began: datetime
 
 
 class Generation:
-    """The workers of all channels and sandboxes."""
+    """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before."""
 
-    def __init__(self, settings: Settings, process: Process) -> None:
+    def __init__(self, settings: Settings, process: Process, began: datetime) -> None:
         self.settings = settings
+        self._began = began
         self._process = process
         self._routes = channels.routes_of(settings)
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
@@ -141,7 +141,7 @@ class Generation:
         demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
         for name, kind in kinds.items():
             with suppress(StoreError):  # then the reader writes it, as soon as the store works
-                await recorder.position(name, process.began)
+                await recorder.position(name, self._began)
             source = Source(kind, client, budget, process.clock, unreadable=process.meter.unreadable, places=places)
             self._follow(source, recorder, sentinel, demand)
             if kind.resubmits:
@@ -161,7 +161,7 @@ class Generation:
         reader = Reader(
             source, recorder, self._process.clock, cadence, sentinel,
             demand=demand,
-            began_at=self._process.began,
+            began_at=self._began,
             lookback=self.settings.polling.lookback,
             on_active=poll,
         )  # fmt: skip
@@ -169,7 +169,7 @@ class Generation:
 
     def _policy(self, kind: JobKind) -> Policy:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
-        watch = Watch(path=kind.path, since=self._process.began, overdue_after=overdue_after)
+        watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
 
     def _told(self, events: tuple[Event, ...]) -> None:

@@ -1,6 +1,7 @@
 """What exports exist since one failed: the look before and after a submission."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from segwatch.daemon.clock import Clock
@@ -11,6 +12,8 @@ from segwatch.jobs.resubmission import Resubmission
 from segwatch.kinds.base import Request
 
 _PAGES_MAX = 20
+_RECORDS_MAX = 100  # read one by one in one look
+_REMEMBERED_MAX = 2000
 
 
 class Inconclusive(Exception):
@@ -31,9 +34,13 @@ class Lookout:
     def __init__(self, source: Source, clock: Clock) -> None:
         self._source = source
         self._clock = clock
+        self._records: dict[str, Observation] = {}  # what an export was told to do never changes
 
-    async def look(self, answer: Resubmission, failed: JobState) -> Look:
-        """Return all exports since `failed` was created. Raises Inconclusive."""
+    async def look(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> Look:
+        """Return all exports since `failed` was created. Raises Inconclusive.
+
+        The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
+        """
         asked_at = self._clock.now()
         rows: dict[str, Observation] = {}
         horizon = failed.born_at - CREATION_OVERLAP
@@ -42,24 +49,44 @@ class Lookout:
             if request is None:
                 break
             page = await self._source.page(request)
+            beat()
             if page.unreadable:
                 raise Inconclusive("the list holds rows that cannot be read")
             fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
             rows |= fresh
-            if not fresh or any((row.created_at or asked_at) < horizon for row in fresh.values()):
+            if not fresh or any(row.created_at is not None and row.created_at < horizon for row in fresh.values()):
                 break
             request = page.next
         else:
             raise Inconclusive(f"more than {_PAGES_MAX} pages of exports were created since")
-        return Look(rows=tuple([await self._whole(row, answer, failed) for row in rows.values()]), asked_at=asked_at)
+        if failed.key.id not in rows and not any(_is_before(row, horizon) for row in rows.values()):
+            raise Inconclusive("the list does not go back to the failed export")
+        doubtful = [row for row in rows.values() if _tells_too_little(row, answer, failed)]
+        if len(doubtful) > _RECORDS_MAX:
+            raise Inconclusive(f"{len(doubtful)} exports were created since of which the list tells too little")
+        for row in doubtful:
+            rows[row.key.id] = await self._whole(row)
+            beat()
+        return Look(rows=tuple(rows.values()), asked_at=asked_at)
 
-    async def _whole(self, row: Observation, answer: Resubmission, failed: JobState) -> Observation:
-        """Return the row, or its record where the row tells too little to be compared (AEP contract 13, no. 29)."""
-        could_be_equal = row.facts.dataset in ("", failed.facts.dataset) and len(row.facts.request) < len(
-            answer.request
-        )
-        is_newer = row.created_at is None or row.created_at >= failed.born_at
-        if row.facts.fingerprint == answer.fingerprint or not (could_be_equal and is_newer):
-            return row
-        record = await self._source.one(row.key.id)
-        return row if isinstance(record, Missing) else record
+    async def _whole(self, row: Observation) -> Observation:
+        """Return the row with what its record tells (AEP contract 13, no. 29)."""
+        if row.key.id not in self._records:
+            record = await self._source.one(row.key.id)
+            if isinstance(record, Missing):
+                return row
+            if len(self._records) >= _REMEMBERED_MAX:
+                self._records.clear()
+            self._records[row.key.id] = record
+        return replace(row, facts=self._records[row.key.id].facts)
+
+
+def _tells_too_little(row: Observation, answer: Resubmission, failed: JobState) -> bool:
+    """True for a row that could be equal if we knew its whole record."""
+    could_be = row.facts.dataset in ("", failed.facts.dataset) and row.facts.fingerprint != answer.fingerprint
+    is_newer = row.created_at is None or row.created_at >= failed.born_at
+    return could_be and is_newer and row.key != failed.key and len(row.facts.request) < len(answer.request)
+
+
+def _is_before(row: Observation, horizon: datetime) -> bool:
+    return row.created_at is not None and row.created_at < horizon

@@ -24,6 +24,7 @@ from segwatch.upstream.errors import Refused, UpstreamError
 log = structlog.get_logger()
 
 _BEAT_EVERY_S = 10.0
+_AFTER_FAILURE_MAX = timedelta(minutes=1)
 _DISTRUST = timedelta(hours=1)
 
 
@@ -69,6 +70,7 @@ class Reader:
         self._next_discovery = clock.now() + cadence.phase(self._stream)
         self._reconciled_at: datetime | None = None
         self._distrusted_until: datetime | None = None
+        self._doubted = False
         self._calls = 1.0  # per sweep, smoothed
         self._page_most = self._kind.page_most
         self._page = self._page_most  # what the platform gives, as well as we know
@@ -116,7 +118,7 @@ class Reader:
             beat()
             due = min([self._next_discovery, *(look.due for look in self._looks.values())])
             wait_s = (due - self._clock.now()).total_seconds()
-            if wait_s <= 0:
+            if wait_s <= 0 or wait_s > self._longest_wait_s():  # the latter: the clock was set back
                 return
             self._rung.clear()
             try:
@@ -124,6 +126,10 @@ class Reader:
                     await self._rung.wait()
             except TimeoutError:
                 continue
+
+    def _longest_wait_s(self) -> float:
+        longest = max(self._cadence.interval * self.stretch(), self._cadence.idle, _AFTER_FAILURE_MAX)
+        return 2 * longest.total_seconds()
 
     def _schedule(self, started: datetime, failures: int) -> None:
         if failures:
@@ -159,12 +165,25 @@ class Reader:
         if reconcile:
             self._reconciled_at = started
             self._recorder.forget_old()
-        position = reading.advanced(position, sweep.listed, started)
-        await self._recorder.save_position(position)
+        if self._believes(sweep):
+            position = reading.advanced(position, sweep.listed, started)
+            await self._recorder.save_position(position)
         self._answer(started)
         if not reconcile:  # which is rare, and as large as it must be
             self._note_calls(self._source.calls - calls_before)
         return position
+
+    def _believes(self, sweep: Sweep) -> bool:
+        """True when the list was read to where we stood: only then may we stand further on.
+
+        A list that seems to end too soon is read once more from the same place; if it does so again, that is its end.
+        """
+        if sweep.complete or self._doubted:
+            self._doubted = not sweep.complete
+            return True
+        log.warning("list_ends_too_soon", stream=self._stream, rows=len(sweep.listed))
+        self._doubted = True
+        return False
 
     def _note_calls(self, calls: int) -> None:
         self._calls = 0.7 * self._calls + 0.3 * calls
@@ -211,7 +230,9 @@ class Reader:
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():
             job = self._recorder.job(key)
-            if job is not None and not look.answer.done():
+            if job is None:
+                look.due = at + self._cadence.interval  # nobody knows it any more; its poller must not make us spin
+            elif not look.answer.done():
                 look.answer.set_result(Looked(job=job, at=at))
         for job in self._recorder.active(self._kind.name):
             if job.key not in self._looks:

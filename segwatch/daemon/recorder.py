@@ -166,12 +166,12 @@ class Recorder:
                         await self._store.commit(weighty)
                     break
                 except Conflict:
-                    # somebody else wrote one of these rows: what memory holds is old
-                    if conflicts == _CONFLICTS_MAX:
-                        raise
+                    # somebody else wrote one of these rows: what memory holds may be old
                     for change in changes:
                         if change.job:
-                            self._drop(change.job.key)
+                            await self._read_again(change.job.key)
+                    if conflicts == _CONFLICTS_MAX:
+                        raise
             now = self._clock.now()
             for change in changes:
                 if change.job:
@@ -208,7 +208,7 @@ class Recorder:
         if at is not None:
             self._written[job.key] = at
 
-    def _drop(self, key: JobKey) -> None:
-        if job := self._jobs.pop(key, None):
-            self._active[key.kind].pop(key, None)
-            self._created[key.kind].remove(job.born_at)
+    async def _read_again(self, key: JobKey) -> None:
+        job = await self._store.job(key)
+        if job is not None:
+            self._keep(job)

@@ -16,8 +16,8 @@ from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, retry
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
-from segwatch.jobs.retry import Found, Go, Hold, Posted, Refuse, RetryPolicy
-from segwatch.store.base import Change, Conflict, Store, StoreError
+from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy
+from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Submitter:
             try:
                 for answer in await self._due():
                     beat()
-                    await self._advance(answer)
+                    await self._advance(answer, beat)
                 if self._held:  # nothing may fall due for long, and people wait to hear that it is over
                     await self._turn_breaker()
             except StoreError as error:
@@ -69,7 +69,7 @@ class Submitter:
             if answer.failed.kind == self._kind and answer.due_at <= now and answer.failed not in self._paused
         ]
 
-    async def _advance(self, answer: Resubmission) -> None:
+    async def _advance(self, answer: Resubmission, beat: Callable[[], None]) -> None:
         """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""
         try:
             failed = await self._recorder.fresh(answer.failed)
@@ -77,9 +77,9 @@ class Submitter:
                 self._paused[answer.failed] = self._clock.now() + _DAY
                 log.error("resubmission_without_job", job=str(answer.failed), hint="run segwatch db check")
             elif answer.step is Step.POSTING:
-                await self._settle(answer, failed)
+                await self._settle(answer, failed, beat)
             else:
-                await self._submit(answer, failed)
+                await self._submit(answer, failed, beat)
         except UpstreamError as error:
             self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
@@ -89,10 +89,13 @@ class Submitter:
                 self._paused[answer.failed] = now + _PAUSE  # one bad page may pass
             else:
                 await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=str(error))
+        except StoreUnavailable as error:
+            self._paused[answer.failed] = self._clock.now() + _PAUSE
+            log.warning("resubmission_not_recorded", job=str(answer.failed), error=str(error))
         except Conflict:
             log.info("resubmission_changed_meanwhile", job=str(answer.failed))
 
-    async def _submit(self, answer: Resubmission, failed: JobState) -> None:
+    async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
         whole = await self._completed(answer)
         around = await self._surroundings(whole, await self._turn_breaker())
@@ -101,16 +104,18 @@ class Submitter:
             return await self._refuse(answer, admitted)
         if isinstance(admitted, Hold):
             return await self._move(answer, replace(answer, due_at=admitted.until))
-        look = await self._lookout.look(whole, failed)
+        if isinstance(admitted, Propose):
+            return await self._move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
+        look = await self._lookout.look(whole, failed, beat)
         match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
             case Refuse() as refusal:
                 await self._refuse(answer, refusal)
-            case Found(job=job):
-                await self._link(answer, whole, Step.ADOPTED, job)
+            case Found(job=job, ours=ours):
+                await self._link(
+                    answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
+                )
             case Go() as go:
-                posting = retry.posting(whole, go, self._clock.now())
-                await self._move(answer, posting)
-                await self._finish(self._post(posting))
+                await self._finish(self._intend_and_post(answer, retry.posting(whole, go, self._clock.now())))
         return None
 
     async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
@@ -121,7 +126,12 @@ class Submitter:
         except asyncio.CancelledError:
             await asyncio.wait([task], timeout=self._grace_s)
             task.cancel()  # without effect on a task that is done
+            await asyncio.gather(task, return_exceptions=True)
             raise
+
+    async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
+        await self._move(before, posting)
+        await self._post(posting)
 
     async def _post(self, answer: Resubmission) -> None:
         """Make the one POST of an answer that is on disk as POSTING, and write how it ended."""
@@ -136,9 +146,9 @@ class Submitter:
         else:
             await self._link(answer, answer, Step.SUBMITTED, job)
 
-    async def _settle(self, answer: Resubmission, failed: JobState) -> None:
+    async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
-        look = await self._lookout.look(answer, failed)
+        look = await self._lookout.look(answer, failed, beat)
         claimed = await self._claimed(answer)
         now = self._clock.now()
         settled = retry.settle(answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now)
@@ -155,7 +165,10 @@ class Submitter:
         record = await self._source.one(answer.failed.id)
         if isinstance(record, Missing):
             return answer
-        return replace(answer, request=record.facts.request, fingerprint=record.facts.fingerprint)
+        facts = record.facts
+        if len(facts.request) < len(answer.request):
+            return answer  # the list told more, or an earlier record did
+        return replace(answer, request=facts.request, fingerprint=facts.fingerprint)
 
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))

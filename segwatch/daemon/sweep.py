@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
@@ -20,6 +21,7 @@ class Sweep:
     rows: what it has seen, by job id. surprises: changes that the list by last change should have shown before.
     listed: the rows that the list showed, newest first; only these say how far it was read, since a job asked for by
     its id, later, may show a change that is newer than others which nobody saw.
+    complete: the list was read as far as planned, or to what looks like its end.
     page_given: how many rows the list's first page had, where these were fewer than asked for and not all.
     """
 
@@ -33,6 +35,7 @@ class Sweep:
         self.listed: list[Observation] = []
         self.surprises = 0
         self.page_given: int | None = None
+        self.complete = False
 
     async def newest(self, plan: Plan) -> bool:
         """Read the list, newest first, as far as planned; False when it does not keep the order that the plan needs."""
@@ -50,11 +53,15 @@ class Sweep:
             last = next((row.updated_at for row in reversed(fresh) if row.updated_at), last)
             await self._record(fresh)
             self.listed += fresh
+            if number >= plan.at_least and reading.reaches(fresh, plan.until, by_change=by_change):
+                self.complete = True
+                break
             # a page without a new row ends an endless list; one of unreadable rows only does not end a good one
-            done = number >= plan.at_least and reading.reaches(fresh, plan.until, by_change=by_change)
-            if done or not (fresh or page.unreadable):
+            if not (fresh or page.unreadable) and page.next:
                 break
             request = page.next
+            # a full page, or none at all where there was something, may well be an answer whose rest was lost
+            self.complete = request is None and given < plan.limit and bool(self.rows or not self._expects(plan.until))
         return ordered
 
     async def active_lists(self) -> None:
@@ -83,8 +90,9 @@ class Sweep:
             await self._record(page.rows)
 
         async def one(job_id: str) -> Observation | Missing:
+            found = await self._source.one(job_id)
             self._beat()
-            return await self._source.one(job_id)
+            return found
 
         alone = [job_id for job_id in wanted if job_id not in self.rows]
         results = await asyncio.gather(*map(one, alone), return_exceptions=True)
@@ -92,6 +100,10 @@ class Sweep:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    def _expects(self, since: datetime) -> bool:
+        created = self._recorder.created(self._kind.name)
+        return bool(created) and created[-1] >= since
 
     def _fresh(self, rows: Sequence[Observation]) -> list[Observation]:
         return [row for row in rows if row.key.id not in self.rows]

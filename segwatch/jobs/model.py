@@ -163,4 +163,4 @@ class JobState:
 
     def seen(self, at: datetime) -> "JobState":
         """Return the state after one more look at `at` that changed nothing."""
-        return replace(self, asked_at=max(at, self.asked_at), looks=self.looks + 1, misses=0)
+        return replace(self, asked_at=at, looks=self.looks + 1, misses=0)

@@ -10,6 +10,7 @@ from math import ceil
 from segwatch.jobs.model import JobState, Observation
 
 OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
+_FORGOTTEN = timedelta(hours=1)  # far more than two clocks differ, or a list lags behind
 _CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 PAGE_LEAST = 50  # rows to ask for where few are needed
@@ -138,15 +139,17 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
 
     Older ones show up too, at the first start and when a sweep reads deeper than before; they are no news.
     """
-    if position.swept_at is None:
-        # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
-        ended = row.ended_at or row.updated_at
-        return position.began_at is not None and ended is not None and ended >= position.began_at
+    ended = row.ended_at or row.updated_at
     if by_change:
         mark, time, overlap = position.watermark, row.updated_at, OVERLAP
     else:
         mark, time, overlap = position.frontier, row.created_at, CREATION_OVERLAP
-    return mark is None or time is None or time >= mark - overlap
+    if position.swept_at is None or mark is None:
+        # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
+        return position.began_at is not None and ended is not None and ended >= position.began_at
+    if row.status.is_final and ended is not None and ended < position.swept_at - _FORGOTTEN:
+        return False  # it was over long before the last sweep, which would have shown it: we have forgotten it since
+    return time is None or time >= mark - overlap
 
 
 def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:

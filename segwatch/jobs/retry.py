@@ -90,6 +90,11 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Only when a person asks for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
     """Not by itself; `why` is for people."""
 
@@ -164,7 +169,9 @@ def refused(answer: Resubmission, reason: Refusal, now: datetime) -> Resubmissio
     return replace(answer, step=Step.REFUSED, reason=reason.value, since=now)
 
 
-def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime) -> Go | Hold | Refuse:
+def admit(
+    answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: datetime
+) -> Go | Hold | Refuse | Propose:
     """Return whether a SCHEDULED answer that is due may go ahead. A person's wish passes all limits but a twin."""
     if around.twin_in_flight:
         return Hold(until=now + _LOOK.cap)
@@ -172,6 +179,8 @@ def admit(answer: Resubmission, around: Surroundings, policy: RetryPolicy, now: 
         return Go()
     if policy.mode is Mode.OFF:
         return Refuse(reason=Refusal.NEVER, why="retry.mode is off")
+    if policy.mode is Mode.PROPOSE:  # it was scheduled before the settings changed
+        return Propose()
     if answer.attempt > policy.max_attempts:  # it was linked to an older chain after it had been scheduled
         return Refuse(reason=Refusal.ATTEMPTS, why=f"all {policy.max_attempts} attempts were made")
     if around.submitted_today >= policy.max_per_day:
@@ -191,6 +200,8 @@ def assess(
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
     some other failure already.
     """
+    if ours := _ours(answer, failed, listed := tuple(listed), claimed):
+        return ours
     equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
     for row in equal:
         if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
@@ -216,16 +227,8 @@ def settle(
     asked_at: when the first page of `listed` was asked for. Within the settle window we look again; after it, a POST
     that the platform itself declined is tried anew later, and one without any reply is refused: it cannot be decided.
     """
-    fresh = [
-        row
-        for row in listed
-        if _equals(row, answer)
-        and _is_newer(row, failed)
-        and row.key.id not in claimed
-        and row.key.id not in answer.known
-    ]
-    if fresh:
-        return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
+    if ours := _ours(answer, failed, listed, claimed):
+        return ours
     posted_at = answer.posted_at or answer.since
     if asked_at < posted_at + policy.settle_window:
         looks = max(1, int((now - posted_at) / _LOOK.first)).bit_length()
@@ -234,6 +237,28 @@ def settle(
     if answer.declined:
         return _again(answer, policy, now)
     return refused(answer, Refusal.UNDECIDED, now)
+
+
+def _ours(
+    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str]
+) -> Found | None:
+    """Return the job that an earlier POST of this answer brought about, whatever has become of it since.
+
+    A POST that was lost, or declined, may have taken effect long after we ceased to look for it.
+    """
+    if answer.posted_at is None:
+        return None
+    fresh = [
+        row
+        for row in listed
+        if _equals(row, answer)
+        and _is_newer(row, failed)
+        and row.key.id not in claimed
+        and row.key.id not in answer.known
+    ]
+    if not fresh:
+        return None
+    return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
 
 
 def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:

@@ -22,6 +22,9 @@ class Watch:
     vanish_after: int = 3
 
 
+# a look that lies further ahead than this was noted before our clock was set back: it orders nothing any more
+_CLOCK_SET_BACK = timedelta(seconds=5)
+
 _TOLD_AS = {
     Status.NEW: EventType.JOB_QUEUED,  # only ever told of a job that went back to it
     Status.QUEUED: EventType.JOB_QUEUED,
@@ -51,7 +54,7 @@ def observe(
         return (None, ()) if state is None else _missed(state, seen, now, watch)
     if state is None:
         return _first_sight(seen, now, watch, is_news=is_news, root=root or seen.key.id, attempt=attempt)
-    if seen.asked_at < state.asked_at:  # our clock: upstream times contradict each other
+    if seen.asked_at < state.asked_at <= now + _CLOCK_SET_BACK:  # our clock: upstream times contradict each other
         return state, ()
     known = replace(
         state.seen(seen.asked_at),
@@ -159,7 +162,9 @@ def _changed(
 
 
 def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
-    if state.status.is_final or seen.asked_at <= state.asked_at:  # the same 404, heard again, is no second one
+    if (
+        state.status.is_final or seen.asked_at <= state.asked_at <= now + _CLOCK_SET_BACK
+    ):  # the same 404, heard again, is no second one
         return state, ()
     state = replace(state, asked_at=seen.asked_at, misses=state.misses + 1)
     if state.misses < watch.vanish_after:

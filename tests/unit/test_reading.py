@@ -188,7 +188,6 @@ SWEPT = position(watermark=at(0), frontier=at(0), swept_at=at(1))
         pytest.param(SWEPT, None, True, True, id="without-a-time"),
         pytest.param(SWEPT, at(0) - CREATION_OVERLAP, False, True, id="listed-late"),
         pytest.param(SWEPT, at(0) - CREATION_OVERLAP - SECOND, False, False, id="created-long-before"),
-        pytest.param(position(swept_at=at(1)), at(-999), True, True, id="the-first-sweep-showed-nothing"),
     ],
 )
 def test_news_is_what_belongs_to_the_time_that_we_watch(stand, time, by_change, news):
@@ -298,3 +297,21 @@ def test_sweeps_by_change_see_every_end(script, size):
     platform.now += 2
     sweep(1, [])
     assert {one: known[one].status for one in known} == {one: WALK[n - 1] for one, n in steps.items() if n}
+
+
+@pytest.mark.parametrize(
+    ("ended", "news"),
+    [pytest.param(at(1), False, id="before-we-began"), pytest.param(at(3), True, id="since-we-began")],
+)
+@pytest.mark.parametrize("swept_at", [None, at(5)], ids=["no-sweep-yet", "a-sweep-that-showed-nothing"])
+@pytest.mark.parametrize("by_change", [True, False])
+def test_until_a_sweep_has_shown_something_news_is_what_ended_since_we_began(ended, news, swept_at, by_change):
+    row = seen(Status.FAILED, updated_at=ended, ended_at=ended, created_at=at(0))
+    assert is_news(row, position(began_at=at(2), swept_at=swept_at), by_change=by_change) is news
+
+
+def test_what_was_over_long_before_the_last_sweep_was_forgotten_and_is_no_news():
+    stand = position(began_at=at(-9999), frontier=at(0), watermark=at(0), swept_at=at(100))
+    old = seen(Status.FAILED, created_at=at(0), updated_at=at(0), ended_at=at(0))
+    assert not is_news(old, stand, by_change=True)
+    assert not is_news(old, stand, by_change=False)
