@@ -129,11 +129,11 @@ def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
 
 
 def _loudness(reason: str) -> Severity:
-    """Return how loudly a refusal is told: what a rule or a person decided is no news, the undecided wakes somebody."""
+    """Return how loudly a refusal is told: what a person or the chain decided is no news, the undecided wakes us."""
     match Refusal(reason):
-        case Refusal.NEVER | Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
+        case Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
             return Severity.INFO
-        case Refusal.BUDGET | Refusal.REJECTED:
+        case Refusal.NEVER | Refusal.BUDGET:
             return Severity.WARNING
         case Refusal.UNDECIDED:
             return Severity.CRITICAL

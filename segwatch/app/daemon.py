@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 
 from segwatch.app.generation import Generation, Process
 from segwatch.app.meter import Meter
+from segwatch.backoff import Backoff
 from segwatch.config import ConfigError, Settings
 from segwatch.daemon.bus import Bus, News
-from segwatch.daemon.caretaker import Caretaker
+from segwatch.daemon.caretaker import NO_RESTART, Caretaker
 from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.supervisor import Supervisor
 from segwatch.kinds.base import load_kinds
+from segwatch.store.base import StoreUnavailable
 from segwatch.store.factory import store_of
 from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats, Readiness
@@ -21,6 +25,7 @@ from segwatch.web.server import Server
 
 log = structlog.get_logger()
 
+_OPEN_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
 _SHUTTING_DOWN = ("segwatch is shutting down; the settings were not read again",)
 
 
@@ -57,15 +62,17 @@ class Daemon:
         Raises StoreError when the store cannot be opened, OSError when the address is taken.
         """
         settings, process = self._generation.settings, self._process
-        await process.store.open()
         try:
+            url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
+            log.info("listening", url=url)
             async with self._changing:
-                url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
-                log.info("listening", url=url)
+                if not await self._opened(stop):
+                    return
                 await self._generation.start()
             caretaker = Caretaker(
                 process.store, process.clock, self._readiness, self._metrics,
                 retention=lambda: self._generation.settings.store.retention,
+                channels=lambda: [channel.name for channel in self._generation.settings.channels],
             )  # fmt: skip
             self._generation.keep("caretaker", caretaker.run)
             self._readiness.ok("start")
@@ -82,6 +89,25 @@ class Daemon:
             await self._server.stop()
             await process.store.close()
             log.info("stopped")
+
+    async def _opened(self, stop: asyncio.Event) -> bool:
+        """Open the store, as soon as the disk lets us; False when we are told to stop before."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self._process.store.open()
+            except StoreUnavailable as error:
+                failures += 1
+                if self._readiness.problem("store", str(error)):
+                    log.error("store_unavailable", error=str(error), hint=NO_RESTART)
+            else:
+                self._readiness.ok("store")
+                return True
+            wait = _OPEN_AGAIN.ceiling(failures)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait.total_seconds()):
+                    await stop.wait()
+        return False
 
     async def reload(self) -> Sequence[str]:
         """Read the settings again and work by them; return what is wrong with them, and then change nothing."""

@@ -22,10 +22,10 @@ async def show(*, as_json: Json = False, config: ConfigFile = None) -> None:
 
 
 @app.command(name="schema")
-async def schema_(*, as_json: Json = False) -> None:
+async def schema_(*, as_json: Json = False, config: ConfigFile = None) -> None:
     """Print the JSON Schema of the settings file, for editors and for checks before a rollout.
 
-    Laid out for people, or on one line with --json.
+    Laid out for people, or on one line with --json. It is the same for every settings file.
 
     Example: `segwatch config schema > segwatch.schema.json`
     """

@@ -7,12 +7,12 @@ from cyclopts import Parameter
 from segwatch.cli.options import Json, Port
 from segwatch.cli.output import Exit, fail
 
-_LEAST_S = 15.0
+_LEAST_S = 1.0
 
 
 async def demo(
     *,
-    duration: Annotated[str, Parameter(name="--for", help="How long the story takes, from 15s.")] = "60s",
+    duration: Annotated[str, Parameter(name="--for", help="How long the story takes, from 1s.")] = "60s",
     port: Port = 0,
     seed: int = 0,
     as_json: Json = False,

@@ -45,5 +45,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Settings:
         if not draft.problems:
             return settings
     if path is None and not draft.values:
-        draft.problems.append(((), "environment: names no settings file. Give --config FILE, or set SEGWATCH_CONFIG."))
+        # all that is missing is missing for this one reason
+        raise ConfigError(
+            ["environment: names no settings file. Give --config FILE, or set SEGWATCH_CONFIG."]
+        ) from None
     raise ConfigError(draft.sorted_problems()) from None  # pydantic's error holds the values, secrets included

@@ -129,8 +129,8 @@ class Retry(Section):
     breaker_window: Duration = setting("The time within which `breaker_failures` counts.", default="15m")
     settle_window: Duration = setting(
         "How long a submission whose answer was lost is looked for, before it is refused as undecided. "
-        "Keep it well above the 60s that the platform may hold a request and the 30s that one may stand in line.",
-        default="3m",
+        "Not below the 60s that the platform may hold a request.",
+        default="60s",
     )
     rules: tuple[RetryRule, ...] = setting(str(RetryRule.__doc__), default=())
 

@@ -156,14 +156,12 @@ def _header_secret(secret: SecretStr) -> SecretStr:
 def _signing_secret(secret: SecretStr) -> SecretStr:
     text = _plain_secret(secret).get_secret_value()
     encoded = text.removeprefix("whsec_")
-    if encoded == text:
-        return secret  # any other text is the key itself
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise refuse(', which begins with "whsec_" but is not base64 behind it. Copy it again from the receiver.')
+        raise refuse(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
     return secret
 
 

@@ -1,37 +1,46 @@
 """Looks after the process: can we still write, does the loop turn in time, what is old enough to be forgotten."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from segwatch.daemon.clock import Clock
+from segwatch.deliveries.model import Stage
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+NO_RESTART = "free space, or make it writable; no restart is needed"
 _PROBE_S = 2.0
 _FORGET_EVERY = timedelta(hours=1)
+_ORPHAN_AGE = timedelta(hours=24)  # a channel that comes back within a day finds what was promised to it
 
 
 class Caretaker:
-    """The worker that nobody notices while all is well. retention: how long finished jobs are kept."""
+    """The worker that nobody notices while all is well. retention: how long finished jobs are kept.
+
+    channels: those that have a worker.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics, *, retention: Callable[[], timedelta]
-    ) -> None:
+        self, store: Store, clock: Clock, readiness: Readiness, metrics: Metrics, *, retention: Callable[[], timedelta],
+        channels: Callable[[], Sequence[str]],
+    ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._readiness = readiness
         self._metrics = metrics
         self._retention = retention
+        self._channels = channels
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Probe, measure and tidy up, for ever."""
-        forget_at = self._clock.now() + _FORGET_EVERY
+        forget_at = self._clock.now()
         while True:
             beat()
             await self._probe()
@@ -48,15 +57,23 @@ class Caretaker:
             await self._store.writable()
         except StoreError as error:
             if self._readiness.problem("store", str(error)):
-                log.error(
-                    "store_unavailable", error=str(error), hint="free space or make it writable; no restart needed"
-                )
+                log.error("store_unavailable", error=str(error), hint=NO_RESTART)
         else:
             if self._readiness.ok("store"):
                 log.info("store_available")
 
+    async def _bury_orphans(self) -> None:
+        """Give up what was promised to channels that are gone from the settings: nobody will ever send it."""
+        now = self._clock.now()
+        for depth in await self._store.outbox_depth():
+            if depth.pending and depth.channel not in self._channels():
+                waiting = await self._store.deliveries(channel=depth.channel, stages=(Stage.PENDING,))
+                old = [one for one in waiting if now - one.promised_at >= _ORPHAN_AGE]
+                await self._store.settle([replace(one, stage=Stage.DEAD, reason="channel_removed") for one in old])
+
     async def _forget(self) -> None:
         try:
+            await self._bury_orphans()
             jobs = await self._store.forget(self._clock.now() - self._retention())
         except StoreError as error:
             log.warning("old_jobs_not_forgotten", error=str(error))

@@ -46,7 +46,7 @@ class Channel:
     notifier: Notifier
     policy: Policy
     timeout_s: float = 10.0
-    concurrency: int = 4
+    concurrency: int = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from segwatch.deliveries.health import stream_of
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 
@@ -38,11 +37,10 @@ class Route:
 def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
     """Return the channels of all routes that take the event, each once, in the order of the routes.
 
-    What happens to a channel is never told to that channel: it could not hear it, and its own failures would
-    feed it.
+    A channel is told of its own failure too: it hears of it when it works again, or it lies in its dead letters.
     """
     told = dict.fromkeys(channel for route in routes if route.takes(event) for channel in route.channels)
-    return tuple(channel for channel in told if stream_of(channel) != event.stream)
+    return tuple(told)
 
 
 def promises(events: Iterable[Event], routes: Sequence[Route], now: datetime) -> tuple[Delivery, ...]:

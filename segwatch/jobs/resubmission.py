@@ -30,13 +30,12 @@ class Step(StrEnum):
 class Refusal(StrEnum):
     """Why a failed export is not submitted again."""
 
-    NEVER = "never"  # a rule says so
+    NEVER = "never"  # a rule says so, or the platform refused the submission itself
     SUPERSEDED = "superseded"  # a newer export of the same thing runs or succeeded
     CANCELLED = "cancelled"  # somebody ended it on purpose
     ATTEMPTS = "attempts"  # the chain is used up
     BUDGET = "budget"  # the day's budget is used up
     UNDECIDED = "undecided"  # it cannot be known whether a submission went through, or what to submit
-    REJECTED = "rejected"  # the platform refused the submission itself
 
     @property
     def words(self) -> str:
@@ -51,7 +50,6 @@ _WORDS = {
     Refusal.ATTEMPTS: "all attempts are used up",
     Refusal.BUDGET: "the day's budget is used up",
     Refusal.UNDECIDED: "whether a submission went through cannot be known",
-    Refusal.REJECTED: "the platform refused the submission",
 }
 
 

@@ -268,7 +268,7 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
     """
     match posted.how:
         case Posted.How.REJECTED:
-            return refused(answer, Refusal.REJECTED, now)
+            return refused(answer, Refusal.NEVER, now)
         case Posted.How.NOT_SENT:
             waiting = _again(answer, policy, now)
             due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))

@@ -17,7 +17,7 @@ _PREFIX = "whsec_"
 class WebhookOptions(Options):
     """Where to send, and what to sign with.
 
-    secret: `whsec_` and base64, as receivers hand it out, or any other text, whose bytes are the key.
+    secret: base64, with `whsec_` before it as receivers hand it out, or without.
     Requests are unsigned without it.
     """
 
@@ -58,17 +58,15 @@ class Webhook:
 
 def signing_key(secret: str) -> bytes:
     """Return the key that a secret stands for. Raises ValueError, without showing it, if it is none."""
-    if not secret.startswith(_PREFIX):
-        if not secret:
-            raise ValueError("is empty. Leave it out to send unsigned requests.")
-        return secret.encode()
+    if not secret:
+        raise ValueError("is empty. Leave it out to send unsigned requests.")
     encoded = secret.removeprefix(_PREFIX).strip()
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise ValueError('begins with "whsec_" but is not base64 behind it. Copy it again from the receiver.')
+        raise ValueError('is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
     return key
 
 

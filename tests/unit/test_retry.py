@@ -242,7 +242,7 @@ def test_the_intent_notes_what_was_there_before():
         pytest.param(Posted.How.NOT_SENT, Step.SCHEDULED, False, "", id="not-sent"),
         pytest.param(Posted.How.LOST, Step.POSTING, False, "", id="lost"),
         pytest.param(Posted.How.DECLINED, Step.POSTING, True, "", id="declined"),
-        pytest.param(Posted.How.REJECTED, Step.REFUSED, False, "rejected", id="rejected"),
+        pytest.param(Posted.How.REJECTED, Step.REFUSED, False, "never", id="rejected"),
     ],
 )
 def test_how_a_post_ended_decides_the_next_step(how, step, declined, reason):

@@ -206,7 +206,7 @@ def test_a_crash_at_any_step_leaves_at_most_one_submission(fate, steps_before_th
         pytest.param(Fate.NOT_SENT, True, Step.REFUSED, "undecided", 0, id="died-before-it-was-sent"),
         pytest.param(Fate.NOT_SENT, False, Step.SUBMITTED, "", 1, id="not-sent-is-tried-again"),
         pytest.param(Fate.DECLINED, False, Step.SUBMITTED, "", 1, id="declined-is-tried-again"),
-        pytest.param(Fate.REJECTED, False, Step.REFUSED, "rejected", 0, id="rejected"),
+        pytest.param(Fate.REJECTED, False, Step.REFUSED, "never", 0, id="rejected"),
     ],
 )
 def test_what_becomes_of_a_post_decides_what_becomes_of_the_failure(fate, crash, step, reason, submitted):
