@@ -30,6 +30,9 @@ MS = timedelta(milliseconds=1)
 POLICY = Policy(backoff=Backoff(first=10 * MS, cap=30 * MS), max_age=timedelta(minutes=1))
 
 
+JOBS, EVERYTHING = {"kind": "export_job"}, {}
+
+
 def event(job, sequence=1):
     return Event(
         type=EventType.JOB_FAILED, stream=f"prod/export_job/{job}", sequence=sequence, at=datetime.now(UTC),
@@ -88,14 +91,14 @@ class House:
         self.counts, self.beats, self.told = Counts(), Counter(), []
         self.routes, self.workers, self.clock = [], {}, MovableClock()
 
-    def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, grace_s=5.0):
+    def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
         if isinstance(target, Receiver):
             around = Surroundings(
                 channel=name, session=self.session, now=lambda: datetime.now(UTC), timeout_s=timeout_s
             )
             target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), around)
         if routed:
-            self.routes.append(Route(match={}, channels=(name,)))
+            self.routes.append(Route(match=match, channels=(name,)))
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
             store=self.store, routes=self.routes, clock=self.clock, random=random.random,
@@ -196,10 +199,10 @@ async def test_a_dead_channel_does_not_delay_another_and_keeps_its_heart_beating
         async with house.running():
             await house.tell(*(event(job) for job in range(20)))
             await fine.until(lambda: len(fine.accepted) == 20, within_s=3.0)
-            await dead.until(lambda: len(dead.got) == 4)
+            await dead.until(lambda: len(dead.got) == 8)
             before = house.beats["dead"]
             await until(lambda: _true(house.beats["dead"] >= before + 5))
-        assert len(dead.got) == 4, "so many at once and no more"
+        assert len(dead.got) == 8, "so many at once and no more"
     assert await house.stages("dead") == {Stage.PENDING: 20}
 
 
@@ -249,8 +252,8 @@ async def test_a_rejected_event_is_dead_at_once_and_does_not_hold_up_its_stream(
 async def test_a_failing_channel_is_told_elsewhere_once_and_its_recovery_too(house):
     works = []
     async with Receiver(lambda n, request: Answer(200 if works else 500)) as ops, Receiver() as other:
-        house.add("ops", ops)
-        house.add("other", other)
+        house.add("ops", ops, match=EVERYTHING)
+        house.add("other", other, match=EVERYTHING)
         await house.tell(*(event(job) for job in range(3)))
         async with house.running():
             await other.until(lambda: any(b"channel.failing" in got.body for got in other.got))
@@ -295,7 +298,7 @@ async def test_stopping_finishes_what_is_under_way_and_releases_the_rest(house):
     house.add("ops", Slow(), grace_s=0.2)
     await house.tell(event(1), event(2), *(event(job) for job in range(3, 9)))
     task = asyncio.create_task(house.run())
-    await until(lambda: _true(len(started) == 4))
+    await until(lambda: _true(len(started) == 8))
     task.cancel()
     release.set()
     await asyncio.wait([task])
@@ -303,7 +306,7 @@ async def test_stopping_finishes_what_is_under_way_and_releases_the_rest(house):
     assert await house.stages() == {Stage.DELIVERED: 1, Stage.PENDING: 7}
     pending = await house.store.deliveries(channel="ops", stages=[Stage.PENDING])
     assert {d.attempts for d in pending} == {0}
-    assert len(started) == 4
+    assert len(started) == 8
 
 
 async def test_an_accepted_delivery_that_cannot_be_written_is_written_later_and_not_sent_again(house, monkeypatch):

@@ -22,7 +22,7 @@ from segwatch.cli.commands import main
         (["notify", "test", "events", "--event", "job.exploded"], "job.exploded"),
         (["emulate", "--port", "70000"], "--port"),
         (["emulate", "--speed", "0"], "--speed"),
-        (["demo", "--for", "3s"], "the story needs at least 15s"),
+        (["demo", "--for", "100ms"], "the story needs at least 1s"),
         (["demo", "--for", "soon"], '--for is "soon"'),
         (["run", "--config", "/nowhere/config.toml"], "/nowhere/config.toml"),
     ],

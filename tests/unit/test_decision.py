@@ -106,7 +106,6 @@ def test_a_vanished_export_is_not_resubmitted_until_it_shows_that_it_failed():
 @pytest.mark.parametrize(
     ("reason", "severity"),
     [
-        pytest.param(Refusal.NEVER, Severity.INFO, id="a-rule-decided"),
         pytest.param(Refusal.CANCELLED, Severity.INFO, id="a-person-decided"),
         pytest.param(Refusal.SUPERSEDED, Severity.INFO, id="it-is-done"),
         pytest.param(Refusal.ATTEMPTS, Severity.INFO, id="exhausted-tells-it-louder"),
