@@ -328,6 +328,10 @@ class House:
         await process.until_logged("started", within_s=_START_S)
         return daemon
 
+    def seen(self, process: Running, url: str) -> Daemon:
+        """Return a daemon that listens at `url`, ready or not."""
+        return Daemon(self.session, self._shown, process, url)
+
     async def run_daemon(self, *, wrapper: Sequence[str] = ()) -> Running:
         """Start `segwatch run` and wait for nothing."""
         return await self._start("daemon", [*wrapper, *_SEGWATCH, "run", "--config", str(self.config)])

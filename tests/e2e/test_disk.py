@@ -126,16 +126,37 @@ async def test_a_disk_that_fails_makes_it_unready_and_loses_nothing(
     assert (await house.command("db", "check")).code == 0
 
 
-async def test_it_stops_on_a_read_only_disk_and_says_why_it_does_not_start_there(
+async def test_it_starts_on_a_read_only_disk_says_why_it_is_not_ready_and_goes_on_when_it_can(
     house: House, frozen_file: Disk
 ) -> None:
-    daemon = await house.daemon()
-    await house.watching(daemon)
-    frozen_file.fail(daemon)
-    assert await daemon.stop() == 0
+    first = await house.daemon()
+    await house.watching(first)
+    frozen_file.fail(first)
+    assert await first.stop() == 0
+
     process = await house.run_daemon()
-    assert await process.ended() == 1
-    (line,) = process.text().splitlines()
-    assert str(house.store) in line
-    frozen_file.mend(daemon)
-    await house.daemon()
+    waiting = house.seen(process, (await process.until_logged("listening", within_s=20))["url"])
+    line = await process.until_logged("store_unavailable")
+    assert str(house.store) in line["error"]
+    assert "no restart is needed" in line["hint"]
+    status, why = await waiting.call("GET", "/-/ready")
+    assert (status, str(house.store) in why) == (503, True)
+    assert await waiting.is_healthy()
+    assert (await waiting.call("GET", "/metrics"))[0] == 200
+    (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0])
+
+    frozen_file.mend(waiting)
+    await process.until_logged("started", within_s=20)
+    await until(waiting.is_ready, "readiness")
+    await house.inbox.until("job.succeeded", job_id=job)
+    assert await waiting.stop() == 0
+
+
+async def test_it_ends_when_told_to_while_it_waits_for_the_disk(house: House, frozen_file: Disk) -> None:
+    first = await house.daemon()
+    frozen_file.fail(first)
+    assert await first.stop() == 0
+    process = await house.run_daemon()
+    await process.until_logged("store_unavailable", within_s=20)
+    assert await process.stop() == 0
+    frozen_file.mend(first)
