@@ -229,8 +229,12 @@ def test_an_earlier_submission_that_shows_up_late_is_ours_whatever_became_of_it(
     ("fields", "rows", "claimed"),
     [
         pytest.param({}, [export(status=Status.FAILED)], NONE, id="we-never-submitted"),
-        pytest.param({"posted_at": at(0), "known": ("2",)}, [export(status=Status.FAILED)], NONE, id="was-there-before"),
-        pytest.param({"posted_at": at(0)}, [export(status=Status.FAILED)], frozenset({"2"}), id="answers-another-failure"),
+        pytest.param(
+            {"posted_at": at(0), "known": ("2",)}, [export(status=Status.FAILED)], NONE, id="was-there-before"
+        ),
+        pytest.param(
+            {"posted_at": at(0)}, [export(status=Status.FAILED)], frozenset({"2"}), id="answers-another-failure"
+        ),
         pytest.param({"posted_at": at(0)}, [export(created=-6)], NONE, id="older-than-the-failure"),
         pytest.param({"posted_at": at(0)}, [export(facts=facts_of("be"))], NONE, id="another-export"),
     ],
