@@ -212,3 +212,7 @@ class Recorder:
         job = await self._store.job(key)
         if job is not None:
             self._keep(job)
+        elif known := self._jobs.pop(key, None):  # it ended long ago, and retention has deleted it
+            self._active[key.kind].pop(key, None)
+            self._created[key.kind].remove(known.born_at)
+            self._written.pop(key, None)

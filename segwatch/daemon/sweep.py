@@ -90,9 +90,10 @@ class Sweep:
             await self._record(page.rows)
 
         async def one(job_id: str) -> Observation | Missing:
-            found = await self._source.one(job_id)
-            self._beat()
-            return found
+            try:
+                return await self._source.one(job_id)
+            finally:
+                self._beat()  # also when it failed: many calls that time out, a few at once, take long together
 
         alone = [job_id for job_id in wanted if job_id not in self.rows]
         results = await asyncio.gather(*map(one, alone), return_exceptions=True)

@@ -147,7 +147,8 @@ def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
     if position.swept_at is None or mark is None:
         # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
         return position.began_at is not None and ended is not None and ended >= position.began_at
-    if row.status.is_final and ended is not None and ended < position.swept_at - _FORGOTTEN:
+    swept_before = position.swept_at <= row.asked_at  # else our clock was set back, and its old time says nothing
+    if swept_before and row.status.is_final and ended is not None and ended < position.swept_at - _FORGOTTEN:
         return False  # it was over long before the last sweep, which would have shown it: we have forgotten it since
     return time is None or time >= mark - overlap
 

@@ -10,6 +10,7 @@ from segwatch.jobs.model import JobKey, Observation, Status
 from segwatch.jobs.reading import Plan, Position, advanced
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.segment_job import KIND
+from segwatch.upstream.errors import Fate, Unavailable
 
 T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 POSITION = Position(sandbox="prod", kind="segment_job", watermark=T0, swept_at=T0)
@@ -44,7 +45,13 @@ class Answers:
 
 
 class Records:
-    """A Recorder that knows nothing and forgets everything."""
+    """A Recorder that forgets everything, and knows only when jobs were created."""
+
+    def __init__(self, *created: datetime) -> None:
+        self._created = created
+
+    def created(self, kind: str) -> tuple[datetime, ...]:
+        return self._created
 
     async def record(self, kind, seen, position) -> list:
         return []
@@ -91,3 +98,40 @@ async def test_a_sweep_tells_how_many_rows_the_platform_puts_on_a_page(limit, mo
     sweep = sweep_over(Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)), next=following)]))
     await sweep.newest(Plan(until=at(-3), at_least=1, limit=limit, reread=()))
     assert sweep.page_given == given
+
+
+NEW, OLD = row("1", changed=9), row("2", changed=-5)
+MORE = Request(method="GET", path="/", endpoint="/")
+
+
+@pytest.mark.parametrize(
+    ("pages", "known", "complete"),
+    [
+        pytest.param([Page(rows=(NEW, OLD))], (), True, id="as-far-as-planned"),
+        pytest.param([Page(rows=(NEW,), next=MORE), Page(rows=(OLD,))], (), True, id="over-two-pages"),
+        pytest.param([Page(rows=(NEW,))], (), True, id="to-its-end"),
+        pytest.param([Page(rows=(NEW, row("3", changed=8)))], (), False, id="a-full-page-that-names-no-next-one"),
+        pytest.param([Page(rows=())], (), True, id="nothing-where-there-was-nothing"),
+        pytest.param([Page(rows=())], (at(5),), False, id="nothing-where-there-was-something"),
+        pytest.param([Page(rows=(NEW,), next=MORE), Page(rows=(NEW,), next=MORE)], (), False, id="going-round"),
+    ],
+)
+async def test_a_list_that_may_have_lost_its_rest_is_not_taken_for_read(pages, known, complete):
+    sweep = Sweep(Answers(pages), Records(*known), POSITION, lambda: None)
+    await sweep.newest(Plan(until=at(-3), at_least=1, limit=2, reread=()))
+    assert sweep.complete is complete
+
+
+async def test_single_calls_that_all_fail_show_that_the_sweep_goes_on():
+    class Down(Answers):
+        async def bulk(self, ids) -> None:
+            return None
+
+        async def one(self, job_id: str) -> Observation:
+            raise Unavailable("no answer", fate=Fate.LOST, reason="timeout")
+
+    beats: list[None] = []
+    sweep = Sweep(Down([]), Records(), POSITION, lambda: beats.append(None))
+    with pytest.raises(Unavailable):
+        await sweep.by_id(["1", "2", "3"])
+    assert len(beats) >= 3

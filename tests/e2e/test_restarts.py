@@ -2,7 +2,7 @@
 
 import signal
 
-from house import Daemon, House, an_export
+from house import EXPORTS, Daemon, House, an_export, until
 
 _RUNS = (["PROCESSING", 600], ["SUCCEEDED", 0])
 
@@ -19,6 +19,21 @@ async def test_jobs_that_ended_before_the_very_first_start_are_recorded_and_not_
         (failed, "FAILED"), (done, "SUCCEEDED"), (runs, "PROCESSING"),
     }  # fmt: skip
     assert {letter.data["job_id"] for letter in house.inbox.letters()} == {runs}
+    assert await house.platform.submissions() == []
+
+
+async def test_a_first_list_that_is_wrongly_empty_makes_no_news_of_what_was_over(house: House) -> None:
+    (old,) = await house.platform.place("export_job", ["FAILED", 0], body=an_export())
+    empty = {"rewrite": {"records": [], "link": {"next": ""}}}
+    await house.platform.fault(f"{EXPORTS}*", method="GET", fault=empty, times=1)
+    daemon = await house.daemon()
+
+    async def known() -> bool:
+        return [job["id"] for job in (await house.command("jobs", "list", "--json")).json] == [old]
+
+    await until(known, "the failed export is recorded")
+    await house.swept(daemon)
+    assert house.inbox.letters() == []
     assert await house.platform.submissions() == []
 
 

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 import pytest_asyncio
-from house import EXPORTS, Daemon, House, Json, an_export
+from house import EXPORTS, Daemon, House, Json, an_export, until
 from inbox import Letter
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,10 +21,15 @@ class Watched:
     house: House
     daemon: Daemon
 
-    async def failed(self, body: Json, errors: list[Json] | None = None) -> str:
-        """Return an export that failed before our eyes."""
+    async def running(self, body: Json) -> str:
+        """Return an export that runs before our eyes."""
         (job,) = await self.house.platform.place("export_job", ["PROCESSING", 600], ["FAILED", 0], body=body)
         await self.house.inbox.until("job.processing", job_id=job)
+        return job
+
+    async def failed(self, body: Json, errors: list[Json] | None = None) -> str:
+        """Return an export that failed before our eyes."""
+        job = await self.running(body)
         await self.house.platform.set_status("export_job", job, "FAILED", **({"errors": errors} if errors else {}))
         return job
 
@@ -130,6 +135,45 @@ async def test_a_submission_that_never_arrived_is_refused_as_undecided_until_a_p
     submitted = await house.inbox.until("export.retry_submitted", job_id=job)
     await watched.recovers(submitted)
     assert len(await watched.new_jobs(body)) == 1
+
+
+async def test_a_lost_submission_that_shows_up_too_late_is_not_repeated_when_a_person_retries(
+    watched: Watched, body: Json
+) -> None:
+    house = watched.house
+    job = await watched.running(body)
+    await house.platform.fault(EXPORTS, method="POST", fault={"accept_then_reset": True}, times=1)
+    await house.platform.set_status("export_job", job, "FAILED")
+
+    async def posted() -> list[str]:
+        return await watched.new_jobs(body)
+
+    (new,) = await until(posted, "the submission")
+    lagging = {"rewrite": {"records": [], "link": {"next": ""}}}
+    await house.platform.fault(f"{EXPORTS}?*", method="GET", fault=lagging)
+    refused = await house.inbox.until("export.retry_refused", job_id=job, within_s=15)
+    assert refused.data["reason"] == "undecided"
+    await house.platform.heal()
+    await house.platform.set_status("export_job", new, "SUCCEEDED")
+    assert (await house.command("jobs", "retry", job)).code == 0
+    submitted = await house.inbox.until("export.retry_submitted", job_id=job)
+    assert submitted.data["new_job_id"] == new
+    assert await watched.new_jobs(body) == [new]
+
+
+async def test_a_record_that_echoes_less_than_was_ordered_does_not_widen_the_export(
+    watched: Watched, body: Json
+) -> None:
+    house = watched.house
+    job = await watched.running(body)
+    less = {"rewrite": {"filter": None, "fields": None, "mergePolicy": None}}
+    fault = await house.platform.fault(f"{EXPORTS}/{job}", method="GET", fault=less)
+    await house.platform.set_status("export_job", job, "FAILED")
+    submitted = await house.inbox.until("export.retry_submitted", job_id=job)
+    (made,) = [one for one in await house.platform.submissions() if str(one["id"]) == submitted.data["new_job_id"]]
+    assert made["body"]["filter"] == body["filter"]
+    await house.platform.call("DELETE", f"/_emulator/faults/{fault}")
+    await watched.recovers(submitted)
 
 
 async def test_a_proposal_waits_for_a_person_and_off_does_nothing(watched: Watched, body: Json) -> None:

@@ -46,3 +46,19 @@ async def test_a_sandbox_with_a_tiny_budget_is_slow_alone(house: House) -> None:
     assert await daemon.metric("segwatch_api_requests_total", sandbox="slow") < (
         await daemon.metric("segwatch_api_requests_total", sandbox="prod")
     )
+
+
+async def test_what_ended_in_a_sandbox_before_a_reload_added_it_is_recorded_and_not_announced(house: House) -> None:
+    daemon = await house.daemon()
+    await house.watching(daemon)
+    (old,) = await house.platform.place("export_job", ["FAILED", 0], sandbox="dev", body=an_export())
+    house.write(sandboxes=[house.sandbox("prod"), house.sandbox("dev")])
+    assert await daemon.reload() == (200, "reloaded\n")
+    await house.watching(daemon, sandbox="dev")
+    (new,) = await house.platform.place("export_job", ["FAILED", 0], sandbox="dev", body=an_export(fields="new"))
+    await house.inbox.until("job.failed", job_id=new)
+    listed = (await house.command("jobs", "list", "--sandbox", "dev", "--json")).json
+    assert {job["id"] for job in listed} >= {old, new}
+    assert house.inbox.letters(job_id=old) == []
+    submitted = await house.platform.submissions(sandbox="dev")
+    assert [one["body"] for one in submitted if one["body"].get("fields") != "new"] == []

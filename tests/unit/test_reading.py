@@ -312,6 +312,13 @@ def test_until_a_sweep_has_shown_something_news_is_what_ended_since_we_began(end
 
 def test_what_was_over_long_before_the_last_sweep_was_forgotten_and_is_no_news():
     stand = position(began_at=at(-9999), frontier=at(0), watermark=at(0), swept_at=at(100))
-    old = seen(Status.FAILED, created_at=at(0), updated_at=at(0), ended_at=at(0))
+    old = seen(Status.FAILED, minute=101, created_at=at(0), updated_at=at(0), ended_at=at(0))
     assert not is_news(old, stand, by_change=True)
     assert not is_news(old, stand, by_change=False)
+
+
+@pytest.mark.parametrize("by_change", [True, False])
+def test_what_ended_while_nobody_looked_is_news_though_the_clock_was_set_back_meanwhile(by_change):
+    stand = position(began_at=at(-9999), frontier=at(0), watermark=at(0), swept_at=at(180))
+    fresh = seen(Status.FAILED, minute=9, created_at=at(1), updated_at=at(5), ended_at=at(5))
+    assert is_news(fresh, stand, by_change=by_change)

@@ -17,6 +17,7 @@ from segwatch.jobs.retry import (
     Hold,
     Mode,
     Posted,
+    Propose,
     Refuse,
     Rule,
     admit,
@@ -127,6 +128,8 @@ def test_the_first_matching_rule_wins(rules, errors, action):
         pytest.param({"attempt": 3}, {}, {}, Go(), id="the-last-attempt"),
         pytest.param({"attempt": 4}, {}, {}, Refusal.ATTEMPTS, id="joined-a-chain-that-is-used-up"),
         pytest.param({}, {}, {"mode": Mode.OFF}, Refusal.NEVER, id="switched-off-meanwhile"),
+        pytest.param({}, {}, {"mode": Mode.PROPOSE}, Propose(), id="scheduled-before-the-mode-became-propose"),
+        pytest.param({"manual": True}, {}, {"mode": Mode.PROPOSE}, Go(), id="a-person-has-asked-for-it"),
         pytest.param({}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="a-twin-is-not-settled"),
         pytest.param({}, {"failing": 4, "failed_at": at(10)}, {}, Go(), id="few-exports-fail"),
         pytest.param(
@@ -211,6 +214,33 @@ def outcome(found):
 )
 def test_a_person_may_repeat_what_succeeded_but_not_what_runs(rows, expected):
     assert outcome(assess(answer(manual=True), failed(), rows, NONE)) == expected
+
+
+@pytest.mark.parametrize("manual", [False, True], ids=["by-itself", "a-person-asks"])
+@pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.SUCCEEDED])
+@pytest.mark.parametrize("created", [1, None])
+def test_an_earlier_submission_that_shows_up_late_is_ours_whatever_became_of_it(created, status, manual):
+    made = answer(posted_at=at(0), tries=1, known=("1",), manual=manual)
+    late = export(status=status, created_at=created and at(created))
+    assert assess(made, failed(), [export("1", Status.FAILED), late], NONE) == Found(job=late, ours=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rows", "claimed"),
+    [
+        pytest.param({}, [export(status=Status.FAILED)], NONE, id="we-never-submitted"),
+        pytest.param(
+            {"posted_at": at(0), "known": ("2",)}, [export(status=Status.FAILED)], NONE, id="was-there-before"
+        ),
+        pytest.param(
+            {"posted_at": at(0)}, [export(status=Status.FAILED)], frozenset({"2"}), id="answers-another-failure"
+        ),
+        pytest.param({"posted_at": at(0)}, [export(created=-6)], NONE, id="older-than-the-failure"),
+        pytest.param({"posted_at": at(0)}, [export(facts=facts_of("be"))], NONE, id="another-export"),
+    ],
+)
+def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claimed):
+    assert isinstance(assess(answer(**fields), failed(), rows, claimed), Go)
 
 
 @pytest.mark.parametrize("missing", ["request", "fingerprint"])

@@ -62,6 +62,21 @@ def test_an_active_job_that_is_no_news_is_discovered_once_and_followed():
     assert events[0].previous == "PROCESSING"
 
 
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(hours=1)])
+def test_a_clock_that_was_set_back_hides_no_change(ahead):
+    noted = job(S.PROCESSING, asked_at=at(9) + ahead)
+    state, events = observe(noted, seen(S.FAILED, minute=9), at(9), watch())
+    assert types(events) == ["job.failed"]
+    assert (state.status, state.asked_at) == (S.FAILED, at(9))
+
+
+def test_a_clock_that_was_set_back_hides_no_404():
+    state = job(S.PROCESSING, asked_at=at(99))
+    for minute in (1, 2, 3):
+        state, events = observe(state, missing(minute=minute), at(minute), watch())
+    assert (state.status, types(events)) == (S.VANISHED, ["job.vanished"])
+
+
 @pytest.mark.parametrize("final", [S.SUCCEEDED, S.FAILED, S.CANCELLED])
 @pytest.mark.parametrize("later", list(S)[:8])
 def test_a_final_status_is_absorbing(final, later):

@@ -1,0 +1,129 @@
+"""What the look before a submission may conclude from lists that are cut, unreadable, or tell too little."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from store_builders import answer, job, key
+
+from segwatch.daemon.lookout import Inconclusive, Look, Lookout
+from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.kinds.base import Page, Request
+from segwatch.kinds.export_job import KIND
+
+NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
+WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
+SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
+FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
+ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
+MORE = Request(method="GET", path="/more", endpoint="/more")
+
+
+class At:
+    """A clock that stands."""
+
+    def now(self) -> datetime:
+        return NOW
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("a look waits for nothing but answers")
+
+
+@dataclass
+class Answers:
+    """A Source that gives these pages and records, and notes which records it was asked for."""
+
+    pages: list[Page]
+    records: dict[str, Observation] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    kind = KIND
+    sandbox = "prod"
+
+    async def page(self, request: Request) -> Page:
+        return self.pages.pop(0)
+
+    async def one(self, job_id: str) -> Observation | Missing:
+        self.asked.append(job_id)
+        return self.records.get(job_id) or Missing(key=key(job_id), asked_at=NOW)
+
+
+def row(job_id: str, *, minutes_ago: float | None = 1, facts: Facts = WHOLE) -> Observation:
+    created_at = None if minutes_ago is None else NOW - timedelta(minutes=minutes_ago)
+    status = Status.PROCESSING
+    return Observation(
+        key=key(job_id), status=status, word=status.value, asked_at=NOW, created_at=created_at, facts=facts
+    )
+
+
+OLD = row("1", minutes_ago=99)
+ITSELF = row("10", minutes_ago=30)
+
+
+async def look(source: Answers, failed: JobState = FAILED) -> Look:
+    return await Lookout(source, At()).look(ANSWER, failed, lambda: None)
+
+
+def ids(rows: Sequence[Observation]) -> set[str]:
+    return {row.key.id for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("pages", "shown"),
+    [
+        pytest.param([Page(rows=(row("11"), ITSELF))], {"11", "10"}, id="to-the-failed-one"),
+        pytest.param([Page(rows=(row("11"), OLD))], {"11", "1"}, id="beyond-it"),
+        pytest.param([Page(rows=(row("11"),), next=MORE), Page(rows=(OLD,))], {"11", "1"}, id="over-two-pages"),
+    ],
+)
+async def test_a_list_that_goes_back_to_the_failed_export_tells_what_exists_since(pages, shown):
+    assert ids((await look(Answers(pages))).rows) == shown
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param([Page(rows=())], id="nothing"),
+        pytest.param([Page(rows=(row("11"),))], id="cut-before-it"),
+        pytest.param([Page(rows=(row("11"),), next=MORE), Page(rows=())], id="cut-after-a-page"),
+        pytest.param([Page(rows=(row("11", minutes_ago=None),))], id="rows-without-a-time"),
+        pytest.param([Page(rows=(row("11"), ITSELF), unreadable=1)], id="a-row-that-cannot-be-read"),
+        pytest.param(
+            [Page(rows=(row("11"),), next=MORE)] + [Page(rows=(row("11"),), next=MORE)] * 20, id="going-round"
+        ),
+    ],
+)
+async def test_a_list_that_does_not_go_back_to_the_failed_export_proves_nothing(pages):
+    with pytest.raises(Inconclusive):
+        await look(Answers(pages))
+
+
+async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_its_status():
+    short = replace(row("11", facts=SHORT), status=Status.SUCCEEDED)
+    source = Answers([Page(rows=(short, ITSELF))], records={"11": row("11")})
+    (found,) = [one for one in (await look(source)).rows if one.key.id == "11"]
+    assert (found.facts, found.status) == (WHOLE, Status.SUCCEEDED)
+
+
+async def test_a_record_is_asked_for_once_however_often_we_look():
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11")})
+    lookout = Lookout(source, At())
+    for _ in range(3):
+        found = await lookout.look(ANSWER, FAILED, lambda: None)
+        assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
+    assert source.asked == ["11"]
+
+
+async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
+    rows = tuple(row(str(number), facts=SHORT) for number in range(100, 201))
+    source = Answers([Page(rows=(*rows, ITSELF))])
+    with pytest.raises(Inconclusive):
+        await look(source)
+    assert source.asked == []
+
+
+async def test_a_long_look_shows_that_it_goes_on():
+    rows = tuple(row(str(number), facts=SHORT) for number in range(100, 150))
+    beats: list[None] = []
+    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), At()).look(ANSWER, FAILED, lambda: beats.append(None))
+    assert len(beats) > len(rows)

@@ -1,0 +1,131 @@
+"""What the one writer of a sandbox's jobs keeps, whoever writes beside it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from store_builders import at, job, told
+
+from segwatch.daemon.bus import Bus
+from segwatch.daemon.recorder import Recorder
+from segwatch.decision import Policy
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import Facts, JobState, Observation, Status
+from segwatch.jobs.reading import Position
+from segwatch.jobs.tracker import Watch
+from segwatch.store.base import Change, Conflict, EventFilter
+from segwatch.store.sqlite import SqliteStore
+
+KIND = "export_job"
+POSITION = Position(sandbox="prod", kind=KIND, began_at=at(-60), frontier=at(-60), swept_at=at(-1))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = at(9)
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("a recorder waits for nothing")
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    one = SqliteStore(tmp_path / "segwatch.db")
+    await one.open()
+    yield one
+    await one.close()
+
+
+def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: Clock | None = None) -> Recorder:
+    path = (Status.NEW, Status.PROCESSING)
+    policy = Policy(watch=Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2)))
+    bus = Bus()
+    if told_to is not None:
+        bus.listen(lambda news: told_to.append(news.event))
+    return Recorder(
+        "prod", store, clock or Clock(), bus, lambda events, now: (),
+        policies={KIND: policy}, by_change={KIND: False}, remember=timedelta(hours=48),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def recorder(store: SqliteStore) -> Recorder:
+    return recorder_of(store)
+
+
+def ended(state: JobState) -> Observation:
+    return Observation(
+        key=state.key, status=Status.SUCCEEDED, word="SUCCEEDED", asked_at=at(8), created_at=state.created_at,
+        ended_at=at(7),
+    )  # fmt: skip
+
+
+async def an_active_job(store: SqliteStore, recorder: Recorder) -> JobState:
+    state, change = told(job())
+    await store.commit([change])
+    await recorder.load()
+    return state
+
+
+async def test_a_change_beside_a_foreign_writer_is_made_on_what_that_one_wrote(store, recorder):
+    state = await an_active_job(store, recorder)
+    theirs, change = told(state, minute=5)
+    await store.commit([change])
+    (now,) = await recorder.record(KIND, [ended(state)], POSITION)
+    assert (now.status, now.sequence) == (Status.SUCCEEDED, theirs.sequence + 1)
+
+
+async def test_a_change_that_conflicts_for_good_leaves_its_active_job_watched(store, recorder):
+    state = await an_active_job(store, recorder)
+    stale = replace(state, sequence=99)
+
+    async def old_news() -> list[Change]:
+        return [told(stale, minute=6)[1]]
+
+    with pytest.raises(Conflict):
+        await recorder.write(old_news)
+    assert recorder.active(KIND) == [state]
+    assert recorder.created(KIND) == [state.born_at]
+    await recorder.record(KIND, [ended(state)], POSITION)
+    assert recorder.active(KIND) == []
+    assert (await store.job(state.key)).status is Status.SUCCEEDED
+
+
+async def test_an_ended_job_that_retention_has_deleted_may_still_change(store, recorder):
+    state = await an_active_job(store, recorder)
+    await recorder.record(KIND, [ended(state)], POSITION)
+    assert await store.forget(at(99)) == 1
+    richer = replace(ended(state), facts=Facts(batches=("b1",)))
+    (now,) = await recorder.record(KIND, [richer], POSITION)
+    assert now.facts.batches == ("b1",)
+    assert await store.job(state.key) == now
+
+
+async def test_what_retention_has_deleted_is_not_told_again_after_a_restart(store, recorder):
+    state = await an_active_job(store, recorder)
+    await recorder.record(KIND, [ended(state)], POSITION)
+    await store.forget(at(99))
+    told_again: list[Event] = []
+    after = recorder_of(store, told_again)
+    await after.load()
+    stand = replace(POSITION, frontier=state.created_at, swept_at=at(70))
+    await after.record(KIND, [replace(ended(state), asked_at=at(71))], stand)
+    assert (told_again, await store.events(EventFilter())) == ([], [])
+
+
+async def test_a_clock_that_is_set_back_while_we_run_hides_no_change(store):
+    clock = Clock()
+    recorder = recorder_of(store, clock=clock)
+    state = await an_active_job(store, recorder)
+    for minute in (69, 9):  # ahead by an hour, then set right
+        clock.time = at(minute)
+        looked = replace(ended(state), status=Status.PROCESSING, word="PROCESSING", asked_at=at(minute), ended_at=None)
+        await recorder.record(KIND, [looked], POSITION)
+    (now,) = await recorder.record(KIND, [replace(ended(state), asked_at=at(9))], POSITION)
+    assert (await store.job(state.key)).status is now.status is Status.SUCCEEDED
+    assert recorder.active(KIND) == []

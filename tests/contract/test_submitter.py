@@ -1,0 +1,192 @@
+"""What is submitted again, and after which looks: the submitter on a real store, before a platform made of answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from store_builders import answer, at, job, key
+
+from segwatch.backoff import Backoff
+from segwatch.daemon.bus import Bus
+from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.submitter import Submitter
+from segwatch.decision import Policy
+from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.retry import Mode, RetryPolicy
+from segwatch.jobs.tracker import Watch
+from segwatch.kinds.base import Page, Request
+from segwatch.kinds.export_job import KIND
+from segwatch.store.base import Change
+from segwatch.store.sqlite import SqliteStore
+
+WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
+SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
+LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
+POLICY = RetryPolicy(
+    mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
+    max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
+)  # fmt: skip
+
+
+class Clock:
+    """Time passes while somebody sleeps, and then at once."""
+
+    def __init__(self) -> None:
+        self.time = at(10)
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, facts: Facts = WHOLE) -> Observation:
+    return Observation(
+        key=key(job_id), status=status, word=status.value, asked_at=at(10), created_at=at(minute), facts=facts
+    )
+
+
+ITSELF = export("1", minute=-5, status=Status.FAILED)
+UNREADABLE = Page(rows=(), unreadable=1)
+CUT = Page(rows=())
+
+
+@dataclass
+class Platform:
+    """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on."""
+
+    exports: list[Observation] = field(default_factory=lambda: [ITSELF])
+    lists: list[Page] = field(default_factory=list)
+    record: Observation = ITSELF
+    submitted: list[str] = field(default_factory=list)
+    kind = KIND
+    sandbox = "prod"
+
+    async def page(self, request: Request) -> Page:
+        return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
+
+    async def one(self, job_id: str) -> Observation:
+        return self.record
+
+    async def submit(self, request: str) -> Observation:
+        self.submitted.append(request)
+        made = export(str(100 + len(self.submitted)), minute=10)
+        self.exports.insert(0, made)
+        return made
+
+
+@dataclass
+class House:
+    store: SqliteStore
+    clock: Clock
+    platform: Platform = field(default_factory=Platform)
+
+    async def ends(self, before: Resubmission, **policy: object) -> Resubmission:
+        """Return what becomes of this answer to a failed export, which is new to the store; see `over`."""
+        failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+        await self.store.commit([Change(job=failed, resubmission=before)])
+        return await self.over(**policy)
+
+    async def over(self, **policy: object) -> Resubmission:
+        """Return what has become of the answer once it is neither scheduled nor on its way; within fifty minutes."""
+        path = (Status.NEW, Status.PROCESSING)
+        watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
+        rules = replace(POLICY, **policy)
+        recorder = Recorder(
+            "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
+            by_change={KIND.name: False}, remember=timedelta(hours=48),
+        )  # fmt: skip
+        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=1)
+        task = asyncio.create_task(submitter.run(lambda: None))
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    after = await self.store.resubmission(key("1"))
+                    if after and after.step not in (Step.SCHEDULED, Step.POSTING):
+                        return after
+                    assert not task.done(), task.exception()
+                    assert self.clock.now() < at(60), after
+                    await asyncio.sleep(0)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = SqliteStore(tmp_path / "segwatch.db")
+    await store.open()
+    yield House(store, Clock())
+    await store.close()
+
+
+def due(step: Step = Step.SCHEDULED, **fields: object) -> Resubmission:
+    request, fingerprint = WHOLE.request, WHOLE.fingerprint
+    return answer("1", **({"step": step, "due_at": at(9), "request": request, "fingerprint": fingerprint} | fields))
+
+
+def posting() -> Resubmission:
+    return due(Step.POSTING, posted_at=at(9.9), tries=1)
+
+
+@pytest.mark.parametrize(
+    ("record", "submitted"),
+    [
+        pytest.param(SHORT, WHOLE, id="a-shorter-one-does-not-widen-the-export"),
+        pytest.param(LONGER, LONGER, id="a-longer-one-completes-it"),
+    ],
+)
+async def test_the_fullest_record_is_submitted(house, record, submitted):
+    house.platform.record = replace(ITSELF, facts=record)
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    assert house.platform.submitted == [submitted.request]
+
+
+@pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
+async def test_a_bad_list_only_postpones_the_submission(house, bad):
+    house.platform.lists = [bad, bad]
+    assert (await house.ends(due(due_at=at(10)))).step is Step.SUBMITTED
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
+async def test_a_bad_list_only_postpones_the_search_for_a_lost_submission(house, bad):
+    house.platform.lists = [bad, bad]
+    house.platform.exports = [export("7", minute=9.9), ITSELF]
+    ended = await house.ends(posting())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+async def test_a_list_that_stays_bad_is_no_ground_for_a_submission(house):
+    house.platform.lists = [CUT] * 1000
+    ended = await house.ends(due(due_at=at(10)))
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED, Status.SUCCEEDED])
+async def test_a_person_who_retries_what_was_undecided_gets_the_late_submission_and_no_second_one(house, status):
+    house.platform.lists = [Page(rows=(ITSELF,))] * 1000
+    undecided = await house.ends(posting())
+    assert (undecided.step, undecided.reason) == (Step.REFUSED, "undecided")
+    house.platform.lists = []
+    house.platform.exports = [export("7", minute=9.9, status=status), ITSELF]
+    wish = replace(undecided, step=Step.SCHEDULED, reason="", manual=True, due_at=house.clock.now())
+    await house.store.commit([Change(resubmission=wish, resubmission_before=undecided)])
+    ended = await house.over()
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+async def test_what_was_scheduled_waits_for_a_person_once_the_mode_is_propose(house):
+    assert (await house.ends(due(), mode=Mode.PROPOSE)).step is Step.PROPOSED
+    assert house.platform.submitted == []
