@@ -16,10 +16,10 @@ demo: $(VENV)/.runtime
 	@$(BIN)/segwatch demo $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 e2e: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .
