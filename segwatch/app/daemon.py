@@ -26,6 +26,7 @@ from segwatch.web.server import Server
 log = structlog.get_logger()
 
 _OPEN_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
+_MARGIN = timedelta(hours=1)
 _SHUTTING_DOWN = ("segwatch is shutting down; the settings were not read again",)
 
 
@@ -71,7 +72,7 @@ class Daemon:
                 await self._generation.start()
             caretaker = Caretaker(
                 process.store, process.clock, self._readiness, self._metrics,
-                retention=lambda: self._generation.settings.store.retention,
+                retention=self._retention,
                 channels=lambda: [channel.name for channel in self._generation.settings.channels],
             )  # fmt: skip
             self._generation.keep("caretaker", caretaker.run)
@@ -148,6 +149,11 @@ class Daemon:
         self._metrics.reload_ok.set(0)
         log.error("reload_refused", problems=problems)
         return problems
+
+    def _retention(self) -> timedelta:
+        """Return how long finished jobs are kept: never so short that a list still shows one that is forgotten."""
+        settings = self._generation.settings
+        return max(settings.store.retention, settings.polling.lookback + _MARGIN)
 
     def _hear(self, news: News) -> None:
         event = news.event
