@@ -157,7 +157,8 @@ class Store(Section):
         default="sqlite:///var/lib/segwatch/segwatch.db",
     )
     retention: Duration = setting(
-        "Age at which ended jobs and their events are deleted. Never less than an hour above `polling.lookback`.", default="90d"
+        "Age at which ended jobs and their events are deleted. Never less than an hour above `polling.lookback`.",
+        default="90d",
     )
 
     @property
