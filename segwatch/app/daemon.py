@@ -60,7 +60,8 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then drain and return.
 
-        Raises StoreError when the store cannot be opened, OSError when the address is taken.
+        A disk that cannot be written is waited for. Raises StoreError when the store is another daemon's or none of
+        ours, OSError when the address is taken.
         """
         settings, process = self._generation.settings, self._process
         try:
