@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from segwatch.emulator.catalog_api import Catalog
-from segwatch.emulator.control import Control
-from segwatch.emulator.definitions_api import Definitions
-from segwatch.emulator.export_api import ExportJobs
-from segwatch.emulator.front import Front
-from segwatch.emulator.ims import Ims
-from segwatch.emulator.schedules_api import Schedules
-from segwatch.emulator.segment_api import SegmentJobs
+from segwatch.emulator.api.datasets import Catalog
+from segwatch.emulator.api.definitions import Definitions
+from segwatch.emulator.api.export_jobs import ExportJobs
+from segwatch.emulator.api.front import Front
+from segwatch.emulator.api.ims import Ims
+from segwatch.emulator.api.schedules import Schedules
+from segwatch.emulator.api.segment_jobs import SegmentJobs
+from segwatch.emulator.control.routes import Control
 from segwatch.emulator.settings import EmulatorSettings, Handle
 from segwatch.emulator.world import World
 

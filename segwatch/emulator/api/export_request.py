@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.export_rows import dataset_id
 from segwatch.emulator.envelopes import ServiceError
-from segwatch.emulator.export_rows import dataset_id
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Sandbox
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.export_request import export_request
+from segwatch.emulator.api.segment_jobs import segment_request
 from segwatch.emulator.engine import Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
-from segwatch.emulator.export_request import export_request
 from segwatch.emulator.faults import Fault
 from segwatch.emulator.quirks import Quirk
-from segwatch.emulator.segment_api import segment_request
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, Sandbox
 

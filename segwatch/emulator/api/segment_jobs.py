@@ -5,13 +5,13 @@ from typing import Any
 
 from aiohttp import web
 
+from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.paging import UpsPage, matches, order
+from segwatch.emulator.api.segment_rows import ALL_SEGMENTS, head, segment_row
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
-from segwatch.emulator.front import CALLER, json_body
-from segwatch.emulator.paging import UpsPage, matches, order
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.seed import PROFILE_SCHEMA
-from segwatch.emulator.segment_rows import ALL_SEGMENTS, head, segment_row
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import JobBook, Sandbox, World
 

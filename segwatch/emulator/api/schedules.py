@@ -5,10 +5,10 @@ from typing import Any
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.front import CALLER, Caller, json_body
+from segwatch.emulator.api.paging import UpsPage
 from segwatch.emulator.cron import frequency
 from segwatch.emulator.envelopes import ServiceError, answer
-from segwatch.emulator.front import CALLER, Caller, json_body
-from segwatch.emulator.paging import UpsPage
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Sandbox, World

@@ -1,9 +1,9 @@
 """How an export job looks on the wire. AEP contract 4.3 to 4.6."""
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.rows import errors_shown, span
 from segwatch.emulator.engine import Job
 from segwatch.emulator.quirks import Quirk
-from segwatch.emulator.rows import errors_shown, span
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 

@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.paging import order, whole_number
+from segwatch.emulator.api.segment_jobs import asked_ids
 from segwatch.emulator.envelopes import ServiceError, answer
-from segwatch.emulator.front import CALLER, json_body
-from segwatch.emulator.paging import order, whole_number
-from segwatch.emulator.segment_api import asked_ids
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 

@@ -1,9 +1,9 @@
 """How a segment job looks on the wire. AEP contract 3.3 to 3.5."""
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.rows import errors_shown, span
 from segwatch.emulator.engine import Job
 from segwatch.emulator.quirks import Quirk
-from segwatch.emulator.rows import errors_shown, span
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 

@@ -7,12 +7,12 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
+from segwatch.emulator.api.export_request import export_request
+from segwatch.emulator.api.export_rows import export_row
+from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.paging import link_base, whole_number
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
-from segwatch.emulator.export_request import export_request
-from segwatch.emulator.export_rows import export_row
-from segwatch.emulator.front import CALLER, json_body
-from segwatch.emulator.paging import link_base, whole_number
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import JobBook, Sandbox, World

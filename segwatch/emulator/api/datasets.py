@@ -6,9 +6,9 @@ from typing import Any
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.paging import whole_number
 from segwatch.emulator.envelopes import ServiceError, answer
-from segwatch.emulator.front import CALLER, json_body
-from segwatch.emulator.paging import whole_number
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 

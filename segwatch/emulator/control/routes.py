@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from segwatch.emulator import orders
+from segwatch.emulator.api.export_rows import dataset_id
+from segwatch.emulator.api.front import json_body
+from segwatch.emulator.control import orders
 from segwatch.emulator.engine import Job
 from segwatch.emulator.envelopes import ServiceError, answer
-from segwatch.emulator.export_rows import dataset_id
-from segwatch.emulator.front import json_body
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World

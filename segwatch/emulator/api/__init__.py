@@ -1,0 +1,1 @@
+"""The platform's routes: what a request must hold, how things look on the wire."""
