@@ -1,0 +1,58 @@
+"""One DuckDB, and the threads that work in it."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from segwatch.emulator.lake import tables
+
+Result = TypeVar("Result")
+Work = Callable[[DuckDBPyConnection], Result]
+
+_MEMORY_LIMIT = "1200MB"
+_THREADS = 2
+
+
+class Lake:
+    """The data of a local platform. path: the database's file; None keeps it in memory.
+
+    Work runs in threads of the lake's own, each piece on a cursor of its own, so that the event loop goes on answering.
+    Long work (`compute`) waits for other long work only, and short questions (`answer`) never wait for it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._connection = duckdb.connect(
+            str(path) if path else ":memory:", config={"memory_limit": _MEMORY_LIMIT, "threads": _THREADS}
+        )
+        # PQL and the wire mean UTC, whatever the host's own zone is
+        self._connection.execute("SET TimeZone = 'UTC'")
+        tables.create(self._connection)
+        self._computing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-compute")
+        self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lake-answer")
+
+    async def compute(self, work: Work[Result]) -> Result:
+        """Return what a long piece of work returns; one at a time."""
+        return await self._in(self._computing, work)
+
+    async def answer(self, work: Work[Result]) -> Result:
+        """Return what a short question returns."""
+        return await self._in(self._answering, work)
+
+    async def _in(self, pool: ThreadPoolExecutor, work: Work[Result]) -> Result:
+        def on_cursor() -> Result:
+            with self._connection.cursor() as cursor:
+                return work(cursor)
+
+        return await asyncio.get_running_loop().run_in_executor(pool, on_cursor)
+
+    def close(self) -> None:
+        """Let what runs be the last, then close; a second call does nothing."""
+        self._connection.interrupt()
+        for pool in (self._computing, self._answering):
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._connection.close()

@@ -1,0 +1,29 @@
+"""The tables of the lake, apart from `profile`, whose columns are those of the profiles that were generated or loaded.
+
+Every `profile` row has three columns of ours beside its XDM fields: `_n` (BIGINT, from 0), `_xid` (VARCHAR, the id under
+which entities are looked up) and `_ingested` (TIMESTAMPTZ). A row whose record fields are all NULL has events only.
+"""
+
+from duckdb import DuckDBPyConnection
+
+_TABLES = """
+-- who a profile is: one row for each of its identities
+CREATE TABLE IF NOT EXISTS identity (_n BIGINT, namespace VARCHAR, id VARCHAR);
+
+-- who is, or was, in which segment of a sandbox, and since when
+-- status: realized (entered in the last run), existing (was in it before that), exited
+CREATE TABLE IF NOT EXISTS membership (
+  sandbox VARCHAR, namespace VARCHAR, segment_id VARCHAR, _n BIGINT, status VARCHAR, since TIMESTAMPTZ
+);
+
+-- the runs whose result is in `membership`, with what they counted: a run is applied once, whatever crashes
+CREATE TABLE IF NOT EXISTS run (run_id VARCHAR PRIMARY KEY, sandbox VARCHAR, counters VARCHAR);
+
+-- profiles that a sandbox does not have any more
+CREATE TABLE IF NOT EXISTS lost (sandbox VARCHAR, _n BIGINT);
+"""
+
+
+def create(connection: DuckDBPyConnection) -> None:
+    """Create what is missing."""
+    connection.execute(_TABLES)

@@ -1,0 +1,1 @@
+"""Profile Query Language: from its text and JSON forms to SQL."""
