@@ -27,7 +27,7 @@ _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
 def build_app(settings: EmulatorSettings) -> web.Application:
-    """Return the whole emulator as an application; its jobs' timers end when it is cleaned up."""
+    """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up."""
     world = World(settings, now=time.time, call_later=_call_later)
     front = Front(world)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
@@ -39,7 +39,7 @@ def build_app(settings: EmulatorSettings) -> web.Application:
 
     async def stop(_app: web.Application) -> None:
         await front.stop()
-        world.stop()
+        await world.close()
 
     app.on_cleanup.append(stop)
     return app

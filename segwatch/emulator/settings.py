@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Json = dict[str, Any]
@@ -25,6 +26,8 @@ class EmulatorSettings:
     dialect: `current` (today's documents) or `seed` (the older tutorials), where the two disagree.
     client_id, client_secret: the only credentials accepted; None accepts any that is not empty.
     token_lifetime_s: `expires_in` of a token, and when it stops working.
+    data: the directory that keeps everything; None keeps it in memory, and it goes with the process.
+    size: how many profiles are made up. profiles: a file of one's own (.parquet or .ndjson) to load instead.
     """
 
     seed: int = 0
@@ -33,9 +36,14 @@ class EmulatorSettings:
     client_id: str | None = None
     client_secret: str | None = None
     token_lifetime_s: int = 86_399
+    data: Path | None = None
+    size: int = 10_000
+    profiles: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.speed > 0:
             raise ValueError(f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second.")
         if self.token_lifetime_s < 1:
             raise ValueError(f"token_lifetime_s is {self.token_lifetime_s}. Write 1 second or more.")
+        if self.size < 1:
+            raise ValueError(f"size is {self.size}. Write 1 profile or more.")

@@ -1,17 +1,24 @@
 """Everything that exists at the platform, and how it changes."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
+from typing import TYPE_CHECKING
 
 from segwatch.emulator import seed
 from segwatch.emulator.engine import Engine, Job, Kind, Script, Step
+from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.faults import Faults
 from segwatch.emulator.ledger import Ledger
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import CallLater, EmulatorSettings, Json
 from segwatch.emulator.tokens import Tokens
+
+if TYPE_CHECKING:
+    from segwatch.emulator.lake.lake import Lake
 
 
 class JobBook:
@@ -60,6 +67,7 @@ class World:
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
         self._engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
         self._sandboxes: dict[str, Sandbox] = {}
+        self._opening: asyncio.Task[Lake] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -80,6 +88,37 @@ class World:
         """Cancel every timer; the jobs stay where they are."""
         for job in self.jobs():
             self._engine.stop(job)
+
+    async def close(self) -> None:
+        """Cancel every timer, and let go of the data."""
+        self.stop()
+        if self._opening is not None:
+            opening, self._opening = self._opening, None
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                await asyncio.to_thread(opening.result().close)
+
+    async def lake(self) -> "Lake":
+        """Return the data, one for all sandboxes; the first call opens it, and has its profiles created.
+
+        Raises ServiceError where the engine is not installed, or the profiles cannot be read.
+        """
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._opened())
+        # a caller that goes away must not take the opening with it: others wait for the same one
+        return await asyncio.shield(self._opening)
+
+    async def _opened(self) -> "Lake":
+        try:
+            # here and not above: an emulator whose jobs only walk scripts starts at once, and without the engine
+            from segwatch.emulator.lake.opening import opened
+        except ModuleNotFoundError as exc:
+            raise ServiceError(501, f"The platform's data needs {exc.name}. Install segwatch[emulator].") from exc
+        now = datetime.fromtimestamp(self.now(), UTC)
+        try:
+            return await asyncio.to_thread(opened, self.settings, now=now)
+        except ValueError as exc:
+            raise ServiceError(500, str(exc)) from exc
 
     def sandbox(self, name: str) -> Sandbox:
         """Return the sandbox of that name; a new name gets one with the seed's definitions and dataset."""

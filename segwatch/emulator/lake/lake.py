@@ -35,6 +35,11 @@ class Lake:
         self._computing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-compute")
         self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lake-answer")
 
+    def prepare(self, work: Work[None]) -> None:
+        """Do the work that comes before anybody asks, in this thread."""
+        with self._connection.cursor() as cursor:
+            work(cursor)
+
     async def compute(self, work: Work[Result]) -> Result:
         """Return what a long piece of work returns; one at a time."""
         return await self._in(self._computing, work)

@@ -1,7 +1,7 @@
 """The tables of the lake, apart from `profile`, whose columns are those of the profiles that were generated or loaded.
 
-Every `profile` row has three columns of ours beside its XDM fields: `_n` (BIGINT, from 0), `_xid` (VARCHAR, the id under
-which entities are looked up) and `_ingested` (TIMESTAMPTZ). A row whose record fields are all NULL has events only.
+Every `profile` row has three columns of ours beside its XDM fields: `_n` (BIGINT, from 0), `_xid` (VARCHAR, the id that
+entities are looked up by) and `_ingested` (TIMESTAMPTZ). A row whose record fields are all NULL has events only.
 """
 
 from duckdb import DuckDBPyConnection

@@ -1,0 +1,39 @@
+"""The lake of an emulator, with the profiles that its settings ask for."""
+
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from segwatch.emulator.lake import own_profiles, population
+from segwatch.emulator.lake.lake import Lake
+from segwatch.emulator.settings import EmulatorSettings
+
+_FILE = "lake.duckdb"
+
+
+def opened(settings: EmulatorSettings, *, now: datetime) -> Lake:
+    """Return the lake, in the settings' directory or in memory; takes seconds for a million profiles.
+
+    Profiles are created or loaded once: a directory that holds some keeps them. now: when they are said to be created.
+    Raises ValueError when the user's own profiles cannot be read.
+    """
+    if settings.data is not None:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    lake = Lake(settings.data / _FILE if settings.data is not None else None)
+    try:
+        lake.prepare(lambda cursor: _populate(cursor, settings, now))
+    except BaseException:
+        lake.close()
+        raise
+    return lake
+
+
+def _populate(cursor: DuckDBPyConnection, settings: EmulatorSettings, now: datetime) -> None:
+    if cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'profile'").fetchone():
+        return
+    cursor.begin()
+    if settings.profiles is not None:
+        own_profiles.load(cursor, settings.profiles, now=now)
+    else:
+        population.create(cursor, seed=settings.seed, size=settings.size, now=now)
+    cursor.commit()
