@@ -43,10 +43,14 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Front:
-    """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes."""
+    """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes.
 
-    def __init__(self, world: World) -> None:
+    flush: writes what a request has changed; called before its answer leaves.
+    """
+
+    def __init__(self, world: World, *, flush: Callable[[], None]) -> None:
         self._world = world
+        self._flush = flush
         self._at_work: set[asyncio.Task[Any]] = set()
 
     async def stop(self) -> None:
@@ -78,6 +82,7 @@ class Front:
         response = await (strike(fault, request, serve, request_id=request_id) if fault else serve())
         code = CUT if response is None else response.status
         world.ledger.count_request(request.method, _template(request), code)
+        self._flush()
         if response is None:
             return web.Response()  # nobody reads it: the connection is gone
         response.headers["x-request-id"] = request_id
@@ -100,6 +105,7 @@ class Front:
             message = f"Nothing is served at {request.method} {request.path}."
             return refused(ServiceError(status, message), path=request.path, request_id=request_id)
         assert isinstance(response, web.Response)
+        self._flush()  # also for an answer that a fault will not let through
         return response
 
     def _caller(self, request: web.Request, request_id: str) -> Caller:

@@ -51,6 +51,7 @@ class Schedules:
             raise ServiceError(400, "A schedule for batch segmentation exists already in this organization")
         schedule = self._new(asked, caller)
         caller.sandbox.schedules[schedule["id"]] = schedule
+        self._world.scheduler.refresh()
         return answer(schedule)
 
     def _new(self, asked: Json, caller: Caller) -> Json:
@@ -79,11 +80,13 @@ class Schedules:
         schedule.update(changes)
         schedule["frequency"] = frequency(schedule["schedule"])
         schedule["updateEpoch"] = int(self._world.now())
+        self._world.scheduler.refresh()
         return web.Response(status=204)
 
     async def _delete(self, request: web.Request) -> web.Response:
         sandbox = request[CALLER].sandbox
         del sandbox.schedules[_known(request, sandbox)["id"]]
+        self._world.scheduler.refresh()
         return web.Response(status=204)
 
 

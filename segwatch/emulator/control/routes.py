@@ -141,7 +141,7 @@ class Control:
         return answer({"expired": self._world.tokens.expire_all()})
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        self._world.reset()
+        await self._world.reset()
         return answer({"reset": True})
 
     def _job(self, request: web.Request) -> Job:
