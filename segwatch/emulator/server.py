@@ -13,6 +13,7 @@ from segwatch.emulator.api.definitions import Definitions
 from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
+from segwatch.emulator.api.journaling import Journaling
 from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
 from segwatch.emulator.archive import Archive, ArchiveError
@@ -39,7 +40,7 @@ def build_app(settings: EmulatorSettings) -> web.Application:
     keeper = None if archive is None else Keeper(world, archive, call_later=_call_later)
     front = Front(world, flush=keeper.flush if keeper else lambda: None)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
-    for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
+    for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Journaling, Control):
         for route in room(world).routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):

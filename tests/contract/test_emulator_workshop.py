@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from emulator_fixtures import until
 
 from segwatch.emulator.engine import Engine, Job, Kind, Step
 from segwatch.emulator.seed import chance, facts
@@ -51,11 +52,10 @@ class Shop:
 
     def job(self, job_id, *words, kind=Kind.SEGMENT_JOB, sandbox="prod", request=None):
         script = tuple(Step(status=word, seconds=0) for word in words or ("NEW", "QUEUED", "PROCESSING", "SUCCEEDED"))
-        job = Job(
+        return Job(
             kind=kind, id=job_id, sandbox=sandbox, org="o", origin="platform", request=request or {"segments": ["*"]},
             facts=facts(chance(0, "t", 0), batches=1), script=script, computed=True,
         )  # fmt: skip
-        return job
 
     def take(self, *jobs):
         for job in jobs:
@@ -63,9 +63,17 @@ class Shop:
 
 
 async def ended(*jobs):
-    async with asyncio.timeout(5):
-        while not all(job.is_final for job in jobs):
-            await asyncio.sleep(0.002)
+    async def are_over():
+        return all(job.is_final for job in jobs)
+
+    await until(are_over)
+
+
+async def at_work(bench):
+    async def is_at_work():
+        return bench.at_work
+
+    await until(is_at_work)
 
 
 def words(job):
@@ -151,9 +159,8 @@ async def test_a_dropped_job_computes_nothing_and_makes_room(at):
     shop = Shop(bench)
     first, second = shop.job("a"), shop.job("b")
     shop.take(first, second)
-    async with asyncio.timeout(5):
-        while words(second)[-1] != "QUEUED" or bench.at_work == 0:
-            await asyncio.sleep(0.002)
+    await at_work(bench)
+    assert words(second)[-1] == "QUEUED"
     dropped, kept = (second, first) if at == "QUEUED" else (first, second)
     shop.workshop.drop(dropped)
     await ended(kept)
@@ -166,9 +173,7 @@ async def test_a_cancel_that_comes_after_the_effect_lets_the_job_succeed():
     shop = Shop(bench)
     job = shop.job("a")
     shop.take(job)
-    async with asyncio.timeout(5):
-        while bench.at_work == 0:
-            await asyncio.sleep(0.002)
+    await at_work(bench)
     job.cancel_asked = True
     shop.workshop.drop(job)
     shop.engine.follow(job, (Step(status="CANCELLING", seconds=9), Step(status="CANCELLED", seconds=0)))
@@ -204,8 +209,6 @@ async def test_nothing_is_at_work_after_closing():
     shop = Shop(bench, speed=1e6)
     job = shop.job("a")
     shop.take(job)
-    async with asyncio.timeout(5):
-        while bench.at_work == 0:
-            await asyncio.sleep(0.002)
+    await at_work(bench)
     await shop.workshop.close()
     assert (bench.at_work, bench.calls, words(job)[-1]) == (0, [], "PROCESSING")

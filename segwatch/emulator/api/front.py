@@ -94,7 +94,9 @@ class Front:
                 case Area.CONTROL:
                     _demand_loopback(request)
                 case Area.UPS | Area.PLATFORM:
-                    request[CALLER] = self._caller(request, request_id)
+                    request[CALLER] = self._caller(request, request_id, org_header="x-gw-ims-org-id")
+                case Area.EVENTS | Area.ORGANIZATIONS:
+                    request[CALLER] = self._caller(request, request_id, org_header="x-ims-org-id")
                 case Area.IMS | Area.NOWHERE:
                     pass
             response = await handler(request)
@@ -108,8 +110,8 @@ class Front:
         self._flush()  # also for an answer that a fault will not let through
         return response
 
-    def _caller(self, request: web.Request, request_id: str) -> Caller:
-        """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3."""
+    def _caller(self, request: web.Request, request_id: str, *, org_header: str) -> Caller:
+        """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3, 11.5."""
         headers, settings = request.headers, self._world.settings
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if not token:
@@ -121,7 +123,7 @@ class Front:
             raise GatewayError("403003")
         if scheme.lower() != "bearer" or not self._world.tokens.is_valid(token.strip()):
             raise GatewayError("401013")
-        org = headers.get("x-gw-ims-org-id", "")
+        org = headers.get(org_header, "")
         if not org:
             raise GatewayError("400003")
         if not _ORG.fullmatch(org):
