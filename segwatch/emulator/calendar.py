@@ -1,7 +1,7 @@
 """The platform's own time, in which schedules fire and days end: it runs as fast as `speed` says."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from segwatch.emulator.settings import Json
 
@@ -26,6 +26,13 @@ class Calendar:
     def lateness(self, due: datetime) -> timedelta:
         """Return how much real time has passed since something was due."""
         return timedelta(seconds=(self._seconds() - due.timestamp()) / self._speed)
+
+    def begin_at(self, time_of_day: time) -> None:
+        """Let it be that time of day (UTC) now, the next one to come."""
+        now = self.now()
+        then = datetime.combine(now.date(), time_of_day, UTC)
+        self._wall_s = self._now()
+        self._emulated_s = (then if then >= now else then + timedelta(days=1)).timestamp()
 
     def document(self) -> Json:
         """Return what another process needs to go on with this time."""

@@ -101,6 +101,7 @@ class Keeper:
             "schedules": world.scheduler.documents(),
             "tokens_issued": world.ledger.tokens_issued,
             "events": world.journal.written,
+            "played": world.played,
         }
 
     def _restore_facts(self, facts: Json) -> None:
@@ -111,6 +112,7 @@ class Keeper:
             world.outcomes[Kind(kind)] = deque(msgspec.convert(queue, list[Outcome]))
         world.quota.used = facts["quota"]
         world.calendar.go_on(facts["calendar"])
+        world.played = facts["played"]
         world.ledger.tokens_issued = facts["tokens_issued"]
 
     def _restore_ledger_and_journal(self) -> None:

@@ -60,7 +60,7 @@ class World:
             call_later=call_later,
             schedules=self._schedules,
             fire=self._run_schedule,
-            ticked=self._touched,
+            ticked=self.touch,
         )
         self._call_later = call_later
         self._sandboxes: dict[str, Sandbox] = {}
@@ -73,6 +73,7 @@ class World:
         self.quota = Quota(per_day=self.settings.evaluations_per_day, calendar=self.calendar)
         self.faults = Faults(chance=seed.chance(self.settings.seed, "faults", 0), now=self.now)
         self.quirks: set[Quirk] = set()
+        self.played: Json | None = None  # what a scenario has done so far
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
         self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0}
         self._sandboxes.clear()
@@ -275,7 +276,8 @@ class World:
             request = seed.export_of(job.request["segments"], target)
             self.start(Kind.EXPORT_JOB, sandbox, request, org=job.org, origin="platform")
 
-    def _touched(self) -> None:
+    def touch(self) -> None:
+        """Have written what changed without a request."""
         if self.witness is not None:
             self.witness.touched()
 
