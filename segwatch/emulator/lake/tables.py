@@ -27,3 +27,13 @@ CREATE TABLE IF NOT EXISTS lost (sandbox VARCHAR, _n BIGINT);
 def create(connection: DuckDBPyConnection) -> None:
     """Create what is missing."""
     connection.execute(_TABLES)
+
+
+def note_identities(cursor: DuckDBPyConnection) -> None:
+    """Fill `identity` from the `identityMap` of every profile."""
+    cursor.execute(
+        """INSERT INTO identity
+           SELECT DISTINCT _n, entry.key, unnest(list_transform(entry.value, lambda one: one.id))
+           FROM (SELECT _n, unnest(map_entries(identityMap)) AS entry FROM profile)
+           ORDER BY 1, 2, 3"""
+    )
