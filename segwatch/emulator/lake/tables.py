@@ -21,12 +21,23 @@ CREATE TABLE IF NOT EXISTS run (run_id VARCHAR PRIMARY KEY, sandbox VARCHAR, cou
 
 -- profiles that a sandbox does not have any more
 CREATE TABLE IF NOT EXISTS lost (sandbox VARCHAR, _n BIGINT);
+
+-- sandboxes that have their external audience
+CREATE TABLE IF NOT EXISTS supplied (sandbox VARCHAR PRIMARY KEY);
 """
 
 
 def create(connection: DuckDBPyConnection) -> None:
     """Create what is missing."""
     connection.execute(_TABLES)
+
+
+def forget_runs(cursor: DuckDBPyConnection) -> None:
+    """Return every sandbox to its beginning: no memberships, no runs, nobody lost. The profiles stay."""
+    cursor.begin()
+    for table in ("membership", "run", "lost", "supplied"):
+        cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+    cursor.commit()
 
 
 def note_identities(cursor: DuckDBPyConnection) -> None:
