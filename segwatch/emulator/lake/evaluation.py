@@ -21,7 +21,7 @@ FROM profile AS p
 WHERE $now IS NOT NULL
 """
 
-# `since` is when somebody entered or left, and stays while nothing changes; who left is kept for 30 days. AEP contract 9
+# `since` is when somebody entered or left, until that changes; who left is kept for 30 days. AEP contract 9
 _SETTLE = """
 CREATE OR REPLACE TEMP TABLE settled AS
 SELECT

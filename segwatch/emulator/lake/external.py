@@ -29,9 +29,7 @@ def supply(cursor: DuckDBPyConnection, sandbox: str, *, now: datetime) -> None:
     cursor.begin()
     try:
         cursor.execute("INSERT INTO supplied VALUES (?)", [sandbox])
-        cursor.execute(
-            _MEMBERS, {"sandbox": sandbox, "namespace": NAMESPACE, "segment_id": SEGMENT_ID, "now": now}
-        )
+        cursor.execute(_MEMBERS, {"sandbox": sandbox, "namespace": NAMESPACE, "segment_id": SEGMENT_ID, "now": now})
         cursor.commit()
     except (duckdb.ConstraintException, duckdb.TransactionException):
         cursor.rollback()  # somebody else does it at this moment, or has done it

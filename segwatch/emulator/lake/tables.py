@@ -36,7 +36,7 @@ def forget_runs(cursor: DuckDBPyConnection) -> None:
     """Return every sandbox to its beginning: no memberships, no runs, nobody lost. The profiles stay."""
     cursor.begin()
     for table in ("membership", "run", "lost", "supplied"):
-        cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+        cursor.execute(f"DELETE FROM {table}")
     cursor.commit()
 
 
