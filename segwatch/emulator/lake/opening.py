@@ -31,9 +31,7 @@ def opened(settings: EmulatorSettings, *, now: datetime) -> Lake:
 def _populate(cursor: DuckDBPyConnection, settings: EmulatorSettings, now: datetime) -> None:
     if cursor.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'profile'").fetchone():
         return
-    cursor.begin()
     if settings.profiles is not None:
         own_profiles.load(cursor, settings.profiles, now=now)
     else:
         population.create(cursor, seed=settings.seed, size=settings.size, now=now)
-    cursor.commit()

@@ -21,9 +21,30 @@ CREATE TABLE IF NOT EXISTS run (run_id VARCHAR PRIMARY KEY, sandbox VARCHAR, cou
 
 -- profiles that a sandbox does not have any more
 CREATE TABLE IF NOT EXISTS lost (sandbox VARCHAR, _n BIGINT);
+
+-- sandboxes that have their external audience
+CREATE TABLE IF NOT EXISTS supplied (sandbox VARCHAR PRIMARY KEY);
 """
 
 
 def create(connection: DuckDBPyConnection) -> None:
     """Create what is missing."""
     connection.execute(_TABLES)
+
+
+def forget_runs(cursor: DuckDBPyConnection) -> None:
+    """Return every sandbox to its beginning: no memberships, no runs, nobody lost. The profiles stay."""
+    cursor.begin()
+    for table in ("membership", "run", "lost", "supplied"):
+        cursor.execute(f"DELETE FROM {table}")
+    cursor.commit()
+
+
+def note_identities(cursor: DuckDBPyConnection) -> None:
+    """Fill `identity` from the `identityMap` of every profile."""
+    cursor.execute(
+        """INSERT INTO identity
+           SELECT DISTINCT _n, entry.key, unnest(list_transform(entry.value, lambda one: one.id))
+           FROM (SELECT _n, unnest(map_entries(identityMap)) AS entry FROM profile)
+           ORDER BY 1, 2, 3"""
+    )

@@ -1,0 +1,112 @@
+"""What a segment job does: all its segments over all profiles, in one scan and one transaction."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from segwatch.emulator.lake import external
+from segwatch.emulator.lake.conditions import conditions
+from segwatch.emulator.lake.model import Counters, Evaluation, SegmentCount
+
+NAMESPACE = "ups"
+
+# Profiles that the sandbox lost stay in it as nobody's members, so that they leave what they were in
+_FLAG = """
+CREATE OR REPLACE TEMP TABLE flagged AS
+SELECT p._n, p._n IN (SELECT _n FROM lost WHERE sandbox = $sandbox) AS is_lost{flags}
+FROM profile AS p
+WHERE $now IS NOT NULL
+"""
+
+# `since` is when somebody entered or left, until that changes; who left is kept for 30 days. AEP contract 9
+_SETTLE = """
+CREATE OR REPLACE TEMP TABLE settled AS
+SELECT
+  flagged._n,
+  CASE WHEN NOT is_in THEN 'exited' WHEN was_in THEN 'existing' ELSE 'realized' END AS status,
+  CASE WHEN is_in = coalesce(was_in, false) THEN former.since ELSE $now END AS since
+FROM (SELECT _n, {flag} AND NOT is_lost AS is_in FROM flagged) AS flagged
+LEFT JOIN (
+  SELECT _n, status <> 'exited' AS was_in, since FROM membership
+  WHERE sandbox = $sandbox AND namespace = $namespace AND segment_id = $segment_id
+) AS former ON former._n = flagged._n
+WHERE is_in OR was_in OR former.since >= $now - INTERVAL 30 DAY
+"""
+
+_FORGET = "DELETE FROM membership WHERE sandbox = $sandbox AND namespace = $namespace AND segment_id = $segment_id"
+_KEEP = "INSERT INTO membership SELECT $sandbox, $namespace, $segment_id, _n, status, since FROM settled"
+
+_BY_NAMESPACE = """
+SELECT namespace{counts}
+FROM (SELECT DISTINCT _n, namespace FROM identity) JOIN (FROM flagged WHERE NOT is_lost) USING (_n)
+GROUP BY namespace ORDER BY namespace
+"""
+
+
+def evaluate(cursor: DuckDBPyConnection, order: Evaluation) -> Counters:
+    """Return what the run counted, after its result is in `membership`.
+
+    A run that was applied before is not applied again: its counters are returned, and nothing changes.
+    Raises pql.PqlError for an expression that cannot be evaluated; then nothing changes either.
+    """
+    if (known := counters(cursor, order.run_id)) is not None:
+        return known
+    external.supply(cursor, order.sandbox, now=order.now)
+    wanted = conditions(cursor, order.definitions)
+    cursor.begin()
+    try:
+        counted = _apply(cursor, order, list(wanted.values()))
+        cursor.execute("INSERT INTO run VALUES (?, ?, ?)", [order.run_id, order.sandbox, json.dumps(asdict(counted))])
+        cursor.commit()
+    except BaseException:
+        cursor.rollback()
+        raise
+    with suppress(duckdb.Error):  # the run is applied, and this only saves memory
+        cursor.execute("CHECKPOINT")
+    return counted
+
+
+def counters(cursor: DuckDBPyConnection, run_id: str) -> Counters | None:
+    """Return what a run counted; None if it was not applied."""
+    row = cursor.execute("SELECT counters FROM run WHERE run_id = ?", [run_id]).fetchone()
+    if row is None:
+        return None
+    stored = json.loads(row[0])
+    return Counters(
+        profiles=stored["profiles"],
+        segments={one: SegmentCount(**count) for one, count in stored["segments"].items()},
+    )
+
+
+def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> Counters:
+    flags = "".join(f",\n  ({condition}) AS s{i}" for i, condition in enumerate(wanted))
+    cursor.execute(_FLAG.format(flags=flags), {"sandbox": order.sandbox, "now": order.now})
+    by_status = [_settle(cursor, order, f"s{i}", segment_id) for i, segment_id in enumerate(order.definitions)]
+    counts = "".join(f", count(*) FILTER (s{i})" for i in range(len(wanted)))
+    by_namespace = cursor.execute(_BY_NAMESPACE.format(counts=counts)).fetchall()
+    (profiles,) = cursor.execute("SELECT count(*) FROM flagged WHERE NOT is_lost").fetchone() or (0,)
+    for table in ("flagged", "settled"):
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")
+    return Counters(
+        profiles=profiles,
+        segments={
+            segment_id: SegmentCount(
+                realized=by_status[i].get("realized", 0),
+                existing=by_status[i].get("existing", 0),
+                exited=by_status[i].get("exited", 0),
+                by_namespace={row[0]: row[i + 1] for row in by_namespace if row[i + 1]},
+            )
+            for i, segment_id in enumerate(order.definitions)
+        },
+    )
+
+
+def _settle(cursor: DuckDBPyConnection, order: Evaluation, flag: str, segment_id: str) -> dict[str, int]:
+    segment = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segment_id": segment_id}
+    cursor.execute(_SETTLE.format(flag=flag), segment | {"now": order.now})
+    cursor.execute(_FORGET, segment)
+    cursor.execute(_KEEP, segment)
+    return dict(cursor.execute("SELECT status, count(*) FROM settled GROUP BY status").fetchall())
