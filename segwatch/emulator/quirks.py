@@ -22,3 +22,6 @@ class Quirk(StrEnum):
     MULTI_SCHEDULES = "multi_schedules"  # a sandbox may have several evaluation schedules
     PARTIAL_BULK_GET = "partial_bulk_get"  # bulk-get rows are shortened
     STRICT_CONTENT_TYPE = "strict_content_type"  # a body must be declared as JSON, else 400
+    PRODUCTION_LINKS = "production_links"  # Data Access and Query Service link to platform.adobe.io:443
+    DIRECTORY_FILES = "directory_files"  # a batch is one directory entry that lists the names of its parts
+    IGNORE_RANGE = "ignore_range"  # downloads answer 200 with the whole file, whatever range was asked for

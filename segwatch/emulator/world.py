@@ -12,6 +12,7 @@ from segwatch.emulator import seed
 from segwatch.emulator.engine import Engine, Job, Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.faults import Faults
+from segwatch.emulator.lake.batch_folder import BatchFolder
 from segwatch.emulator.ledger import Ledger
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import CallLater, EmulatorSettings, Json
@@ -46,6 +47,8 @@ class Sandbox:
     definitions: dict[str, Json]
     datasets: dict[str, Json]
     schedules: dict[str, Json] = field(default_factory=dict)
+    batches: dict[str, Json] = field(default_factory=dict)
+    queries: dict[str, Json] = field(default_factory=dict)
     books: dict[Kind, JobBook] = field(default_factory=lambda: {kind: JobBook() for kind in Kind})
 
 
@@ -66,6 +69,7 @@ class World:
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
         self._engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
+        self.batch_folder = BatchFolder(settings.data)
         self._sandboxes: dict[str, Sandbox] = {}
         self._opening: asyncio.Task[Lake] | None = None
         self._begin()
@@ -75,13 +79,14 @@ class World:
         self.faults = Faults(chance=seed.chance(self.settings.seed, "faults", 0), now=self.now)
         self.quirks: set[Quirk] = set()
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
-        self._counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0}
+        self._counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "query": 0}
         self._sandboxes.clear()
         self.sandbox(seed.SANDBOX)
 
     def reset(self) -> None:
         """Return to the seed: jobs, faults, quirks, outcomes and the ledger are gone."""
         self.stop()
+        self.batch_folder.clear()
         self._begin()
 
     def stop(self) -> None:
@@ -97,6 +102,7 @@ class World:
             await asyncio.wait([opening])
             if opening.exception() is None:
                 await asyncio.to_thread(opening.result().close)
+        self.batch_folder.close()
 
     async def lake(self) -> "Lake":
         """Return the data, one for all sandboxes; the first call opens it, and has its profiles created.
