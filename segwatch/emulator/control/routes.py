@@ -1,5 +1,7 @@
 """The control API under /_emulator: what scripts see and change from outside the platform."""
 
+from datetime import UTC, datetime
+
 from aiohttp import web
 
 from segwatch.emulator.api.export_rows import dataset_id
@@ -27,6 +29,7 @@ class Control:
         job = f"{base}/jobs/{{kind}}/{{id}}"
         return [
             web.get(f"{base}/state", self._state, allow_head=False),
+            web.get(f"{base}/time", self._time, allow_head=False),
             web.get(f"{base}/ledger", self._ledger, allow_head=False),
             web.post(f"{base}/jobs", self._place_jobs),
             web.delete(job, self._vanish),
@@ -78,13 +81,17 @@ class Control:
                     for box in world.sandboxes()
                     for one in box.schedules.values()
                 ],
-                "emulated_time": world.calendar.now().isoformat(),
                 "scenario": None if self._playback is None else self._playback.document(),
                 "outcomes": {
                     kind.value: [outcome.status for outcome in queue] for kind, queue in world.outcomes.items()
                 },
             }
         )
+
+    async def _time(self, _request: web.Request) -> web.Response:
+        world = self._world
+        now = datetime.fromtimestamp(world.now(), UTC)
+        return answer({"wall": now.isoformat(), "emulated": world.calendar.now().isoformat()})
 
     async def _ledger(self, _request: web.Request) -> web.Response:
         return answer(self._world.ledger.document())
