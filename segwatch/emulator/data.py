@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _ENGINES = ("duckdb", "lark")
 
 
+class DataError(ServiceError):
+    """The profiles cannot be read."""
+
+
 def missing_engine() -> str | None:
     """Return what is not installed of that which computing needs; None if all is there."""
     return next((name for name in _ENGINES if find_spec(name) is None), None)
@@ -38,7 +42,7 @@ class Data:
     async def lake(self) -> "Lake":
         """Return the lake; the first call opens it, and has its profiles created.
 
-        Raises ServiceError where the engine is not installed, or the profiles cannot be read.
+        Raises ServiceError where the engine is not installed, DataError when the profiles cannot be read.
         """
         self.demand_engine()
         if self._opening is None:
@@ -72,4 +76,4 @@ class Data:
         try:
             return await asyncio.to_thread(opened, self._settings, now=now)
         except ValueError as exc:
-            raise ServiceError(500, str(exc)) from exc
+            raise DataError(500, str(exc)) from exc

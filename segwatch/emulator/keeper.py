@@ -28,6 +28,7 @@ class Keeper:
     def restore(self) -> None:
         """Bring back what another process kept, and let its jobs go on: what should have ended meanwhile ends now."""
         archive, world = self._archive, self._world
+        world.data.batches.sweep()
         if (facts := archive.fact("world")) is not None:
             self._restore_facts(facts)
             for sandbox, shelf, name, one in archive.documents():

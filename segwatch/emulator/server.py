@@ -21,18 +21,21 @@ from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.routes import Control
 from segwatch.emulator.control.scenario import Scenario
+from segwatch.emulator.data import DataError
 from segwatch.emulator.keeper import Keeper
 from segwatch.emulator.settings import EmulatorSettings, Handle
 from segwatch.emulator.world import World
 
-__all__ = ["ArchiveError", "EmulatorSettings", "build_app", "running"]
+__all__ = ["ArchiveError", "DataError", "EmulatorSettings", "build_app", "running"]
 
 _BODY_MAX_BYTES = 16 * 1024 * 1024
 _BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
-def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> web.Application:
+def build_app(
+    settings: EmulatorSettings, scenario: Scenario | None = None, *, prepared: bool = False
+) -> web.Application:
     """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up.
 
     Raises ArchiveError when the settings' directory cannot be used.
@@ -55,6 +58,8 @@ def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> w
     async def start(_app: web.Application) -> None:
         if keeper is not None:
             keeper.restore()
+        if prepared:
+            await world.lake()
         if playback is not None:
             playback.start()
 
@@ -73,16 +78,22 @@ def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> w
 
 @asynccontextmanager
 async def running(
-    settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0, scenario: Scenario | None = None
+    settings: EmulatorSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    scenario: Scenario | None = None,
+    prepared: bool = False,
 ) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one.
 
-    scenario: what happens by itself. Raises ArchiveError when the settings' directory cannot be used.
+    scenario: what happens by itself. prepared: have the profiles ready before anybody is served; this takes seconds for
+    a million. Raises ArchiveError when the settings' directory cannot be used, DataError when its profiles cannot.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     try:
-        app = build_app(settings, scenario)
+        app = build_app(settings, scenario, prepared=prepared)
     except ArchiveError:
         listener.close()
         raise

@@ -21,6 +21,12 @@ class BatchFolder:
             self._temporary = TemporaryDirectory(prefix="segwatch-emulator-")
         return Path(self._temporary.name) / "batches"
 
+    def sweep(self) -> None:
+        """Remove what another process left unfinished."""
+        if self._data is not None:
+            for rubbish in self.path.glob("*.tmp"):
+                shutil.rmtree(rubbish, ignore_errors=True)
+
     def clear(self) -> None:
         """Remove every batch."""
         if self._data is not None or self._temporary is not None:
