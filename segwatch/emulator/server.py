@@ -47,7 +47,7 @@ def build_app(
     front = Front(world, flush=keeper.flush if keeper else lambda: None)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
-    playback = None if scenario is None else Playback(scenario, world, hand)
+    playback = Playback(world, hand)
     rooms = [room(world) for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Journaling)]
     for room in (*rooms, Control(world, hand, playback)):
         for route in room.routes():
@@ -60,13 +60,11 @@ def build_app(
             keeper.restore()
         if prepared:
             await world.lake()
-        if playback is not None:
-            playback.start()
+        playback.start(scenario)
 
     async def stop(_app: web.Application) -> None:
         await front.stop()
-        if playback is not None:
-            await playback.stop()
+        await playback.stop()
         if keeper is not None:
             keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()

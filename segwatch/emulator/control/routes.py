@@ -9,6 +9,7 @@ from segwatch.emulator.api.front import json_body
 from segwatch.emulator.control import orders, run_orders
 from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback
+from segwatch.emulator.control.scenario import bundled, load
 from segwatch.emulator.engine import Job
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.quirks import Quirk
@@ -19,7 +20,7 @@ from segwatch.emulator.world import World
 class Control:
     """State and ledger to read; jobs, outcomes, faults, quirks, runs, profiles, tokens and more to write."""
 
-    def __init__(self, world: World, hand: Hand, playback: Playback | None) -> None:
+    def __init__(self, world: World, hand: Hand, playback: Playback) -> None:
         self._world = world
         self._hand = hand
         self._playback = playback
@@ -45,6 +46,7 @@ class Control:
             web.post(f"{base}/exports", self._export),
             web.post(f"{base}/schedules", self._add_schedule),
             web.post(f"{base}/schedules/{{id}}/skip", self._skip),
+            web.post(f"{base}/scenario", self._play),
             web.post(f"{base}/profiles", self._change_profiles),
             web.post(f"{base}/tokens/expire", self._expire_tokens),
             web.post(f"{base}/reset", self._reset),
@@ -81,7 +83,7 @@ class Control:
                     for box in world.sandboxes()
                     for one in box.schedules.values()
                 ],
-                "scenario": None if self._playback is None else self._playback.document(),
+                "scenario": self._playback.document(),
                 "outcomes": {
                     kind.value: [outcome.status for outcome in queue] for kind, queue in world.outcomes.items()
                 },
@@ -136,6 +138,11 @@ class Control:
         self._hand.skip(schedule_id, times)
         return answer({"id": schedule_id, "skip": self._world.scheduler.documents()[schedule_id]["skip"]})
 
+    async def _play(self, request: web.Request) -> web.Response:
+        name = run_orders.scenario_name(await json_body(request), bundled())
+        self._playback.play(load(name))
+        return answer({"name": name})
+
     async def _change_profiles(self, request: web.Request) -> web.Response:
         change = run_orders.profile_change(await json_body(request))
         return answer(await self._hand.change_profiles(change))
@@ -163,8 +170,7 @@ class Control:
         return answer({"expired": self._world.tokens.expire_all()})
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        if self._playback is not None:
-            await self._playback.stop()
+        await self._playback.stop()
         await self._world.reset()
         return answer({"reset": True})
 
