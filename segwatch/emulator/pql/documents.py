@@ -1,0 +1,196 @@
+"""pql/json: from a document of nodes to a tree.
+
+Adobe shows the nodes in its samples (segment definitions, and the filter expressions of its XDM schemas) and describes
+no others. What a public document does not show is refused: `occurs` and `chain` among it.
+"""
+
+import json
+import re
+from typing import Any, cast
+
+from segwatch.emulator.pql import scope
+from segwatch.emulator.pql.errors import PqlError, nearest
+from segwatch.emulator.pql.functions import checked
+from segwatch.emulator.pql.tree import (
+    Expression,
+    Field,
+    Items,
+    Number,
+    Place,
+    Profile,
+    Query,
+    Search,
+    Source,
+    Text,
+    Truth,
+    Variable,
+    call,
+)
+
+MAX_LENGTH = 1_000_000
+_NODES = ("fnApply", "fieldLookup", "literal", "parameterReference", "varRef", "select", "quantification")
+_QUANTIFIERS = {"some": "exists", "exists": "exists", "all": "forall", "forall": "forall"}
+_EVENTS = "https://ns.adobe.com/xdm/context/experienceevent"
+_NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
+
+
+def parse(document: dict[str, Any] | str) -> Query:
+    """Return the query that a document asks; raise PqlError with the JSON pointer of the node."""
+    if isinstance(document, str):
+        document = _loaded(document)
+    return scope.query(_node(document, ""))
+
+
+def _loaded(source: str) -> dict[str, Any]:
+    root = Place(pointer="")
+    if len(source) > MAX_LENGTH:
+        raise PqlError(f"the document has more than {MAX_LENGTH} characters. Write two segments.", root)
+    try:
+        found = json.loads(source, object_pairs_hook=_unique)
+    except RecursionError:
+        raise PqlError("the document is nested too deeply. Write two segments.", root) from None
+    except ValueError as exc:
+        raise PqlError(f"this is no JSON ({exc}). Write a document of nodes, or the format pql/text.", root) from None
+    return cast(dict[str, Any], found)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _node(node: Any, pointer: str) -> Expression:
+    at = Place(pointer=pointer)
+    if pointer.count("/") > 4 * scope.MAX_DEPTH:
+        raise PqlError("the nodes are nested too deeply. Write two segments.", at)
+    kind = _text(node, "nodeType", at)
+    match kind:
+        case "fnApply":
+            return _call(node, at)
+        case "fieldLookup":
+            of = _node(node["object"], f"{pointer}/object") if node.get("object") else Profile(at=at)
+            return Field(of=of, name=_text(node, "fieldName", at).removeprefix("xdm:"), at=at)
+        case "literal":
+            return _literal(node, at)
+        case "parameterReference":
+            if node.get("position") != 1 or isinstance(node["position"], bool):
+                raise PqlError('a segment has one parameter, the profile. Write "position": 1.', at)
+            return Profile(at=at)
+        case "varRef":
+            return Variable(name=_variable(node, at), at=at)
+        case "select":
+            return Search(quantifier="select", sources=_sources(node, at), at=at)
+        case "quantification":
+            word = _text(node, "quantifier", at)
+            if word not in _QUANTIFIERS:
+                raise PqlError(f'there is no quantifier {word}. Write "some" or "all".', at)
+            return Search(quantifier=cast(Any, _QUANTIFIERS[word]), sources=_sources(node, at), at=at)
+        case "varDecl":
+            raise PqlError('varDecl stands in "variables" only. Write select or quantification around it.', at)
+        case _:
+            hint = nearest(kind, _NODES) or f" Write one of {', '.join(_NODES)}, or the format pql/text."
+            raise PqlError(f"no public document shows the nodeType {kind[:40]}.{hint}", at)
+
+
+def _text(node: Any, key: str, at: Place) -> str:
+    if not isinstance(node, dict):
+        raise PqlError('a node is a JSON object. Write {"nodeType": ...}.', at)
+    value = node.get(key)
+    if not isinstance(value, str) or not value:
+        raise PqlError(f'the node lacks "{key}". Write it as a text.', at)
+    return value
+
+
+def _list(node: Any, key: str, at: Place) -> list[Any]:
+    value = node.get(key)
+    if not isinstance(value, list):
+        raise PqlError(f'the node lacks "{key}". Write it as an array of nodes.', at)
+    return value
+
+
+def _variable(node: Any, at: Place) -> str:
+    name = _text(node, "varName", at)
+    if not _NAME.fullmatch(name):
+        raise PqlError("a variable's name is made of letters, digits and _. Write another.", at)
+    return name
+
+
+def _call(node: Any, at: Place) -> Expression:
+    name = _text(node, "fnName", at)
+    if name == "modelInstances":
+        return _events(node, at)
+    if name in ("occurs", "chain"):
+        raise PqlError(f"no public document shows {name} as a node. Write this segment as pql/text.", at)
+    parts = [_node(part, f"{at.pointer}/params/{number}") for number, part in enumerate(_list(node, "params", at))]
+    if name in ("filter", "map") or (name in ("sum", "average", "min", "max") and len(parts) > 1):
+        raise PqlError(f"no public document shows {name} with an expression as a node. Write it as pql/text.", at)
+    made = call(name, *parts, at=at)
+    checked(made, called_as="any")
+    return made
+
+
+def _events(node: Any, at: Place) -> Expression:
+    match node.get("params"):
+        case [{"nodeType": "literal", "value": str(model)}] if model == _EVENTS:
+            return Field(of=Profile(at=at), name="xEvent", at=at)
+        case _:
+            raise PqlError(f'only the events of a profile are known here. Write "{_EVENTS}".', at)
+
+
+def _sources(node: Any, at: Place) -> tuple[Source, ...]:
+    found = []
+    for number, declared in enumerate(_list(node, "variables", at)):
+        place = Place(pointer=f"{at.pointer}/variables/{number}")
+        if _text(declared, "nodeType", place) != "varDecl":
+            raise PqlError('variables are declared one by one. Write "nodeType": "varDecl".', place)
+        array = _node(declared.get("from"), f"{place.pointer}/from")
+        where = _node(declared["where"], f"{place.pointer}/where") if declared.get("where") else None
+        found.append(Source(variable=_variable(declared, place), array=array, where=where, at=place))
+    if not found:
+        raise PqlError('a search needs a variable. Write a varDecl into "variables".', at)
+    return tuple(found)
+
+
+def _literal(node: Any, at: Place) -> Expression:
+    kind, value = node.get("literalType"), node.get("value")
+    if kind == "XDMObject":
+        if value != "profile":
+            raise PqlError('the profile is the only object that is known here. Write "value": "profile".', at)
+        return Profile(at=at)
+    if kind == "List" or (kind is None and isinstance(value, list)):
+        if not isinstance(value, list):
+            raise PqlError('a List has an array for its "value". Write ["a", "b"].', at)
+        items = (_scalar(item, Place(pointer=f"{at.pointer}/value/{n}")) for n, item in enumerate(value))
+        return Items(items=tuple(items), at=at)
+    found = _scalar(value, at)
+    match kind, found:
+        case (None, _) | ("String", Text()) | ("Boolean", Truth()) | ("Double" | "Number", Number()):
+            return found
+        case "Integer", Number(value=int()):
+            return found
+        case "String" | "Boolean" | "Integer" | "Double" | "Number", _:
+            raise PqlError(f"the value is no {kind}. Write one, or another literalType.", at)
+        case _:
+            raise PqlError(
+                f"no public document shows the literalType {str(kind)[:40]}. "
+                "Write String, Integer, Double, Boolean or List.",
+                at,
+            )
+
+
+def _scalar(value: Any, at: Place) -> Expression:
+    match value:
+        case bool():
+            return Truth(value=value, at=at)
+        case str():
+            return Text(value=value, at=at)
+        case int() if abs(value) < 10**18:
+            return Number(value=value, at=at)
+        case int() | float() if abs(value) < 1e308:
+            return Number(value=float(value), at=at)
+        case dict() if value.get("nodeType") == "literal":
+            return _literal(value, at)
+        case _:
+            raise PqlError("a literal is a text, a number or a boolean. Write one.", at)

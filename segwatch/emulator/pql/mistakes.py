@@ -1,0 +1,83 @@
+"""What somebody probably meant who wrote what is not PQL."""
+
+import re
+from collections.abc import Iterable
+
+from segwatch.emulator.pql.errors import PqlError
+from segwatch.emulator.pql.tree import Place
+
+# Where the reader stopped, this stands: (what is there, what to write instead). The first that fits is said.
+_MISTAKES = (
+    (r"'", 'texts stand in double quotes. Write "text".'),
+    (r"[\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e]", 'this is a typographic quote. Write "text" with straight ones.'),
+    (r'"', "this text has no end. Close it with a double quote."),
+    (r"==|=\s*=", "equality is a single sign. Write =."),
+    (r"<>", "inequality is another sign. Write !=."),
+    (r"&", "conditions are joined by words. Write and."),
+    (r"\|", "conditions are joined by words. Write or."),
+    (r"(?i)is\b", "there is no operator `is`. Write field.isNull() or field.isNotNull()."),
+    (r"(?i)not\s+in\b", "this operator is one word. Write notIn."),
+    (r"(?i)not\s+like\b|notLike\b", 'this operator does not exist. Write not (text like "a%").'),
+    (r"(?i)between\b", "ranges of numbers take two comparisons. Write a >= 1 and a <= 2."),
+    (
+        r"(?i)matches\b|contains\b|startsWith\b|endsWith\b",
+        'this function stands after a dot. Write text.contains("a").',
+    ),
+    (r"(?i)(select|exists|forall|sum|average|min|max)\b", "put this search into parentheses: (exists X from ...)."),
+    (r"(?i)let\b", "`let` is not computed here. Write the expression out where its name would stand."),
+    (r"(?i)count\s*\(", "COUNT within a chain is not computed here. Write array[condition].count() >= 3."),
+    (
+        r"(?i)order\b|limit\b|group\b",
+        "this is a word of SQL. Write a condition of PQL.",
+    ),
+    (r"=>", "a parameter stands first, in parentheses. Write (Profile) => ..."),
+    (r"\]", "an array or a condition is missing in the brackets. Write at least one item."),
+    (r"\)", "something is missing before this parenthesis, or it closes nothing."),
+)
+_READABLE = {
+    "AND": "and",
+    "OR": "or",
+    "COMPARISON": "a comparison",
+    "NAME": "a name",
+    "STRING": "a text",
+    "INTEGER": "a whole number",
+    "UNIT": "a unit such as days",
+    "DIRECTION": "before or after",
+    "FROM": "from",
+    "OVER": "over",
+    "RPAR": ")",
+    "RSQB": "]",
+    "COLON": ":",
+    "COMMA": ",",
+    "WHAT": "WHAT",
+}
+
+
+# Where a search cannot begin, its first word is taken for a name, and the reader stops only at the next one.
+_SEARCH = re.compile(r"(?i)\b(select|exists|forall|sum|average|min|max)\s+$")
+
+
+def explained(source: str, position: int, found: str, expected: Iterable[str]) -> PqlError:
+    """Return the error for a text that could be read up to `position` (from 0)."""
+    if (search := _SEARCH.search(source[max(0, position - 100) : position])) and expected and found.isidentifier():
+        position -= len(search[0])
+    before = source[:position]
+    place = Place(line=before.count("\n") + 1, column=position - (before.rfind("\n") + 1) + 1, offset=position + 1)
+    if not source.strip():
+        return PqlError('the query is empty. Write a condition, such as homeAddress.country = "NL".', place)
+    if position >= len(source):
+        return PqlError(f"the query ends too early.{_wanted(expected) or ' Write the rest of the condition.'}", place)
+    for pattern, sentence in _MISTAKES:
+        if re.match(pattern, source[position:]):
+            return PqlError(sentence, place)
+    word = found or source[position]
+    return PqlError(f"{_shown(word)} is not expected here.{_wanted(expected) or ' Leave it out.'}", place)
+
+
+def _shown(word: str) -> str:
+    return repr(word) if len(word) <= 40 else f"{word[:40]!r}..."
+
+
+def _wanted(expected: Iterable[str]) -> str:
+    words = sorted({_READABLE[name] for name in expected if name in _READABLE})
+    return f" Write {', or '.join(words)}." if 0 < len(words) < 4 else ""

@@ -1,0 +1,116 @@
+"""What an expression becomes: SQL with a type."""
+
+from dataclasses import dataclass
+
+from segwatch.emulator.pql.errors import PqlError
+from segwatch.emulator.pql.shape import TRUTH, WHOLE, Kind, Type
+from segwatch.emulator.pql.tree import Place
+
+# Where the SQL of one expression ends: pieces are repeated in it, so that a small query could make it endless.
+MAX_SQL = 500_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of time from `start` to just before `end`, both SQL of type TIMESTAMP, in UTC."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """sql: the value; NULL is a missing one, unless `never_null`.
+
+    span: the stretch that a day or a period covers; its sql is then the start.
+    is_path: it names something of a profile, so that a condition may ask whether it is there.
+    text: the text that was written, of a literal one.
+    """
+
+    sql: str
+    type: Type
+    at: Place
+    span: Span | None = None
+    never_null: bool = False
+    is_path: bool = False
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.sql) > MAX_SQL:
+            raise PqlError("the query becomes too large when it is written out. Write two segments.", self.at)
+
+    @property
+    def kind(self) -> Kind:
+        return self.type.kind
+
+    @property
+    def item(self) -> Type:
+        assert self.type.item is not None
+        return self.type.item
+
+    def of(self, kind: Kind, what: str) -> "Value":
+        """Return it if it is of a kind; else raise PqlError, which says that `what` takes that kind."""
+        if self.kind is kind:
+            return self
+        raise PqlError(f"{what} takes {kind}, and this is {self.kind}.{_instead(self.kind, kind)}", self.at)
+
+
+def truth(sql: str, at: Place) -> Value:
+    """Return a condition; one without a value is false, so that `not` of it is true."""
+    return Value(sql=f"coalesce({sql}, false)", type=TRUTH, at=at, never_null=True)
+
+
+def certain(sql: str, at: Place) -> Value:
+    """Return a condition that has a value whatever is missing."""
+    return Value(sql=sql, type=TRUTH, at=at, never_null=True)
+
+
+def condition(value: Value) -> str:
+    """Return a value as a condition, never NULL: an array holds if it has items, what else is named if it is there."""
+    match value.kind:
+        case Kind.TRUTH:
+            return value.sql if value.never_null else f"coalesce({value.sql}, false)"
+        case Kind.ARRAY:
+            return f"coalesce(len({value.sql}) > 0, false)"
+        case _ if value.is_path:
+            return f"({value.sql} IS NOT NULL)"
+        case kind:
+            raise PqlError(f"a condition is needed, and this is {kind}. Write a comparison.", value.at)
+
+
+def stored(sql: str, kind: Type, at: Place) -> Value:
+    """Return what a field holds, in the type with which it is compared."""
+    return Value(sql=_plain(sql, kind), type=kind, at=at, is_path=True)
+
+
+def _plain(sql: str, kind: Type) -> str:
+    cast = _cast(kind)
+    if cast:
+        return f"CAST({sql} AS {cast})"
+    if kind.kind is Kind.ARRAY and kind.item is not None and (cast := _cast(kind.item)):
+        return f"CAST({sql} AS {cast}[])"
+    return sql
+
+
+def _cast(kind: Type) -> str:
+    if kind.kind is Kind.TEXT and kind.storage != "varchar":
+        return "VARCHAR"  # an enum refuses to be compared with a word that it does not have
+    if kind.kind is Kind.NUMBER and kind.storage not in WHOLE:
+        return "DOUBLE"  # wide integers and decimals overflow, and an overflow ends the whole run
+    return ""
+
+
+def _instead(found: Kind, wanted: Kind) -> str:
+    match found, wanted:
+        case Kind.ARRAY, _:
+            return " Write array.count(), or select X from array where ..."
+        case Kind.MAP, _:
+            return ' Write map.get("key") first.'
+        case Kind.OBJECT, _:
+            return " Write one of its fields."
+        case Kind.TEXT, Kind.NUMBER:
+            return " Write the number without quotes, or compare another field."
+        case Kind.NUMBER, Kind.TEXT:
+            return " Write the text in double quotes, or compare another field."
+        case _:
+            return " Write another field."
