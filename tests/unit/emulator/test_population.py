@@ -109,10 +109,8 @@ def test_events_are_in_order_within_90_days_and_ingested_after_they_happened(lak
     assert found[0] == found[1]
     assert 40_000 < found[0] < 60_000
     assert found[2:] == (True, True)
-    in_order = (
-        "list_transform(xEvent, lambda e: e.timestamp) = list_sort(list_transform(xEvent, lambda e: e.timestamp))"
-    )
-    assert share(lake, f"xEvent IS NULL OR {in_order}") == 1
+    times = "list_transform(xEvent, lambda e: e.timestamp)"
+    assert share(lake, f"xEvent IS NULL OR {times} = list_sort({times})") == 1
 
 
 def test_identities_are_those_of_the_profiles(lake):
