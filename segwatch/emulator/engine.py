@@ -1,4 +1,4 @@
-"""Jobs that walk their scripts by timers, whether or not anybody asks."""
+"""Jobs, and the engine that moves them: along their scripts by timers, whoever asks, or as it is told."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +48,10 @@ class Facts:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """One job of the platform. `errors` are shown once it failed; None shows the usual ones."""
+    """One job of the platform. `errors` are shown once it failed; None shows the usual ones.
+
+    computed: the workshop moves it, and its script is only what is planned.
+    """
 
     kind: Kind
     id: str | int
@@ -59,6 +62,7 @@ class Job:
     facts: Facts
     script: Script
     errors: list[Json] | None = None
+    computed: bool = False
     cancel_asked: bool = False
     position: int = 0
     moves: list[Move] = field(default_factory=list)
@@ -113,6 +117,22 @@ class Engine:
         job.script, job.position = script, 0
         self._enter(job)
 
+    def move(self, job: Job) -> None:
+        """Put a job that no timer moves into the next status of its script."""
+        job.position = job.position + 1 if job.moves else 0
+        self._move(job)
+
+    def resume(self, job: Job) -> None:
+        """Let a job that walked before this process began walk on: what is due is done now."""
+        if job.position == len(job.script) - 1:
+            return
+        waits_s = job.script[job.position].seconds / self._speed - (self._now() - job.updated_ms / 1000)
+        job.timer = self._call_later(max(0.0, waits_s), lambda: self._next(job))
+
+    def go_on_from(self, last_ms: int) -> None:
+        """Stamp nothing earlier than that."""
+        self._last_ms = max(self._last_ms, last_ms)
+
     def stop(self, job: Job) -> None:
         """Leave the job where it is for ever."""
         if job.timer is not None:
@@ -121,15 +141,19 @@ class Engine:
 
     def _enter(self, job: Job) -> None:
         while True:
-            step = job.script[job.position]
-            job.moves.append(Move(status=step.status, at_ms=self._stamp_ms()))
-            self._changed(job)
+            step = self._move(job)
             if job.position == len(job.script) - 1:
                 return
             if step.seconds > 0:
                 break
             job.position += 1
         job.timer = self._call_later(step.seconds / self._speed, lambda: self._next(job))
+
+    def _move(self, job: Job) -> Step:
+        step = job.script[job.position]
+        job.moves.append(Move(status=step.status, at_ms=self._stamp_ms()))
+        self._changed(job)
+        return step
 
     def _next(self, job: Job) -> None:
         job.timer = None

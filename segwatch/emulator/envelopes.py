@@ -27,6 +27,8 @@ class Area(Enum):
     IMS = "/ims"
     UPS = "/data/core/ups"
     PLATFORM = "/data"  # catalog, and whatever else lives behind the gateway
+    EVENTS = "/events"
+    ORGANIZATIONS = "/organizations"  # the same journals, by their addresses without the prefix
     CONTROL = "/_emulator"
     NOWHERE = ""
 
@@ -106,7 +108,7 @@ def _service_body(status: int, message: str, path: str, request_id: str) -> Json
     match area_of(path):
         case Area.IMS:
             return {"error": _title(status).lower().replace(" ", "_"), "error_description": message}
-        case Area.PLATFORM:
+        case Area.PLATFORM | Area.EVENTS | Area.ORGANIZATIONS:
             title = f"{_title(status).replace(' ', '')}Error"
             return {"type": "/placeholder/type/uri", "status": status, "title": title, "detail": message}
         case Area.CONTROL:

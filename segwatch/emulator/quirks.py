@@ -22,3 +22,6 @@ class Quirk(StrEnum):
     MULTI_SCHEDULES = "multi_schedules"  # a sandbox may have several evaluation schedules
     PARTIAL_BULK_GET = "partial_bulk_get"  # bulk-get rows are shortened
     STRICT_CONTENT_TYPE = "strict_content_type"  # a body must be declared as JSON, else 400
+    EXISTING_STATUS = "existing_status"  # members who were in a segment before are `existing`, not `realized`
+    EXPORT_AFTER_EVALUATION = "export_after_evaluation"  # an on-demand evaluation starts its own export afterwards
+    JWT_EXCHANGE = "jwt_exchange"  # the old way to a token, POST /ims/exchange/jwt, is served

@@ -128,6 +128,22 @@ def datasets(sandbox: str) -> dict[str, Json]:
     return {DATASET_ID: seeded}
 
 
+def holds_profiles(dataset: Json) -> bool:
+    """Whether exports can be written to a dataset. AEP contract 4.2."""
+    return bool(dataset["schemaRef"].get("id") == UNION_SCHEMA)
+
+
+def export_of(segment_ids: list[str], dataset_id: str) -> Json:
+    """Return what asks for the members of segments; ["*"] for everybody's."""
+    wanted = [] if segment_ids == ["*"] else [{"segmentId": one} for one in segment_ids]
+    return {
+        **({"filter": {"segments": wanted}} if wanted else {}),
+        "mergePolicy": {"id": MERGE_POLICY_ID, "version": 1},
+        "schema": {"name": PROFILE_SCHEMA},
+        "destination": {"datasetId": dataset_id, "segmentPerBatch": False},
+    }
+
+
 def chance(seed: int, topic: str, ordinal: int) -> random.Random:
     """Return the chance of the n-th thing of its topic: the same one whatever else happened before."""
     return random.Random(f"{seed}/{topic}/{ordinal}")

@@ -13,44 +13,80 @@ from segwatch.emulator.api.definitions import Definitions
 from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
+from segwatch.emulator.api.journaling import Journaling
 from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
+from segwatch.emulator.archive import Archive, ArchiveError
+from segwatch.emulator.control.hand import Hand
+from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.routes import Control
+from segwatch.emulator.control.scenario import Scenario
+from segwatch.emulator.keeper import Keeper
 from segwatch.emulator.settings import EmulatorSettings, Handle
 from segwatch.emulator.world import World
 
-__all__ = ["EmulatorSettings", "build_app", "running"]
+__all__ = ["ArchiveError", "EmulatorSettings", "build_app", "running"]
 
 _BODY_MAX_BYTES = 16 * 1024 * 1024
 _BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
-def build_app(settings: EmulatorSettings) -> web.Application:
-    """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up."""
+def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> web.Application:
+    """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up.
+
+    Raises ArchiveError when the settings' directory cannot be used.
+    """
+    # first of all: it says so if another process has the directory
+    archive = None if settings.data is None else Archive(settings.data)
     world = World(settings, now=time.time, call_later=_call_later)
-    front = Front(world)
+    keeper = None if archive is None else Keeper(world, archive, call_later=_call_later)
+    front = Front(world, flush=keeper.flush if keeper else lambda: None)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
-    for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
-        for route in room(world).routes():
+    hand = Hand(world)
+    playback = None if scenario is None else Playback(scenario, world, hand)
+    rooms = [room(world) for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Journaling)]
+    for room in (*rooms, Control(world, hand, playback)):
+        for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):
                 app.router.add_route(route.method, path, route.handler)
 
+    async def start(_app: web.Application) -> None:
+        if keeper is not None:
+            keeper.restore()
+        if playback is not None:
+            playback.start()
+
     async def stop(_app: web.Application) -> None:
         await front.stop()
+        if playback is not None:
+            await playback.stop()
+        if keeper is not None:
+            keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()
 
+    app.on_startup.append(start)
     app.on_cleanup.append(stop)
     return app
 
 
 @asynccontextmanager
-async def running(settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one."""
+async def running(
+    settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0, scenario: Scenario | None = None
+) -> AsyncIterator[str]:
+    """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one.
+
+    scenario: what happens by itself. Raises ArchiveError when the settings' directory cannot be used.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    runner = web.AppRunner(build_app(settings), access_log=None, shutdown_timeout=_STOP_GRACE_S)
+    try:
+        app = build_app(settings, scenario)
+    except ArchiveError:
+        listener.close()
+        raise
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_GRACE_S)
     try:
         await runner.setup()
         await web.SockSite(runner, listener, backlog=_BACKLOG).start()

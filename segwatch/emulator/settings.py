@@ -28,6 +28,7 @@ class EmulatorSettings:
     token_lifetime_s: `expires_in` of a token, and when it stops working.
     data: the directory that keeps everything; None keeps it in memory, and it goes with the process.
     size: how many profiles are made up. profiles: a file of one's own (.parquet or .ndjson) to load instead.
+    evaluations_per_day: how many evaluations may be asked for in a sandbox on one emulated day.
     """
 
     seed: int = 0
@@ -39,11 +40,14 @@ class EmulatorSettings:
     data: Path | None = None
     size: int = 10_000
     profiles: Path | None = None
+    evaluations_per_day: int = 2
 
     def __post_init__(self) -> None:
         if not self.speed > 0:
             raise ValueError(f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second.")
         if self.token_lifetime_s < 1:
             raise ValueError(f"token_lifetime_s is {self.token_lifetime_s}. Write 1 second or more.")
+        if self.evaluations_per_day < 0:
+            raise ValueError(f"evaluations_per_day is {self.evaluations_per_day}. Write 0 or more.")
         if self.size < 1:
             raise ValueError(f"size is {self.size}. Write 1 profile or more.")

@@ -1,97 +1,102 @@
 """Everything that exists at the platform, and how it changes."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from segwatch.emulator import seed
+from segwatch.emulator.bench import LakeBench
+from segwatch.emulator.calendar import Calendar, Quota
 from segwatch.emulator.engine import Engine, Job, Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.faults import Faults
+from segwatch.emulator.journal import Journal
 from segwatch.emulator.ledger import Ledger
 from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.sandbox import ALL_SEGMENTS, JobBook, Outcome, Sandbox
+from segwatch.emulator.scheduler import Scheduler
 from segwatch.emulator.settings import CallLater, EmulatorSettings, Json
 from segwatch.emulator.tokens import Tokens
+from segwatch.emulator.workshop import Workshop
 
 if TYPE_CHECKING:
     from segwatch.emulator.lake.lake import Lake
 
 
-class JobBook:
-    """The jobs of one kind in one sandbox, in the two orders that callers poll by."""
+log = logging.getLogger(__name__)
 
-    def __init__(self) -> None:
-        self.created: dict[str | int, Job] = {}
-        self.changed: dict[str | int, Job] = {}
-
-    def note_change(self, job: Job) -> None:
-        self.created.setdefault(job.id, job)
-        self.changed.pop(job.id, None)
-        self.changed[job.id] = job
-
-    def remove(self, job: Job) -> None:
-        del self.created[job.id]
-        del self.changed[job.id]
+__all__ = ["ALL_SEGMENTS", "JobBook", "Outcome", "Sandbox", "Witness", "World"]
 
 
-@dataclass(slots=True, kw_only=True)
-class Sandbox:
-    """One sandbox: what it holds is visible under its name only."""
+class Witness(Protocol):
+    """Who hears of changes that no request makes."""
 
-    name: str
-    definitions: dict[str, Json]
-    datasets: dict[str, Json]
-    schedules: dict[str, Json] = field(default_factory=dict)
-    books: dict[Kind, JobBook] = field(default_factory=lambda: {kind: JobBook() for kind in Kind})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What becomes of a job that is submitted next. errors: None shows the usual ones."""
-
-    status: str
-    errors: list[Json] | None = None
+    def job_changed(self, job: Job) -> None: ...
+    def touched(self) -> None: ...
+    def job_gone(self, job: Job) -> None: ...
+    def all_gone(self) -> None: ...
 
 
 class World:
-    """The platform's state. Its timers run in the caller's event loop; `stop` ends them all."""
+    """The platform's state. Its timers and tasks run in the caller's event loop; `close` ends them all."""
 
     def __init__(self, settings: EmulatorSettings, *, now: Callable[[], float], call_later: CallLater) -> None:
         self.settings = settings
         self.now = now
+        self.witness: Witness | None = None
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
-        self._engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
+        self.bench = LakeBench(lake=self.lake, sandbox=self.sandbox, now=now)
+        self.engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
+        self.workshop = Workshop(self.engine, self.bench, speed=settings.speed, now=now, done=self._follow_up)
+        self.calendar = Calendar(speed=settings.speed, now=now)
+        self.scheduler = Scheduler(
+            self.calendar,
+            call_later=call_later,
+            schedules=self._schedules,
+            fire=self._run_schedule,
+            ticked=self.touch,
+        )
+        self._call_later = call_later
         self._sandboxes: dict[str, Sandbox] = {}
         self._opening: asyncio.Task[Lake] | None = None
         self._begin()
 
     def _begin(self) -> None:
         self.ledger = Ledger()
+        self.journal = Journal(speed=self.settings.speed, now=self.now, call_later=self._call_later)
+        self.quota = Quota(per_day=self.settings.evaluations_per_day, calendar=self.calendar)
         self.faults = Faults(chance=seed.chance(self.settings.seed, "faults", 0), now=self.now)
         self.quirks: set[Quirk] = set()
+        self.played: Json | None = None  # what a scenario has done so far
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
-        self._counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0}
+        self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0}
         self._sandboxes.clear()
         self.sandbox(seed.SANDBOX)
 
-    def reset(self) -> None:
-        """Return to the seed: jobs, faults, quirks, outcomes and the ledger are gone."""
-        self.stop()
+    async def reset(self) -> None:
+        """Return to the seed: jobs, what they computed, schedules, faults, quirks, outcomes and ledger are gone."""
+        await self._stop()
+        if self._opening is not None:
+            await self.bench.clear()
         self._begin()
+        if self.witness is not None:
+            self.witness.all_gone()
 
-    def stop(self) -> None:
-        """Cancel every timer; the jobs stay where they are."""
+    async def _stop(self) -> None:
+        self.scheduler.clear()
         for job in self.jobs():
-            self._engine.stop(job)
+            self.engine.stop(job)
+        await self.workshop.close()
 
     async def close(self) -> None:
-        """Cancel every timer, and let go of the data."""
-        self.stop()
+        """End every timer and task, and let go of the data; the jobs stay where they are."""
+        await self._stop()
         if self._opening is not None:
             opening, self._opening = self._opening, None
             await asyncio.wait([opening])
@@ -113,7 +118,7 @@ class World:
             # here and not above: an emulator whose jobs only walk scripts starts at once, and without the engine
             from segwatch.emulator.lake.opening import opened
         except ModuleNotFoundError as exc:
-            raise ServiceError(501, f"The platform's data needs {exc.name}. Install segwatch[emulator].") from exc
+            raise ServiceError(503, f"The platform's data needs {exc.name}. Install segwatch[emulator].") from exc
         now = datetime.fromtimestamp(self.now(), UTC)
         try:
             return await asyncio.to_thread(opened, self.settings, now=now)
@@ -152,37 +157,39 @@ class World:
                 return sandbox.books[kind].created.get(int(text)) if is_id else None
 
     def submit(self, kind: Kind, sandbox: Sandbox, org: str, request: Json, *, body: object) -> Job:
-        """Accept a job through the platform's API: it takes the next outcome, or succeeds."""
-        queue = self.outcomes[kind]
-        outcome = queue.popleft() if queue else Outcome(status="SUCCEEDED")
-        job = self._create(kind, sandbox, org, request, outcome=outcome, script=None, origin="platform")
+        """Accept a job through the platform's API. Raises ServiceError when it cannot be computed here."""
+        job = self.start(kind, sandbox, request, org=org, origin="platform")
         self.ledger.note_submission(job, body, self.now())
+        return job
+
+    def start(self, kind: Kind, sandbox: Sandbox, request: Json, *, org: str = seed.ORG, origin: str) -> Job:
+        """Start a job that is computed; it takes the next outcome, or succeeds if it can. Raises ServiceError."""
+        queue = self.outcomes[kind]
+        if not queue and find_spec("duckdb") is None:
+            raise ServiceError(503, "Jobs are computed with DuckDB, which is missing here. Install segwatch[emulator].")
+        outcome = queue.popleft() if queue else Outcome(status="SUCCEEDED")
+        job = self._new(kind, sandbox, request, org=org, origin=origin, outcome=outcome)
+        job.computed = True
+        self.workshop.take(job)
         return job
 
     def place(
         self, kind: Kind, sandbox: Sandbox, request: Json, *, script: Script | None, errors: list[Json] | None
     ) -> Job:
-        """Put a job there by the control API; it walks the script, or the natural path to success."""
+        """Put a job there that computes nothing; it walks the script, or the natural path to success."""
         outcome = Outcome(status="SUCCEEDED", errors=errors)
-        return self._create(kind, sandbox, seed.ORG, request, outcome=outcome, script=script, origin="control")
+        job = self._new(kind, sandbox, request, org=seed.ORG, origin="control", outcome=outcome)
+        job.script = script or job.script
+        self.engine.start(job)
+        return job
 
-    def _create(
-        self,
-        kind: Kind,
-        sandbox: Sandbox,
-        org: str,
-        request: Json,
-        *,
-        outcome: Outcome,
-        script: Script | None,
-        origin: str,
-    ) -> Job:
+    def _new(self, kind: Kind, sandbox: Sandbox, request: Json, *, org: str, origin: str, outcome: Outcome) -> Job:
         ordinal, rng = self.draw(kind.value)
         job_id: str | int = seed.uuid_by(rng)
         if kind is Kind.EXPORT_JOB:
             job_id = seed.FIRST_EXPORT_ID + ordinal
         natural = seed.natural_script(kind, self.settings.dialect, rng, outcome.status)
-        job = Job(
+        return Job(
             kind=kind,
             id=job_id,
             sandbox=sandbox.name,
@@ -190,43 +197,93 @@ class World:
             origin=origin,
             request=request,
             facts=seed.facts(rng, batches=self._batch_count(kind, sandbox, request)),
-            script=script or natural,
+            script=natural,
             errors=outcome.errors,
         )
-        self._engine.start(job)
-        return job
 
     def draw(self, topic: str) -> tuple[int, Random]:
         """Return the number of the next thing of a topic (from 0), and its chance."""
-        ordinal = self._counts[topic]
-        self._counts[topic] += 1
+        ordinal = self.counts[topic]
+        self.counts[topic] += 1
         return ordinal, seed.chance(self.settings.seed, topic, ordinal)
 
     def set_status(self, job: Job, status: str, errors: list[Json] | None) -> None:
         """Give the job a status now; it stays there until told otherwise."""
+        self._take_over(job)
         job.errors = errors
-        self._engine.follow(job, (Step(status=status, seconds=0),))
+        self.engine.follow(job, (Step(status=status, seconds=0),))
 
     def cancel(self, job: Job) -> None:
         """Mark the job for cancelling; it ends a moment later, unless it has. AEP contract 3.6, 4.4."""
         if job.is_final or job.cancel_asked:
             return
         job.cancel_asked = True
+        self._take_over(job)
         seconds = 1.0 + 2.0 * job.facts.audience_u
         if job.kind is Kind.EXPORT_JOB and Quirk.EXPORT_CANCEL_STATUS not in self.quirks:
             job.errors = seed.EXPORT_CANCELLED
             script = (Step(status=job.status, seconds=seconds), Step(status="FAILED", seconds=0))
         else:
             script = (Step(status="CANCELLING", seconds=seconds), Step(status="CANCELLED", seconds=0))
-        self._engine.follow(job, script)
+        self.engine.follow(job, script)
 
     def vanish(self, job: Job) -> None:
         """Take the job away: from now on nobody knows its id."""
-        self._engine.stop(job)
+        self.workshop.drop(job)
+        self.engine.stop(job)
         self._sandboxes[job.sandbox].books[job.kind].remove(job)
+        if self.witness is not None:
+            self.witness.job_gone(job)
+
+    def _take_over(self, job: Job) -> None:
+        """Let a script decide about a job that was computed until now."""
+        self.workshop.drop(job)
+        job.computed = False
 
     def _job_changed(self, job: Job) -> None:
         self._sandboxes[job.sandbox].books[job.kind].note_change(job)
+        self.journal.note(job)
+        if self.witness is not None:
+            self.witness.job_changed(job)
+
+    def _run_schedule(self, schedule_id: str) -> None:
+        """Start what a schedule runs: an evaluation, whatever its type. AEP contract 5, C23."""
+        sandbox = next(box for box in self._sandboxes.values() if schedule_id in box.schedules)
+        schedule = sandbox.schedules[schedule_id]
+        ordinal, _ = self.draw("run")
+        run_id = seed.uuid_by(seed.chance(self.settings.seed, schedule_id, ordinal))
+        request = {
+            "segments": schedule["properties"].get("segments") or [ALL_SEGMENTS],
+            "properties": {"scheduleId": schedule_id, "runId": run_id},
+        }
+        try:
+            self.start(Kind.SEGMENT_JOB, sandbox, request, org=schedule["imsOrgId"], origin="schedule")
+        except ServiceError as error:
+            log.warning("schedule %s did not run: %s", schedule["name"], error.message)
+
+    def _follow_up(self, job: Job) -> None:
+        """Start the export that the platform itself starts after some evaluations. AEP contract 4, C23."""
+        if job.kind is not Kind.SEGMENT_JOB:
+            return
+        sandbox = self._sandboxes[job.sandbox]
+        properties = job.request.get("properties")
+        if properties is None:
+            wanted = Quirk.EXPORT_AFTER_EVALUATION in self.quirks
+        else:
+            wanted = sandbox.schedules.get(properties.get("scheduleId"), {}).get("type") == "export"
+        target = next((key for key, one in sandbox.datasets.items() if seed.holds_profiles(one)), None)
+        if wanted and target is not None:
+            request = seed.export_of(job.request["segments"], target)
+            self.start(Kind.EXPORT_JOB, sandbox, request, org=job.org, origin="platform")
+
+    def touch(self) -> None:
+        """Have written what changed without a request."""
+        if self.witness is not None:
+            self.witness.touched()
+
+    def _schedules(self) -> Iterator[Json]:
+        for sandbox in self._sandboxes.values():
+            yield from sandbox.schedules.values()
 
     def _batch_count(self, kind: Kind, sandbox: Sandbox, request: Json) -> int:
         if kind is Kind.SEGMENT_JOB or not request["destination"].get("segmentPerBatch"):

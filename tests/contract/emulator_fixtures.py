@@ -112,7 +112,7 @@ async def emulating(**settings: Any) -> AsyncIterator[Platform]:
     # a new connection per request: aiohttp repeats a GET by itself when a kept one was reset
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
-        running(EmulatorSettings(**settings)) as base_url,
+        running(EmulatorSettings(**{"size": 200} | settings)) as base_url,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         platform = Platform(session, base_url)

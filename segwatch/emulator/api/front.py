@@ -43,10 +43,14 @@ CALLER = web.RequestKey("caller", Caller)
 
 
 class Front:
-    """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes."""
+    """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes.
 
-    def __init__(self, world: World) -> None:
+    flush: writes what a request has changed; called before its answer leaves.
+    """
+
+    def __init__(self, world: World, *, flush: Callable[[], None]) -> None:
         self._world = world
+        self._flush = flush
         self._at_work: set[asyncio.Task[Any]] = set()
 
     async def stop(self) -> None:
@@ -78,6 +82,7 @@ class Front:
         response = await (strike(fault, request, serve, request_id=request_id) if fault else serve())
         code = CUT if response is None else response.status
         world.ledger.count_request(request.method, _template(request), code)
+        self._flush()
         if response is None:
             return web.Response()  # nobody reads it: the connection is gone
         response.headers["x-request-id"] = request_id
@@ -89,7 +94,9 @@ class Front:
                 case Area.CONTROL:
                     _demand_loopback(request)
                 case Area.UPS | Area.PLATFORM:
-                    request[CALLER] = self._caller(request, request_id)
+                    request[CALLER] = self._caller(request, request_id, org_header="x-gw-ims-org-id")
+                case Area.EVENTS | Area.ORGANIZATIONS:
+                    request[CALLER] = self._caller(request, request_id, org_header="x-ims-org-id")
                 case Area.IMS | Area.NOWHERE:
                     pass
             response = await handler(request)
@@ -100,10 +107,11 @@ class Front:
             message = f"Nothing is served at {request.method} {request.path}."
             return refused(ServiceError(status, message), path=request.path, request_id=request_id)
         assert isinstance(response, web.Response)
+        self._flush()  # also for an answer that a fault will not let through
         return response
 
-    def _caller(self, request: web.Request, request_id: str) -> Caller:
-        """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3."""
+    def _caller(self, request: web.Request, request_id: str, *, org_header: str) -> Caller:
+        """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3, 11.5."""
         headers, settings = request.headers, self._world.settings
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if not token:
@@ -115,7 +123,7 @@ class Front:
             raise GatewayError("403003")
         if scheme.lower() != "bearer" or not self._world.tokens.is_valid(token.strip()):
             raise GatewayError("401013")
-        org = headers.get("x-gw-ims-org-id", "")
+        org = headers.get(org_header, "")
         if not org:
             raise GatewayError("400003")
         if not _ORG.fullmatch(org):

@@ -5,7 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from segwatch.emulator import seed
-from segwatch.emulator.api.front import CALLER, Caller, json_body
+from segwatch.emulator.api.front import CALLER, json_body
 from segwatch.emulator.api.paging import UpsPage
 from segwatch.emulator.cron import frequency
 from segwatch.emulator.envelopes import ServiceError, answer
@@ -45,30 +45,8 @@ class Schedules:
 
     async def _create(self, request: web.Request) -> web.Response:
         caller = request[CALLER]
-        asked = _checked(await json_body(request))
-        evaluates = any(one["type"] == _EVALUATION for one in caller.sandbox.schedules.values())
-        if asked["type"] == _EVALUATION and evaluates and Quirk.MULTI_SCHEDULES not in self._world.quirks:
-            raise ServiceError(400, "A schedule for batch segmentation exists already in this organization")
-        schedule = self._new(asked, caller)
-        caller.sandbox.schedules[schedule["id"]] = schedule
-        return answer(schedule)
-
-    def _new(self, asked: Json, caller: Caller) -> Json:
-        _, chance = self._world.draw("schedule")
-        now_s = int(self._world.now())
-        return {
-            "id": seed.uuid_by(chance),
-            "imsOrgId": caller.org,
-            "sandbox": seed.sandbox_document(caller.sandbox.name),
-            "name": asked["name"],
-            "state": asked["state"],
-            "type": asked["type"],
-            "schedule": asked["schedule"],
-            "frequency": frequency(asked["schedule"]),
-            "properties": asked["properties"],
-            "createEpoch": now_s,
-            "updateEpoch": now_s,
-        }
+        asked = schedule_request(await json_body(request))
+        return answer(new_schedule(self._world, caller.sandbox, asked, org=caller.org))
 
     async def _get(self, request: web.Request) -> web.Response:
         return answer(_known(request, request[CALLER].sandbox))
@@ -79,12 +57,39 @@ class Schedules:
         schedule.update(changes)
         schedule["frequency"] = frequency(schedule["schedule"])
         schedule["updateEpoch"] = int(self._world.now())
+        self._world.scheduler.refresh()
         return web.Response(status=204)
 
     async def _delete(self, request: web.Request) -> web.Response:
         sandbox = request[CALLER].sandbox
         del sandbox.schedules[_known(request, sandbox)["id"]]
+        self._world.scheduler.refresh()
         return web.Response(status=204)
+
+
+def new_schedule(world: World, sandbox: Sandbox, asked: Json, *, org: str) -> Json:
+    """Add a schedule to the sandbox, and return it. Raises the 400 of one too many."""
+    evaluates = any(one["type"] == _EVALUATION for one in sandbox.schedules.values())
+    if asked["type"] == _EVALUATION and evaluates and Quirk.MULTI_SCHEDULES not in world.quirks:
+        raise ServiceError(400, "A schedule for batch segmentation exists already in this organization")
+    _, chance = world.draw("schedule")
+    now_s = int(world.now())
+    schedule: Json = {
+        "id": seed.uuid_by(chance),
+        "imsOrgId": org,
+        "sandbox": seed.sandbox_document(sandbox.name),
+        "name": asked["name"],
+        "state": asked["state"],
+        "type": asked["type"],
+        "schedule": asked["schedule"],
+        "frequency": frequency(asked["schedule"]),
+        "properties": asked["properties"],
+        "createEpoch": now_s,
+        "updateEpoch": now_s,
+    }
+    sandbox.schedules[schedule["id"]] = schedule
+    world.scheduler.refresh()
+    return schedule
 
 
 def _known(request: web.Request, sandbox: Sandbox) -> Json:
@@ -94,7 +99,8 @@ def _known(request: web.Request, sandbox: Sandbox) -> Json:
     return schedule
 
 
-def _checked(body: Any) -> Json:
+def schedule_request(body: Any) -> Json:
+    """Return what a create body asks for, found to be in order; raises the 400 that says what is not."""
     if not isinstance(body, dict):
         raise ServiceError(400, "The body is not an object")
     name, kind, properties = body.get("name"), body.get("type"), body.get("properties")

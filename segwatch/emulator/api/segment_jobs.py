@@ -7,14 +7,15 @@ from aiohttp import web
 
 from segwatch.emulator.api.front import CALLER, json_body
 from segwatch.emulator.api.paging import UpsPage, matches, order
-from segwatch.emulator.api.segment_rows import ALL_SEGMENTS, head, segment_row
+from segwatch.emulator.api.segment_rows import head, segment_row
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.seed import PROFILE_SCHEMA
 from segwatch.emulator.settings import Json
-from segwatch.emulator.world import JobBook, Sandbox, World
+from segwatch.emulator.world import ALL_SEGMENTS, JobBook, Sandbox, World
 
+_ON_DEMAND_MAX = 20  # AEP contract 12
 _SORTABLE = ("creationTime", "updateTime", "id", "status")
 
 
@@ -38,6 +39,10 @@ class SegmentJobs:
         caller = request[CALLER]
         body = await json_body(request)
         asked = segment_request(body, caller.sandbox)
+        if len(asked["segments"]) > _ON_DEMAND_MAX:
+            raise ServiceError(400, f"{len(asked['segments'])} segments: write {_ON_DEMAND_MAX} or fewer in one job")
+        if not self._world.quota.take(caller.sandbox.name):
+            raise ServiceError(429, "The evaluations that may be asked for in this sandbox today are used up")
         job = self._world.submit(Kind.SEGMENT_JOB, caller.sandbox, caller.org, asked, body=body)
         return answer(segment_row(self._world, job, created=True))
 

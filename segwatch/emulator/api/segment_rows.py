@@ -3,11 +3,10 @@
 from segwatch.emulator import seed
 from segwatch.emulator.api.rows import errors_shown, span
 from segwatch.emulator.engine import Job
+from segwatch.emulator.lake.model import Counters
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
-from segwatch.emulator.world import World
-
-ALL_SEGMENTS = "*"
+from segwatch.emulator.world import ALL_SEGMENTS, World
 
 
 def segment_row(world: World, job: Job, *, created: bool = False) -> Json:
@@ -112,6 +111,8 @@ def _metrics(world: World, job: Job) -> Json:
 
 
 def _counters(world: World, job: Job) -> Json:
+    if (counted := world.bench.counters.get(job.id)) is not None:
+        return _counted(world, counted)
     asked = job.request["segments"]
     segment_ids = world.sandbox(job.sandbox).definitions if asked == [ALL_SEGMENTS] else asked
     u = job.facts.audience_u
@@ -128,5 +129,25 @@ def _counters(world: World, job: Job) -> Json:
         counters["totalProfilesByMergePolicy"] = {seed.MERGE_POLICY_ID: profiles}
         counters["segmentedProfileByStatusCounter"] = {
             segment_id: {"realized": size, "exited": size // 60} for segment_id, size in sizes.items()
+        }
+    return counters
+
+
+def _counted(world: World, counted: Counters) -> Json:
+    """Return what an evaluation counted. `realized` is everybody in it, except under a quirk. AEP contract C5."""
+    segments = counted.segments
+    counters: Json = {
+        "segmentedProfileCounter": {name: one.members for name, one in segments.items()},
+        "segmentedProfileByNamespaceCounter": {name: dict(one.by_namespace) for name, one in segments.items()},
+    }
+    if world.settings.dialect == "current":
+        apart = Quirk.EXISTING_STATUS in world.quirks
+        counters["totalProfiles"] = counted.profiles
+        counters["totalProfilesByMergePolicy"] = {seed.MERGE_POLICY_ID: counted.profiles}
+        counters["segmentedProfileByStatusCounter"] = {
+            name: {"realized": one.realized, "existing": one.existing, "exited": one.exited}
+            if apart
+            else {"realized": one.members, "exited": one.exited}
+            for name, one in segments.items()
         }
     return counters

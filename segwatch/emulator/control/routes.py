@@ -4,7 +4,9 @@ from aiohttp import web
 
 from segwatch.emulator.api.export_rows import dataset_id
 from segwatch.emulator.api.front import json_body
-from segwatch.emulator.control import orders
+from segwatch.emulator.control import orders, run_orders
+from segwatch.emulator.control.hand import Hand
+from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.engine import Job
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.quirks import Quirk
@@ -13,10 +15,12 @@ from segwatch.emulator.world import World
 
 
 class Control:
-    """State and ledger to read; jobs, outcomes, faults, quirks, tokens and reset to write."""
+    """State and ledger to read; jobs, outcomes, faults, quirks, runs, profiles, tokens and more to write."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, hand: Hand, playback: Playback | None) -> None:
         self._world = world
+        self._hand = hand
+        self._playback = playback
 
     def routes(self) -> list[web.RouteDef]:
         base = "/_emulator"
@@ -34,12 +38,18 @@ class Control:
             web.delete(f"{base}/faults/{{id}}", self._remove_fault),
             web.get(f"{base}/quirks", self._quirks, allow_head=False),
             web.post(f"{base}/quirks", self._set_quirks),
+            web.post(f"{base}/evaluations", self._evaluate),
+            web.post(f"{base}/exports", self._export),
+            web.post(f"{base}/schedules", self._add_schedule),
+            web.post(f"{base}/schedules/{{id}}/skip", self._skip),
+            web.post(f"{base}/profiles", self._change_profiles),
             web.post(f"{base}/tokens/expire", self._expire_tokens),
             web.post(f"{base}/reset", self._reset),
         ]
 
     async def _state(self, _request: web.Request) -> web.Response:
         world = self._world
+        standing = world.scheduler.documents()
         return answer(
             {
                 "settings": {
@@ -64,8 +74,12 @@ class Control:
                     for dataset_id, one in box.datasets.items()
                 ],
                 "schedules": [
-                    one | {"sandbox": box.name} for box in world.sandboxes() for one in box.schedules.values()
+                    one | {"sandbox": box.name} | standing.get(one["id"], {"next": None, "skip": 0, "skipped": 0})
+                    for box in world.sandboxes()
+                    for one in box.schedules.values()
                 ],
+                "emulated_time": world.calendar.now().isoformat(),
+                "scenario": None if self._playback is None else self._playback.document(),
                 "outcomes": {
                     kind.value: [outcome.status for outcome in queue] for kind, queue in world.outcomes.items()
                 },
@@ -77,12 +91,7 @@ class Control:
 
     async def _place_jobs(self, request: web.Request) -> web.Response:
         new = orders.new_jobs(await json_body(request))
-        sandbox = self._world.sandbox(new.sandbox)
-        asked = orders.job_request(new, sandbox)
-        jobs = [
-            self._world.place(new.kind, sandbox, asked, script=new.script, errors=new.errors) for _ in range(new.count)
-        ]
-        return answer({"ids": [job.id for job in jobs]})
+        return answer({"ids": [job.id for job in self._hand.place(new)]})
 
     async def _vanish(self, request: web.Request) -> web.Response:
         job = self._job(request)
@@ -97,22 +106,32 @@ class Control:
 
     async def _add_outcomes(self, request: web.Request) -> web.Response:
         kind, outcomes = orders.new_outcomes(await json_body(request))
-        queue = self._world.outcomes[kind]
-        queue.extend(outcomes)
-        return answer({"kind": kind.value, "waiting": len(queue)})
+        return answer({"kind": kind.value, "waiting": self._hand.add_outcomes(kind, outcomes)})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
-        new = orders.new_fault(await json_body(request))
-        rule_id = self._world.faults.add(
-            new.fault,
-            shown=new.shown,
-            path=new.path,
-            method=new.method,
-            times=new.times,
-            probability=new.probability,
-            seconds=new.seconds,
-        )
-        return answer({"id": rule_id})
+        return answer({"id": self._hand.add_fault(orders.new_fault(await json_body(request)))})
+
+    async def _evaluate(self, request: web.Request) -> web.Response:
+        job = self._hand.start(run_orders.new_evaluation(await json_body(request)))
+        return answer({"id": job.id})
+
+    async def _export(self, request: web.Request) -> web.Response:
+        job = self._hand.start(run_orders.new_export(await json_body(request)))
+        return answer({"id": job.id})
+
+    async def _add_schedule(self, request: web.Request) -> web.Response:
+        schedule = self._hand.add_schedule(run_orders.new_plan(await json_body(request)))
+        return answer({"id": schedule["id"]})
+
+    async def _skip(self, request: web.Request) -> web.Response:
+        schedule_id = request.match_info["id"]
+        times = run_orders.new_skip(await json_body(request))
+        self._hand.skip(schedule_id, times)
+        return answer({"id": schedule_id, "skip": self._world.scheduler.documents()[schedule_id]["skip"]})
+
+    async def _change_profiles(self, request: web.Request) -> web.Response:
+        change = run_orders.profile_change(await json_body(request))
+        return answer(await self._hand.change_profiles(change))
 
     async def _faults(self, _request: web.Request) -> web.Response:
         return answer({"faults": self._world.faults.documents()})
@@ -130,18 +149,16 @@ class Control:
         return answer({quirk.value: quirk in self._world.quirks for quirk in Quirk})
 
     async def _set_quirks(self, request: web.Request) -> web.Response:
-        for quirk, is_on in orders.new_quirks(await json_body(request)).items():
-            if is_on:
-                self._world.quirks.add(quirk)
-            else:
-                self._world.quirks.discard(quirk)
+        self._hand.set_quirks(orders.new_quirks(await json_body(request)))
         return await self._quirks(request)
 
     async def _expire_tokens(self, _request: web.Request) -> web.Response:
         return answer({"expired": self._world.tokens.expire_all()})
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        self._world.reset()
+        if self._playback is not None:
+            await self._playback.stop()
+        await self._world.reset()
         return answer({"reset": True})
 
     def _job(self, request: web.Request) -> Job:

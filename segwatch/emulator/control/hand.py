@@ -1,0 +1,80 @@
+"""The hand that carries out orders, whoever gives them: a script by its requests, or a scenario by its times."""
+
+from segwatch.emulator import seed
+from segwatch.emulator.api.export_request import export_request
+from segwatch.emulator.api.schedules import new_schedule
+from segwatch.emulator.api.segment_jobs import segment_request
+from segwatch.emulator.control.orders import NewFault, NewJobs, job_request
+from segwatch.emulator.control.run_orders import NewPlan, NewRun, ProfileChange
+from segwatch.emulator.engine import Job, Kind
+from segwatch.emulator.envelopes import ServiceError
+from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.settings import Json
+from segwatch.emulator.world import Outcome, World
+
+
+class Hand:
+    """Does what an order says. Raises ServiceError for what cannot be done."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def place(self, new: NewJobs) -> list[Job]:
+        world = self._world
+        sandbox = world.sandbox(new.sandbox)
+        asked = job_request(new, sandbox)
+        return [world.place(new.kind, sandbox, asked, script=new.script, errors=new.errors) for _ in range(new.count)]
+
+    def start(self, new: NewRun) -> Job:
+        """Start a job that is computed, as if the platform had been asked; it uses up no quota."""
+        sandbox = self._world.sandbox(new.sandbox)
+        if new.kind is Kind.SEGMENT_JOB:
+            asked = segment_request(new.body, sandbox)
+        else:
+            usual = seed.export_of(list(sandbox.definitions)[:1], next(iter(sandbox.datasets)))
+            asked = export_request(usual | (new.body or {}), sandbox)
+        return self._world.start(new.kind, sandbox, asked, origin="control")
+
+    def add_outcomes(self, kind: Kind, outcomes: list[Outcome]) -> int:
+        """Return how many outcomes wait then."""
+        queue = self._world.outcomes[kind]
+        queue.extend(outcomes)
+        return len(queue)
+
+    def add_fault(self, new: NewFault) -> str:
+        return self._world.faults.add(
+            new.fault,
+            shown=new.shown,
+            path=new.path,
+            method=new.method,
+            times=new.times,
+            probability=new.probability,
+            seconds=new.seconds,
+        )
+
+    def set_quirks(self, switches: dict[Quirk, bool]) -> None:
+        for quirk, is_on in switches.items():
+            if is_on:
+                self._world.quirks.add(quirk)
+            else:
+                self._world.quirks.discard(quirk)
+
+    def add_schedule(self, new: NewPlan) -> Json:
+        return new_schedule(self._world, self._world.sandbox(new.sandbox), new.asked, org=seed.ORG)
+
+    def skip(self, schedule_id: str, times: int) -> None:
+        if not self._world.scheduler.skip(schedule_id, times):
+            raise ServiceError(404, f"No active schedule has the id {schedule_id!r}. GET /_emulator/state shows them.")
+
+    async def change_profiles(self, change: ProfileChange) -> Json:
+        """Let a sandbox lose profiles, or give all back; the next evaluation notices."""
+        lake = await self._world.lake()
+        from segwatch.emulator.lake import losses  # not before somebody needs the engine
+
+        share = change.lose
+        if share is None:
+            return {"restored": await lake.answer(lambda cursor: losses.restore(cursor, change.sandbox))}
+        lost = await lake.answer(
+            lambda cursor: losses.lose(cursor, sandbox=change.sandbox, segment_id=change.segment_id, share=share)
+        )
+        return {"lost": lost}

@@ -1,0 +1,87 @@
+"""What scripts write to have something computed: evaluations, exports, schedules, profiles that are lost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from segwatch.emulator import seed
+from segwatch.emulator.api.schedules import schedule_request
+from segwatch.emulator.control.orders import Order
+from segwatch.emulator.engine import Kind
+from segwatch.emulator.envelopes import ServiceError
+from segwatch.emulator.settings import Json
+
+_EVERY = ("*",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """`POST /_emulator/evaluations` and `/exports`. body: as the platform's callers write it; None: the usual."""
+
+    kind: Kind
+    sandbox: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPlan:
+    """`POST /_emulator/schedules`: the fields of the platform's own schedules, and the sandbox."""
+
+    sandbox: str
+    asked: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChange:
+    """`POST /_emulator/profiles`. lose: a share (0 to 1) of a segment's members, or of all; None gives all back."""
+
+    sandbox: str
+    lose: float | None
+    segment_id: str | None
+
+
+def new_evaluation(body: Any) -> NewRun:
+    order = Order(body, "segments", "sandbox", what="The body")
+    segments = order.value("segments")
+    if segments is None:
+        segments = list(_EVERY)
+    if not isinstance(segments, list) or not segments or not all(isinstance(one, str) and one for one in segments):
+        raise ServiceError(400, f'segments is {segments!r}. Write a list of ids, or ["*"] for all.')
+    asked = {"schema": {"name": seed.PROFILE_SCHEMA}, "segments": [{"segmentId": one} for one in segments]}
+    return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=asked)
+
+
+def new_export(body: Any) -> NewRun:
+    order = Order(body, "body", "sandbox", what="The body")
+    asked = order.value("body")
+    if asked is not None and not isinstance(asked, dict):
+        raise ServiceError(400, "body is not an object. Write what POST /export/jobs takes, or leave it out.")
+    return NewRun(kind=Kind.EXPORT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=asked)
+
+
+def new_plan(body: Any) -> NewPlan:
+    order = Order(body, "name", "type", "schedule", "segments", "state", "sandbox", what="The body")
+    segments = order.value("segments")
+    asked = {
+        "name": order.value("name"),
+        "type": order.text("type", "batch_segmentation"),
+        "properties": {"segments": list(_EVERY) if segments is None else segments},
+        "schedule": order.value("schedule"),
+        "state": order.text("state", "active"),
+    }
+    return NewPlan(sandbox=order.text("sandbox", seed.SANDBOX), asked=schedule_request(asked))
+
+
+def new_skip(body: Any) -> int:
+    """Return how many of the next firings are left out."""
+    return Order(body, "times", what="The body").whole("times", least=1) or 1
+
+
+def profile_change(body: Any) -> ProfileChange:
+    order = Order(body, "lose", "restore", "segment_id", "sandbox", what="The body")
+    lose = order.number("lose", most=1.0)
+    if (lose is None) != order.flag("restore"):
+        raise ServiceError(400, "Write either lose, a share from 0 to 1, or restore = true.")
+    segment_id = order.text("segment_id") if "segment_id" in order else None
+    if lose is None and segment_id is not None:
+        raise ServiceError(400, "restore gives everybody back. Leave segment_id out.")
+    return ProfileChange(sandbox=order.text("sandbox", seed.SANDBOX), lose=lose, segment_id=segment_id)

@@ -1,0 +1,183 @@
+"""Between the platform's state and the archive that outlives the process."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from segwatch.emulator.archive import Archive
+from segwatch.emulator.engine import Facts, Job, Kind, Move, Step
+from segwatch.emulator.journal import Entry
+from segwatch.emulator.lake.model import Counters, WrittenBatch
+from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.settings import CallLater, Json
+from segwatch.emulator.world import Outcome, World
+
+
+class Keeper:
+    """Writes what has changed before anybody is answered, and brings it back into the next process's world."""
+
+    def __init__(self, world: World, archive: Archive, *, call_later: CallLater) -> None:
+        self._world = world
+        self._archive = archive
+        self._call_later = call_later
+        self._changed: dict[Job, None] = {}  # in the order of their last changes
+        self._waiting = False
+        self._submissions = self._events = 0
+
+    def restore(self) -> None:
+        """Bring back what another process kept, and let its jobs go on: what should have ended meanwhile ends now."""
+        archive, world = self._archive, self._world
+        if (facts := archive.fact("world")) is not None:
+            self._restore_facts(facts)
+            for sandbox, shelf, name, one in archive.documents():
+                dict(world.sandbox(sandbox).shelves())[shelf][name] = one
+            self._restore_ledger_and_journal()
+            jobs = list(self._restored_jobs())
+        else:
+            jobs = []
+        world.witness = self
+        for job in jobs:
+            if job.computed and not job.is_final and not job.cancel_asked:
+                world.workshop.take(job)
+            else:
+                world.engine.resume(job)
+        world.scheduler.go_on(facts["schedules"] if facts is not None else {})
+        self.flush()
+
+    def job_changed(self, job: Job) -> None:
+        self._changed.pop(job, None)
+        self._changed[job] = None
+        self.touched()
+
+    def touched(self) -> None:
+        """Hear of a change that no request asked for; it is written in the next turn of the loop."""
+        if not self._waiting:
+            self._waiting = True
+            self._call_later(0.0, self.flush)
+
+    def job_gone(self, job: Job) -> None:
+        self._changed.pop(job, None)
+        self._archive.drop_job(job.kind.value, str(job.id))
+
+    def all_gone(self) -> None:
+        self._changed.clear()
+        self._submissions = self._events = 0
+        self._archive.clear()
+
+    def flush(self) -> None:
+        """Write all that has changed since the last time."""
+        self._waiting = False
+        archive, world = self._archive, self._world
+        for job in self._changed:
+            archive.put_job(job.kind.value, str(job.id), self._job_document(job))
+        self._changed.clear()
+        for key, count in world.ledger.changed_requests():
+            archive.put_request(key, count)
+        for number, submission in enumerate(world.ledger.submissions[self._submissions :], self._submissions):
+            archive.put_submission(number, submission)
+        self._submissions = len(world.ledger.submissions)
+        for entry in world.journal.entries_after(self._events):
+            archive.put_event(entry.number, entry)
+        self._events = world.journal.written
+        archive.put_documents(self._documents())
+        archive.put_fact("world", self._facts())
+        archive.flush()
+
+    def close(self) -> None:
+        """Write what is left, and let the directory go."""
+        self.flush()
+        self._world.witness = None
+        self._archive.close()
+
+    def _facts(self) -> Json:
+        world = self._world
+        return {
+            "counts": world.counts,
+            "quirks": sorted(quirk.value for quirk in world.quirks),
+            "outcomes": {kind.value: list(queue) for kind, queue in world.outcomes.items()},
+            "quota": world.quota.used,
+            "calendar": world.calendar.document(),
+            "schedules": world.scheduler.documents(),
+            "tokens_issued": world.ledger.tokens_issued,
+            "events": world.journal.written,
+            "played": world.played,
+        }
+
+    def _restore_facts(self, facts: Json) -> None:
+        world = self._world
+        world.counts |= facts["counts"]
+        world.quirks = {Quirk(name) for name in facts["quirks"]}
+        for kind, queue in facts["outcomes"].items():
+            world.outcomes[Kind(kind)] = deque(msgspec.convert(queue, list[Outcome]))
+        world.quota.used = facts["quota"]
+        world.calendar.go_on(facts["calendar"])
+        world.played = facts["played"]
+        world.ledger.tokens_issued = facts["tokens_issued"]
+
+    def _restore_ledger_and_journal(self) -> None:
+        world, archive = self._world, self._archive
+        world.ledger.restore(archive.requests(), archive.submissions())
+        self._submissions = len(world.ledger.submissions)
+        entries = [msgspec.json.decode(body, type=Entry) for body in archive.events()]
+        world.journal.restore(entries, written=archive.fact("world")["events"])
+        self._events = world.journal.written
+        archive.drop_events(world.journal.forgotten)
+
+    def _documents(self) -> Iterator[tuple[str, str, str, Json]]:
+        for sandbox in self._world.sandboxes():
+            for shelf, documents in sandbox.shelves():
+                for name, one in documents.items():
+                    yield sandbox.name, shelf, name, one
+
+    def _job_document(self, job: Job) -> Json:
+        bench = self._world.bench
+        return {
+            "kind": job.kind.value,
+            "id": job.id,
+            "sandbox": job.sandbox,
+            "org": job.org,
+            "origin": job.origin,
+            "request": job.request,
+            "facts": job.facts,
+            "script": job.script,
+            "errors": job.errors,
+            "computed": job.computed,
+            "cancel_asked": job.cancel_asked,
+            "position": job.position,
+            "moves": job.moves,
+            "counters": bench.counters.get(job.id) if job.kind is Kind.SEGMENT_JOB else None,
+            "written": bench.written.get(job.id) if job.kind is Kind.EXPORT_JOB else None,
+        }
+
+    def _restored_jobs(self) -> Iterator[Job]:
+        """Bring back the jobs, and yield those that go on, in the order in which they changed last."""
+        world = self._world
+        found = [(changed, self._job(document)) for changed, document in self._archive.jobs()]
+        for _, job in found:
+            world.sandbox(job.sandbox).books[job.kind].created[job.id] = job
+        for _, job in sorted(found, key=lambda entry: entry[0]):
+            world.sandbox(job.sandbox).books[job.kind].changed[job.id] = job
+            world.engine.go_on_from(job.updated_ms)
+            if not job.is_final:
+                if job.started_ms is not None:
+                    world.journal.watch(job)
+                yield job
+
+    def _job(self, document: Json) -> Job:
+        bench = self._world.bench
+        counters, written = document.pop("counters"), document.pop("written")
+        job = Job(
+            **document
+            | {
+                "kind": Kind(document["kind"]),
+                "facts": msgspec.convert(document["facts"], Facts),
+                "script": msgspec.convert(document["script"], tuple[Step, ...]),
+                "moves": msgspec.convert(document["moves"], list[Move]),
+            }
+        )
+        if counters is not None:
+            bench.counters[job.id] = msgspec.convert(counters, Counters)
+        if written is not None:
+            bench.written[job.id] = msgspec.convert(written, tuple[WrittenBatch, ...])
+        return job

@@ -1,0 +1,51 @@
+"""What one sandbox holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from segwatch.emulator.engine import Job, Kind
+from segwatch.emulator.settings import Json
+
+ALL_SEGMENTS = "*"
+
+
+class JobBook:
+    """The jobs of one kind in one sandbox, in the two orders that callers poll by."""
+
+    def __init__(self) -> None:
+        self.created: dict[str | int, Job] = {}
+        self.changed: dict[str | int, Job] = {}
+
+    def note_change(self, job: Job) -> None:
+        self.created.setdefault(job.id, job)
+        self.changed.pop(job.id, None)
+        self.changed[job.id] = job
+
+    def remove(self, job: Job) -> None:
+        del self.created[job.id]
+        del self.changed[job.id]
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandbox:
+    """One sandbox: what it holds is visible under its name only."""
+
+    name: str
+    definitions: dict[str, Json]
+    datasets: dict[str, Json]
+    schedules: dict[str, Json] = field(default_factory=dict)
+    books: dict[Kind, JobBook] = field(default_factory=lambda: {kind: JobBook() for kind in Kind})
+
+    def shelves(self) -> Iterator[tuple[str, dict[str, Json]]]:
+        """Yield what it holds besides its jobs, by name: documents under their ids."""
+        yield "definitions", self.definitions
+        yield "datasets", self.datasets
+        yield "schedules", self.schedules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What becomes of a job that is submitted next. errors: None shows the usual ones."""
+
+    status: str
+    errors: list[Json] | None = None

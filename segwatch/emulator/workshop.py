@@ -1,0 +1,168 @@
+"""Where jobs are computed, not scripted: a sandbox's evaluations one after another, exports side by side."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from segwatch.emulator.engine import Engine, Job, Kind, Step
+from segwatch.emulator.envelopes import ServiceError
+
+_BASE_S = {Kind.SEGMENT_JOB: 100.0, Kind.EXPORT_JOB: 200.0}
+_PER_PROFILE_AND_SEGMENT_S = 20e-6  # a million profiles in 20 segments: 400 s more
+
+log = logging.getLogger(__name__)
+
+
+class TooLate(Exception):
+    """A work was cancelled after it had taken effect."""
+
+
+class Bench(Protocol):
+    """What the workshop computes with. Raises ValueError or ServiceError for a job that cannot be computed.
+
+    A work that is cancelled returns when nothing of it can take effect any more, or raises TooLate.
+    """
+
+    async def size(self, job: Job) -> int:
+        """Return how many profiles times segments the job looks at."""
+
+    async def evaluate(self, job: Job) -> None:
+        """Evaluate the job's segments, once for ever, and keep what was counted."""
+
+    async def export(self, job: Job) -> None:
+        """Write the job's batches, once for ever, and keep what they hold."""
+
+
+class Lane:
+    """A way that one job at a time can pass; the others wait in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Job, asyncio.Event] = {}
+
+    @property
+    def is_free(self) -> bool:
+        return not self._turns
+
+    def enter(self, job: Job) -> asyncio.Event:
+        """Return what is set when it is the job's turn; a job that has not come yet joins the end."""
+        turn = self._turns.setdefault(job, asyncio.Event())
+        self._admit()
+        return turn
+
+    def leave(self, job: Job) -> None:
+        """Make room; nothing happens for a job that is not there."""
+        self._turns.pop(job, None)
+        self._admit()
+
+    def _admit(self) -> None:
+        if self._turns:
+            next(iter(self._turns.values())).set()
+
+
+class Workshop:
+    """The jobs that compute, each in a task of its own. speed: divides every duration, not the computation's own.
+
+    done: hears of a job that was computed, once its status says so.
+    """
+
+    def __init__(
+        self, engine: Engine, bench: Bench, *, speed: float, now: Callable[[], float], done: Callable[[Job], None]
+    ) -> None:
+        self._engine = engine
+        self._bench = bench
+        self._speed = speed
+        self._now = now
+        self._done = done
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
+
+    def take(self, job: Job) -> None:
+        """Bring the job to its end: from its first status, or from where it was when the process ended."""
+        lane = self._lane(job)
+        if not job.moves:
+            # the `seed` dialect knows no waiting, unless there is something to wait for
+            if job.script[0].status == "PROCESSING" and not lane.is_free:
+                job.script = (Step(status="QUEUED", seconds=0), *job.script)
+            self._engine.move(job)
+        if job.kind is Kind.SEGMENT_JOB and job.status in ("QUEUED", "PROCESSING"):
+            lane.enter(job)  # now, and not when the task begins: whoever comes later must find it there
+        task = asyncio.create_task(self._worked(job), name=f"workshop:{job.kind}:{job.id}")
+        task.add_done_callback(lambda _: self._over(job))
+        self._tasks[job] = task
+
+    def drop(self, job: Job) -> None:
+        """Stop computing the job."""
+        if (task := self._tasks.get(job)) is not None:
+            task.cancel()
+
+    async def close(self) -> None:
+        """Stop computing, and return when nothing is computed any more."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _over(self, job: Job) -> None:
+        self._lane(job).leave(job)
+        self._tasks.pop(job, None)
+
+    def _lane(self, job: Job) -> Lane:
+        return self._lanes.setdefault(job.sandbox, Lane())
+
+    async def _worked(self, job: Job) -> None:
+        try:
+            await self._walk(job)
+        except TooLate:
+            if job.cancel_asked:
+                self._engine.follow(job, (Step(status="SUCCEEDED", seconds=0),))
+        except (ValueError, ServiceError) as error:
+            self._fail(job, str(getattr(error, "message", error)))
+        except Exception as error:
+            log.exception("job %s was not computed", job.id)
+            self._fail(job, f"{type(error).__name__}: {error}")
+        if job.status == "SUCCEEDED":
+            self._done(job)
+
+    async def _walk(self, job: Job) -> None:
+        """Pass through the statuses that are left, and compute at the end of PROCESSING."""
+        evaluates = job.kind is Kind.SEGMENT_JOB
+        while job.status != "PROCESSING":
+            await self._until_over(job)
+            if evaluates and job.script[job.position + 1].status == "PROCESSING":
+                await self._lane(job).enter(job).wait()
+            self._engine.move(job)
+            if evaluates:
+                self._lane(job).enter(job)
+        if job.script[-1].status != "SUCCEEDED":
+            await self._until_over(job)
+        else:
+            self._plan(job, _BASE_S[job.kind] + _PER_PROFILE_AND_SEGMENT_S * await self._bench.size(job))
+            await self._until_over(job)
+            await self._compute(job)
+        self._engine.move(job)
+
+    async def _compute(self, job: Job) -> None:
+        if job.kind is Kind.SEGMENT_JOB:
+            await self._bench.evaluate(job)
+            return
+        if (job.request.get("evaluationInfo") or {}).get("segmentation"):
+            await self._lane(job).enter(job).wait()
+            await self._bench.evaluate(job)
+            self._lane(job).leave(job)
+        await self._bench.export(job)
+
+    async def _until_over(self, job: Job) -> None:
+        """Wait until the job has been in its status for as long as its script says."""
+        lasts_s = job.script[job.position].seconds / self._speed
+        await asyncio.sleep(max(0.0, lasts_s - (self._now() - job.updated_ms / 1000)))
+
+    def _plan(self, job: Job, seconds: float) -> None:
+        before, after = job.script[: job.position], job.script[job.position + 1 :]
+        job.script = (*before, replace(job.script[job.position], seconds=seconds), *after)
+
+    def _fail(self, job: Job, message: str) -> None:
+        job.errors = [{"code": "unknown", "msg": message, "callStack": ""}]
+        job.script = (*job.script[: job.position + 1], Step(status="FAILED", seconds=0))
+        self._engine.move(job)
