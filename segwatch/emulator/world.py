@@ -75,7 +75,7 @@ class World:
         self.quirks: set[Quirk] = set()
         self.played: Json | None = None  # what a scenario has done so far
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
-        self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0}
+        self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0, "definition": 0}
         self._sandboxes.clear()
         self.sandbox(seed.SANDBOX)
 

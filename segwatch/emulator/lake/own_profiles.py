@@ -73,10 +73,10 @@ def load(cursor: DuckDBPyConnection, path: Path, *, now: datetime) -> None:
     cursor.begin()
     try:
         _load(cursor, path, now)
-        cursor.commit()
     except BaseException:
         cursor.rollback()
         raise
+    cursor.commit()
     cursor.execute("CHECKPOINT")
 
 

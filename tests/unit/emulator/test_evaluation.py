@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segwatch.emulator.lake import evaluation, external, losses, population, tables
-from segwatch.emulator.lake.model import Evaluation
+from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID, Evaluation
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 SEGMENTS = ("s-one", "s-two")
@@ -182,10 +182,10 @@ def test_the_external_audience_is_there_from_the_start_and_stays_through_runs(la
         larger.execute("CREATE TABLE profile AS SELECT range AS _n, false AS x FROM range(5000)")
         for _ in range(2):
             external.supply(larger, box, now=NOW)
-        (members,) = larger.execute(found, [box, external.SEGMENT_ID]).fetchone()
+        (members,) = larger.execute(found, [box, EXTERNAL_SEGMENT_ID]).fetchone()
         assert 400 < members < 600
-        run(larger, box, {external.SEGMENT_ID: these()})
-        assert larger.execute(found, [box, external.SEGMENT_ID]).fetchone() == (members,)
+        run(larger, box, {EXTERNAL_SEGMENT_ID: these()})
+        assert larger.execute(found, [box, EXTERNAL_SEGMENT_ID]).fetchone() == (members,)
 
 
 def test_forgotten_runs_leave_the_profiles(lake):
