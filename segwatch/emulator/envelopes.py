@@ -25,6 +25,7 @@ class Area(Enum):
     """The services behind the gateway, by the first part of a path."""
 
     IMS = "/ims"
+    ENTITIES = "/data/core/ups/access/entities"
     UPS = "/data/core/ups"
     PLATFORM = "/data"  # catalog, and whatever else lives behind the gateway
     EVENTS = "/events"
@@ -47,7 +48,7 @@ class GatewayError(Exception):
 
 @dataclass(slots=True, eq=False)  # not frozen: Python itself sets __traceback__
 class ServiceError(Exception):
-    """Refused by a service: envelope C, B or G, by its area."""
+    """Refused by a service: envelope B, C, D or G, by its area."""
 
     status: int
     message: str
@@ -111,6 +112,8 @@ def _service_body(status: int, message: str, path: str, request_id: str) -> Json
         case Area.PLATFORM | Area.EVENTS | Area.ORGANIZATIONS:
             title = f"{_title(status).replace(' ', '')}Error"
             return {"type": "/placeholder/type/uri", "status": status, "title": title, "detail": message}
+        case Area.ENTITIES:
+            return {"message": message, "statusCode": str(status)}
         case Area.CONTROL:
             return {"error": message}
         case Area.UPS | Area.NOWHERE:

@@ -107,7 +107,7 @@ class Keeper:
 
     def _restore_facts(self, facts: Json) -> None:
         world = self._world
-        world.counts |= facts["counts"]
+        world.counts.update(facts["counts"])
         world.quirks = {Quirk(name) for name in facts["quirks"]}
         for kind, queue in facts["outcomes"].items():
             world.outcomes[Kind(kind)] = deque(msgspec.convert(queue, list[Outcome]))

@@ -13,20 +13,37 @@ PROFILE_SCHEMA = "_xdm.context.profile"
 UNION_SCHEMA = "https://ns.adobe.com/xdm/context/profile__union"
 MERGE_POLICY_ID = "9c9c9c9c-aaaa-4bbb-8ccc-dddddddddddd"
 DATASET_ID = "65a1b2c3d4e5f60718293a4b"
-SEGMENT_IDS = (
-    "a1b2c3d4-0001-4000-8000-000000000001",
-    "a1b2c3d4-0002-4000-8000-000000000002",
-    "a1b2c3d4-0003-4000-8000-000000000003",
-)
+EXTERNAL_AUDIENCE_ID = "e5c0ffee-0001-4000-8000-000000000001"
 FIRST_EXPORT_ID = 24_115
 SEEDED_AT_MS = 1_764_990_000_000
 
-_NAMES = ("Lives in the Netherlands", "Adults with a newsletter", "Bought this week")
-_PQL = (
-    'homeAddress.country = "NL"',
-    "person.birthYear <= 2007 and optInOut.email = true",
-    "select e from xEvent where e.commerce.purchases.value > 0 and e.timestamp occurs <= 7 days before now",
+# names and queries of the segments that every sandbox begins with
+_SEGMENTS = (
+    ("Lives in the Netherlands", 'homeAddress.country = "NL"'),
+    ("Adults with a newsletter", "person.birthYear <= 2007 and optInOut.email = true"),
+    (
+        "Bought this week",
+        "select e from xEvent where e.commerce.purchases.value > 0 and e.timestamp occurs <= 7 days before now",
+    ),
+    ("Gold and platinum members", 'loyalty.tier in ["gold", "platinum"]'),
+    (
+        "Left a basket",
+        '(exists e from xEvent where e.eventType = "commerce.productListAdds"'
+        " and e.timestamp occurs <= 14 days before now)"
+        ' and not (exists e from xEvent where e.eventType = "commerce.purchases"'
+        " and e.timestamp occurs <= 14 days before now)",
+    ),
+    (
+        "Not seen for 45 days",
+        "(exists e from xEvent where e.timestamp occurs > 45 days before now)"
+        " and not (exists e from xEvent where e.timestamp occurs <= 45 days before now)",
+    ),
+    ("Visits by phone", 'xEvent[device.type = "mobile"].count() >= 3'),
+    ("Runners", '"running" in interests'),
+    ("Big spenders", "select e from xEvent where e.commerce.order.priceTotal > 100"),
+    ("Works abroad", "workAddress.country != homeAddress.country"),
 )
+SEGMENT_IDS = tuple(f"a1b2c3d4-{n:04d}-4000-8000-{n:012d}" for n in range(1, len(_SEGMENTS) + 1))
 _SANDBOX_IDS = UUID("c0ffee00-1111-11ee-8f5d-7f27416c0000")
 
 SEGMENT_FAILURE: list[Json] = [
@@ -59,29 +76,42 @@ def sandbox_document(name: str) -> Json:
 
 def definitions(sandbox: str) -> dict[str, Json]:
     """Return the segment definitions of a new sandbox, by id. AEP contract 6.2."""
-    rows = zip(SEGMENT_IDS, _NAMES, _PQL, strict=True)
     return {
-        segment_id: {
-            "id": segment_id,
-            "name": name,
-            "description": f"{name} (from the emulator's seed)",
-            "schema": {"name": PROFILE_SCHEMA},
-            "imsOrgId": ORG,
-            "sandbox": sandbox_document(sandbox),
-            "profileInstanceId": "ups",
-            "mergePolicyId": MERGE_POLICY_ID,
-            "expression": {"type": "PQL", "format": "pql/text", "value": pql},
-            "evaluationInfo": {
-                "batch": {"enabled": True},
-                "continuous": {"enabled": False},
-                "synchronous": {"enabled": False},
+        segment_id: definition(
+            segment_id=segment_id,
+            sandbox=sandbox,
+            org=ORG,
+            at_ms=SEEDED_AT_MS + number * 1000,
+            body={
+                "name": name,
+                "description": f"{name} (from the emulator's seed)",
+                "expression": {"type": "PQL", "format": "pql/text", "value": pql},
+                "dataGovernancePolicy": {"excludeOptOut": True},
             },
-            "dataGovernancePolicy": {"excludeOptOut": True},
-            "creationTime": SEEDED_AT_MS + number * 1000,
-            "updateTime": SEEDED_AT_MS + number * 1000,
-            "updateEpoch": SEEDED_AT_MS // 1000 + number,
-        }
-        for number, (segment_id, name, pql) in enumerate(rows)
+        )
+        for number, (segment_id, (name, pql)) in enumerate(zip(SEGMENT_IDS, _SEGMENTS, strict=True))
+    }
+
+
+def definition(*, segment_id: str, sandbox: str, org: str, at_ms: int, body: Json) -> Json:
+    """Return a definition as the platform shows it: what the body leaves open is filled in. AEP contract 6.2."""
+    enabled = {"batch": True, "continuous": False, "synchronous": False}
+    return {
+        "id": segment_id,
+        "name": body["name"],
+        "description": body.get("description", ""),
+        "schema": {"name": PROFILE_SCHEMA},
+        "imsOrgId": org,
+        "sandbox": sandbox_document(sandbox),
+        "profileInstanceId": "ups",
+        "mergePolicyId": body.get("mergePolicyId", MERGE_POLICY_ID),
+        "expression": body["expression"],
+        "evaluationInfo": body.get("evaluationInfo", {name: {"enabled": on} for name, on in enabled.items()}),
+        "dataGovernancePolicy": body.get("dataGovernancePolicy", {"excludeOptOut": True}),
+        **({"ttlInDays": body["ttlInDays"]} if "ttlInDays" in body else {}),
+        "creationTime": at_ms,
+        "updateTime": at_ms,
+        "updateEpoch": at_ms // 1000,
     }
 
 

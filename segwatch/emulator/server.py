@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from segwatch.emulator.api.audiences import Audiences
 from segwatch.emulator.api.datasets import Catalog
 from segwatch.emulator.api.definitions import Definitions
+from segwatch.emulator.api.entities import Entities
 from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
@@ -48,7 +50,8 @@ def build_app(
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
     playback = Playback(world, hand)
-    rooms = [room(world) for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Journaling)]
+    kinds = (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Audiences, Entities, Catalog, Journaling)
+    rooms = [room(world) for room in kinds]
     for room in (*rooms, Control(world, hand, playback)):
         for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0

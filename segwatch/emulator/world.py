@@ -1,7 +1,7 @@
 """Everything that exists at the platform, and how it changes."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -74,7 +74,7 @@ class World:
         self.quirks: set[Quirk] = set()
         self.played: Json | None = None  # what a scenario has done so far
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
-        self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0, "query": 0}
+        self.counts: Counter[str] = Counter()  # how many there are of each topic, also of those that are gone
         self._sandboxes.clear()
         self.sandbox(seed.SANDBOX)
 

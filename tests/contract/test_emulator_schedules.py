@@ -151,9 +151,9 @@ def test_a_cron_that_is_wrong_or_fires_twice_a_day_is_refused(cron):
 async def test_definitions_are_listed_by_page(platform):
     whole = await platform.get(DEFINITIONS)
     assert whole["link"] == {}
-    assert whole["page"]["totalCount"] == len(whole["segments"]) == 3
-    first = await platform.get(DEFINITIONS, params={"limit": "2"})
-    assert first["link"] == {"next": "/segment/definitions?page=1&limit=2"}
+    assert whole["page"]["totalCount"] == len(whole["segments"]) == 10
+    first = await platform.get(DEFINITIONS, params={"limit": "6"})
+    assert first["link"] == {"next": "/segment/definitions?page=1&limit=6"}
     assert first["page"]["totalPages"] == 2
     second = await platform.get(UPS + first["link"]["next"])
     assert first["segments"] + second["segments"] == whole["segments"]

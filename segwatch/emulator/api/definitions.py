@@ -3,10 +3,12 @@
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.definition_request import definition_request
 from segwatch.emulator.api.front import CALLER, json_body
 from segwatch.emulator.api.paging import order, whole_number
 from segwatch.emulator.api.segment_jobs import asked_ids
 from segwatch.emulator.envelopes import ServiceError, answer
+from segwatch.emulator.sandbox import Sandbox
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World
 
@@ -15,7 +17,7 @@ _EVALUATIONS = ("batch", "continuous", "synchronous")
 
 
 class Definitions:
-    """GET and bulk-get of segment definitions, GET of merge policies."""
+    """GET, POST, bulk-get, PATCH and DELETE of segment definitions, GET of merge policies."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -24,8 +26,11 @@ class Definitions:
         base = "/data/core/ups"
         return [
             web.get(f"{base}/segment/definitions", self._list, allow_head=False),
+            web.post(f"{base}/segment/definitions", self._create),
             web.post(f"{base}/segment/definitions/bulk-get", self._bulk_get),
             web.get(f"{base}/segment/definitions/{{id}}", self._get, allow_head=False),
+            web.patch(f"{base}/segment/definitions/{{id}}", self._update),
+            web.delete(f"{base}/segment/definitions/{{id}}", self._delete),
             web.get(f"{base}/config/mergePolicies", self._merge_policies, allow_head=False),
         ]
 
@@ -54,10 +59,43 @@ class Definitions:
         )
 
     async def _get(self, request: web.Request) -> web.Response:
-        definition_id, sandbox = request.match_info["id"], request[CALLER].sandbox
-        if definition_id not in sandbox.definitions:
-            raise ServiceError(404, f"No segment definition with id '{definition_id}' in sandbox '{sandbox.name}'")
-        return answer(sandbox.definitions[definition_id])
+        return answer(_known(request))
+
+    async def _create(self, request: web.Request) -> web.Response:
+        caller, world = request[CALLER], self._world
+        body = await definition_request(world, await json_body(request))
+        _demand_free_name(caller.sandbox, body["name"])
+        _, chance = world.draw("definition")
+        segment_id = seed.uuid_by(chance)
+        caller.sandbox.definitions[segment_id] = seed.definition(
+            segment_id=segment_id,
+            sandbox=caller.sandbox.name,
+            org=caller.org,
+            at_ms=int(world.now() * 1000),
+            body=body,
+        )
+        location = {"X-Location": f"/segment/definitions/{segment_id}"}
+        return answer(caller.sandbox.definitions[segment_id], headers=location)
+
+    async def _update(self, request: web.Request) -> web.Response:
+        """Replace what the body names, and keep the rest; the whole definition is checked again."""
+        caller, body = request[CALLER], await json_body(request)
+        if not isinstance(body, dict):
+            raise ServiceError(400, "The body is not an object: write the definition, no JSON Patch")
+        checked = await definition_request(self._world, _known(request) | body)
+        old = _known(request)  # as it is by now
+        _demand_free_name(caller.sandbox, checked["name"], but=old["id"])
+        now_ms = int(self._world.now() * 1000)
+        # a new object, since others may be reading the old one
+        new = old | checked | {"updateTime": now_ms, "updateEpoch": now_ms // 1000}
+        caller.sandbox.definitions[old["id"]] = new
+        return answer(new)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        definition_id = _known(request)["id"]
+        del request[CALLER].sandbox.definitions[definition_id]
+        message = f"Segment definition with id '{definition_id}' has been deleted"
+        return answer({"status": True, "message": message})
 
     async def _bulk_get(self, request: web.Request) -> web.Response:
         known = request[CALLER].sandbox.definitions
@@ -77,6 +115,18 @@ class Definitions:
         }
         page = {"totalCount": 1, "pageSize": 1}
         return answer({"_page": page, "children": [policy], "_links": {"next": {}}})
+
+
+def _known(request: web.Request) -> Json:
+    definition_id, sandbox = request.match_info["id"], request[CALLER].sandbox
+    if definition_id not in sandbox.definitions:
+        raise ServiceError(404, f"No segment definition with id '{definition_id}' in sandbox '{sandbox.name}'")
+    return sandbox.definitions[definition_id]
+
+
+def _demand_free_name(sandbox: Sandbox, name: str, *, but: str | None = None) -> None:
+    if any(one["name"] == name and one["id"] != but for one in sandbox.definitions.values()):
+        raise ServiceError(422, f"A segment definition with the name {name!r} exists already")
 
 
 def _is_wanted(definition: Json, request: web.Request) -> bool:

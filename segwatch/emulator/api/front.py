@@ -93,7 +93,7 @@ class Front:
             match area_of(request.path):
                 case Area.CONTROL:
                     _demand_loopback(request)
-                case Area.UPS | Area.PLATFORM:
+                case Area.UPS | Area.ENTITIES | Area.PLATFORM:
                     request[CALLER] = self._caller(request, request_id, org_header="x-gw-ims-org-id")
                 case Area.EVENTS | Area.ORGANIZATIONS:
                     request[CALLER] = self._caller(request, request_id, org_header="x-ims-org-id")

@@ -60,10 +60,10 @@ def evaluate(cursor: DuckDBPyConnection, order: Evaluation) -> Counters:
     try:
         counted = _apply(cursor, order, list(wanted.values()))
         cursor.execute("INSERT INTO run VALUES (?, ?, ?)", [order.run_id, order.sandbox, json.dumps(asdict(counted))])
-        cursor.commit()
     except BaseException:
         cursor.rollback()
         raise
+    cursor.commit()
     with suppress(duckdb.Error):  # the run is applied, and this only saves memory
         cursor.execute("CHECKPOINT")
     return counted

@@ -1,13 +1,12 @@
 """The one audience that every sandbox has from outside: nobody here evaluates it. AEP contract 4.2, `segmentNs`."""
 
+from contextlib import suppress
 from datetime import datetime
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
-NAMESPACE = "AAM"
-SEGMENT_ID = "24130077"
-NAME = "Site visitors (Audience Manager)"
+from segwatch.emulator.lake.model import EXTERNAL_NAMESPACE, EXTERNAL_SEGMENT_ID
 
 _MEMBERS = """
 INSERT INTO membership
@@ -26,10 +25,14 @@ def supply(cursor: DuckDBPyConnection, sandbox: str, *, now: datetime) -> None:
     """
     if cursor.execute("SELECT 1 FROM supplied WHERE sandbox = ?", [sandbox]).fetchone():
         return
-    cursor.begin()
-    try:
-        cursor.execute("INSERT INTO supplied VALUES (?)", [sandbox])
-        cursor.execute(_MEMBERS, {"sandbox": sandbox, "namespace": NAMESPACE, "segment_id": SEGMENT_ID, "now": now})
+    # refused if somebody else does it at this moment, or has done it meanwhile
+    with suppress(duckdb.ConstraintException, duckdb.TransactionException):
+        cursor.begin()
+        try:
+            cursor.execute("INSERT INTO supplied VALUES (?)", [sandbox])
+            audience = {"namespace": EXTERNAL_NAMESPACE, "segment_id": EXTERNAL_SEGMENT_ID}
+            cursor.execute(_MEMBERS, audience | {"sandbox": sandbox, "now": now})
+        except BaseException:
+            cursor.rollback()
+            raise
         cursor.commit()
-    except (duckdb.ConstraintException, duckdb.TransactionException):
-        cursor.rollback()  # somebody else does it at this moment, or has done it

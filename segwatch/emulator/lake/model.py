@@ -6,6 +6,10 @@ from datetime import datetime
 
 from segwatch.emulator.settings import Json
 
+# the audience that every sandbox has from outside
+EXTERNAL_NAMESPACE = "AAM"
+EXTERNAL_SEGMENT_ID = "24130077"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:

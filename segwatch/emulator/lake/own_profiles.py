@@ -66,17 +66,17 @@ GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY first LIMIT 1
 def load(cursor: DuckDBPyConnection, path: Path, *, now: datetime) -> None:
     """Create `profile` from a .parquet, .ndjson, .jsonl or .json file, and fill `identity`.
 
-    Each row needs `identityMap`: {"email": [{"id": "...", "primary": true}]}, as a map, a struct of lists or JSON
-    text. `xEvent`, if there is one, is a list of structs. A time in `_ingested` or `ingestTimestamp` says when a row was
+    Each row needs `identityMap`: {"email": [{"id": "...", "primary": true}]}, as a map, a struct of lists or JSON text.
+    `xEvent`, if there is one, is a list of structs. A time in `_ingested` or `ingestTimestamp` says when a row was
     ingested, else it is now. Raises ValueError, which says which row is wrong and what to write instead.
     """
     cursor.begin()
     try:
         _load(cursor, path, now)
-        cursor.commit()
     except BaseException:
         cursor.rollback()
         raise
+    cursor.commit()
     cursor.execute("CHECKPOINT")
 
 

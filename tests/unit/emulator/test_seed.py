@@ -1,0 +1,37 @@
+"""The segments that every sandbox begins with, over the profiles that are made up."""
+
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from segwatch.emulator import seed
+from segwatch.emulator.lake import evaluation, population, tables
+from segwatch.emulator.lake.model import Evaluation
+
+NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
+SIZE = 5_000
+
+
+@pytest.fixture(scope="module")
+def lake():
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        tables.create(connection)
+        population.create(connection, seed=0, size=SIZE, now=NOW)
+        yield connection
+
+
+def test_every_seeded_segment_has_a_plausible_share_and_sam_is_in_the_first_three(lake):
+    definitions = {one: document["expression"] for one, document in seed.definitions("prod").items()}
+    counted = evaluation.evaluate(lake, Evaluation(run_id="1", sandbox="prod", definitions=definitions, now=NOW))
+    shares = {one: count.members / SIZE for one, count in counted.segments.items()}
+    assert all(0.002 < share < 0.6 for share in shares.values()), shares
+    sams = lake.execute("SELECT segment_id FROM membership WHERE _n = 0 AND namespace = 'ups'").fetchall()
+    assert {one for (one,) in sams} >= set(seed.SEGMENT_IDS[:3])
+
+
+def test_names_and_ids_are_unique():
+    definitions = seed.definitions("prod")
+    assert len({one["name"] for one in definitions.values()}) == len(definitions) == len(seed.SEGMENT_IDS)
+    assert all(one == document["id"] for one, document in definitions.items())
