@@ -8,11 +8,14 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from segwatch.emulator.api.batches import Batches
+from segwatch.emulator.api.data_access import DataAccess
 from segwatch.emulator.api.datasets import Catalog
 from segwatch.emulator.api.definitions import Definitions
 from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
+from segwatch.emulator.api.queries import Queries
 from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
 from segwatch.emulator.control.routes import Control
@@ -31,14 +34,17 @@ def build_app(settings: EmulatorSettings) -> web.Application:
     world = World(settings, now=time.time, call_later=_call_later)
     front = Front(world)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
-    for room in (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Control):
-        for route in room(world).routes():
+    queries = Queries(world)
+    rooms = (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Catalog, Batches, DataAccess, Control)
+    for room in (queries, *(room(world) for room in rooms)):
+        for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):
                 app.router.add_route(route.method, path, route.handler)
 
     async def stop(_app: web.Application) -> None:
         await front.stop()
+        await queries.stop()
         await world.close()
 
     app.on_cleanup.append(stop)
