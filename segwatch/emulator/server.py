@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from segwatch.emulator.api.audiences import Audiences
+from segwatch.emulator.api.batches import Batches
+from segwatch.emulator.api.data_access import DataAccess
 from segwatch.emulator.api.datasets import Catalog
 from segwatch.emulator.api.definitions import Definitions
 from segwatch.emulator.api.entities import Entities
@@ -16,6 +18,7 @@ from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
 from segwatch.emulator.api.journaling import Journaling
+from segwatch.emulator.api.queries import Queries
 from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
 from segwatch.emulator.archive import Archive, ArchiveError
@@ -30,6 +33,19 @@ from segwatch.emulator.world import World
 
 __all__ = ["ArchiveError", "DataError", "EmulatorSettings", "build_app", "running"]
 
+_ROOMS = (
+    Ims,
+    SegmentJobs,
+    ExportJobs,
+    Schedules,
+    Definitions,
+    Audiences,
+    Entities,
+    Catalog,
+    Batches,
+    DataAccess,
+    Journaling,
+)
 _BODY_MAX_BYTES = 16 * 1024 * 1024
 _BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
@@ -50,9 +66,9 @@ def build_app(
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
     playback = Playback(world, hand)
-    kinds = (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Audiences, Entities, Catalog, Journaling)
-    rooms = [room(world) for room in kinds]
-    for room in (*rooms, Control(world, hand, playback)):
+    queries = Queries(world)
+    rooms = [room(world) for room in _ROOMS]
+    for room in (*rooms, queries, Control(world, hand, playback)):
         for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):
@@ -68,6 +84,7 @@ def build_app(
     async def stop(_app: web.Application) -> None:
         await front.stop()
         await playback.stop()
+        await queries.stop()
         if keeper is not None:
             keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()

@@ -35,6 +35,7 @@ class Control:
             web.post(f"{base}/jobs", self._place_jobs),
             web.delete(job, self._vanish),
             web.post(f"{job}/status", self._set_status),
+            web.get(f"{base}/queries/{{id}}/rows", self._query_rows, allow_head=False),
             web.post(f"{base}/outcomes", self._add_outcomes),
             web.post(f"{base}/faults", self._add_fault),
             web.get(f"{base}/faults", self._faults, allow_head=False),
@@ -112,6 +113,13 @@ class Control:
         status, errors = orders.new_status(await json_body(request))
         self._world.set_status(job, status, errors)
         return answer({"id": job.id, "status": job.status})
+
+    async def _query_rows(self, request: web.Request) -> web.Response:
+        query_id = request.match_info["id"]
+        for sandbox in self._world.sandboxes():
+            if (query := sandbox.queries.get(query_id)) is not None:
+                return answer({"id": query_id, "state": query["state"], "rows": query["_rows"]})
+        raise ServiceError(404, f"No query has the id {query_id!r}.")
 
     async def _add_outcomes(self, request: web.Request) -> web.Response:
         kind, outcomes = orders.new_outcomes(await json_body(request))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ class Session:
         return Answer(count=count, rows=[json.loads(row) for row in rows or ()])
 
     def interrupt(self) -> None:
-        """Stop what runs, from another thread. What has not begun to run goes on."""
-        self._connection.interrupt()
+        """Stop what runs, from another thread. What has not begun to run goes on, and what was closed stays so."""
+        with suppress(duckdb.Error):
+            self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()
@@ -99,7 +101,7 @@ class Session:
         (statement,) = statements
         if statement.type != duckdb.StatementType.SELECT:
             raise SqlError(f"This is a statement of the type {_word(statement.type)}. Only SELECT is run here.")
-        return str(statement.query).strip().rstrip(";")
+        return _without_end(str(statement.query))
 
 
 def _content(paths: Sequence[Path]) -> str:
@@ -107,6 +109,17 @@ def _content(paths: Sequence[Path]) -> str:
         return _EMPTY
     listed = ", ".join(literal(str(path)) for path in paths)
     return f"SELECT * FROM read_parquet([{listed}], union_by_name = true)"
+
+
+def _without_end(sql: str) -> str:
+    """Return a statement without the semicolons at its end, and what is said after them."""
+    for start, kind in reversed(duckdb.tokenize(sql)):
+        if kind == duckdb.token_type.comment:
+            continue
+        if sql.encode()[start : start + 1] != b";":  # positions count bytes
+            break
+        sql = sql.encode()[:start].decode()
+    return sql
 
 
 def _word(kind: Any) -> str:
