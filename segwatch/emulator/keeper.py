@@ -38,7 +38,7 @@ class Keeper:
         else:
             jobs = []
         world.witness = self
-        for job in jobs:
+        for job in sorted(jobs, key=lambda one: one.created_ms):  # evaluations have their turns in this order
             if job.computed and not job.is_final and not job.cancel_asked:
                 world.workshop.take(job)
             else:
