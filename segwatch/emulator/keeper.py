@@ -66,15 +66,18 @@ class Keeper:
         self._submissions = self._events = 0
         self._archive.clear()
 
-    def flush(self) -> None:
-        """Write all that has changed since the last time."""
+    def flush(self, *, read_only: bool = False) -> None:
+        """Write all that has changed since the last time. read_only: nothing but what counts requests can have."""
+        if read_only and not self._waiting:
+            self._put_requests()
+            self._archive.flush()
+            return
         self._waiting = False
         archive, world = self._archive, self._world
         for job in self._changed:
             archive.put_job(job.kind.value, str(job.id), self._job_document(job))
         self._changed.clear()
-        for key, count in world.ledger.changed_requests():
-            archive.put_request(key, count)
+        self._put_requests()
         for number, submission in enumerate(world.ledger.submissions[self._submissions :], self._submissions):
             archive.put_submission(number, submission)
         self._submissions = len(world.ledger.submissions)
@@ -90,6 +93,10 @@ class Keeper:
         self.flush()
         self._world.witness = None
         self._archive.close()
+
+    def _put_requests(self) -> None:
+        for key, count in self._world.ledger.changed_requests():
+            self._archive.put_request(key, count)
 
     def _facts(self) -> Json:
         world = self._world

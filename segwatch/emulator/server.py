@@ -62,7 +62,7 @@ def build_app(
     archive = None if settings.data is None else Archive(settings.data)
     world = World(settings, now=time.time, call_later=_call_later)
     keeper = None if archive is None else Keeper(world, archive, call_later=_call_later)
-    front = Front(world, flush=keeper.flush if keeper else lambda: None)
+    front = Front(world, keeper)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
     playback = Playback(world, hand)

@@ -184,6 +184,7 @@ class Queries:
         errors = [{"code": "42601", "message": message, "errorType": kind}] if message is not None else []
         spent = datetime.fromisoformat(at) - datetime.fromisoformat(query["created"])
         query |= {"state": state, "errors": errors, "updated": at, "elapsedTime": int(spent.total_seconds() * 1000)}
+        self._world.touch()
 
     def _stamp(self) -> str:
         """Return the time as text; no two are the same, since lists are cut by it."""

@@ -106,7 +106,9 @@ class _Reading:
         steps.sort(key=lambda step: step.at_s)  # at the same time: in the order of the tables
         for step in steps:
             if step.about is not None and self._names.get(step.about, float("inf")) > step.at_s:
-                self._wrong(step.place, f"{step.about!r} names nothing that is there by then. Give that name to an entry.")
+                self._wrong(
+                    step.place, f"{step.about!r} names nothing that is there by then. Give that name to an entry."
+                )
         if self._problems:
             raise ScenarioError(self._problems)
         return Scenario(name=self._file, digest=digest, begins=begins, steps=tuple(steps))
