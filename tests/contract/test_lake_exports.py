@@ -37,8 +37,8 @@ def rows_of(folder: Path, batch_id: str = "b") -> list[Any]:
 def identities_by_duckdb(folder: Path) -> list[str]:
     with duckdb.connect() as connection:
         found = connection.execute(
-            "SELECT list_sort(list_distinct(list_transform(flatten(map_values(identityMap)), lambda one: one.id)))::VARCHAR "
-            f"FROM read_parquet('{folder}/b/*.parquet')"
+            "SELECT list_sort(list_distinct(list_transform(flatten(map_values(identityMap)), lambda one: one.id)))"
+            f"::VARCHAR FROM read_parquet('{folder}/b/*.parquet')"
         )
         return sorted(row[0] for row in found.fetchall())
 

@@ -156,8 +156,8 @@ class Queries:
                 return await asyncio.shield(working)
         finally:
             halted.set()
-            # what has begun is interrupted until it ends (an engine that does nothing yet does not hear of it); what has
-            # not begun sees that it need not
+            # what has begun is interrupted until it ends (an engine that does nothing yet does not hear of it),
+            # and what has not begun sees that it need not
             while begun.is_set() and not working.done():
                 for session in at_work:
                     session.interrupt()
