@@ -164,7 +164,7 @@ def test_without_fields_all_of_the_record_is_there_and_nothing_of_ours(lake: Any
 @pytest.mark.parametrize(
     ("path", "named"),
     [
-        pytest.param("person.nam.firstName", "person.nam", id="a-typing-error"),
+        pytest.param("person.nick.firstName", "person.nick", id="a-typing-error"),
         pytest.param("homeAddress.city.district", "homeAddress.city.district", id="below-a-text"),
         pytest.param("_n", "_n", id="a-column-of-ours"),
         pytest.param('person"; DROP TABLE profile; --', "DROP TABLE", id="sql"),
