@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -61,6 +62,12 @@ def profiles() -> list[Profile]:
         )
         for n in range(SIZE)
     ]
+
+
+@cache
+def shared_lake() -> duckdb.DuckDBPyConnection:
+    """Return a lake that holds them, for tests that leave it as it is."""
+    return lake()
 
 
 def lake() -> duckdb.DuckDBPyConnection:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 
 from segwatch.emulator.api.batches import known_batch
-from segwatch.emulator.api.datasets import known_dataset, table_of
+from segwatch.emulator.api.datasets import known_dataset
 from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import whole_number
 from segwatch.emulator.api.tables import batches_by_table, files_by_table
@@ -102,13 +102,13 @@ class DataAccess:
 
     async def _preview(self, request: web.Request) -> web.Response:
         dataset_id, sandbox = request.match_info["id"], request[CALLER].sandbox
-        table = table_of(known_dataset(sandbox, dataset_id))
+        known_dataset(sandbox, dataset_id)
         held, folder = batches_by_table(sandbox), self._world.batch_folder.path
 
         def first_rows() -> list[Json]:
             from segwatch.emulator.lake.queries import Session  # not before somebody needs the engine
 
-            session = Session(files_by_table(folder, {"preview": held[table]}))
+            session = Session(files_by_table(folder, {"preview": held[dataset_id]}))
             try:
                 return session.run("SELECT * FROM preview LIMIT 100").rows
             finally:

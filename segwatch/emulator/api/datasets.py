@@ -48,7 +48,7 @@ class Catalog:
         body = _checked(await json_body(request))
         _, chance = self._world.draw("dataset")
         dataset_id, view_id = (f"{chance.getrandbits(96):024x}" for _ in range(2))
-        dataset = seed.dataset(
+        caller.sandbox.datasets[dataset_id] = seed.dataset(
             name=body["name"],
             sandbox=caller.sandbox.name,
             org=caller.org,
@@ -57,8 +57,6 @@ class Catalog:
             view_id=view_id,
             own_id=dataset_id,
         )
-        dataset["tags"][TABLE_TAG] = [_free_table(table_of(dataset), caller.sandbox)]
-        caller.sandbox.datasets[dataset_id] = dataset
         location = {"Location": f"/data/foundation/catalog/dataSets/{dataset_id}"}
         return answer(self._reference(dataset_id), status=201, headers=location)
 
@@ -113,17 +111,9 @@ def known_dataset(sandbox: Sandbox, dataset_id: str) -> Json:
 
 
 def table_of(dataset: Json) -> str:
-    """Return the name under which SQL knows a dataset."""
+    """Return the name under which SQL knows a dataset; another dataset may have the same."""
     names = dataset["tags"].get(TABLE_TAG)
     return str(names[0]) if isinstance(names, list) and names else "dataset"
-
-
-def _free_table(wanted: str, sandbox: Sandbox) -> str:
-    taken = {table_of(dataset) for dataset in sandbox.datasets.values()}
-    name, number = wanted, 2
-    while name in taken:
-        name, number = f"{wanted}_{number}", number + 1
-    return name
 
 
 def _checked(body: Any) -> Json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Sandbox, World
 
 if TYPE_CHECKING:
-    from segwatch.emulator.lake.queries import Answer
+    from segwatch.emulator.lake.queries import Answer, Session
 
 _PATH = "/data/foundation/query/queries"
 _FINAL = frozenset({"SUCCESS", "FAILED", "KILLED", "TIMEOUT"})
@@ -37,6 +38,7 @@ class Queries:
         self._timeout_s = timeout_s or max(_TIMEOUT_LEAST_S, _TIMEOUT_S / world.settings.speed)
         self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="query")
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._halting: set[asyncio.Task[None]] = set()
         self._last_ms = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -53,6 +55,7 @@ class Queries:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._halting)
         await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -156,13 +159,10 @@ class Queries:
                 return await asyncio.shield(working)
         finally:
             halted.set()
-            # what has begun is interrupted until it ends (an engine that does nothing yet does not hear of it); what has
-            # not begun sees that it need not
-            while begun.is_set() and not working.done():
-                for session in at_work:
-                    session.interrupt()
-                await asyncio.wait([working], timeout=_INTERRUPT_INTERVAL_S)
-            working.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else looks at it
+            if begun.is_set() and not working.done():  # what has not begun sees that it need not
+                halting = asyncio.create_task(_halted(working, at_work), name="query:halting")
+                self._halting.add(halting)
+                halting.add_done_callback(self._halting.discard)
 
     def _known(self, request: web.Request) -> Json:
         query_id, sandbox = request.match_info["id"], request[CALLER].sandbox
@@ -204,6 +204,15 @@ class Queries:
     def _origin(self, request: web.Request) -> str:
         production = Quirk.PRODUCTION_LINKS in self._world.quirks
         return "https://platform.adobe.io" if production else str(request.url.origin())
+
+
+async def _halted(working: asyncio.Future[Any], at_work: Sequence["Session"]) -> None:
+    """Interrupt until it has ended: an engine that does nothing yet hears of no interruption."""
+    while not working.done():
+        for session in at_work:
+            session.interrupt()
+        await asyncio.wait([working], timeout=_INTERRUPT_INTERVAL_S)
+    working.exception()  # nobody else looks at it
 
 
 def _checked(body: Any) -> Json:
