@@ -51,9 +51,9 @@ def parse(source: str) -> Query:
         token = exc.token
         if token.type == "$END":
             _end(source)
-        raise explained(source, exc.pos_in_stream, str(token), exc.expected) from None
+        raise explained(source, token.start_pos or 0, str(token), exc.expected) from None
     except UnexpectedCharacters as exc:
-        raise explained(source, exc.pos_in_stream, "", exc.allowed) from None
+        raise explained(source, cast(int, exc.pos_in_stream), "", exc.allowed) from None
     except (UnexpectedEOF, UnexpectedInput):
         _end(source)
     parameter, root = tree if isinstance(tree, tuple) else (None, tree)
