@@ -1,5 +1,6 @@
 """pql/text: from characters to a tree. This file and its grammar are all that knows lark."""
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NoReturn, cast
@@ -70,7 +71,7 @@ def _place(token: Token) -> Place:
 
 def _quoted(token: Token) -> str:
     # Only \" and \\ are escapes: a regular expression keeps its backslashes, as in Adobe's sample "@(\w+)".
-    return str(token)[1:-1].replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\")
+    return re.sub(r'\\(["\\])', r"\1", str(token)[1:-1])
 
 
 def _unit(token: Token) -> Unit:
