@@ -192,10 +192,12 @@ class _Compiler:
     def _exists(self, sources: tuple[Source, ...], seen: _Variables) -> str:
         source, rest = sources[0], sources[1:]
         array, variable, within = self._source(source, seen)
-        wanted = [] if source.where is None else [self.condition(source.where, within)]
+        found = array.sql
+        if source.where is not None:
+            found = arrays.filtered(found, variable, self.condition(source.where, within))
         if rest:
-            wanted.append(self._exists(rest, within))
-        found = arrays.filtered(array.sql, variable, _joined(wanted, "AND")) if wanted else array.sql
+            # A filter of its own: DuckDB works out both sides of an AND, and this side is a search per item.
+            found = arrays.filtered(found, variable, self._exists(rest, within))
         return f"coalesce(len({found}) > 0, false)"
 
     def _forall(self, node: Search, seen: _Variables) -> Value:
