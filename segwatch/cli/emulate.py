@@ -85,7 +85,7 @@ async def emulate(
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     try:
-        # whoever asks for data waits for it at the start, and not with the first job
+        # whoever asks for data has it made at the start, and not with the first job
         prepared = bool(size or profiles or data or scenario)
         async with running(settings, port=port, scenario=story, prepared=prepared) as url:
             if as_json:

@@ -47,6 +47,9 @@ class DataBench:
         self.counters: dict[str | int, Counters] = {}
         self.written: dict[str | int, tuple[WrittenBatch, ...]] = {}
 
+    async def prepare(self) -> None:
+        await self._data.lake()
+
     async def size(self, job: Job) -> int:
         def profiles(cursor: "DuckDBPyConnection") -> int:
             rows: list[tuple[int]] = cursor.execute("SELECT count(*) FROM profile").fetchall()

@@ -32,6 +32,7 @@ class Data:
         self._settings = settings
         self._now = now
         self._opening: asyncio.Task[Lake] | None = None
+        self._unready: Lake | None = None
         self.batches = BatchFolder(settings.data)
 
     def demand_engine(self) -> None:
@@ -50,6 +51,14 @@ class Data:
         # a caller that goes away must not take the opening with it: others wait for the same one
         return await asyncio.shield(self._opening)
 
+    async def prepare(self) -> None:
+        """Open the lake at once. Only one's own profiles are waited for: made-up ones cannot be wrong."""
+        self.demand_engine()
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._opened())
+        if self._settings.profiles is not None:
+            await self.lake()
+
     async def clear(self) -> None:
         """Forget what was computed; the profiles stay."""
         self.batches.clear()
@@ -63,6 +72,8 @@ class Data:
         """Let go of it; what is being computed ends."""
         if self._opening is not None:
             opening, self._opening = self._opening, None
+            if self._unready is not None:
+                self._unready.halt()
             await asyncio.wait([opening])
             if opening.exception() is None:
                 await asyncio.to_thread(opening.result().close)
@@ -74,6 +85,11 @@ class Data:
 
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
-            return await asyncio.to_thread(opened, self._settings, now=now)
+            return await asyncio.to_thread(opened, self._settings, now=now, began=self._note)
         except ValueError as exc:
             raise DataError(500, str(exc)) from exc
+        finally:
+            self._unready = None
+
+    def _note(self, lake: "Lake") -> None:
+        self._unready = lake  # in the thread that opens it

@@ -78,7 +78,7 @@ def build_app(
         if keeper is not None:
             keeper.restore()
         if prepared:
-            await world.lake()
+            await world.data.prepare()
         playback.start(scenario)
 
     async def stop(_app: web.Application) -> None:
@@ -105,8 +105,9 @@ async def running(
 ) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one.
 
-    scenario: what happens by itself. prepared: have the profiles ready before anybody is served; this takes seconds for
-    a million. Raises ArchiveError when the settings' directory cannot be used, DataError when its profiles cannot.
+    scenario: what happens by itself. prepared: make up the profiles at once, and not with the first job; one's own
+    are read before anybody is served. Raises ArchiveError when the settings' directory cannot be used, DataError when
+    its profiles cannot.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)

@@ -25,6 +25,9 @@ class Bench(Protocol):
     A work that is cancelled returns when nothing of it can take effect any more, or raises TooLate.
     """
 
+    async def prepare(self) -> None:
+        """Return when there is data to compute with; the first time may take long."""
+
     async def size(self, job: Job) -> int:
         """Return how many profiles times segments the job looks at."""
 
@@ -130,8 +133,11 @@ class Workshop:
         evaluates = job.kind is Kind.SEGMENT_JOB
         while job.status != "PROCESSING":
             await self._until_over(job)
-            if evaluates and job.script[job.position + 1].status == "PROCESSING":
-                await self._lane(job).enter(job).wait()
+            if job.script[job.position + 1].status == "PROCESSING":
+                if evaluates:
+                    await self._lane(job).enter(job).wait()
+                if job.script[-1].status == "SUCCEEDED":
+                    await self._bench.prepare()
             self._engine.move(job)
         if job.script[-1].status != "SUCCEEDED":
             await self._until_over(job)

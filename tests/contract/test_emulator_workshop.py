@@ -18,6 +18,9 @@ class FakeBench:
         self.takes_s, self.profiles, self.refuses, self.too_late = takes_s, profiles, refuses, too_late
         self.calls, self.at_work, self.most = [], 0, 0
 
+    async def prepare(self):
+        pass
+
     async def size(self, job):
         return self.profiles
 

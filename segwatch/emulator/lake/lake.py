@@ -32,13 +32,24 @@ class Lake:
         # PQL and the wire mean UTC, whatever the host's own zone is
         self._connection.execute("SET TimeZone = 'UTC'")
         tables.create(self._connection)
+        self._preparing: DuckDBPyConnection | None = None
+        self._is_halted = False
         self._computing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-compute")
         self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lake-answer")
 
     def prepare(self, work: Work[None]) -> None:
-        """Do the work that comes before anybody asks, in this thread."""
+        """Do the work that comes before anybody asks, in this thread; `halt`, from another one, ends it."""
         with self._connection.cursor() as cursor:
+            self._preparing = cursor
+            if self._is_halted:
+                raise InterruptedError
             work(cursor)
+
+    def halt(self) -> None:
+        """Let the preparation fail."""
+        self._is_halted = True
+        if self._preparing is not None:
+            self._preparing.interrupt()
 
     async def compute(self, work: Work[Result]) -> Result:
         """Return what a long piece of work returns; one at a time."""

@@ -1,5 +1,6 @@
 """The lake of an emulator, with the profiles that its settings ask for."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
@@ -11,15 +12,17 @@ from segwatch.emulator.settings import EmulatorSettings
 _FILE = "lake.duckdb"
 
 
-def opened(settings: EmulatorSettings, *, now: datetime) -> Lake:
+def opened(settings: EmulatorSettings, *, now: datetime, began: Callable[[Lake], None]) -> Lake:
     """Return the lake, in the settings' directory or in memory; takes seconds for a million profiles.
 
     Profiles are created or loaded once: a directory that holds some keeps them. now: when they are said to be created.
+    began: hears of the lake before that, so that somebody can halt it.
     Raises ValueError when the user's own profiles cannot be read.
     """
     if settings.data is not None:
         settings.data.mkdir(parents=True, exist_ok=True)
     lake = Lake(settings.data / _FILE if settings.data is not None else None)
+    began(lake)
     try:
         lake.prepare(lambda cursor: _populate(cursor, settings, now))
     except BaseException:
