@@ -280,6 +280,13 @@ ROWS: list[tuple[str, Any]] = [
             >= 2
         ),
     ),
+    (
+        'xEvent[web.webPageDetails.name = "home" and $1.homeAddress.country = "NL"].count() > 0',
+        lambda p: (
+            at(p, "homeAddress", "country") == "NL"
+            and any(at(e, "web", "webPageDetails", "name") == "home" for e in events(p))
+        ),
+    ),
     ("xEvent.count() = 0", lambda p: not events(p)),
     (
         "(select X from xEvent where X.web, Y from X.productListItems).count() > 2",

@@ -126,6 +126,8 @@ class _Compiler:
         if kind_of is None:
             whose = "profiles have" if not of.sql else "there is"
             hint = nearest(name, of.type.fields) or _fields(of.type)
+            if of.sql and name in self._shape.fields:
+                hint = f" Write $1.{name} for the profile's."
             raise PqlError(f"{whose} no field {name}{' here' if of.sql else ''}.{hint}", node.at)
         if of.sql:
             sql = f"struct_extract({of.sql}, {literals.quoted(name, node.at)})"
