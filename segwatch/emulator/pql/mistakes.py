@@ -23,7 +23,11 @@ _MISTAKES = (
         r"(?i)matches\b|contains\b|startsWith\b|endsWith\b",
         'this function stands after a dot. Write text.contains("a").',
     ),
-    (r"(?i)(select|exists|forall|sum|average|min|max)\b", "put this search into parentheses: (exists X from ...)."),
+    (
+        r"(?i)(select|exists|forall|sum|average|min|max)\b",
+        "a search stands in parentheses here. Write (exists X from ...).",
+    ),
+    (r"(?i)(second|minute|hour|day|week|month|year)s?\b", "a distance is compared. Write occurs <= 3 days before now."),
     (r"(?i)let\b", "`let` is not computed here. Write the expression out where its name would stand."),
     (r"(?i)count\s*\(", "COUNT within a chain is not computed here. Write array[condition].count() >= 3."),
     (
@@ -32,7 +36,7 @@ _MISTAKES = (
     ),
     (r"=>", "a parameter stands first, in parentheses. Write (Profile) => ..."),
     (r"\]", "an array or a condition is missing in the brackets. Write at least one item."),
-    (r"\)", "something is missing before this parenthesis, or it closes nothing."),
+    (r"\)", "this parenthesis closes nothing, or comes too early. Write its other half."),
 )
 _READABLE = {
     "AND": "and",
@@ -53,13 +57,14 @@ _READABLE = {
 }
 
 
-# Where a search cannot begin, its first word is taken for a name, and the reader stops only at the next one.
-_SEARCH = re.compile(r"(?i)\b(select|exists|forall|sum|average|min|max)\s+$")
+# Where a search (or a `let`) cannot begin, its first word is read as a name, and the reader stops at the next one.
+_SEARCH = re.compile(r"(?i)\b(select|exists|forall|sum|average|min|max|let)\s+$")
 
 
 def explained(source: str, position: int, found: str, expected: Iterable[str]) -> PqlError:
     """Return the error for a text that could be read up to `position` (from 0)."""
-    if (search := _SEARCH.search(source[max(0, position - 100) : position])) and expected and found.isidentifier():
+    search = _SEARCH.search(source[max(0, position - 100) : position])
+    if search and found.isidentifier():
         position -= len(search[0])
     before = source[:position]
     place = Place(line=before.count("\n") + 1, column=position - (before.rfind("\n") + 1) + 1, offset=position + 1)

@@ -23,6 +23,8 @@ from segwatch.emulator.pql.tree import (
 # Queries of people stay below 20 and 500. DuckDB gives up 1,000 levels down, and one of ours may be several of its.
 MAX_DEPTH = 50
 MAX_NODES = 10_000
+# A search within a search looks at every pair of items, one more within that at every three: work grows by powers.
+MAX_SEARCHES = 4
 
 
 def query(root: Expression, *, parameter: str | None = None) -> Query:
@@ -34,15 +36,26 @@ def query(root: Expression, *, parameter: str | None = None) -> Query:
 
 def _measured(root: Expression) -> None:
     # By a list, not by recursion: this runs before anything that recurses.
-    waiting, seen = [(root, 1)], 0
+    waiting, seen = [(root, 1, 0)], 0
     while waiting:
-        node, depth = waiting.pop()
+        node, depth, searches = waiting.pop()
         seen += 1
         if depth > MAX_DEPTH:
             raise PqlError(f"more than {MAX_DEPTH} expressions stand within each other. Write two segments.", node.at)
         if seen > MAX_NODES:
             raise PqlError(f"the query has more than {MAX_NODES} parts. Write two segments.", node.at)
-        waiting += [(part, depth + 1) for part in parts(node)]
+        if searches > MAX_SEARCHES:
+            raise PqlError(f"more than {MAX_SEARCHES} searches stand within each other. Write two segments.", node.at)
+        match node:
+            case Each(array=array, body=body):
+                waiting += [(array, depth + 1, searches), (body, depth + 1, searches + 1)]
+            case Search(sources=sources):
+                for number, source in enumerate(sources):
+                    waiting.append((source.array, depth + 1, searches + number))
+                    if source.where is not None:
+                        waiting.append((source.where, depth + 1, searches + number + 1))
+            case _:
+                waiting += [(part, depth + 1, searches) for part in parts(node)]
 
 
 def _resolved(node: Expression, known: dict[str, Expression]) -> Expression:

@@ -126,6 +126,8 @@ class _Compiler:
         if kind_of is None:
             whose = "profiles have" if not of.sql else "there is"
             hint = nearest(name, of.type.fields) or _fields(of.type)
+            if of.sql and name in self._shape.fields:
+                hint = f" Write $1.{name} for the profile's."
             raise PqlError(f"{whose} no field {name}{' here' if of.sql else ''}.{hint}", node.at)
         if of.sql:
             sql = f"struct_extract({of.sql}, {literals.quoted(name, node.at)})"
@@ -192,10 +194,12 @@ class _Compiler:
     def _exists(self, sources: tuple[Source, ...], seen: _Variables) -> str:
         source, rest = sources[0], sources[1:]
         array, variable, within = self._source(source, seen)
-        wanted = [] if source.where is None else [self.condition(source.where, within)]
+        found = array.sql
+        if source.where is not None:
+            found = arrays.filtered(found, variable, self.condition(source.where, within))
         if rest:
-            wanted.append(self._exists(rest, within))
-        found = arrays.filtered(array.sql, variable, _joined(wanted, "AND")) if wanted else array.sql
+            # A filter of its own: DuckDB works out both sides of an AND, and this side is a search per item.
+            found = arrays.filtered(found, variable, self._exists(rest, within))
         return f"coalesce(len({found}) > 0, false)"
 
     def _forall(self, node: Search, seen: _Variables) -> Value:

@@ -1,5 +1,6 @@
 """pql/text: from characters to a tree. This file and its grammar are all that knows lark."""
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NoReturn, cast
@@ -51,9 +52,9 @@ def parse(source: str) -> Query:
         token = exc.token
         if token.type == "$END":
             _end(source)
-        raise explained(source, exc.pos_in_stream, str(token), exc.expected) from None
+        raise explained(source, token.start_pos or 0, str(token), exc.expected) from None
     except UnexpectedCharacters as exc:
-        raise explained(source, exc.pos_in_stream, "", exc.allowed) from None
+        raise explained(source, cast(int, exc.pos_in_stream), "", exc.allowed) from None
     except (UnexpectedEOF, UnexpectedInput):
         _end(source)
     parameter, root = tree if isinstance(tree, tuple) else (None, tree)
@@ -70,7 +71,7 @@ def _place(token: Token) -> Place:
 
 def _quoted(token: Token) -> str:
     # Only \" and \\ are escapes: a regular expression keeps its backslashes, as in Adobe's sample "@(\w+)".
-    return str(token)[1:-1].replace("\\\\", "\0").replace('\\"', '"').replace("\0", "\\")
+    return re.sub(r'\\(["\\])', r"\1", str(token)[1:-1])
 
 
 def _unit(token: Token) -> Unit:

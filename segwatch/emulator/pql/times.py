@@ -31,6 +31,7 @@ _UNITS: MappingProxyType[Unit, tuple[str, int, int]] = MappingProxyType(
         "millennium": ("to_months", 12_000, 20),
     }
 )
+_OFFSET = ":.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _DAYS_FROM_TODAY = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _STEPS = {"last": -1, "this": 0, "next": 1}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -62,8 +63,9 @@ def calendar_day(parts: list[Number], at: Place) -> Value:
 
 def computed_day(parts: list[str], at: Place) -> Value:
     """Return the day whose parts are SQL numbers; a day that the calendar does not have is missing."""
-    year, month, day = (f"CAST({part} AS BIGINT)" for part in parts)
-    return _day(f"CAST(TRY(make_date({year}, {month}, {day})) AS TIMESTAMP)", at)
+    # By a text: make_date raises for a day that does not exist, and TRY around it is slow where many do not.
+    written = " || '-' || ".join(f"TRY_CAST({part} AS BIGINT)" for part in parts)
+    return _day(f"TRY_CAST(({written}) AS TIMESTAMP)", at)
 
 
 def as_time(value: Value) -> Value:
@@ -73,7 +75,12 @@ def as_time(value: Value) -> Value:
     sql = ""
     match value.kind, value.type.storage:
         case Kind.TEXT, _:
-            sql = f"TRY_CAST({value.sql} AS TIMESTAMP)"
+            # As TIMESTAMP an offset is dropped; as TIMESTAMPTZ a text without one is taken for local time.
+            there = f"make_timestamp(epoch_us(TRY_CAST({value.sql} AS TIMESTAMPTZ)))"
+            sql = (
+                f"CASE WHEN regexp_matches({value.sql}, '{_OFFSET}') THEN {there} "
+                f"ELSE TRY_CAST({value.sql} AS TIMESTAMP) END"
+            )
         case Kind.TIME, "timestamp":
             return value
         case Kind.TIME, "timestamp with time zone":

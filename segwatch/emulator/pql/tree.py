@@ -169,7 +169,7 @@ def call(function: str, *arguments: Expression, at: Place) -> Call:
 
 
 def parts(node: Expression) -> Iterator[Expression]:
-    """Yield the expressions that a node is made of."""
+    """Yield the expressions that a node is made of, those of a search excepted: they have variables in sight."""
     match node:
         case Items(items=items):
             yield from items
@@ -177,16 +177,8 @@ def parts(node: Expression) -> Iterator[Expression]:
             yield of
         case Call(arguments=arguments):
             yield from arguments
-        case Each(array=array, body=body):
-            yield array
-            yield body
-        case Search(sources=sources):
-            for source in sources:
-                yield source.array
-                if source.where is not None:
-                    yield source.where
         case Occurs(value=value, times=times):
             yield value
             yield from times
-        case Text() | Number() | Truth() | Profile() | Variable() | Name() | Moment() | Period():
+        case _:
             return
