@@ -1,5 +1,6 @@
 """`segwatch emulate`: a local platform."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
@@ -16,13 +17,20 @@ async def emulate(
     dialect: Literal["current", "seed"] = "current",
     client_id: str | None = None,
     client_secret: str | None = None,
+    size: Annotated[int, Parameter(validator=validators.Number(gte=1))] | None = None,
+    profiles: Path | None = None,
+    data: Path | None = None,
+    scenario: str | None = None,
+    evaluations_per_day: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 2,
     as_json: Json = False,
 ) -> None:
     """Serve a stand-in for the Adobe API on loopback, with faults to inject.
 
-    It needs no account, keeps everything in memory, and serves until it is interrupted.
+    It needs no account, evaluates segments over made-up profiles, writes exports, and serves until it is interrupted.
 
     Example: `segwatch emulate --port 8787 --speed 60`, then `curl http://127.0.0.1:8787/_emulator/state`
+
+    Example: `segwatch emulate --data ./platform --scenario night --speed 60`
 
     Parameters
     ----------
@@ -38,27 +46,57 @@ async def emulate(
         The only client id that gets a token; any does without it.
     client_secret
         The only client secret that gets a token; any does without it.
+    size
+        How many profiles are made up; 10000 without it.
+    profiles
+        A file of your own profiles (.parquet or .ndjson) instead of made-up ones.
+    data
+        A directory that keeps everything, also over a crash; without it all is in memory and goes with the command.
+    scenario
+        A file of what happens by itself, and when; or `night`, which comes along.
+    evaluations_per_day
+        How many evaluations may be asked for in a sandbox on one emulated day.
     """
     # here, so that `segwatch --help` does not wait for them
     import asyncio
     import signal
 
-    from segwatch.emulator.server import EmulatorSettings, running
+    from segwatch.emulator.control.scenario import ScenarioError, load
+    from segwatch.emulator.data import missing_engine
+    from segwatch.emulator.server import ArchiveError, DataError, EmulatorSettings, running
 
+    if (missing := missing_engine()) is not None and (size or profiles or data or scenario):
+        fail(
+            Exit.USAGE,
+            f"--size, --profiles, --data and --scenario need {missing}, which is not installed:"
+            " install segwatch[emulator]",
+        )
+    try:
+        story = None if scenario is None else load(scenario)
+    except ScenarioError as error:
+        fail(Exit.USAGE, *error.problems)
+    people = {} if size is None else {"size": size}
     settings = EmulatorSettings(
-        seed=seed, speed=speed, dialect=dialect, client_id=client_id, client_secret=client_secret
-    )
+        seed=seed, speed=speed, dialect=dialect, client_id=client_id, client_secret=client_secret,
+        data=data, profiles=profiles, evaluations_per_day=evaluations_per_day, **people,
+    )  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     try:
-        async with running(settings, port=port) as url:
+        # whoever asks for data waits for it at the start, and not with the first job
+        prepared = bool(size or profiles or data or scenario)
+        async with running(settings, port=port, scenario=story, prepared=prepared) as url:
             if as_json:
                 show_json({"url": url})
             else:
                 lines([f"local platform at {url}", f"control API at {url}/_emulator/state", "Ctrl-C ends it"])
             await stop.wait()
+    except ArchiveError as error:
+        fail(Exit.USAGE, f"--data: {error}")
+    except DataError as error:
+        fail(Exit.USAGE, f"--profiles: {error.message}")
     except OSError as error:
         fail(
             Exit.USAGE, f"cannot listen on 127.0.0.1:{port}: {error.strerror}. Choose another with --port, or --port 0"

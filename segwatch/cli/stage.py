@@ -15,7 +15,7 @@ import aiohttp
 
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
-from segwatch.cli.story import Story, speed_for
+from segwatch.cli.story import PROFILES, overdue_after_s, speed_for, told
 from segwatch.cli.tally import Tally, chains, tally
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -40,6 +40,7 @@ burst = 20
 [polling]
 interval = "1s"
 idle_interval = "1s"
+overdue_after = {{ segment_job = "{overdue_s}s", export_job = "{overdue_s}s" }}
 
 [retry]
 first_delay = "2s"
@@ -132,15 +133,15 @@ async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> No
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    speed = speed_for(length_s)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
-        async with _staged(Path(folder), port, seed, speed) as stage:
+        async with _staged(Path(folder), port, seed, length_s) as stage:
             if not as_json:
                 _announce(stage)
             ticker = Ticker(stage, quiet=as_json)
-            story = Story(stage.session, stage.platform.url, length_s, speed, seed)
             try:
-                await _first_of(_played(story, stage, stop), ticker.follow(), *(one.child.wait() for one in stage.cast))
+                await _first_of(
+                    _played(length_s, stage, stop), ticker.follow(), *(one.child.wait() for one in stage.cast)
+                )
                 _blame(stage)
                 await ticker.catch_up()
                 summary, told = await stage.tally(), await stage.received()
@@ -161,23 +162,27 @@ def event_of(payload: dict[str, Any]) -> Event:
 
 
 @asynccontextmanager
-async def _staged(folder: Path, port: int, seed: int, speed: float) -> AsyncIterator[Stage]:
+async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncIterator[Stage]:
     """Start the three processes, and end them in the order in which a host would be drained."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
-        emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(seed), "--speed", f"{speed:.1f}", "--json"]
+        speed = f"{speed_for(length_s):.3f}"
+        emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(seed), "--speed", speed, "--json"]
+        emulate += ["--size", str(PROFILES)]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
-        settings = _settings_file(folder, platform.url, receiver.url, port)
+        settings = _settings_file(folder, platform.url, receiver.url, port, overdue_after_s(length_s))
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
         yield Stage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
 
 
-def _settings_file(folder: Path, platform: str, receiver: str, port: int) -> Path:
+def _settings_file(folder: Path, platform: str, receiver: str, port: int, overdue_s: int) -> Path:
     """Write the demo's settings and return their path."""
     path = folder / "config.toml"
-    path.write_text(_SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder))
+    path.write_text(
+        _SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder, overdue_s=overdue_s)
+    )
     return path
 
 
@@ -194,9 +199,10 @@ def _announce(stage: Stage) -> None:
     lines([""])
 
 
-async def _played(story: Story, stage: Stage, stop: asyncio.Event) -> None:
-    """Play the story, then wait until all jobs have ended and all was told; both for a bounded time."""
-    await _first_of(story.play(), stop.wait())
+async def _played(length_s: float, stage: Stage, stop: asyncio.Event) -> None:
+    """Let the story be played, then wait until all jobs have ended and all was told; both for a bounded time."""
+    async with asyncio.timeout(length_s + _SETTLE_S):
+        await _first_of(told(stage.session, stage.platform.url), stop.wait())
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while asyncio.get_running_loop().time() < deadline:
         if stop.is_set() or (await stage.tally()).complete:

@@ -1,56 +1,66 @@
-"""What the workshop computes with: the lake, and what came out of it for each job."""
+"""What the workshop computes with: the data, and what came out of it for each job."""
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from segwatch.emulator.data import Data
 from segwatch.emulator.engine import Job, Kind
-from segwatch.emulator.lake.model import Counters, Evaluation, WrittenBatch
+from segwatch.emulator.lake import batches
+from segwatch.emulator.lake.extracts import extracts
+from segwatch.emulator.lake.model import Counters, Evaluation, Extract, WrittenBatch
 from segwatch.emulator.sandbox import ALL_SEGMENTS, Sandbox
+from segwatch.emulator.seed import EXPORT_FAILURE
 from segwatch.emulator.settings import Json
 from segwatch.emulator.workshop import TooLate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from segwatch.emulator.lake.lake import Lake, Work
+    from segwatch.emulator.lake.lake import Work
 
 Result = TypeVar("Result")
 
 
-class LakeBench:
-    """Computes jobs in the lake, which it opens when the first job needs it.
+class DataBench:
+    """Computes jobs in the platform's data, which is opened when the first job needs it.
 
     counters, written: what evaluations counted and exports wrote, by the id of the job.
+    realized_is_all: whether `realized` means everybody who is in a segment, at this moment.
     """
 
     def __init__(
         self,
+        data: Data,
         *,
-        lake: Callable[[], Awaitable["Lake"]],
         sandbox: Callable[[str], Sandbox],
         now: Callable[[], float],
+        realized_is_all: Callable[[], bool],
     ) -> None:
-        self._lake = lake
+        self._data = data
         self._sandbox = sandbox
         self._now = now
+        self._realized_is_all = realized_is_all
         self.counters: dict[str | int, Counters] = {}
         self.written: dict[str | int, tuple[WrittenBatch, ...]] = {}
 
     async def size(self, job: Job) -> int:
-        segments = self._expressions(job)
-
         def profiles(cursor: "DuckDBPyConnection") -> int:
             rows: list[tuple[int]] = cursor.execute("SELECT count(*) FROM profile").fetchall()
             return rows[0][0]
 
-        lake = await self._lake()
-        return await lake.answer(profiles) * max(1, len(segments))
+        segments = asked_segments(job)
+        count = len(self._expressions(job)) if segments is None else len(segments)
+        lake = await self._data.lake()
+        return await lake.answer(profiles) * max(1, count)
 
     async def evaluate(self, job: Job) -> None:
+        self._data.demand_engine()
         from segwatch.emulator.lake import evaluation  # not before a job needs the engine
+        from segwatch.emulator.pql import PqlError
 
         order = Evaluation(
             run_id=str(job.id),
@@ -58,17 +68,68 @@ class LakeBench:
             definitions=self._expressions(job),
             now=datetime.fromtimestamp(self._now(), UTC),
         )
-        counters = await self._computed(lambda cursor: evaluation.evaluate(cursor, order))
+        try:
+            counters = await self._computed(lambda cursor: evaluation.evaluate(cursor, order))
+        except PqlError as error:
+            raise ValueError(str(error)) from error
         if job.kind is Kind.SEGMENT_JOB:
             self.counters[job.id] = counters
 
     async def export(self, job: Job) -> None:
-        raise ValueError("Exports are not written yet.")
+        self._data.demand_engine()
+        from segwatch.emulator.lake import exports  # not before a job needs the engine
 
-    async def clear(self) -> None:
-        """Forget what was computed."""
+        folder = self._data.batches.path
+        written = [
+            await self._computed(partial(exports.write, folder=folder, order=order)) for order in self._extracts(job)
+        ]
+        box = self._sandbox(job.sandbox)
+        for batch in written:
+            batches.succeed(box.batches, box.datasets, batch, at_ms=self._now_ms())
+        self.written[job.id] = tuple(written)
+
+    def note(self, job: Job) -> None:
+        """Let the catalog know what a job's last move means to its batches."""
+        if job.kind is not Kind.EXPORT_JOB:
+            return
+        box = self._sandbox(job.sandbox)
+        if job.status == "PROCESSING" and job.computed:
+            target = job.request["destination"]
+            batches.begin(
+                box.batches,
+                box.datasets,
+                self._extracts(job),
+                dataset_id=target.get("datasetId") or target["dataSetId"],
+                org=job.org,
+                at_ms=self._now_ms(),
+            )
+        elif job.status in ("FAILED", "CANCELLED"):
+            self._end_in_vain(job, box)
+
+    def forget(self) -> None:
+        """Forget what was counted and written."""
         self.counters.clear()
         self.written.clear()
+
+    def _end_in_vain(self, job: Job, box: Sandbox) -> None:
+        errors = EXPORT_FAILURE if job.errors is None else job.errors
+        for batch_id in job.facts.batch_ids:
+            if batch_id not in box.batches:
+                continue
+            if job.cancel_asked or job.status == "CANCELLED":
+                batches.abort(box.batches, box.datasets, batch_id, at_ms=self._now_ms())
+            else:
+                folder = self._data.batches.path
+                batches.fail(box.batches, box.datasets, batch_id, errors, folder=folder, at_ms=self._now_ms())
+
+    def _extracts(self, job: Job) -> tuple[Extract, ...]:
+        return extracts(
+            job.request,
+            sandbox=job.sandbox,
+            batch_ids=job.facts.batch_ids,
+            definitions=self._sandbox(job.sandbox).definitions,
+            realized_is_all=self._realized_is_all(),
+        )
 
     def _expressions(self, job: Job) -> dict[str, Json]:
         """Return the expression of each segment that the job is for, by id. Raises ValueError for one that is gone."""
@@ -92,7 +153,7 @@ class LakeBench:
                 raise InterruptedError
             return work(cursor)
 
-        lake = await self._lake()
+        lake = await self._data.lake()
         computing = asyncio.ensure_future(lake.compute(watched))
         try:
             return await asyncio.shield(computing)
@@ -104,6 +165,9 @@ class LakeBench:
             if computing.exception() is None:
                 raise TooLate from None
             raise
+
+    def _now_ms(self) -> int:
+        return int(self._now() * 1000)
 
 
 def asked_segments(job: Job) -> list[str] | None:

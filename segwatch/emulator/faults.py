@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from segwatch.emulator.downloads import Download
 from segwatch.emulator.envelopes import answer, refused_without_words
 from segwatch.emulator.settings import Json
 
@@ -162,6 +163,8 @@ async def strike(
     if fault.accept_then_reset:
         _reset(request)
         return None
+    if isinstance(response, Download):
+        return await _marred_download(fault, response)
     return _marred(fault, response)
 
 
@@ -221,6 +224,17 @@ def _marred(fault: Fault, response: web.Response) -> web.Response:
     if fault.slow_bytes_per_s is not None and body:
         headers = dict(response.headers) | {"Content-Length": str(len(body))}
         return web.Response(status=response.status, headers=headers, body=_trickle(body, fault.slow_bytes_per_s))
+    return response
+
+
+async def _marred_download(fault: Fault, response: Download) -> web.Response:
+    """Return a file's answer, marred; it is not JSON that could be rewritten."""
+    if fault.garbage:
+        return web.Response(body=_GARBAGE, content_type="application/octet-stream")
+    if fault.truncate is not None:
+        return _with_body(response, await response.beginning(fault.truncate))
+    if fault.slow_bytes_per_s is not None:
+        response.slow_down(fault.slow_bytes_per_s)
     return response
 
 

@@ -28,6 +28,7 @@ class Keeper:
     def restore(self) -> None:
         """Bring back what another process kept, and let its jobs go on: what should have ended meanwhile ends now."""
         archive, world = self._archive, self._world
+        world.data.batches.sweep()
         if (facts := archive.fact("world")) is not None:
             self._restore_facts(facts)
             for sandbox, shelf, name, one in archive.documents():
@@ -37,7 +38,7 @@ class Keeper:
         else:
             jobs = []
         world.witness = self
-        for job in jobs:
+        for job in sorted(jobs, key=lambda one: one.created_ms):  # evaluations have their turns in this order
             if job.computed and not job.is_final and not job.cancel_asked:
                 world.workshop.take(job)
             else:
@@ -65,15 +66,18 @@ class Keeper:
         self._submissions = self._events = 0
         self._archive.clear()
 
-    def flush(self) -> None:
-        """Write all that has changed since the last time."""
+    def flush(self, *, read_only: bool = False) -> None:
+        """Write all that has changed since the last time. read_only: nothing but what counts requests can have."""
+        if read_only and not self._waiting:
+            self._put_requests()
+            self._archive.flush()
+            return
         self._waiting = False
         archive, world = self._archive, self._world
         for job in self._changed:
             archive.put_job(job.kind.value, str(job.id), self._job_document(job))
         self._changed.clear()
-        for key, count in world.ledger.changed_requests():
-            archive.put_request(key, count)
+        self._put_requests()
         for number, submission in enumerate(world.ledger.submissions[self._submissions :], self._submissions):
             archive.put_submission(number, submission)
         self._submissions = len(world.ledger.submissions)
@@ -89,6 +93,10 @@ class Keeper:
         self.flush()
         self._world.witness = None
         self._archive.close()
+
+    def _put_requests(self) -> None:
+        for key, count in self._world.ledger.changed_requests():
+            self._archive.put_request(key, count)
 
     def _facts(self) -> Json:
         world = self._world
@@ -106,7 +114,7 @@ class Keeper:
 
     def _restore_facts(self, facts: Json) -> None:
         world = self._world
-        world.counts |= facts["counts"]
+        world.counts.update(facts["counts"])
         world.quirks = {Quirk(name) for name in facts["quirks"]}
         for kind, queue in facts["outcomes"].items():
             world.outcomes[Kind(kind)] = deque(msgspec.convert(queue, list[Outcome]))

@@ -25,3 +25,6 @@ class Quirk(StrEnum):
     EXISTING_STATUS = "existing_status"  # members who were in a segment before are `existing`, not `realized`
     EXPORT_AFTER_EVALUATION = "export_after_evaluation"  # an on-demand evaluation starts its own export afterwards
     JWT_EXCHANGE = "jwt_exchange"  # the old way to a token, POST /ims/exchange/jwt, is served
+    PRODUCTION_LINKS = "production_links"  # Data Access and Query Service link to platform.adobe.io:443
+    DIRECTORY_FILES = "directory_files"  # a batch is one directory entry that lists the names of its parts
+    IGNORE_RANGE = "ignore_range"  # downloads answer 200 with the whole file, whatever range was asked for

@@ -34,6 +34,8 @@ class Sandbox:
     definitions: dict[str, Json]
     datasets: dict[str, Json]
     schedules: dict[str, Json] = field(default_factory=dict)
+    batches: dict[str, Json] = field(default_factory=dict)
+    queries: dict[str, Json] = field(default_factory=dict)
     books: dict[Kind, JobBook] = field(default_factory=lambda: {kind: JobBook() for kind in Kind})
 
     def shelves(self) -> Iterator[tuple[str, dict[str, Json]]]:
@@ -41,6 +43,8 @@ class Sandbox:
         yield "definitions", self.definitions
         yield "datasets", self.datasets
         yield "schedules", self.schedules
+        yield "batches", self.batches
+        yield "queries", self.queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

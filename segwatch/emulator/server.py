@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from segwatch.emulator.api.audiences import Audiences
+from segwatch.emulator.api.batches import Batches
+from segwatch.emulator.api.data_access import DataAccess
 from segwatch.emulator.api.datasets import Catalog
 from segwatch.emulator.api.definitions import Definitions
 from segwatch.emulator.api.entities import Entities
@@ -16,6 +18,7 @@ from segwatch.emulator.api.export_jobs import ExportJobs
 from segwatch.emulator.api.front import Front
 from segwatch.emulator.api.ims import Ims
 from segwatch.emulator.api.journaling import Journaling
+from segwatch.emulator.api.queries import Queries
 from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
 from segwatch.emulator.archive import Archive, ArchiveError
@@ -23,18 +26,34 @@ from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.routes import Control
 from segwatch.emulator.control.scenario import Scenario
+from segwatch.emulator.data import DataError
 from segwatch.emulator.keeper import Keeper
 from segwatch.emulator.settings import EmulatorSettings, Handle
 from segwatch.emulator.world import World
 
-__all__ = ["ArchiveError", "EmulatorSettings", "build_app", "running"]
+__all__ = ["ArchiveError", "DataError", "EmulatorSettings", "build_app", "running"]
 
+_ROOMS = (
+    Ims,
+    SegmentJobs,
+    ExportJobs,
+    Schedules,
+    Definitions,
+    Audiences,
+    Entities,
+    Catalog,
+    Batches,
+    DataAccess,
+    Journaling,
+)
 _BODY_MAX_BYTES = 16 * 1024 * 1024
 _BACKLOG = 1024
 _STOP_GRACE_S = 0.2  # answers that a fault holds back are not worth waiting for
 
 
-def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> web.Application:
+def build_app(
+    settings: EmulatorSettings, scenario: Scenario | None = None, *, prepared: bool = False
+) -> web.Application:
     """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up.
 
     Raises ArchiveError when the settings' directory cannot be used.
@@ -43,13 +62,13 @@ def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> w
     archive = None if settings.data is None else Archive(settings.data)
     world = World(settings, now=time.time, call_later=_call_later)
     keeper = None if archive is None else Keeper(world, archive, call_later=_call_later)
-    front = Front(world, flush=keeper.flush if keeper else lambda: None)
+    front = Front(world, keeper)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
-    playback = None if scenario is None else Playback(scenario, world, hand)
-    kinds = (Ims, SegmentJobs, ExportJobs, Schedules, Definitions, Audiences, Entities, Catalog, Journaling)
-    rooms = [room(world) for room in kinds]
-    for room in (*rooms, Control(world, hand, playback)):
+    playback = Playback(world, hand)
+    queries = Queries(world)
+    rooms = [room(world) for room in _ROOMS]
+    for room in (*rooms, queries, Control(world, hand, playback)):
         for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):
@@ -58,13 +77,14 @@ def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> w
     async def start(_app: web.Application) -> None:
         if keeper is not None:
             keeper.restore()
-        if playback is not None:
-            playback.start()
+        if prepared:
+            await world.lake()
+        playback.start(scenario)
 
     async def stop(_app: web.Application) -> None:
         await front.stop()
-        if playback is not None:
-            await playback.stop()
+        await playback.stop()
+        await queries.stop()
         if keeper is not None:
             keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()
@@ -76,16 +96,22 @@ def build_app(settings: EmulatorSettings, scenario: Scenario | None = None) -> w
 
 @asynccontextmanager
 async def running(
-    settings: EmulatorSettings, *, host: str = "127.0.0.1", port: int = 0, scenario: Scenario | None = None
+    settings: EmulatorSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    scenario: Scenario | None = None,
+    prepared: bool = False,
 ) -> AsyncIterator[str]:
     """Serve in this event loop until the block ends, and yield the base URL. port 0 takes a free one.
 
-    scenario: what happens by itself. Raises ArchiveError when the settings' directory cannot be used.
+    scenario: what happens by itself. prepared: have the profiles ready before anybody is served; this takes seconds for
+    a million. Raises ArchiveError when the settings' directory cannot be used, DataError when its profiles cannot.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     try:
-        app = build_app(settings, scenario)
+        app = build_app(settings, scenario, prepared=prepared)
     except ArchiveError:
         listener.close()
         raise

@@ -86,8 +86,8 @@ class Workshop:
             if job.script[0].status == "PROCESSING" and not lane.is_free:
                 job.script = (Step(status="QUEUED", seconds=0), *job.script)
             self._engine.move(job)
-        if job.kind is Kind.SEGMENT_JOB and job.status in ("QUEUED", "PROCESSING"):
-            lane.enter(job)  # now, and not when the task begins: whoever comes later must find it there
+        if job.kind is Kind.SEGMENT_JOB:
+            lane.enter(job)  # now, and not when it is queued: who was asked for first comes first
         task = asyncio.create_task(self._worked(job), name=f"workshop:{job.kind}:{job.id}")
         task.add_done_callback(lambda _: self._over(job))
         self._tasks[job] = task
@@ -133,8 +133,6 @@ class Workshop:
             if evaluates and job.script[job.position + 1].status == "PROCESSING":
                 await self._lane(job).enter(job).wait()
             self._engine.move(job)
-            if evaluates:
-                self._lane(job).enter(job)
         if job.script[-1].status != "SUCCEEDED":
             await self._until_over(job)
         else:

@@ -1,21 +1,20 @@
 """Everything that exists at the platform, and how it changes."""
 
-import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from importlib.util import find_spec
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from segwatch.emulator import seed
-from segwatch.emulator.bench import LakeBench
+from segwatch.emulator.bench import DataBench
 from segwatch.emulator.calendar import Calendar, Quota
+from segwatch.emulator.data import Data
 from segwatch.emulator.engine import Engine, Job, Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.faults import Faults
 from segwatch.emulator.journal import Journal
+from segwatch.emulator.lake.batch_folder import BatchFolder
 from segwatch.emulator.ledger import Ledger
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.sandbox import ALL_SEGMENTS, JobBook, Outcome, Sandbox
@@ -51,7 +50,8 @@ class World:
         self.witness: Witness | None = None
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
-        self.bench = LakeBench(lake=self.lake, sandbox=self.sandbox, now=now)
+        self.data = Data(settings, now=now)
+        self.bench = DataBench(self.data, sandbox=self.sandbox, now=now, realized_is_all=self._realized_is_all)
         self.engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
         self.workshop = Workshop(self.engine, self.bench, speed=settings.speed, now=now, done=self._follow_up)
         self.calendar = Calendar(speed=settings.speed, now=now)
@@ -64,7 +64,6 @@ class World:
         )
         self._call_later = call_later
         self._sandboxes: dict[str, Sandbox] = {}
-        self._opening: asyncio.Task[Lake] | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -75,15 +74,15 @@ class World:
         self.quirks: set[Quirk] = set()
         self.played: Json | None = None  # what a scenario has done so far
         self.outcomes: dict[Kind, deque[Outcome]] = {kind: deque() for kind in Kind}
-        self.counts = {"segment_job": 0, "export_job": 0, "dataset": 0, "schedule": 0, "run": 0, "definition": 0}
+        self.counts: Counter[str] = Counter()  # how many there are of each topic, also of those that are gone
         self._sandboxes.clear()
         self.sandbox(seed.SANDBOX)
 
     async def reset(self) -> None:
         """Return to the seed: jobs, what they computed, schedules, faults, quirks, outcomes and ledger are gone."""
         await self._stop()
-        if self._opening is not None:
-            await self.bench.clear()
+        await self.data.clear()
+        self.bench.forget()
         self._begin()
         if self.witness is not None:
             self.witness.all_gone()
@@ -97,33 +96,15 @@ class World:
     async def close(self) -> None:
         """End every timer and task, and let go of the data; the jobs stay where they are."""
         await self._stop()
-        if self._opening is not None:
-            opening, self._opening = self._opening, None
-            await asyncio.wait([opening])
-            if opening.exception() is None:
-                await asyncio.to_thread(opening.result().close)
+        await self.data.close()
 
     async def lake(self) -> "Lake":
-        """Return the data, one for all sandboxes; the first call opens it, and has its profiles created.
+        """Return the data's lake; the first call opens it. Raises ServiceError where that is not possible."""
+        return await self.data.lake()
 
-        Raises ServiceError where the engine is not installed, or the profiles cannot be read.
-        """
-        if self._opening is None:
-            self._opening = asyncio.create_task(self._opened())
-        # a caller that goes away must not take the opening with it: others wait for the same one
-        return await asyncio.shield(self._opening)
-
-    async def _opened(self) -> "Lake":
-        try:
-            # here and not above: an emulator whose jobs only walk scripts starts at once, and without the engine
-            from segwatch.emulator.lake.opening import opened
-        except ModuleNotFoundError as exc:
-            raise ServiceError(503, f"The platform's data needs {exc.name}. Install segwatch[emulator].") from exc
-        now = datetime.fromtimestamp(self.now(), UTC)
-        try:
-            return await asyncio.to_thread(opened, self.settings, now=now)
-        except ValueError as exc:
-            raise ServiceError(500, str(exc)) from exc
+    @property
+    def batch_folder(self) -> BatchFolder:
+        return self.data.batches
 
     def sandbox(self, name: str) -> Sandbox:
         """Return the sandbox of that name; a new name gets one with the seed's definitions and dataset."""
@@ -165,8 +146,8 @@ class World:
     def start(self, kind: Kind, sandbox: Sandbox, request: Json, *, org: str = seed.ORG, origin: str) -> Job:
         """Start a job that is computed; it takes the next outcome, or succeeds if it can. Raises ServiceError."""
         queue = self.outcomes[kind]
-        if not queue and find_spec("duckdb") is None:
-            raise ServiceError(503, "Jobs are computed with DuckDB, which is missing here. Install segwatch[emulator].")
+        if not queue:
+            self.data.demand_engine()
         outcome = queue.popleft() if queue else Outcome(status="SUCCEEDED")
         job = self._new(kind, sandbox, request, org=org, origin=origin, outcome=outcome)
         job.computed = True
@@ -243,6 +224,7 @@ class World:
     def _job_changed(self, job: Job) -> None:
         self._sandboxes[job.sandbox].books[job.kind].note_change(job)
         self.journal.note(job)
+        self.bench.note(job)
         if self.witness is not None:
             self.witness.job_changed(job)
 
@@ -284,6 +266,9 @@ class World:
     def _schedules(self) -> Iterator[Json]:
         for sandbox in self._sandboxes.values():
             yield from sandbox.schedules.values()
+
+    def _realized_is_all(self) -> bool:
+        return self.settings.dialect == "current" and Quirk.EXISTING_STATUS not in self.quirks
 
     def _batch_count(self, kind: Kind, sandbox: Sandbox, request: Json) -> int:
         if kind is Kind.SEGMENT_JOB or not request["destination"].get("segmentPerBatch"):

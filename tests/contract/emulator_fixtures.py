@@ -98,7 +98,7 @@ class Platform:
         return await self.control("ledger", method="GET")
 
 
-async def until(condition: Callable[[], Awaitable[Any]], deadline_s: float = 5.0) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], deadline_s: float = 15.0) -> Any:
     """Return what the condition gives once it is true; TimeoutError after the deadline."""
     async with asyncio.timeout(deadline_s):
         while True:

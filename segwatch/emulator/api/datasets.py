@@ -1,22 +1,26 @@
 """The catalog's routes for datasets. AEP contract 7.1."""
 
-from itertools import islice
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.api.catalog_list import listed
 from segwatch.emulator.api.front import CALLER, json_body
-from segwatch.emulator.api.paging import whole_number
+from segwatch.emulator.api.patches import patched
 from segwatch.emulator.envelopes import ServiceError, answer
+from segwatch.emulator.lake import batch_files, batches
 from segwatch.emulator.settings import Json
-from segwatch.emulator.world import World
+from segwatch.emulator.world import Sandbox, World
 
-_LIMIT_MAX = 100
+TABLE_TAG = "adobe/pqs/table"
+
+_CHANGEABLE = frozenset({"name", "description", "tags", "schemaRef", "fileDescription", "classification"})
 
 
 class Catalog:
-    """POST and GET of datasets, under the documented spelling and the one that prose uses."""
+    """POST, GET, PATCH and DELETE of datasets, under the documented spelling and the one that prose uses."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -24,20 +28,20 @@ class Catalog:
     def routes(self) -> list[web.RouteDef]:
         routes: list[web.RouteDef] = []
         for datasets in ("/data/foundation/catalog/dataSets", "/data/foundation/catalog/datasets"):
+            one = f"{datasets}/{{id}}"
             routes += [
                 web.get(datasets, self._list, allow_head=False),
                 web.post(datasets, self._create),
-                web.get(f"{datasets}/{{id}}", self._get, allow_head=False),
+                web.get(one, self._get, allow_head=False),
+                web.patch(one, self._change),
+                web.delete(one, self._delete),
             ]
         return routes
 
     async def _list(self, request: web.Request) -> web.Response:
-        limit = whole_number(request, "limit", default=20, least=1)
-        if limit > _LIMIT_MAX:
-            raise ServiceError(400, f"limit is {limit}: write {_LIMIT_MAX} or less")
-        start = whole_number(request, "start", default=0)
+        name = request.query.get("name", "")
         known = request[CALLER].sandbox.datasets
-        return answer(dict(islice(known.items(), start, start + limit)))
+        return answer(listed(request, known, lambda _, dataset: not name or dataset["name"] == name))
 
     async def _create(self, request: web.Request) -> web.Response:
         caller = request[CALLER]
@@ -53,15 +57,63 @@ class Catalog:
             view_id=view_id,
             own_id=dataset_id,
         )
-        spelling = "datasets" if self._world.settings.dialect == "seed" else "dataSets"
         location = {"Location": f"/data/foundation/catalog/dataSets/{dataset_id}"}
-        return answer([f"@/{spelling}/{dataset_id}"], status=201, headers=location)
+        return answer(self._reference(dataset_id), status=201, headers=location)
 
     async def _get(self, request: web.Request) -> web.Response:
+        dataset_id = request.match_info["id"]
+        return answer({dataset_id: known_dataset(request[CALLER].sandbox, dataset_id)})
+
+    async def _change(self, request: web.Request) -> web.Response:
         dataset_id, sandbox = request.match_info["id"], request[CALLER].sandbox
-        if dataset_id not in sandbox.datasets:
-            raise ServiceError(404, f"No dataset with id '{dataset_id}' in sandbox '{sandbox.name}'")
-        return answer({dataset_id: sandbox.datasets[dataset_id]})
+        before = known_dataset(sandbox, dataset_id)
+        after = patched(before, await json_body(request))
+        fixed = sorted(
+            name for name in before | after if before.get(name) != after.get(name) and name not in _CHANGEABLE
+        )
+        if fixed:
+            raise ServiceError(400, f"{', '.join(fixed)} cannot be changed: {', '.join(sorted(_CHANGEABLE))} can")
+        _checked(after)
+        # integrations rely on the table's name, whatever becomes of the other tags
+        after["tags"] = {TABLE_TAG: before["tags"][TABLE_TAG]} | after.get("tags", {})
+        after["updated"] = int(self._world.now() * 1000)
+        major, minor, patch = before["version"].split(".")
+        after["version"] = f"{major}.{minor}.{int(patch) + 1}"
+        sandbox.datasets[dataset_id] = after
+        return answer(self._reference(dataset_id))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        dataset_id, sandbox = request.match_info["id"], request[CALLER].sandbox
+        known_dataset(sandbox, dataset_id)
+        del sandbox.datasets[dataset_id]
+        held = [
+            name
+            for name, batch in sandbox.batches.items()
+            # what is still being written belongs to its export
+            if batches.dataset_of(batch) == dataset_id and batch["status"] != batches.PROCESSING
+        ]
+        for batch_id in held:
+            del sandbox.batches[batch_id]
+        for batch_id in held:
+            await asyncio.to_thread(batch_files.remove, self._world.batch_folder.path, batch_id)
+        return answer(self._reference(dataset_id))
+
+    def _reference(self, dataset_id: str) -> list[str]:
+        spelling = "datasets" if self._world.settings.dialect == "seed" else "dataSets"
+        return [f"@/{spelling}/{dataset_id}"]
+
+
+def known_dataset(sandbox: Sandbox, dataset_id: str) -> Json:
+    """Return the dataset of that id, or raise the 404."""
+    if dataset_id not in sandbox.datasets:
+        raise ServiceError(404, f"No dataset with id '{dataset_id}' in sandbox '{sandbox.name}'")
+    return sandbox.datasets[dataset_id]
+
+
+def table_of(dataset: Json) -> str:
+    """Return the name under which SQL knows a dataset; another dataset may have the same."""
+    names = dataset["tags"].get(TABLE_TAG)
+    return str(names[0]) if isinstance(names, list) and names else "dataset"
 
 
 def _checked(body: Any) -> Json:
@@ -72,4 +124,7 @@ def _checked(body: Any) -> Json:
     schema = body.get("schemaRef")
     if not isinstance(schema, dict) or not isinstance(schema.get("id"), str):
         raise ServiceError(400, f"schemaRef.id is missing: write {seed.UNION_SCHEMA}")
+    tags = body.get("tags", {})
+    if not isinstance(tags, dict) or not all(isinstance(values, list) for values in tags.values()):
+        raise ServiceError(400, 'tags is no object of lists: write {"team": ["crm"]}')
     return body

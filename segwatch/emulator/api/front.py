@@ -21,6 +21,7 @@ from segwatch.emulator.envelopes import (
     refused,
 )
 from segwatch.emulator.faults import CUT, strike
+from segwatch.emulator.keeper import Keeper
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.world import Sandbox, World
 
@@ -45,12 +46,12 @@ CALLER = web.RequestKey("caller", Caller)
 class Front:
     """The middleware of the server: request ids, ledger, faults, the gateway's checks, error envelopes.
 
-    flush: writes what a request has changed; called before its answer leaves.
+    keeper: writes what a request has changed, before its answer leaves.
     """
 
-    def __init__(self, world: World, *, flush: Callable[[], None]) -> None:
+    def __init__(self, world: World, keeper: Keeper | None) -> None:
         self._world = world
-        self._flush = flush
+        self._keeper = keeper
         self._at_work: set[asyncio.Task[Any]] = set()
 
     async def stop(self) -> None:
@@ -82,7 +83,7 @@ class Front:
         response = await (strike(fault, request, serve, request_id=request_id) if fault else serve())
         code = CUT if response is None else response.status
         world.ledger.count_request(request.method, _template(request), code)
-        self._flush()
+        self._flush(request)
         if response is None:
             return web.Response()  # nobody reads it: the connection is gone
         response.headers["x-request-id"] = request_id
@@ -107,8 +108,12 @@ class Front:
             message = f"Nothing is served at {request.method} {request.path}."
             return refused(ServiceError(status, message), path=request.path, request_id=request_id)
         assert isinstance(response, web.Response)
-        self._flush()  # also for an answer that a fault will not let through
+        self._flush(request)  # also for an answer that a fault will not let through
         return response
+
+    def _flush(self, request: web.Request) -> None:
+        if self._keeper is not None:
+            self._keeper.flush(read_only=request.method in ("GET", "HEAD"))
 
     def _caller(self, request: web.Request, request_id: str, *, org_header: str) -> Caller:
         """Return who asks, or raise what the gateway answers. AEP contract 1.2, 1.3, 11.5."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from segwatch.emulator.control.hand import Hand
-from segwatch.emulator.control.scenario import Scenario, Step
+from segwatch.emulator.control.scenario import Scenario, Step, bundled, load
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.settings import Json
@@ -18,30 +18,50 @@ log = logging.getLogger(__name__)
 class Playback:
     """Carries out each step at its time. What has happened is kept in the world: a new process goes on after it."""
 
-    def __init__(self, scenario: Scenario, world: World, hand: Hand) -> None:
-        self._scenario = scenario
+    def __init__(self, world: World, hand: Hand) -> None:
         self._world = world
         self._hand = hand
+        self._scenario: Scenario | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin, or go on where another process ended: steps whose time has passed are carried out now."""
-        world, scenario = self._world, self._scenario
-        if world.played is None or world.played["digest"] != scenario.digest:
-            world.played = {"digest": scenario.digest, "began": world.now(), "done": {}, "names": {}}
+    def start(self, asked: Scenario | None) -> None:
+        """Begin, or go on where another process ended: steps whose time has passed are carried out now.
+
+        asked: None goes on with what was played before, if that came along.
+        """
+        played = self._world.played
+        if asked is None and played is not None and played["name"] in bundled():
+            asked = load(played["name"])
+        if asked is not None:
+            is_the_same = played is not None and played["digest"] == asked.digest
+            self.play(asked, anew=not is_the_same)
+
+    def play(self, scenario: Scenario, *, anew: bool = True) -> None:
+        """Begin. Raises ServiceError while another scenario is played."""
+        if self._task is not None and not self._task.done():
+            raise ServiceError(409, "A scenario is being played. POST /_emulator/reset ends it.")
+        world = self._world
+        if world.played is None or anew:
+            began = world.now()
+            world.played = {"name": scenario.name, "digest": scenario.digest, "began": began, "done": {}, "names": {}}
             if scenario.begins is not None:
                 world.calendar.begin_at(scenario.begins)
-        self._task = asyncio.create_task(self._play(world.played), name="scenario")
+                world.scheduler.refresh()
+        self._scenario = scenario
+        self._task = asyncio.create_task(self._play(scenario, world.played), name="scenario")
 
     async def stop(self) -> None:
-        """Carry out no more steps."""
+        """Carry out no more steps, and forget the scenario."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        self._scenario = self._task = None
 
-    def document(self) -> Json:
-        """Return the steps, and which of them have happened."""
+    def document(self) -> Json | None:
+        """Return the steps, and which of them have happened; None without a scenario."""
+        if self._scenario is None:
+            return None
         played = self._world.played or {"done": {}}
         return {
             "name": self._scenario.name,
@@ -51,9 +71,9 @@ class Playback:
             ],
         }
 
-    async def _play(self, played: Json) -> None:
+    async def _play(self, scenario: Scenario, played: Json) -> None:
         world = self._world
-        for step in self._scenario.steps:
+        for step in scenario.steps:
             if step.place in played["done"]:
                 continue
             due = played["began"] + step.at_s / world.settings.speed
@@ -61,7 +81,7 @@ class Playback:
             try:
                 result = await self._carry_out(step, played["names"])
             except ServiceError as error:
-                log.warning("%s: %s: %s", self._scenario.name, step.place, error.message)
+                log.warning("%s: %s: %s", scenario.name, step.place, error.message)
                 result = {"error": error.message}
             played["done"][step.place] = {"done_ms": int(world.now() * 1000)} | result
             world.touch()

@@ -1,5 +1,7 @@
 """The control API under /_emulator: what scripts see and change from outside the platform."""
 
+from datetime import UTC, datetime
+
 from aiohttp import web
 
 from segwatch.emulator.api.export_rows import dataset_id
@@ -7,6 +9,7 @@ from segwatch.emulator.api.front import json_body
 from segwatch.emulator.control import orders, run_orders
 from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback
+from segwatch.emulator.control.scenario import bundled, load
 from segwatch.emulator.engine import Job
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.quirks import Quirk
@@ -17,7 +20,7 @@ from segwatch.emulator.world import World
 class Control:
     """State and ledger to read; jobs, outcomes, faults, quirks, runs, profiles, tokens and more to write."""
 
-    def __init__(self, world: World, hand: Hand, playback: Playback | None) -> None:
+    def __init__(self, world: World, hand: Hand, playback: Playback) -> None:
         self._world = world
         self._hand = hand
         self._playback = playback
@@ -27,10 +30,12 @@ class Control:
         job = f"{base}/jobs/{{kind}}/{{id}}"
         return [
             web.get(f"{base}/state", self._state, allow_head=False),
+            web.get(f"{base}/time", self._time, allow_head=False),
             web.get(f"{base}/ledger", self._ledger, allow_head=False),
             web.post(f"{base}/jobs", self._place_jobs),
             web.delete(job, self._vanish),
             web.post(f"{job}/status", self._set_status),
+            web.get(f"{base}/queries/{{id}}/rows", self._query_rows, allow_head=False),
             web.post(f"{base}/outcomes", self._add_outcomes),
             web.post(f"{base}/faults", self._add_fault),
             web.get(f"{base}/faults", self._faults, allow_head=False),
@@ -42,6 +47,7 @@ class Control:
             web.post(f"{base}/exports", self._export),
             web.post(f"{base}/schedules", self._add_schedule),
             web.post(f"{base}/schedules/{{id}}/skip", self._skip),
+            web.post(f"{base}/scenario", self._play),
             web.post(f"{base}/profiles", self._change_profiles),
             web.post(f"{base}/tokens/expire", self._expire_tokens),
             web.post(f"{base}/reset", self._reset),
@@ -78,13 +84,17 @@ class Control:
                     for box in world.sandboxes()
                     for one in box.schedules.values()
                 ],
-                "emulated_time": world.calendar.now().isoformat(),
-                "scenario": None if self._playback is None else self._playback.document(),
+                "scenario": self._playback.document(),
                 "outcomes": {
                     kind.value: [outcome.status for outcome in queue] for kind, queue in world.outcomes.items()
                 },
             }
         )
+
+    async def _time(self, _request: web.Request) -> web.Response:
+        world = self._world
+        now = datetime.fromtimestamp(world.now(), UTC)
+        return answer({"wall": now.isoformat(), "emulated": world.calendar.now().isoformat()})
 
     async def _ledger(self, _request: web.Request) -> web.Response:
         return answer(self._world.ledger.document())
@@ -103,6 +113,13 @@ class Control:
         status, errors = orders.new_status(await json_body(request))
         self._world.set_status(job, status, errors)
         return answer({"id": job.id, "status": job.status})
+
+    async def _query_rows(self, request: web.Request) -> web.Response:
+        query_id = request.match_info["id"]
+        for sandbox in self._world.sandboxes():
+            if (query := sandbox.queries.get(query_id)) is not None:
+                return answer({"id": query_id, "state": query["state"], "rows": query["_rows"]})
+        raise ServiceError(404, f"No query has the id {query_id!r}.")
 
     async def _add_outcomes(self, request: web.Request) -> web.Response:
         kind, outcomes = orders.new_outcomes(await json_body(request))
@@ -128,6 +145,11 @@ class Control:
         times = run_orders.new_skip(await json_body(request))
         self._hand.skip(schedule_id, times)
         return answer({"id": schedule_id, "skip": self._world.scheduler.documents()[schedule_id]["skip"]})
+
+    async def _play(self, request: web.Request) -> web.Response:
+        name = run_orders.scenario_name(await json_body(request), bundled())
+        self._playback.play(load(name))
+        return answer({"name": name})
 
     async def _change_profiles(self, request: web.Request) -> web.Response:
         change = run_orders.profile_change(await json_body(request))
@@ -156,8 +178,7 @@ class Control:
         return answer({"expired": self._world.tokens.expire_all()})
 
     async def _reset(self, _request: web.Request) -> web.Response:
-        if self._playback is not None:
-            await self._playback.stop()
+        await self._playback.stop()
         await self._world.reset()
         return answer({"reset": True})
 

@@ -85,3 +85,11 @@ def profile_change(body: Any) -> ProfileChange:
     if lose is None and segment_id is not None:
         raise ServiceError(400, "restore gives everybody back. Leave segment_id out.")
     return ProfileChange(sandbox=order.text("sandbox", seed.SANDBOX), lose=lose, segment_id=segment_id)
+
+
+def scenario_name(body: Any, known: list[str]) -> str:
+    """Return which scenario of those that come along is to be played."""
+    name = Order(body, "name", what="The body").text("name")
+    if name not in known:
+        raise ServiceError(400, f"name is {name!r}. Scenarios that come along: {', '.join(known)}.")
+    return name

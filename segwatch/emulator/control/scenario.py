@@ -107,7 +107,7 @@ class _Reading:
         for step in steps:
             if step.about is not None and self._names.get(step.about, float("inf")) > step.at_s:
                 self._wrong(
-                    step.place, f"{step.about!r} names nothing that there is by then. Give it to an entry as name."
+                    step.place, f"{step.about!r} names nothing that is there by then. Give that name to an entry."
                 )
         if self._problems:
             raise ScenarioError(self._problems)

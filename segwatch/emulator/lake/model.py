@@ -72,6 +72,8 @@ class Extract:
     segments: any of them; None takes every profile. fields: dot paths; None takes all record fields.
     qualified_from, qualified_until: when they entered or left the segment, bounds included.
     ingested_after: profiles strictly newer than that. empty_profiles: also those without a record.
+    realized_is_all: `realized` means everybody who is in a segment, in what is asked for and in what is shown;
+    otherwise those who entered in the last run, beside the `existing`. AEP contract C5.
     """
 
     sandbox: str
@@ -83,6 +85,7 @@ class Extract:
     ingested_after: datetime | None = None
     empty_profiles: bool = False
     events: EventList | None = None
+    realized_is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

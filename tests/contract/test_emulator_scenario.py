@@ -1,0 +1,126 @@
+"""Scenarios as they are played."""
+
+import aiohttp
+import pytest
+from emulator_fixtures import EXPORT_JOBS, Platform, emulating, until
+
+from segwatch.emulator.control.scenario import load
+from segwatch.emulator.server import EmulatorSettings, running
+
+STORY = """
+begins = 00:59:00
+
+[[jobs]]
+at = "1m"
+name = "stuck"
+kind = "export_job"
+script = [["PROCESSING", 100000], ["SUCCEEDED", 0]]
+
+[[statuses]]
+at = "2m"
+job = "stuck"
+status = "FAILED"
+errors = [{ code = "1", msg = "no", callStack = "" }]
+
+[[schedules]]
+at = 0
+name = "nightly"
+schedule = "0 0 1 * * ?"
+
+[[schedules]]
+at = 0
+name = "later"
+type = "export"
+schedule = "0 2 1 * * ?"
+
+[[skips]]
+at = 1
+schedule = "nightly"
+
+[[quirks]]
+at = "2m"
+no_links = true
+
+[[outcomes]]
+at = 0
+kind = "segment_job"
+next = ["SUCCEEDED", "FAILED"]
+
+[[faults]]
+at = "3m"
+method = "GET"
+path = "*export/jobs"
+fault = { status = 429 }
+times = 1
+
+[[profiles]]
+at = "4m"
+lose = 1.0
+
+[[evaluations]]
+at = 1
+
+[[exports]]
+at = "3m"
+"""
+
+
+@pytest.fixture
+async def story(tmp_path):
+    path = tmp_path / "story.toml"
+    path.write_text(STORY)
+    settings = EmulatorSettings(size=200, speed=200)
+    async with running(settings, scenario=load(str(path)), prepared=True) as url, aiohttp.ClientSession() as session:
+        platform = Platform(session, url)
+        await platform.log_in()
+        yield platform
+
+
+async def played(platform):
+    async def over():
+        scenario = (await platform.control("state", method="GET"))["scenario"]
+        return scenario if all(step["done_ms"] for step in scenario["steps"]) else None
+
+    return await until(over)
+
+
+async def test_every_step_happens_at_its_time(story):
+    scenario = await played(story)
+    assert [step for step in scenario["steps"] if "error" in step] == []
+    times = [step["done_ms"] for step in scenario["steps"]]
+    assert times == sorted(times)
+    assert times[-1] - times[0] > 1100  # 4 minutes
+    state = await story.control("state", method="GET")
+    stuck = next(job for job in state["jobs"] if job["errors"] == [{"code": "1", "msg": "no", "callStack": ""}])
+    assert [status for status, _ in stuck["history"]] == ["PROCESSING", "FAILED"]
+    assert {one["name"]: one["skipped"] for one in state["schedules"]} == {"nightly": 1, "later": 0}
+    (scheduled,) = [job for job in state["jobs"] if job["origin"] == "schedule"]
+    await story.until_status(scheduled["id"], "FAILED")  # by its outcome
+    assert (await story.control("quirks", method="GET"))["no_links"] is True
+    assert (await story.call("GET", EXPORT_JOBS)).status == 429
+    assert (await story.call("GET", EXPORT_JOBS)).status == 200
+    clock = await story.control("time", method="GET")
+    assert "T01:" in clock["emulated"]
+
+
+async def test_a_reset_ends_the_scenario(story):
+    await story.control("reset")
+    state = await story.control("state", method="GET")
+    assert (state["scenario"], state["schedules"], state["jobs"]) == (None, [], [])
+
+
+async def test_one_that_comes_along_can_be_started_by_its_name_and_one_at_a_time():
+    async with emulating(speed=10) as platform:
+        assert (await platform.control("state", method="GET"))["scenario"] is None
+        assert await platform.control("scenario", {"name": "night"}) == {"name": "night"}
+        assert (await platform.call("POST", "/_emulator/scenario", json={"name": "night"})).status == 409
+
+
+async def test_a_step_that_cannot_be_done_is_shown_and_the_others_follow(tmp_path):
+    path = tmp_path / "story.toml"
+    path.write_text('[[evaluations]]\nat=0\nsegments=["unknown"]\n[[jobs]]\nat=1\nkind="export_job"')
+    settings = EmulatorSettings(size=200, speed=1000)
+    async with running(settings, scenario=load(str(path))) as url, aiohttp.ClientSession() as session:
+        first, second = (await played(Platform(session, url)))["steps"]
+    assert "No segment definition" in first["error"]
+    assert second["ids"]

@@ -1,0 +1,102 @@
+"""Scenario files: what they may hold, and what is said of one that is not in order."""
+
+import pytest
+
+from segwatch.emulator.control.scenario import ScenarioError, bundled, load
+
+SEGMENT = "a1b2c3d4-0001-4000-8000-000000000001"
+
+
+def problems(tmp_path, text):
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        load(str(path))
+    found = [line.removeprefix(f"{path}: ") for line in caught.value.problems]
+    assert all(line.startswith(f"{path}: ") for line in caught.value.problems)
+    return found
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_what_comes_along_is_in_order(name):
+    scenario = load(name)
+    assert scenario.steps
+    assert [step.at_s for step in scenario.steps] == sorted(step.at_s for step in scenario.steps)
+
+
+def test_steps_come_in_the_order_of_their_times(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text(
+        f"""
+        begins = 01:30:00
+        [[jobs]]
+        at = "2m"
+        kind = "export_job"
+        [[evaluations]]
+        at = 30
+        segments = ["{SEGMENT}"]
+        [[faults]]
+        at = "1.5h"
+        fault = {{ status = 503 }}
+        [[quirks]]
+        at = "2m"
+        no_links = true
+        """
+    )
+    scenario = load(str(path))
+    assert [(step.at_s, step.place) for step in scenario.steps] == [
+        (30, "evaluations[0]"), (120, "quirks[0]"), (120, "jobs[0]"), (5400, "faults[0]"),
+    ]  # fmt: skip
+    assert str(scenario.begins) == "01:30:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param('[[jobs]]\nat="1s"\nkind="segmnt_job"', "jobs[0]: kind is 'segmnt_job'. Known kinds:", id="kind"),
+        pytest.param('[[jobs]]\nat="soon"\nkind="export_job"', "jobs[0]: at is 'soon'. Write the time since", id="at"),
+        pytest.param('[[jobs]]\nkind="export_job"', "jobs[0]: at is None. Write the time since", id="no-time"),
+        pytest.param('[[jobs]]\nat=1\nkind="export_job"\ncuont=2', "jobs[0]: it has 'cuont'. Known names:", id="key"),
+        pytest.param(
+            '[[jobs]]\nat=1\nkind="export_job"\nbody={fields=1}', "jobs[0]: fields is not a text", id="what-it-asks-for"
+        ),
+        pytest.param(
+            '[[outcomes]]\nat=1\nkind="export_job"\nnext="FAILED"', "outcomes[0]: next is 'FAILED'.", id="next"
+        ),
+        pytest.param("[[faults]]\nat=1\nfault={}", "faults[0]: fault has nothing. Write one of status", id="fault"),
+        pytest.param("[[quirks]]\nat=1\nno_lnks=true", "quirks[0]: it has 'no_lnks'. Known names:", id="quirk"),
+        pytest.param("[[profiles]]\nat=1", "profiles[0]: Write either lose", id="profiles"),
+        pytest.param("[[evaluations]]\nat=1\nsegments=[]", "evaluations[0]: segments is [].", id="segments"),
+        pytest.param(
+            '[[schedules]]\nat=1\nname="n"\nschedule="daily"', "schedules[0]: the cron 'daily' has 1", id="cron"
+        ),
+        pytest.param('[[skips]]\nat=1\nschedule="n"', "skips[0]: 'n' names nothing that is there by then.", id="skip"),
+        pytest.param('[[statuses]]\nat=1\nstatus="FAILED"', "statuses[0]: job is None. Write the name", id="whose"),
+        pytest.param("[[exports]]\nat=1\nbody=[]", "exports[0]: body is not an object.", id="body"),
+        pytest.param("jobs = 3", "jobs: it is no list of tables. Write [[jobs]].", id="no-list"),
+        pytest.param("jobs = [3]", "jobs[0]: it is 3. Write [[jobs]]", id="no-table"),
+        pytest.param("[[evalutions]]\nat=1", "Did you mean evaluations?", id="table"),
+        pytest.param('begins = "01:00"', "begins: it is '01:00'. Write a time of day without quotes", id="begins"),
+        pytest.param("[[jobs", "no TOML:", id="no-toml"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_to_write_instead(tmp_path, text, told):
+    (line,) = problems(tmp_path, text)
+    assert told in line
+    assert "\n" not in line
+
+
+def test_every_entry_with_a_mistake_is_told(tmp_path):
+    text = '[[jobs]]\nat=1\nkind="a"\n[[jobs]]\nat=1\nkind="b"\n[[faults]]\nat=-1\n[other]\n'
+    assert len(problems(tmp_path, text)) == 4
+
+
+def test_a_job_must_be_named_before_its_status_is_set(tmp_path):
+    text = '[[jobs]]\nat="1m"\nname="it"\nkind="export_job"\n[[statuses]]\nat=1\njob="it"\nstatus="FAILED"'
+    (line,) = problems(tmp_path, text)
+    assert line.startswith("statuses[0]: 'it' names nothing")
+
+
+def test_a_file_that_is_not_there_is_told_with_what_comes_along(tmp_path):
+    with pytest.raises(ScenarioError, match="night"):
+        load(str(tmp_path / "none.toml"))
