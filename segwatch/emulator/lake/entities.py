@@ -17,8 +17,9 @@ SELECT min(_n) FROM identity WHERE id = $id AND lower(namespace) = lower($namesp
 _BY_XID = f"SELECT _n FROM profile WHERE _xid = $id AND {_IS_THERE}"
 
 _ONE = """
-SELECT _xid, CAST(_ingested AS VARCHAR), to_json(p), (SELECT count(*) FROM identity WHERE _n = $n)
-FROM profile AS p WHERE _n = $n
+SELECT _xid, CAST(_ingested AS VARCHAR), to_json(p),
+  CAST(list_sum(list_transform(map_values(identityMap), lambda ids: len(ids))) AS BIGINT)
+FROM (SELECT *{without_events} FROM profile) AS p WHERE _n = $n
 """
 _MEMBERSHIPS = """
 SELECT namespace, segment_id, status, CAST(since AS VARCHAR) FROM membership
@@ -79,13 +80,15 @@ def find(cursor: DuckDBPyConnection, wanted: Iterable[Wanted], *, sandbox: str) 
     """Return each profile that is asked for; None for one that the sandbox does not have."""
     kinds = column_types(cursor, "profile")
     shown = [(name, kind) for name, kind in kinds.items() if name not in ("_n", "_xid", "_ingested", _EVENTS)]
+    # which are most of a row's weight, and not shown
+    query = _ONE.format(without_events=f" EXCLUDE ({_EVENTS})" if _EVENTS in kinds else "")
     found: list[Entity | None] = []
     for one in wanted:
         number = _number(cursor, one, sandbox)
         if number is None:
             found.append(None)
             continue
-        xid, ingested, text, identities = _rows(cursor, _ONE, n=number)[0]
+        xid, ingested, text, identities = _rows(cursor, query, n=number)[0]
         found.append(
             Entity(
                 number=number,

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TypeVar
+from uuid import uuid4
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -26,9 +28,11 @@ class Lake:
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._connection = duckdb.connect(
-            str(path) if path else ":memory:", config={"memory_limit": _MEMORY_LIMIT, "threads": _THREADS}
-        )
+        config: dict[str, str | bool | int | float | list[str]] = {"memory_limit": _MEMORY_LIMIT, "threads": _THREADS}
+        if path is None:
+            # created by the engine when work does not fit into memory; its own choice is the working directory
+            config["temp_directory"] = str(Path(gettempdir()) / f"segwatch-lake-{uuid4().hex}")
+        self._connection = duckdb.connect(str(path) if path else ":memory:", config=config)
         # PQL and the wire mean UTC, whatever the host's own zone is
         self._connection.execute("SET TimeZone = 'UTC'")
         tables.create(self._connection)

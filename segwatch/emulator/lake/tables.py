@@ -46,5 +46,6 @@ def note_identities(cursor: DuckDBPyConnection) -> None:
         """INSERT INTO identity
            SELECT DISTINCT _n, entry.key, unnest(list_transform(entry.value, lambda one: one.id))
            FROM (SELECT _n, unnest(map_entries(identityMap)) AS entry FROM profile)
-           ORDER BY 1, 2, 3"""
+           -- whoever looks an id up then reads a small part only
+           ORDER BY 3, 1"""
     )
