@@ -248,3 +248,14 @@ async def test_a_mistake_is_answered_with_what_to_write_instead(platform, path, 
     reply = await platform.call("POST", f"/_emulator/{path}", json=body)
     assert reply.status == 400
     assert hint in reply.body["error"]
+
+
+async def test_a_definition_that_does_not_fit_the_profiles_fails_its_evaluation_with_its_place(tmp_path):
+    path = tmp_path / "mine.ndjson"
+    path.write_text('{"identityMap": {"email": [{"id": "a@example.org"}]}, "shoeSize": 42}\n')
+    async with emulating(speed=FAST, profiles=path) as platform:
+        job = (await platform.call("POST", SEGMENT_JOBS, json=[{"segmentId": SEGMENT}])).body
+        await platform.until_status(job["id"], "FAILED")
+        (error,) = (await platform.get(f"{SEGMENT_JOBS}/{job['id']}"))["errors"]
+        assert "homeAddress" in error["msg"]
+        assert "column 1" in error["msg"]

@@ -169,3 +169,24 @@ async def test_a_second_process_is_told_who_has_the_directory(tmp_path: Path) ->
         _, complaint = await asyncio.wait_for(second.communicate(), 30)
         assert second.returncode == 2
         assert f"is in use by another local platform (process {first.child.pid})".encode() in complaint
+
+
+async def test_a_scenario_goes_on_where_it_was(tmp_path: Path) -> None:
+    scenario = tmp_path / "my.toml"
+    entries = [f'[[jobs]]\nat = "{minute}m"\nkind = "export_job"\n' for minute in range(10)]
+    scenario.write_text("\n".join(entries))
+    options = ("--speed", "120", "--scenario", str(scenario))
+    async with emulating(tmp_path / "data", *options) as first:
+
+        async def some() -> bool:
+            return len(await first.jobs()) >= 3
+
+        await until(some, "three steps have happened")
+        await first.kill()
+    async with emulating(tmp_path / "data", *options) as second:
+
+        async def played() -> bool:
+            return all(step["done_ms"] for step in (await second.state())["scenario"]["steps"])
+
+        await until(played, "all steps have happened")
+        assert len(await second.jobs()) == 10
