@@ -202,7 +202,8 @@ def _announce(stage: Stage) -> None:
 async def _played(length_s: float, stage: Stage, stop: asyncio.Event) -> None:
     """Let the story be played, then wait until all jobs have ended and all was told; both for a bounded time."""
     async with asyncio.timeout(length_s + _SETTLE_S):
-        await _first_of(told(stage.session, stage.platform.url), stop.wait())
+        # the last step starts a job that needs the rest of the time
+        await _first_of(asyncio.gather(told(stage.session, stage.platform.url), asyncio.sleep(length_s)), stop.wait())
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while asyncio.get_running_loop().time() < deadline:
         if stop.is_set() or (await stage.tally()).complete:
