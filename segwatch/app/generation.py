@@ -133,7 +133,6 @@ class Generation:
         recorder = Recorder(
             sandbox.name, process.store, process.clock, process.bus, partial(_promise, self._routes),
             policies={name: self._policy(kind) for name, kind in kinds.items()},
-            by_change={name: kind.changes_first for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
         )  # fmt: skip
         self._recorders.append(recorder)

@@ -149,7 +149,9 @@ class Reader:
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
-        plan = self._plan(position, started)
+        if reconcile:  # what was deleted from the store meanwhile is no news when a list shows it again
+            position = await self._recorder.position(self._kind.name, self._began_at)
+        plan = self._plan(position, started, reconcile=reconcile)
         sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
         if not await self._newest(sweep, plan, reconcile=reconcile) and not distrusted:
@@ -211,21 +213,30 @@ class Reader:
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
         self._distrusted_until = now + _DISTRUST
 
-    def _plan(self, position: Position, now: datetime) -> Plan:
+    def _plan(self, position: Position, now: datetime, *, reconcile: bool) -> Plan:
+        """Return what this sweep reads; a reconciling one reads as far back as rows may be listed late."""
         active = self._recorder.active(self._kind.name)
+        late = 2 * self._cadence.reconcile
         if self._kind.changes_first:
-            reread_after = self._cadence.reread
             return reading.plan_changes(
                 position,
                 active,
                 now,
                 lookback=self._lookback,
-                reread_after=reread_after,
+                reread_after=self._cadence.reread,
                 bulk=BULK,
                 page=self._page,
+                behind=late if reconcile else reading.OVERLAP,
             )
-        created = self._recorder.created(self._kind.name)
-        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=self._page)
+        return reading.plan_newest(
+            position,
+            active,
+            self._recorder.created(self._kind.name),
+            now,
+            lookback=self._lookback,
+            page=self._page,
+            behind=max(late, reading.CREATION_OVERLAP) if reconcile else reading.CREATION_OVERLAP,
+        )
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

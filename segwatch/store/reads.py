@@ -92,13 +92,15 @@ def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[J
 
 def position(db: sqlite3.Connection, sandbox: str, kind: str) -> Position:
     row = db.execute(
-        "SELECT began_us, watermark_us, frontier_us, swept_us FROM stream_position WHERE sandbox = ? AND kind = ?",
+        "SELECT began_us, watermark_us, frontier_us, swept_us, forgotten_us FROM stream_position"
+        " WHERE sandbox = ? AND kind = ?",
         (sandbox, kind),
     ).fetchone()
-    began_at, watermark, frontier, swept_at = map(moment_or_none, row or (None, None, None, None))
+    began_at, watermark, frontier, swept_at, forgotten_before = map(moment_or_none, row or (None,) * 5)
     return Position(
-        sandbox=sandbox, kind=kind, began_at=began_at, watermark=watermark, frontier=frontier, swept_at=swept_at
-    )
+        sandbox=sandbox, kind=kind, began_at=began_at, watermark=watermark, frontier=frontier, swept_at=swept_at,
+        forgotten_before=forgotten_before,
+    )  # fmt: skip
 
 
 def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:

@@ -132,6 +132,7 @@ class SqliteStore:
 
     async def forget(self, before: datetime) -> int:
         before_us, deleted = micros(before), 0
+        await self._write(partial(upkeep.note_forgetting, before_us=before_us))
         after: tuple[int, int] | None = (-(1 << 62), 0)
         while after is not None:  # each turn is one short transaction: others write in between
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after))

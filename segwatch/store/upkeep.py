@@ -12,6 +12,11 @@ from segwatch.store.rows import event_of, job_of, resubmission_of
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
 
 
+def note_forgetting(db: sqlite3.Connection, before_us: int) -> None:
+    """Write down, before the first of them goes, that jobs from before then are no longer known."""
+    db.execute("UPDATE stream_position SET forgotten_us = max(coalesce(forgotten_us, ?), ?)", (before_us, before_us))
+
+
 def forget_jobs(db: sqlite3.Connection, before_us: int, after: tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
     """Delete some old jobs; return how many, and behind which (changed_us, number) to go on; None at the end.
 

@@ -49,7 +49,7 @@ def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: C
         bus.listen(lambda news: told_to.append(news.event))
     return Recorder(
         "prod", store, clock or Clock(), bus, lambda events, now: (),
-        policies={KIND: policy}, by_change={KIND: False}, remember=timedelta(hours=48),
+        policies={KIND: policy}, remember=timedelta(hours=48),
     )  # fmt: skip
 
 
@@ -109,11 +109,12 @@ async def test_an_ended_job_that_retention_has_deleted_may_still_change(store, r
 async def test_what_retention_has_deleted_is_not_told_again_after_a_restart(store, recorder):
     state = await an_active_job(store, recorder)
     await recorder.record(KIND, [ended(state)], POSITION)
+    await recorder.save_position(replace(POSITION, frontier=state.created_at, swept_at=at(70)))
     await store.forget(at(99))
     told_again: list[Event] = []
     after = recorder_of(store, told_again)
     await after.load()
-    stand = replace(POSITION, frontier=state.created_at, swept_at=at(70))
+    stand = await after.position(KIND, at(71))
     await after.record(KIND, [replace(ended(state), asked_at=at(71))], stand)
     assert (told_again, await store.events(EventFilter())) == ([], [])
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from store_builders import at, job, key, moved, told
 
 import segwatch
 from segwatch.jobs.model import Status
+from segwatch.jobs.reading import Position
 from segwatch.store import file, reads, rows
 from segwatch.store.base import (
     Change,
@@ -180,7 +182,7 @@ async def test_an_older_file_is_migrated_by_the_daemon_only(path, monkeypatch):
         await SqliteStore(path, exclusive=False).open()
     await _made(path)
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(steps),)
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
@@ -565,3 +567,12 @@ async def _made(path: Path, *, to: tuple[str, ...] = ()) -> None:
         state, change = told(state, to=to)
         await store.commit([change])
     await store.close()
+
+
+async def test_what_may_have_been_deleted_is_on_disk_before_it_goes(store):
+    await store.commit([Change(position=Position(sandbox="prod", kind="segment_job", began_at=at(0)))])
+    await store.forget(at(50))
+    await store.forget(at(20))  # a longer retention brings nothing back
+    stand = await store.position("prod", "segment_job")
+    await store.commit([Change(position=replace(stand, swept_at=at(60), forgotten_before=None))])
+    assert (await store.position("prod", "segment_job")).forgotten_before == at(50)

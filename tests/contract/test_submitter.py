@@ -101,7 +101,7 @@ class House:
         rules = replace(POLICY, **policy)
         recorder = Recorder(
             "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
-            by_change={KIND.name: False}, remember=timedelta(hours=48),
+            remember=timedelta(hours=48),
         )  # fmt: skip
         submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=1)
         task = asyncio.create_task(submitter.run(lambda: None))
