@@ -29,6 +29,10 @@ def budget(clock, *, rate=2.0, burst=2):
     return Budget(requests_per_second=rate, burst=burst, monotonic=clock, sleep=clock.sleep)
 
 
+def share_of(shared, *, rate=2.0, burst=2):
+    return shared.share(requests_per_second=rate, burst=burst)
+
+
 def drain(bucket, now):
     taken = 0
     while bucket.take(now) == 0.0:
@@ -112,7 +116,7 @@ def test_who_waits_as_told_gets_a_call(history):
 
 async def test_callers_are_served_in_order():
     clock = Clock()
-    share = budget(clock, burst=1).share()
+    share = share_of(budget(clock, burst=1), burst=1)
     served = []
 
     async def one(number):
@@ -127,7 +131,7 @@ async def test_callers_are_served_in_order():
 async def test_a_busy_sandbox_does_not_starve_a_quiet_one():
     clock = Clock()
     shared = budget(clock, burst=1)
-    busy, quiet = shared.share(), shared.share()
+    busy, quiet = share_of(shared, burst=1), share_of(shared, burst=1)
     served = []
 
     async def one(share, name):
@@ -147,7 +151,7 @@ async def test_a_deadline_that_cannot_be_met_fails_at_once_and_says_not_sent():
     shared = budget(clock)
     shared.throttled(timedelta(seconds=30))
     with pytest.raises(Unavailable, match=r"budget had no room within 5 s") as caught:
-        await shared.share().acquire(max_wait=timedelta(seconds=5), what="Sandbox prod: GET /x")
+        await share_of(shared).acquire(max_wait=timedelta(seconds=5), what="Sandbox prod: GET /x")
     assert (caught.value.fate, caught.value.reason) == (Fate.NOT_SENT, "budget")
     assert clock.now == 1000.0
 
@@ -161,7 +165,7 @@ async def test_a_cancelled_waiter_loses_nobodys_turn():
         clock.now += seconds
 
     shared = Budget(requests_per_second=1.0, burst=1, monotonic=clock, sleep=held)
-    share = shared.share()
+    share = share_of(shared, rate=1.0, burst=1)
     minute = timedelta(minutes=1)
     await share.acquire(max_wait=minute)
     first, second, third = (asyncio.create_task(share.acquire(max_wait=minute)) for _ in range(3))
@@ -177,5 +181,15 @@ async def test_a_cancelled_waiter_loses_nobodys_turn():
 
 async def test_the_rate_is_there_to_be_shown():
     shared = budget(Clock(), rate=4.0)
-    shared.share().throttled(None)
-    assert shared.rate == shared.share().rate == 2.0
+    small, large = share_of(shared, rate=1.0), share_of(shared, rate=3.0)
+    assert (small.rate, large.rate) == (1.0, 3.0)
+    small.throttled(None)  # one credential: the platform means both
+    assert (small.rate, large.rate) == (0.5, 1.5)
+
+
+async def test_a_sandbox_takes_no_more_of_a_common_budget_than_its_own_setting_allows():
+    clock = Clock()
+    small = share_of(budget(clock, rate=10.0, burst=20), rate=1.0, burst=2)
+    for _ in range(5):
+        await small.acquire(max_wait=timedelta(minutes=1))
+    assert clock.now - 1000.0 == pytest.approx(3.0)
