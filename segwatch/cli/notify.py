@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -133,7 +133,7 @@ async def replay(
     async with opened(config, readonly=False) as (settings, store):
         if channel:
             _known(settings, channel)
-        now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
+        now = SystemClock().now()
         if dead:
             chosen = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
         else:

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.events import rfc3339
 
 
@@ -159,7 +160,7 @@ def ago(then: datetime | None, now: datetime | None = None) -> str:
     """Return how long ago something was, as people say it: `42s`, `7m`, `3h 12m`, `5d`."""
     if then is None:
         return ""
-    return span((now or datetime.now(UTC)) - then)  # noqa: TID251 - a terminal is the edge of the house
+    return span((now or SystemClock().now()) - then)
 
 
 def span(length: timedelta) -> str:

@@ -68,7 +68,10 @@ class Sandbox(Section):
         "What a token is asked for.",
         default=("openid", "AdobeID", "read_organizations", "additional_info.projectedProductContext", "session"),
     )
-    requests_per_second: Rate = setting("Calls a second that this sandbox may make. Sandboxes of one credential slow down together after a 429.", default=2.0)
+    requests_per_second: Rate = setting(
+        "Calls a second that this sandbox may make. Sandboxes of one credential slow down together after a 429.",
+        default=2.0,
+    )
     burst: Count = setting("Calls that may be made at once after a quiet time.", default=10)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from segwatch import decision
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
@@ -17,8 +15,6 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.store.base import Change, Conflict, JobFilter, Store
-
-log = structlog.get_logger()
 
 Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 
