@@ -1,11 +1,12 @@
 """When many different exports fail at once it is the platform: hold the resubmissions, try one."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.jobs.model import JobState, Status
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 
 HELD = "held"
@@ -33,6 +34,27 @@ def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
         exports=len({job.facts.fingerprint or job.key.id for job in failed}),
         last_at=max((job.over_at for job in failed), default=None),
     )
+
+
+def on_trial(answer: Resubmission, others: Iterable[Resubmission], running: Collection[str]) -> bool:
+    """True when some other answer is being tried, so that this one must wait for how that ends.
+
+    It is from the moment of its POST until its job ends: also while nobody knows what became of the POST, and while one
+    that the platform declined waits for its next. Of several that were declined, the first is the one that is tried.
+    running: ids of the active exports.
+    """
+    return any(
+        other.step is Step.POSTING
+        or other.new_id in running
+        or (other.step is Step.SCHEDULED and other.posted_at is not None and _comes_before(other, answer))
+        for other in others
+    )
+
+
+def _comes_before(other: Resubmission, answer: Resubmission) -> bool:
+    if other.posted_at is None or answer.posted_at is None:
+        return answer.posted_at is None
+    return (other.posted_at, other.failed) < (answer.posted_at, answer.failed)
 
 
 def turned(
