@@ -28,7 +28,7 @@ def said_of(event: Event) -> Said:
     """Return the words for an event of any type."""
     d = event.details
     job, where = _job(event), f" in {event.sandbox}" if event.sandbox else ""
-    attempt, why = count(d.get("attempt")), text(d.get("why"))
+    attempt, why = count(d.get("attempt")), text(d.get("why")).removesuffix(".")
     since = moment(d.get("since"), event.at)
     match event.type:
         case EventType.JOB_DISCOVERED:

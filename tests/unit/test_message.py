@@ -1,5 +1,6 @@
 """What is said of each event."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -123,6 +124,13 @@ def test_every_type_says_what_happened_and_what_segwatch_does(type_):
 def test_a_proposal_names_the_command_that_accepts_it():
     message = message_of(event(EventType.RETRY_SCHEDULED, {"mode": "propose", "attempt": 2}))
     assert message.line.endswith("Nothing happens until a person says so: segwatch jobs retry 24116")
+
+
+@pytest.mark.parametrize("type_", [EventType.SANDBOX_UNAUTHORIZED, EventType.RETRY_REFUSED, EventType.CHANNEL_FAILING])
+def test_a_cause_that_is_a_sentence_brings_no_second_full_stop(type_):
+    summary = message_of(event(type_, {"why": "403 Forbidden. Check org_id."}, reason="never")).summary
+    assert "Check org_id" in summary
+    assert not re.search(r"\.\W*\.$|\. \(", summary)
 
 
 def test_a_segment_job_is_called_one_and_no_retry_is_promised():
