@@ -109,7 +109,7 @@ def test_a_vanished_export_is_not_resubmitted_until_it_shows_that_it_failed():
         pytest.param(Refusal.CANCELLED, Severity.INFO, id="a-person-decided"),
         pytest.param(Refusal.SUPERSEDED, Severity.INFO, id="it-is-done"),
         pytest.param(Refusal.ATTEMPTS, Severity.INFO, id="exhausted-tells-it-louder"),
-        pytest.param(Refusal.BUDGET, Severity.WARNING, id="budget"),
+        pytest.param(Refusal.BUDGET, Severity.CRITICAL, id="budget"),
         pytest.param(Refusal.NEVER, Severity.WARNING, id="never"),
         pytest.param(Refusal.UNDECIDED, Severity.CRITICAL, id="somebody-must-look"),
     ],
