@@ -74,3 +74,12 @@ def test_the_alternatives_in_the_example_can_be_used(tmp_path):
 def test_the_reference_page_is_up_to_date():
     page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     assert page == reference(), f"write it again: {WRITE_AGAIN}"
+
+
+def test_the_settings_of_the_tutorial_are_valid(tmp_path):
+    page = (ROOT / "docs/tutorial/first-alert.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^cat > config\.toml <<'TOML'\n(.+?)^TOML$", page, re.MULTILINE | re.DOTALL)
+    file = tmp_path / "config.toml"
+    file.write_text(text, encoding="utf-8")
+    got = load(file, {})
+    assert [channel.name for channel in got.channels] == ["ops", "console"]
