@@ -153,6 +153,9 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
         found = await store.deliveries(id=name, stages=(Stage.DEAD, Stage.DELIVERED))
         if not found:
             fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
+        if channel and found[0].channel != channel:
+            whose = f"{name} is a notification to {found[0].channel}, not to {channel}"
+            fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
         return found
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:

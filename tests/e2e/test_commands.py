@@ -188,6 +188,9 @@ async def test_channels_are_listed_tested_and_what_was_given_up_is_sent_again(ni
 
     night.house.inbox.answer("pager")
     letter = next(row["id"] for row in dead if row["job"] == night.failed)
+    elsewhere = await night.run("notify", "replay", letter, "--channel", "events")
+    assert (elsewhere.code, elsewhere.out) == (2, "")
+    assert elsewhere.err.startswith(f"{letter} is a notification to pager, not to events; leave out --channel")
     assert (await night.json("notify", "replay", letter))["replayed"] == 1
     got = await night.house.inbox.until("job.failed", channel="pager", job_id=night.failed)
     assert got.webhook_id == letter
