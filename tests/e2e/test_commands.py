@@ -178,7 +178,7 @@ async def test_channels_are_listed_tested_and_what_was_given_up_is_sent_again(ni
         night.json("notify", "dead", "--channel", "pager"),
     )
     assert [(row["channel"], row["condition"], row["dead"]) for row in listed] == [
-        ("events", "", 0),
+        ("events", "healthy", 0),
         ("pager", "failing", 2),
     ]
     assert (accepted["accepted"], accepted["reason"]) == (True, "")
