@@ -34,8 +34,8 @@ class StreamHealth(Protocol):
     async def answered(self, kind: str, at: datetime) -> None:
         """Note a complete sweep, whose first call was made at `at`."""
 
-    async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
-        """Note a sweep that was cut short."""
+    async def failed(self, kind: str, error: UpstreamError | StoreError, at: datetime) -> None:
+        """Note a sweep that began at `at` and was cut short."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Reader:
             except (UpstreamError, StoreError) as error:
                 failures += 1
                 log.warning("sweep_failed", stream=self._stream, failures=failures, error=str(error))
-                await self._health.failed(self._kind.name, error)
+                await self._health.failed(self._kind.name, error, started)
             self._schedule(started, failures)
 
     async def _wait(self, beat: Callable[[], None]) -> None:

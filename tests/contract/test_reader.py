@@ -104,7 +104,7 @@ class Health:
     async def answered(self, kind: str, at: datetime) -> None:
         self.sweeps.put_nowait(at)
 
-    async def failed(self, kind: str, error: Exception) -> None:
+    async def failed(self, kind: str, error: Exception, at: datetime) -> None:
         raise AssertionError(error)
 
 
