@@ -85,6 +85,7 @@ class Facts:
 class Observation:
     """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's.
 
+    started_at: when its work began; a record tells it late or never.
     ended_at: the last change where the record of an ended job names no end.
     """
 
@@ -114,7 +115,8 @@ class JobState:
 
     since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
     root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
-    sequence: how many events the job has had. overdue_at: when it was told as overdue.
+    started_at: by our clock where the platform does not say. sequence: how many events the job has had.
+    overdue_at: when it was told as overdue.
     """
 
     key: JobKey

@@ -158,7 +158,8 @@ class Metrics:
             return
         self.duration.labels(*stream, job.status.value).observe(_seconds(job.ended_at - job.born_at))
         if job.started_at:
-            self.phase.labels(*stream, "waiting").observe(_seconds(job.started_at - job.born_at))
+            if job.created_at:
+                self.phase.labels(*stream, "waiting").observe(_seconds(job.started_at - job.created_at))
             self.phase.labels(*stream, "running").observe(_seconds(job.ended_at - job.started_at))
 
     def set_jobs(self, sandbox: str, kind: str, jobs: Iterable[JobState]) -> None:

@@ -178,6 +178,20 @@ def test_an_end_is_timed_from_creation_and_in_two_phases():
     assert value(metrics, "detection_lag_seconds_sum", **stream) == 3
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param({}, id="no-start"),
+        pytest.param({"started_at": at(0), "created_at": None}, id="no-creation"),
+    ],
+)
+def test_a_phase_whose_beginning_nobody_knows_is_not_timed(times):
+    metrics = expecting()
+    state, event = tracker.tell(failed(minute=10, **times), EventType.JOB_FAILED, at(10))
+    metrics.on_event(event, state)
+    assert not value(metrics, "job_phase_duration_seconds_count", phase="waiting", sandbox="prod", kind="export_job")
+
+
 def test_what_happened_while_nobody_watched_says_nothing_about_the_lag():
     metrics = expecting()
     state, event = tracker.tell(failed(minute=1), EventType.JOB_FAILED, at(300), late=True)

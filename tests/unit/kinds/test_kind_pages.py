@@ -18,6 +18,10 @@ SEGMENT_REQUEST = SEGMENT.list_active(limit=2)[0]
 EXPORT_REQUEST = EXPORT.list_newest(limit=2)
 
 
+def ms(value):
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
 def row(job_id="a", status="NEW", **rest):
     return {"id": job_id, "status": status, **rest}
 
@@ -148,7 +152,23 @@ def test_errors_on_a_success_only_warn():
 def test_the_end_of_a_job_comes_from_its_metrics():
     total = {"startTimeInMs": 1765000000000.0, "endTimeInMs": 1.76500077846e12}
     seen = one(row(status="FAILED", metrics={"totalTime": total}, updateTime=1765000999000))
-    assert (seen.ended_at - seen.started_at).total_seconds() == pytest.approx(778.46)
+    assert (seen.ended_at - ms(1765000000000)).total_seconds() == pytest.approx(778.46)
+
+
+@pytest.mark.parametrize(("kind", "key"), [(SEGMENT, "profileSegmentationTime"), (EXPORT, "profileExportTime")])
+@pytest.mark.parametrize(
+    ("phase", "started"),
+    [
+        pytest.param({"startTimeInMs": 1765000649532.0}, 1765000649532, id="begun"),
+        pytest.param({}, None, id="not-begun"),
+        pytest.param(None, None, id="not-told"),
+        pytest.param({"startTimeInMs": 1764000000000}, None, id="before-the-job-was-created"),
+    ],
+)
+def test_a_job_starts_when_its_own_phase_does_and_not_with_the_total_time(kind, key, phase, started):
+    metrics = {"totalTime": {"startTimeInMs": 1764999990535}, key: phase}
+    seen = one(row(7, status="PROCESSING", metrics=metrics, creationTime=1764999990535), kind)
+    assert seen.started_at == (started and ms(started))
 
 
 @pytest.mark.parametrize("metrics", [None, {}, {"totalTime": {}}, {"totalTime": {"endTimeInMs": 0}}, "x", []])
