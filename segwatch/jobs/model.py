@@ -66,6 +66,7 @@ class Facts:
     """What a job's record says beside its status; every field may be missing from any record.
 
     profiles: segment id -> members counted. exported: profiles written by an export.
+    api_path: where the platform answers for the job, below the root of its API.
     request: canonical JSON that repeats an export when posted; "" where the record does not tell enough.
     fingerprint: equal for two exports that would write the same thing to the same place; "" when unknown.
     """
@@ -77,6 +78,7 @@ class Facts:
     exported: int | None = None
     source: str = ""
     schedule_id: str = ""
+    api_path: str = ""
     request: str = ""
     fingerprint: str = ""
 

@@ -223,6 +223,7 @@ def _merged(old: Facts, new: Facts) -> Facts:
         exported=old.exported if new.exported is None else new.exported,
         source=new.source or old.source,
         schedule_id=new.schedule_id or old.schedule_id,
+        api_path=new.api_path or old.api_path,
         request=fuller.request,
         fingerprint=fuller.fingerprint,
     )

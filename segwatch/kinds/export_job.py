@@ -78,7 +78,9 @@ def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation
         fingerprint=fingerprint,
     )
     runs = "profileExportTime"  # {} or absent until then (AEP contract 4.6)
-    return sighting(record, kind=ExportJob.name, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id)
+    return sighting(
+        record, kind=ExportJob.name, collection=_PATH, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id
+    )
 
 
 def _batches(destination: dict[str, Any]) -> tuple[str, ...]:

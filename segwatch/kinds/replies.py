@@ -1,6 +1,7 @@
 """What an answer of the platform holds: its rows, one job, the way to the next page; or why it holds none."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -79,10 +80,11 @@ def read_one(body: bytes, *, read: ReadRow) -> Observation:
 
 
 def sighting(
-    record: dict[str, Any], *, kind: str, runs: str, asked: Asked, facts: Facts, fallback_id: str = ""
+    record: dict[str, Any], *, kind: str, collection: str, runs: str, asked: Asked, facts: Facts, fallback_id: str = ""
 ) -> Observation:
     """Return what both kinds tell in the same way: id, status, times, errors. Raises UnreadableRow.
 
+    collection: the path of the kind's jobs; a record's own links are not followed (AEP contract 3.3).
     runs: the key in `metrics` of the phase in which the kind's work is done. started_at is when that phase began:
     `totalTime` begins when the job is created. A beginning before the creation is none (AEP contract 4.6).
     ended_at: `metrics.totalTime.endTimeInMs`, else `updateTime`; only once the status is final, since a running job may
@@ -114,7 +116,7 @@ def sighting(
         started_at=started_at,
         ended_at=(instant(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
         errors=errors_of(record.get("errors")),
-        facts=facts,
+        facts=replace(facts, api_path=item_path(collection, job_id)),
     )
 
 

@@ -25,7 +25,19 @@ from segwatch.kinds.segment_job import KIND as SEGMENT
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
-COMMON = {"event_id", "sequence", "sandbox", "kind", "job_id", "status", "previous", "severity", "reason", "late"}
+COMMON = {
+    "event_id",
+    "sequence",
+    "sandbox",
+    "kind",
+    "job_id",
+    "status",
+    "previous",
+    "severity",
+    "reason",
+    "late",
+    "links",
+}
 
 
 # One night, told by the code that tells it in the daemon
@@ -199,6 +211,7 @@ def test_an_example_has_the_public_form(type_):
     assert list(body) == ["type", "timestamp", "data"]
     assert body["type"] == type_.value
     assert data.keys() >= COMMON
+    assert isinstance(data["links"], dict)
     told = re.search(r"^Severity (.+?)\. ", PARTS[type_.value], re.MULTILINE)[1]
     assert told == ("by reason" if type_ is EventType.RETRY_REFUSED else f"`{severity_of(type_).value}`")
     if told != "by reason":

@@ -155,13 +155,6 @@ def test_fields_hold_what_is_known_and_leave_out_the_rest():
     }  # fmt: skip
 
 
-def test_a_link_needs_a_configured_address_and_quotes_what_it_holds():
-    said = event(EventType.JOB_FAILED, job_id="a/b c")
-    assert message_of(said).links == ()
-    links = message_of(said, base_url="https://segwatch.example.test/").links
-    assert links == (("Job", "https://segwatch.example.test/api/v1/jobs/prod/export_job/a%2Fb%20c"),)
-
-
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [

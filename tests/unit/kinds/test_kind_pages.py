@@ -144,6 +144,12 @@ def test_a_gateway_job_id_may_be_anything(value):
     assert one(row(24115, computeGatewayJobId=value), EXPORT).key.id == "24115"
 
 
+@pytest.mark.parametrize(("kind", "path"), [(SEGMENT, "segment"), (EXPORT, "export")])
+def test_a_job_tells_where_the_platform_answers_for_it_whatever_its_own_links_say(kind, path):
+    record = row("a b/c", _links={"checkStatus": {"href": "https://evil.example.test/jobs/other"}})
+    assert one(record, kind).facts.api_path == f"/data/core/ups/{path}/jobs/a%20b%2Fc"
+
+
 def test_errors_on_a_success_only_warn():
     seen = one(row(7, "SUCCEEDED", errors=[{"code": "1", "msg": "slow"}]), EXPORT)
     assert (seen.status, len(seen.errors)) == (Status.SUCCEEDED, 1)
