@@ -71,7 +71,8 @@ class Generation:
         """Build everything and let it run."""
         kinds = tuple(self._process.kinds)
         names = tuple(channel.name for channel in self.settings.channels)
-        self._process.meter.metrics.expect({one.name: kinds for one in self.settings.sandboxes}, names)
+        sandboxes = {one.name: kinds for one in self.settings.sandboxes}
+        self._process.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)

@@ -59,7 +59,7 @@ def example(tmp_path, *, alternatives):
 
 def test_the_example_can_be_copied_and_shows_the_defaults(tmp_path):
     got = load(example(tmp_path, alternatives=False), {})
-    for section in ("platform", "polling", "store", "http", "log", "daemon"):
+    for section in ("platform", "polling", "store", "http", "metrics", "log", "daemon"):
         assert getattr(got, section) == Settings.model_fields[section].default_factory()
     assert got.retry.model_copy(update={"rules": ()}) == Settings.model_fields["retry"].default_factory()
     assert [channel.kind for channel in got.channels] == ["slack", "webhook", "log"]
