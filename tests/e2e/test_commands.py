@@ -157,7 +157,7 @@ async def test_events_are_listed_by_type_and_followed(night: Night) -> None:
         async def lines(tail: Running = tail) -> list[str]:
             return tail.out.read_text().splitlines()
 
-        await until(lines, "the newest event")
+        await until(lines, "the newest event", within_s=20)  # a command starts meanwhile
         (job,) = await night.house.platform.place("segment_job", ["PROCESSING", 0], ["SUCCEEDED", 0])
 
         async def said(job=job, lines=lines) -> list[str]:
