@@ -129,11 +129,14 @@ def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
 
 
 def _loudness(reason: str) -> Severity:
-    """Return how loudly a refusal is told: what a person or the chain decided is no news, the undecided wakes us."""
+    """Return how loudly a refusal is told: what a person or the chain decided is no news.
+
+    Loud is what only a person can mend: the undecided, and an export that nobody will submit because the day is spent.
+    """
     match Refusal(reason):
         case Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
             return Severity.INFO
-        case Refusal.NEVER | Refusal.BUDGET:
+        case Refusal.NEVER:
             return Severity.WARNING
-        case Refusal.UNDECIDED:
+        case Refusal.UNDECIDED | Refusal.BUDGET:
             return Severity.CRITICAL

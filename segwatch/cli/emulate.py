@@ -43,6 +43,7 @@ async def emulate(
     import asyncio
     import signal
 
+    from segwatch.cli import lifeline
     from segwatch.emulator.server import EmulatorSettings, running
 
     settings = EmulatorSettings(
@@ -52,6 +53,7 @@ async def emulate(
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    lifeline.watch()
     try:
         async with running(settings, port=port) as url:
             if as_json:

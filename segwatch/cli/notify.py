@@ -40,7 +40,7 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
         for name, kind in (kinds | gone).items():
             depth, said = depths.get(name), await store.subject(health.stream_of(name))
             rows.append({
-                "channel": name, "kind": kind, "condition": said.condition if said else "",
+                "channel": name, "kind": kind, "condition": said.condition if said else health.Condition.HEALTHY.value,
                 "pending": depth.pending if depth else 0, "dead": depth.dead if depth else 0,
                 "oldest": depth.oldest if depth else None,
             })  # fmt: skip
@@ -153,6 +153,9 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
         found = await store.deliveries(id=name, stages=(Stage.DEAD, Stage.DELIVERED))
         if not found:
             fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
+        if channel and found[0].channel != channel:
+            whose = f"{name} is a notification to {found[0].channel}, not to {channel}"
+            fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
         return found
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:

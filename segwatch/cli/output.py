@@ -1,6 +1,7 @@
 """How commands speak: tables for people, JSON for programs, exit codes for both."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,11 @@ def style_of(word: str) -> str:
 
 
 class Screen(Console):
-    """A console that leaves it to `main` what a closed pipe means."""
+    """A console that leaves it to `main` what a closed pipe means, and sends no escapes at all if NO_COLOR is set."""
+
+    def __init__(self) -> None:
+        # rich's own reading of NO_COLOR leaves bold and dim
+        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto")
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

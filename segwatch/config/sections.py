@@ -18,6 +18,7 @@ from segwatch.config.values import (
     Rate,
     SandboxName,
     Secret,
+    SegmentIds,
     ServiceUrl,
     ShortDuration,
     StoreUrl,
@@ -181,6 +182,15 @@ class Http(Section):
         "Bearer token that `POST /-/reload` asks for. Without one, only this host may ask for a reload.", default=None
     )
     token_file: Path | None = setting("File that holds `token`.", default=None)
+
+
+class Metrics(Section):
+    """What the metrics show beyond the usual."""
+
+    segments: SegmentIds = setting(
+        "Ids of segments whose size `segwatch_segment_profiles` shows, at most 100: each is a series of its own.",
+        default=(),
+    )
 
 
 class Log(Section):

@@ -138,7 +138,7 @@ class ChannelWorker:
         now, outcome, name = self._clock.now(), attempt.outcome, self._channel.name
         settled = settle(attempt.delivery, outcome, now, self._channel.policy, self._random())
         self._unsettled[settled.id] = settled
-        self._health = counted(self._health, outcome)
+        self._health = counted(self._health, outcome, now - timedelta(seconds=attempt.seconds))
         line = self._log.bind(event_id=settled.event.id, type=settled.event.type.value, attempt=settled.attempts)
         match outcome:
             case Accepted():

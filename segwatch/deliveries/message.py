@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from segwatch.deliveries.wording import amount, count, errors_of, moment, said_of, span, text, texts
 from segwatch.jobs.events import Event, EventType, Severity
@@ -16,7 +15,7 @@ class Message:
     """A sentence for somebody who was asleep a minute ago, and what belongs to it.
 
     title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
-    will do, "" when that is nothing. fields: (name, value), the most useful first. links: (name, URL).
+    will do, "" when that is nothing. fields: (name, value), the most useful first.
     """
 
     event_id: str
@@ -27,7 +26,6 @@ class Message:
     summary: str
     action: str = ""
     fields: tuple[tuple[str, str], ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
@@ -35,8 +33,8 @@ class Message:
         return f"{self.summary} {self.action}".rstrip()
 
 
-def message_of(event: Event, *, base_url: str = "") -> Message:
-    """Return what is said of `event`. base_url: where people reach segwatch's pages; no links without it."""
+def message_of(event: Event) -> Message:
+    """Return what is said of `event`."""
     said = said_of(event)
     return Message(
         event_id=event.id,
@@ -47,7 +45,6 @@ def message_of(event: Event, *, base_url: str = "") -> Message:
         summary=said.summary,
         action=said.action,
         fields=tuple((name, value) for name, value in _fields(event) if value),
-        links=_links(event, base_url.rstrip("/")),
     )
 
 
@@ -96,10 +93,3 @@ def _profiles(value: object) -> str:
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return between.join(names[:most] + more)
-
-
-def _links(event: Event, base_url: str) -> tuple[tuple[str, str], ...]:
-    if not (base_url and event.sandbox and event.kind and event.job_id):
-        return ()
-    path = "/".join(quote(part, safe="") for part in (event.sandbox, event.kind, event.job_id))
-    return (("Job", f"{base_url}/api/v1/jobs/{path}"),)

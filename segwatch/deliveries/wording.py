@@ -28,7 +28,7 @@ def said_of(event: Event) -> Said:
     """Return the words for an event of any type."""
     d = event.details
     job, where = _job(event), f" in {event.sandbox}" if event.sandbox else ""
-    attempt, why = count(d.get("attempt")), text(d.get("why"))
+    attempt, why = count(d.get("attempt")), text(d.get("why")).removesuffix(".")
     since = moment(d.get("since"), event.at)
     match event.type:
         case EventType.JOB_DISCOVERED:
@@ -111,11 +111,12 @@ def said_of(event: Event) -> Said:
         case EventType.SANDBOX_RECOVERED:
             return _said(f"Sandbox {event.sandbox} answers again", _with(" after trouble since {}", since))
         case EventType.CHANNEL_FAILING:
-            tail = _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
+            tail = _since(since) + _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
             action = "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
             return _said(f"Channel {_channel(event)} is failing", tail, action)
         case EventType.CHANNEL_RECOVERED:
-            return _said(f"Channel {_channel(event)} works again", action="Sending what it missed.")
+            tail = _with(" after trouble since {}", since)
+            return _said(f"Channel {_channel(event)} works again", tail, "Sending what it missed.")
 
 
 def errors_of(event: Event) -> list[str]:

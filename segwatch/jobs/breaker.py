@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.events import Event, EventType, rfc3339, severity_of
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
@@ -67,6 +67,7 @@ def turned(
     stream = stream_of(sandbox)
     state = SubjectState(stream=stream, condition=condition, since=now, sequence=(before.sequence if before else 0) + 1)
     type_ = EventType.RETRIES_HELD if held else EventType.RETRIES_RELEASED
+    since = before.since if before and not held else now  # when they began to be held
     event = Event(
         type=type_,
         stream=stream,
@@ -75,7 +76,7 @@ def turned(
         severity=severity_of(type_),
         sandbox=sandbox,
         kind="export_job",
-        details={"failures": failing.exports, "window_s": window.total_seconds()},
+        details={"failures": failing.exports, "window_s": window.total_seconds(), "since": rfc3339(since)},
     )
     return state, event
 

@@ -61,7 +61,7 @@ def observe(
         facts=_merged(state.facts, seen.facts),
         errors=seen.errors or state.errors,
         created_at=state.created_at or seen.created_at,
-        started_at=seen.started_at or state.started_at,
+        started_at=_started(state, seen, watch),
     )
     if state.status.is_final and state.status is not Status.VANISHED:
         return known, ()
@@ -125,7 +125,7 @@ def _first_sight(
         since=seen.asked_at,
         created_at=seen.created_at,
         updated_at=seen.updated_at,
-        started_at=seen.started_at,
+        started_at=_not_before(seen.started_at, seen.created_at),
         ended_at=seen.ended_at if seen.status.is_final else None,
         errors=seen.errors,
         facts=seen.facts,
@@ -176,6 +176,23 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     return state, (event,)
 
 
+def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:
+    """Return when the job began to run: as the platform says, else when we saw it begin; None when nobody knows.
+
+    A look that finds it running tells its beginning only if the look before, not long ago, found it waiting.
+    """
+    at = seen.started_at or before.started_at
+    waited = before.status in watch.path and before.status is not Status.PROCESSING and before.asked_at >= watch.since
+    if at is None and waited and seen.status is Status.PROCESSING:
+        at = seen.asked_at
+    return _not_before(at, before.created_at or seen.created_at)
+
+
+def _not_before(at: datetime | None, created_at: datetime | None) -> datetime | None:
+    """Return the later time: two clocks may say that a job began before it was created."""
+    return max(at, created_at) if at and created_at else at
+
+
 def _ended_before(state: JobState, moment: datetime) -> bool:
     return state.ended_at is not None and state.ended_at < moment
 
@@ -206,6 +223,7 @@ def _merged(old: Facts, new: Facts) -> Facts:
         exported=old.exported if new.exported is None else new.exported,
         source=new.source or old.source,
         schedule_id=new.schedule_id or old.schedule_id,
+        api_path=new.api_path or old.api_path,
         request=fuller.request,
         fingerprint=fuller.fingerprint,
     )

@@ -77,7 +77,10 @@ def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation
         request=request,
         fingerprint=fingerprint,
     )
-    return sighting(record, kind=ExportJob.name, asked=asked, facts=facts, fallback_id=fallback_id)
+    runs = "profileExportTime"  # {} or absent until then (AEP contract 4.6)
+    return sighting(
+        record, kind=ExportJob.name, collection=_PATH, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id
+    )
 
 
 def _batches(destination: dict[str, Any]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What an answer of the platform holds: its rows, one job, the way to the next page; or why it holds none."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -78,9 +79,14 @@ def read_one(body: bytes, *, read: ReadRow) -> Observation:
         raise UnreadableReply(_why(body, envelope, f"a job that cannot be read ({exc})")) from exc
 
 
-def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, fallback_id: str = "") -> Observation:
+def sighting(
+    record: dict[str, Any], *, kind: str, collection: str, runs: str, asked: Asked, facts: Facts, fallback_id: str = ""
+) -> Observation:
     """Return what both kinds tell in the same way: id, status, times, errors. Raises UnreadableRow.
 
+    collection: the path of the kind's jobs; a record's own links are not followed (AEP contract 3.3).
+    runs: the key in `metrics` of the phase in which the kind's work is done. started_at is when that phase began:
+    `totalTime` begins when the job is created. A beginning before the creation is none (AEP contract 4.6).
     ended_at: `metrics.totalTime.endTimeInMs`, else `updateTime`; only once the status is final, since a running job may
     show finished metrics (AEP contract 3.4, and 13 row 14).
     """
@@ -91,19 +97,26 @@ def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, f
     if not isinstance(word, str) or not word.strip():
         raise UnreadableRow("no status")
     status = Status.of(word)
-    total = mapping(mapping(record.get("metrics")).get("totalTime"))
+    metrics = mapping(record.get("metrics"))
+    created_at, started_at = (
+        instant(record.get("creationTime")),
+        instant(mapping(metrics.get(runs)).get("startTimeInMs")),
+    )
+    if created_at and started_at and started_at < created_at:
+        started_at = None
+    total = mapping(metrics.get("totalTime"))
     updated_at = instant(record.get("updateTime")) or instant(record.get("updateEpoch"))
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,
         word=word.strip()[:64],
         asked_at=asked.at,
-        created_at=instant(record.get("creationTime")),
+        created_at=created_at,
         updated_at=updated_at,
-        started_at=instant(total.get("startTimeInMs")),
+        started_at=started_at,
         ended_at=(instant(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
         errors=errors_of(record.get("errors")),
-        facts=facts,
+        facts=replace(facts, api_path=item_path(collection, job_id)),
     )
 
 

@@ -73,7 +73,10 @@ def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation
         source=text(record.get("source")),
         schedule_id=identity(mapping(record.get("properties")).get("scheduleId")),
     )
-    return sighting(record, kind=SegmentJob.name, asked=asked, facts=facts, fallback_id=fallback_id)
+    runs = "profileSegmentationTime"  # {} or absent until then (AEP contract 3.5)
+    return sighting(
+        record, kind=SegmentJob.name, collection=_PATH, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id
+    )
 
 
 def _segments(value: Any) -> tuple[str, ...]:

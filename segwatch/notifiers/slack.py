@@ -53,7 +53,7 @@ class Slack:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
         await self._turn()
-        message = message_of(delivery.event, base_url=self._around.base_url)
+        message = message_of(delivery.event)
         body = json.dumps(payload_of(message), ensure_ascii=False, separators=(",", ":")).encode()
         return await post(self._around, self._url, body, {"Content-Type": "application/json; charset=utf-8"})
 
@@ -76,8 +76,8 @@ def payload_of(message: Message) -> dict[str, Any]:
     if message.fields:
         fields = [_field(name, value) for name, value in message.fields[:FIELDS_MAX]]
         blocks.append({"type": "section", "fields": fields})
-    footer = [rfc3339(message.at), message.event_id, *(_link(name, url) for name, url in message.links)]
-    blocks.append({"type": "context", "elements": [_marked(one) for one in footer if one]})
+    footer = [rfc3339(message.at), message.event_id]
+    blocks.append({"type": "context", "elements": [_marked(one) for one in footer]})
     return {"text": clip(message.line, SECTION_MAX), "blocks": blocks}
 
 
@@ -111,12 +111,6 @@ def _marked(text: str) -> dict[str, Any]:
 def _field(name: str, value: str) -> dict[str, Any]:
     label = f"*{_escaped(name)}*\n"
     return _marked(label + clip(value, FIELD_MAX - len(label)))
-
-
-def _link(name: str, url: str) -> str:
-    """Return a link, or nothing when it is too long to be one: half a URL leads nowhere."""
-    link = f"<{_escaped(url).replace('|', '%7C')}|{_escaped(name)}>"
-    return link if len(link) <= FIELD_MAX else ""
 
 
 class SlackKind:

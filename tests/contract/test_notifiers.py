@@ -265,7 +265,7 @@ def test_slack_stays_within_its_limits_whatever_is_said(type_):
         "settled_by": long,
     }  # fmt: skip
     said = event(type=type_, severity=severity_of(type_), details=details, sandbox=long, job_id=long, reason=long)
-    body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
+    body = payload_of(message_of(said))
     assert len(body["blocks"]) <= 50
     for block in body["blocks"]:
         match block["type"]:

@@ -1,5 +1,6 @@
 """What is said of each event."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -125,6 +126,13 @@ def test_a_proposal_names_the_command_that_accepts_it():
     assert message.line.endswith("Nothing happens until a person says so: segwatch jobs retry 24116")
 
 
+@pytest.mark.parametrize("type_", [EventType.SANDBOX_UNAUTHORIZED, EventType.RETRY_REFUSED, EventType.CHANNEL_FAILING])
+def test_a_cause_that_is_a_sentence_brings_no_second_full_stop(type_):
+    summary = message_of(event(type_, {"why": "403 Forbidden. Check org_id."}, reason="never")).summary
+    assert "Check org_id" in summary
+    assert not re.search(r"\.\W*\.$|\. \(", summary)
+
+
 def test_a_segment_job_is_called_one_and_no_retry_is_promised():
     message = message_of(event(EventType.JOB_FAILED, kind="segment_job"))
     assert message.line == (
@@ -145,13 +153,6 @@ def test_fields_hold_what_is_known_and_leave_out_the_rest():
         "Audiences": "seg-b: 12,000, seg-a: 5", "Steps not seen": "PROCESSING",
         "Late": "it happened while segwatch was not watching",
     }  # fmt: skip
-
-
-def test_a_link_needs_a_configured_address_and_quotes_what_it_holds():
-    said = event(EventType.JOB_FAILED, job_id="a/b c")
-    assert message_of(said).links == ()
-    links = message_of(said, base_url="https://segwatch.example.test/").links
-    assert links == (("Job", "https://segwatch.example.test/api/v1/jobs/prod/export_job/a%2Fb%20c"),)
 
 
 @pytest.mark.parametrize(

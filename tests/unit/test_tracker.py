@@ -175,6 +175,30 @@ def test_an_event_lists_the_steps_that_nobody_saw(before, after, skipped):
     assert events[-1].details.get("skipped") == skipped
 
 
+@pytest.mark.parametrize(
+    ("before", "sighting", "started"),
+    [
+        pytest.param(job(S.QUEUED), {"status": S.PROCESSING}, at(3), id="when-we-saw-it-begin-to-run"),
+        pytest.param(
+            job(S.QUEUED), {"status": S.PROCESSING, "started_at": at(2)}, at(2), id="the-platform-knows-better"
+        ),
+        pytest.param(
+            job(S.PROCESSING, started_at=at(1)), {"status": S.SUCCEEDED, "started_at": at(2)}, at(2), id="also-later"
+        ),
+        pytest.param(job(S.PROCESSING, started_at=at(1)), {"status": S.FAILED}, at(1), id="else-it-stays"),
+        pytest.param(None, {"status": S.PROCESSING}, None, id="found-running-it-began-who-knows-when"),
+        pytest.param(job(S.QUEUED), {"status": S.SUCCEEDED}, None, id="nobody-saw-it-run"),
+        pytest.param(job(S.UNKNOWN), {"status": S.PROCESSING}, None, id="it-may-have-run-before"),
+        pytest.param(job(S.QUEUED, minute=-99), {"status": S.PROCESSING}, None, id="it-began-while-nobody-watched"),
+        pytest.param(job(S.QUEUED), {"status": S.PROCESSING, "started_at": at(-9)}, at(-5), id="not-before-creation"),
+        pytest.param(job(S.QUEUED, created_at=at(4)), {"status": S.PROCESSING}, at(4), id="though-clocks-differ"),
+    ],
+)
+def test_a_job_started_when_the_platform_says_so_or_we_saw_it(before, sighting, started):
+    state, _ = observe(before, seen(**sighting, minute=3), at(3), watch())
+    assert state.started_at == started
+
+
 def test_another_unknown_word_is_told_and_the_word_kept():
     state, events = observe(job(S.UNKNOWN, word="PAUSED"), seen(S.UNKNOWN, word="PARKED", minute=1), at(1), watch())
     assert types(events) == ["job.unknown_status"]

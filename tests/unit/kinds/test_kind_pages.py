@@ -18,6 +18,10 @@ SEGMENT_REQUEST = SEGMENT.list_active(limit=2)[0]
 EXPORT_REQUEST = EXPORT.list_newest(limit=2)
 
 
+def ms(value):
+    return datetime.fromtimestamp(value / 1000, UTC)
+
+
 def row(job_id="a", status="NEW", **rest):
     return {"id": job_id, "status": status, **rest}
 
@@ -140,6 +144,12 @@ def test_a_gateway_job_id_may_be_anything(value):
     assert one(row(24115, computeGatewayJobId=value), EXPORT).key.id == "24115"
 
 
+@pytest.mark.parametrize(("kind", "path"), [(SEGMENT, "segment"), (EXPORT, "export")])
+def test_a_job_tells_where_the_platform_answers_for_it_whatever_its_own_links_say(kind, path):
+    record = row("a b/c", _links={"checkStatus": {"href": "https://evil.example.test/jobs/other"}})
+    assert one(record, kind).facts.api_path == f"/data/core/ups/{path}/jobs/a%20b%2Fc"
+
+
 def test_errors_on_a_success_only_warn():
     seen = one(row(7, "SUCCEEDED", errors=[{"code": "1", "msg": "slow"}]), EXPORT)
     assert (seen.status, len(seen.errors)) == (Status.SUCCEEDED, 1)
@@ -148,7 +158,23 @@ def test_errors_on_a_success_only_warn():
 def test_the_end_of_a_job_comes_from_its_metrics():
     total = {"startTimeInMs": 1765000000000.0, "endTimeInMs": 1.76500077846e12}
     seen = one(row(status="FAILED", metrics={"totalTime": total}, updateTime=1765000999000))
-    assert (seen.ended_at - seen.started_at).total_seconds() == pytest.approx(778.46)
+    assert (seen.ended_at - ms(1765000000000)).total_seconds() == pytest.approx(778.46)
+
+
+@pytest.mark.parametrize(("kind", "key"), [(SEGMENT, "profileSegmentationTime"), (EXPORT, "profileExportTime")])
+@pytest.mark.parametrize(
+    ("phase", "started"),
+    [
+        pytest.param({"startTimeInMs": 1765000649532.0}, 1765000649532, id="begun"),
+        pytest.param({}, None, id="not-begun"),
+        pytest.param(None, None, id="not-told"),
+        pytest.param({"startTimeInMs": 1764000000000}, None, id="before-the-job-was-created"),
+    ],
+)
+def test_a_job_starts_when_its_own_phase_does_and_not_with_the_total_time(kind, key, phase, started):
+    metrics = {"totalTime": {"startTimeInMs": 1764999990535}, key: phase}
+    seen = one(row(7, status="PROCESSING", metrics=metrics, creationTime=1764999990535), kind)
+    assert seen.started_at == (started and ms(started))
 
 
 @pytest.mark.parametrize("metrics", [None, {}, {"totalTime": {}}, {"totalTime": {"endTimeInMs": 0}}, "x", []])
