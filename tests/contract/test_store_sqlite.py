@@ -506,6 +506,46 @@ def test_what_was_acknowledged_survives_kill_9(path):
         assert found[name] in (sequence, sequence + 1), "the last one may be written and not yet said"
 
 
+_KILLED_IN_A_BACKUP = """
+import asyncio, os, signal, sys
+from segwatch.store.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1], readonly=True)
+    await store.open()
+    os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+    await store.backup(sys.argv[2])
+
+from pathlib import Path
+sys.argv[1] = Path(sys.argv[1])
+asyncio.run(main())
+"""
+
+
+async def test_a_backup_that_was_killed_is_no_file_and_blocks_no_other(store, path, tmp_path):
+    await store.commit([told(job())[1]])
+    target = tmp_path / "copy.db"
+    env = os.environ | {"PYTHONPATH": str(Path(segwatch.__file__).parents[1])}
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED_IN_A_BACKUP, path, target, env=env)
+    assert await child.wait() == -signal.SIGKILL
+    assert not target.exists()
+    (tmp_path / "copy.db.part-journal").write_bytes(b"left behind")
+    assert await store.backup(str(target)) == target.stat().st_size
+    assert list(tmp_path.glob("copy*")) == [target]
+
+
+async def test_one_of_two_backups_to_one_file_is_refused_and_harms_neither(store, tmp_path):
+    await asyncio.gather(*(store.commit([told(job(f"j{n}"))[1]]) for n in range(200)))
+    target = tmp_path / "copy.db"
+    outcomes = await asyncio.gather(*(store.backup(str(target)) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in outcomes) == ["StoreError"] * 3 + ["int"]
+    assert list(tmp_path.glob("copy*")) == [target]
+    copy = SqliteStore(target, readonly=True)
+    await copy.open()
+    assert await copy.check() == []
+    await copy.close()
+
+
 _step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
 
 
