@@ -58,6 +58,45 @@ async def test_a_second_daemon_is_refused_and_told_whom_to_stop(store, path):
     await store.writable()
 
 
+@pytest.mark.parametrize("other_name", ["symbolic link", "folder behind a link", "relative path", "hard link"])
+async def test_a_second_daemon_is_refused_by_whatever_name_it_knows_the_file(
+    store, path, tmp_path, monkeypatch, other_name
+):
+    if other_name == "hard link" and sys.platform != "linux":
+        pytest.skip("only Linux keeps the two kinds of file locks apart")
+    (tmp_path / "sub").mkdir()
+    other = tmp_path / "sub" / "other.db"
+    match other_name:
+        case "symbolic link":
+            other.symlink_to(path)
+        case "folder behind a link":
+            other = tmp_path / "sub" / "link" / path.name
+            other.parent.symlink_to(tmp_path)
+        case "relative path":
+            monkeypatch.chdir(tmp_path / "sub")
+            other = Path("..") / path.name
+        case "hard link":
+            other.hardlink_to(path)
+    tried = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _OPENED, other, stderr=subprocess.PIPE, env=_with_our_path()
+    )
+    assert b"in use by another segwatch daemon" in (await tried.communicate())[1]
+    await store.writable()
+
+
+# another process: the file's locks by fcntl belong to all of a process, and closing the file by one name drops them
+_OPENED = """
+import asyncio, sys
+from pathlib import Path
+from segwatch.store.sqlite import SqliteStore
+asyncio.run(SqliteStore(Path(sys.argv[1])).open())
+"""
+
+
+def _with_our_path() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(segwatch.__file__).parents[1])}
+
+
 async def test_a_command_reads_and_writes_beside_a_running_daemon(store, path):
     command = SqliteStore(path, exclusive=False)
     await command.open()
@@ -525,8 +564,9 @@ asyncio.run(main())
 async def test_a_backup_that_was_killed_is_no_file_and_blocks_no_other(store, path, tmp_path):
     await store.commit([told(job())[1]])
     target = tmp_path / "copy.db"
-    env = os.environ | {"PYTHONPATH": str(Path(segwatch.__file__).parents[1])}
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", _KILLED_IN_A_BACKUP, path, target, env=env)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _KILLED_IN_A_BACKUP, path, target, env=_with_our_path()
+    )
     assert await child.wait() == -signal.SIGKILL
     assert not target.exists()
     (tmp_path / "copy.db.part-journal").write_bytes(b"left behind")
