@@ -9,13 +9,14 @@ import structlog
 
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.model import Stage
-from segwatch.store.base import Store, StoreError
+from segwatch.store.base import Store, StoreError, StoreGone
 from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 NO_RESTART = "free space, or make it writable; no restart is needed"
+_FILE_GONE = "nothing is recorded, submitted or told until the same file is back, or segwatch is restarted"
 _PROBE_S = 2.0
 _FORGET_EVERY = timedelta(hours=1)
 _ORPHAN_AGE = timedelta(hours=24)  # a channel that comes back within a day finds what was promised to it
@@ -57,7 +58,8 @@ class Caretaker:
             await self._store.writable()
         except StoreError as error:
             if self._readiness.problem("store", str(error)):
-                log.error("store_unavailable", error=str(error), hint=NO_RESTART)
+                hint = _FILE_GONE if isinstance(error, StoreGone) else NO_RESTART
+                log.error("store_unavailable", error=str(error), hint=hint)
         else:
             if self._readiness.ok("store"):
                 log.info("store_available")

@@ -22,6 +22,10 @@ class StoreUnavailable(StoreError):
     """The disk is full, read-only or gone: nothing was written; the same call may work later."""
 
 
+class StoreGone(StoreUnavailable):
+    """The file was removed or replaced under us: nothing that is written there would be found again."""
+
+
 class Conflict(StoreError):
     """Somebody else changed a row since it was read: read again and decide again."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import StoreCorrupt, StoreError
+from segwatch.store.base import StoreCorrupt, StoreError, StoreGone
 from segwatch.store.faults import fault_of
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
@@ -57,6 +57,9 @@ def _opened(path: Path, options: str, *pragmas: str) -> sqlite3.Connection:
     return db
 
 
+_PUT_BACK = "Put the same file back, and writing resumes by itself; or restore a backup and restart segwatch"
+
+
 class Lock:
     """The right to be the one daemon on a file, by whatever name. It ends with the process, however that ends.
 
@@ -67,7 +70,10 @@ class Lock:
     def __init__(self, path: Path) -> None:
         """Take the lock; makes the database's file if there is none. Raises StoreError that names the holder."""
         self._fds: list[int] = []
+        self._path = path
         real = Path(os.path.realpath(path))
+        self._companions = (real.with_name(real.name + "-wal"), real.with_name(real.name + "-shm"))
+        self._beside: dict[Path, os.stat_result] = {}
         beside = real.with_name(real.name + ".lock")
         try:
             fd = self._open(beside, os.O_RDWR)
@@ -75,12 +81,42 @@ class Lock:
             with suppress(OSError):  # a full disk: the lock holds all the same, only without its holder's name
                 os.ftruncate(fd, 0)
                 os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            self._database = self._open(real, os.O_RDONLY)
             # SQLite locks ranges of the file by fcntl, which on Linux never meets flock; elsewhere it may
             if sys.platform == "linux":
-                self._take(self._open(real, os.O_RDONLY), path, holder="")
+                self._take(self._database, path, holder="")
         except BaseException:
             self.release()
             raise
+
+    def verify(self, *, written: bool = False) -> None:
+        """Raise StoreGone unless the path still leads to the file that we hold.
+
+        SQLite does not look: it would go on writing into a file that has no name any more. written: something was
+        written just now, so the write-ahead log and its index are there, and must stay as well.
+        """
+        self._same(self._path, os.fstat(self._database))
+        for path in self._companions:
+            if path in self._beside:
+                self._same(path, self._beside[path])
+            elif written:
+                self._beside[path] = self._found(path)
+
+    def reopened(self) -> None:
+        """Expect other files beside the database: the last connection that had them open may have been closed."""
+        self._beside.clear()
+
+    def _same(self, path: Path, ours: os.stat_result) -> None:
+        if not os.path.samestat(self._found(path), ours):
+            raise StoreGone(f"{path} was replaced by another file. {_PUT_BACK}")
+
+    def _found(self, path: Path) -> os.stat_result:
+        try:
+            return path.stat()
+        except FileNotFoundError as exc:
+            raise StoreGone(f"{path} was removed. {_PUT_BACK}") from exc
+        except OSError as exc:
+            raise fault_of(exc, str(path)) from exc
 
     def release(self) -> None:
         """Let go, after every connection is closed; the lock file stays: two holders could lock two files of one name.

@@ -62,9 +62,9 @@ class SqliteStore:
             raise
         if not self._readonly:
             self._writer = Writer(
-                partial(connect, self._path, "write"), path=str(self._path), on_commit=self._on_commit
+                self._open_to_write, path=str(self._path), on_commit=self._on_commit, verify=self._verify
             )
-        self._reader = Reader(partial(connect, self._path, self._glance), path=str(self._path))
+        self._reader = Reader(self._open_to_read, path=str(self._path))
 
     async def close(self) -> None:
         # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
@@ -184,6 +184,21 @@ class SqliteStore:
                 raise fault_of(exc, str(self._path.parent)) from exc
             self._lock = Lock(self._path)
         prepare(self._path, "create" if self._exclusive else self._glance)
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        if self._lock is not None:
+            self._lock.reopened()
+        self._verify()
+        return connect(self._path, "write")
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        self._verify()
+        return connect(self._path, self._glance)
+
+    def _verify(self, written: bool = False) -> None:
+        """Raise StoreGone when the file that this daemon holds is no longer the one that its path leads to."""
+        if self._lock is not None:
+            self._lock.verify(written=written)
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -28,6 +28,7 @@ from segwatch.store.base import (
     JobFilter,
     StoreCorrupt,
     StoreError,
+    StoreGone,
     StoreUnavailable,
 )
 from segwatch.store.factory import store_of
@@ -506,6 +507,34 @@ async def test_a_read_only_disk_can_be_read_and_says_that_it_cannot_be_written(t
         await daemon.open()
         await daemon.writable()
         await daemon.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_removed_or_replaced_takes_nothing_until_it_is_back(store, path, suffix, replaced):
+    await store.commit([told(job("before"))[1]])
+    assert len(await store.jobs(JobFilter())) == 1
+    gone = path.with_name(path.name + suffix)
+    gone.rename(gone.with_name("aside"))
+    if replaced:
+        gone.write_bytes(gone.with_name("aside").read_bytes())
+    for _ in range(2):
+        with pytest.raises(StoreGone, match=f"{gone.name} was {'replaced' if replaced else 'removed'}"):
+            await store.writable()
+        with pytest.raises(StoreGone):
+            await store.commit([told(job("meanwhile"))[1]])
+    assert [one.key.id for one in await store.jobs(JobFilter())] == ["before"]
+    gone.with_name("aside").replace(gone)
+    await _assert_it_lives_on(store, 1)
+
+
+async def test_what_went_into_a_file_that_was_removed_in_the_same_moment_is_not_acknowledged(store, path):
+    def write(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE meta SET value = value + 1 WHERE name = 'heartbeat'")
+        path.unlink()
+
+    with pytest.raises(StoreGone):
+        await store._writer.run(write)
 
 
 # --- crashes and races
