@@ -31,10 +31,16 @@ class Clients:
         )
         self._tokens = TokenSources(session, endpoint=self._endpoint, now=now)
 
+    @property
+    def hide(self) -> Callable[[str], str]:
+        """What takes the secrets of all credentials out of a line of the log."""
+        return self._tokens.hide
+
     def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
         """Return the client of one sandbox, its call budget, and where it gets its token."""
         budget = Budget(requests_per_second=sandbox.requests_per_second, burst=sandbox.burst).share()
-        tokens = self._tokens.of(credential_of(sandbox))
+        credential = credential_of(sandbox)
+        tokens = self._tokens.of(credential)
         client = PlatformClient(
             self._session,
             sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
@@ -43,6 +49,7 @@ class Clients:
             budget=budget,
             now=self._now,
             observe=self._observe,
+            redactor=self._tokens.redactor_of(credential),
         )
         return client, budget, tokens
 
