@@ -13,8 +13,12 @@ from segwatch.store.rows import event_of, job_of, resubmission_of
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
 
 
-def forget_jobs(db: sqlite3.Connection, before_us: int, after: tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
+def forget_jobs(
+    db: sqlite3.Connection, before_us: int, after: tuple[int, int], at_most: int | None
+) -> tuple[int, tuple[int, int] | None]:
     """Delete some old jobs; return how many, and behind which (changed_us, number) to go on; None at the end.
+
+    at_most: no further chain once so many jobs are deleted.
 
     A chain of resubmissions goes as a whole or stays: half a chain could not be explained, and would dangle.
     """
@@ -25,6 +29,8 @@ def forget_jobs(db: sqlite3.Connection, before_us: int, after: tuple[int, int]) 
     ).fetchall()
     deleted = 0
     for chain in dict.fromkeys(tuple(row[2:]) for row in found):
+        if at_most is not None and deleted >= at_most:
+            break
         if not _chain_is_needed(db, chain, before_us):
             deleted += _delete_chain(db, chain)
     return deleted, (found[-1][0], found[-1][1]) if len(found) == FORGET_AT_ONCE else None

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from segwatch.deliveries.model import Delivery, Stage
@@ -63,6 +64,15 @@ def promise(db: sqlite3.Connection, deliveries: Iterable[Delivery]) -> int:
 def beat(db: sqlite3.Connection) -> None:
     """Change a row that nobody reads."""
     db.execute("UPDATE meta SET value = value + 1 WHERE name = 'heartbeat'")
+
+
+def believe(db: sqlite3.Connection, now: datetime) -> None:
+    """Keep the time that is believed."""
+    db.execute(
+        "INSERT INTO meta (name, value) VALUES ('believed_us', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (micros(now),),
+    )
 
 
 def _save_job(db: sqlite3.Connection, job: JobState, before: JobState | None, events: Sequence[Event]) -> None:

@@ -383,6 +383,29 @@ async def test_closing_writes_what_was_accepted(reopen):
     assert len(await store.jobs(JobFilter())) == 50
 
 
+async def test_no_more_is_forgotten_at_once_than_asked_for(store):
+    await store.commit([told(job(f"j{n:03}"), Status.FAILED, minute=n / 1000)[1] for n in range(250)])
+    assert await store.forget(at(1), at_most=120) == 120
+    assert min(one.key.id for one in await store.jobs(JobFilter())) == "j120", "the oldest go first"
+    assert await store.forget(at(1), at_most=120) == 120
+    assert await store.forget(at(1), at_most=120) == 10
+    assert await store.check() == []
+
+
+async def test_what_is_due_further_away_than_anything_is_put_off_is_due_now(store):
+    for n, minute in enumerate([0, 50, 200_000]):
+        _, change = told(job(f"j{n}"), to=["ops"])
+        (made,) = change.deliveries
+        await store.commit([replace(change, deliveries=(replace(made, due_at=at(minute)),))])
+
+    async def due(**rest) -> list[str]:
+        return [one.event.job_id for one in await store.due_deliveries("ops", now=at(1), **rest)]
+
+    assert await due(limit=9) == ["j0"]
+    assert await due(limit=9, farthest=timedelta(hours=1)) == ["j0", "j2"]
+    assert await due(limit=1, farthest=timedelta(hours=1)) == ["j0"]
+
+
 async def test_a_backup_is_a_store_and_overwrites_nothing(store, tmp_path):
     state, change = told(job(), to=["ops"])
     await store.commit([change])

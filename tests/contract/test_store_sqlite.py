@@ -356,7 +356,7 @@ def test_what_was_accepted_is_written_even_when_the_loop_is_gone(path):
 def test_asking_what_is_due_walks_an_index(path):
     asyncio.run(_made(path))
     with closing(file.connect(path, "read")) as db:
-        for sql, parameters in ((reads.DUE, ("ops", 1, 10)), (reads.NEXT_DUE, ("ops",))):
+        for sql, parameters in ((reads.DUE, ("ops", 1, 10)), (reads.FAR, ("ops", 1, 10)), (reads.NEXT_DUE, ("ops",))):
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
             assert plan[0].startswith("SEARCH"), plan
             assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
