@@ -155,6 +155,8 @@ def backup(db: sqlite3.Connection, target: Path) -> int:
     try:
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
             db.backup(copy)  # in one step: a reader in WAL holds up no writer
+            # once restored it counts events anew from here, and they are not those that the live store goes on to tell
+            copy.execute("UPDATE meta SET value = random() WHERE name = 'identity'")
             copy.execute("PRAGMA journal_mode = DELETE")  # one file that can be moved about
         os.fsync(fd)
         _name(part, target)

@@ -54,10 +54,12 @@ async def test_all_that_was_committed_is_there_after_a_restart(reopen):
     position = Position(sandbox="prod", kind="export_job", watermark=at(2), swept_at=at(3))
     await store.commit([replace(change, subject=subject, position=position, resubmission=answer())])
     await store.commit([Change(events=(sandbox_event(1),))])
+    ids = [made.id for made in await store.deliveries()]
     store = await reopen()
     assert await store.job(state.key) == state
     assert [logged.event for logged in await store.events(EventFilter())] == [*change.events, sandbox_event(1)]
-    assert sorted([d.id for d in await store.deliveries()]) == sorted(d.id for d in change.deliveries)
+    assert await store.deliveries() == sorted(change.deliveries, key=lambda made: made.channel, reverse=True)
+    assert [made.id for made in await store.deliveries()] == ids
     assert await store.subject("sandbox/prod") == subject
     assert await store.position("prod", "export_job") == position
     assert await store.resubmission(key()) == answer()
@@ -274,8 +276,9 @@ async def test_deliveries_are_found_by_what_people_ask_for(store):
     await store.commit([first, second])
     dead = replace(first.deliveries[0], stage=Stage.DEAD)
     await store.settle([dead])
-    assert await store.deliveries(stages=[Stage.DEAD]) == [dead]
-    assert await store.deliveries(id=dead.id) == [dead]
+    (found,) = await store.deliveries(stages=[Stage.DEAD])
+    assert found == dead
+    assert await store.deliveries(id=found.id) == [dead]
     assert await store.deliveries(event_id=dead.event.id, channel="ops") == [dead]
     assert [d.event.sequence for d in await store.deliveries(channel="ops")] == [2, 1]
     assert len(await store.deliveries(stages=[Stage.DEAD, Stage.PENDING], limit=2)) == 2

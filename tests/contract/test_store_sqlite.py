@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from hypothesis import strategies as st
 from store_builders import at, job, key, moved, told
 
 import segwatch
+from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
-from segwatch.store import file, reads, rows
+from segwatch.store import file, reads, rows, writes
 from segwatch.store.base import (
     Change,
     Conflict,
@@ -220,7 +223,65 @@ async def test_an_older_file_is_migrated_by_the_daemon_only(path, monkeypatch):
         await SqliteStore(path, exclusive=False).open()
     await _made(path)
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(steps),)
+
+
+async def test_two_stores_never_give_two_events_one_id(tmp_path):
+    ids = []
+    for name in ("one.db", "other.db"):
+        store = SqliteStore(tmp_path / name)
+        await store.open()
+        await store.commit([told(job(), to=["ops", "chat"])[1]])
+        ids += [one.id for one in await store.deliveries()]
+        await store.close()
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch("msg_[0-9a-f]{32}", one) for one in ids)
+
+
+async def test_a_restored_backup_gives_what_it_goes_on_to_tell_ids_of_its_own(store, tmp_path):
+    state, change = told(job(), to=["ops"])
+    await store.commit([change])
+    target = tmp_path / "copy.db"
+    await store.backup(str(target))
+    copy = SqliteStore(target)
+    await copy.open()
+    (before,) = await copy.deliveries()
+    assert [before.id] == [one.id for one in await store.deliveries()]
+    for one in (store, copy):
+        await one.commit([told(state, to=["ops"])[1]])
+    (live, _), (restored, _) = await store.deliveries(), await copy.deliveries()
+    assert live.event == restored.event
+    assert live.id != restored.id
+    await copy.close()
+
+
+async def test_ids_of_before_the_store_had_an_identity_stay_as_they_were(path, monkeypatch):
+    with monkeypatch.context() as patched:
+        steps = file.migrations()
+        patched.setattr(file, "migrations", lambda: steps[:1])
+        store = SqliteStore(path)
+        await store.open()
+        await store.close()
+    _, change = told(job(), to=["ops"])
+    ((event,), (made,)) = change.events, change.deliveries
+    with closing(sqlite3.connect(path)) as db, db:
+        writes._log(db, event)
+        db.execute("INSERT INTO channel (name) VALUES ('ops')")
+        db.execute(
+            "INSERT INTO delivery (id, channel, position, stream, stage, attempts, promised_us, due_us, reason)"
+            " VALUES (?, 'ops', 1, ?, 'delivered', 1, 0, 0, '')",
+            (made.id, event.stream),
+        )
+    store = SqliteStore(path)
+    await store.open()
+    (known,) = await store.deliveries()
+    assert known.id == made.id
+    assert await store.promise([made]) == 1, "a replay finds the row"
+    assert [one.id for one in await store.deliveries(id=made.id)] == [made.id]
+    assert [one.id for one in await store.due_deliveries("ops", now=at(1), limit=9)] == [made.id]
+    await store.settle([replace(known, stage=Stage.DELIVERED)])
+    assert await store.next_delivery_at("ops") is None
+    await store.close()
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
