@@ -44,12 +44,18 @@ class Clients:
             for owner, all_ in together.items()
         }
 
+    @property
+    def hide(self) -> Callable[[str], str]:
+        """What takes the secrets of all credentials out of a line of the log."""
+        return self._tokens.hide
+
     def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
         """Return the client of one sandbox, its call budget, and where it gets its token."""
         budget = self._budgets[sandbox.org_id, sandbox.client_id].share(
             requests_per_second=sandbox.requests_per_second, burst=sandbox.burst
         )
-        tokens = self._tokens.of(credential_of(sandbox))
+        credential = credential_of(sandbox)
+        tokens = self._tokens.of(credential)
         client = PlatformClient(
             self._session,
             sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
@@ -58,6 +64,7 @@ class Clients:
             budget=budget,
             now=self._now,
             observe=self._observe,
+            redactor=self._tokens.redactor_of(credential),
         )
         return client, budget, tokens
 

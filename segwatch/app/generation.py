@@ -31,6 +31,7 @@ from segwatch.jobs.model import JobState
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store, StoreError
+from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
 from segwatch.upstream.tokens import TokenSource
@@ -78,6 +79,7 @@ class Generation:
         self._resources.push_async_callback(session.close)
         meter, clock = self._process.meter, self._process.clock
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called)
+        logs.hide(clients.hide)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
 

@@ -140,8 +140,9 @@ async def replay(
             chosen = [one for name in ids for one in await _named(store, settings, name, channel, now)]
         again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
         count = await store.promise(again)
+        kept = [await store.deliveries(event_id=one.event.id, channel=one.channel) for one in again]
     if as_json:
-        show_json({"replayed": count, "ids": [one.id for one in again]})
+        show_json({"replayed": count, "ids": [one.id for promised in kept for one in promised]})
     else:
         noun = "notification" if count == 1 else "notifications"
         lines([f"the running daemon will send {count} {noun} again" if count else "nothing to send again"])

@@ -195,7 +195,9 @@ class ChannelWorker:
         if len(self._sending) >= places:
             return LOOK_EVERY
         # those under way are still pending over there, so they may be among the rows
-        for delivery in await self._store.due_deliveries(self._channel.name, now=now, limit=places):
+        farthest = self._channel.policy.max_age
+        due = await self._store.due_deliveries(self._channel.name, now=now, limit=places, farthest=farthest)
+        for delivery in due:
             if len(self._sending) < places and delivery.id not in self._sending:
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
                 self._sending[delivery.id] = task

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from segwatch.deliveries.wording import amount, count, errors_of, moment, said_of, span, text, texts
+from segwatch.deliveries.wording import amount, count, errors_of, moment, printable, said_of, span, text, texts
 from segwatch.jobs.events import Event, EventType, Severity
 
 _NAMED_MAX = 5
@@ -12,7 +12,7 @@ _ERRORS_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A sentence for somebody who was asleep a minute ago, and what belongs to it.
+    """A sentence for somebody who was asleep a minute ago, and what belongs to it. No text holds control characters.
 
     title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
     will do, "" when that is nothing. fields: (name, value), the most useful first.
@@ -41,24 +41,21 @@ def message_of(event: Event) -> Message:
         type=event.type,
         at=event.at,
         severity=event.severity,
-        title=said.title,
-        summary=said.summary,
-        action=said.action,
-        fields=tuple((name, value) for name, value in _fields(event) if value),
+        title=printable(said.title),
+        summary=printable(said.summary),
+        action=printable(said.action),
+        fields=tuple((name, shown) for name, value in _fields(event) if (shown := _block(value))),
     )
 
 
 def _fields(event: Event) -> list[tuple[str, str]]:
     details = event.details
     return [
-        ("Sandbox", event.sandbox),
-        ("Kind", event.kind),
-        ("Job", event.job_id),
-        (
-            "Status",
-            f"{event.previous} -> {event.status}" if event.previous and event.status else event.status,
-        ),
-        ("Reason", event.reason),
+        ("Sandbox", text(event.sandbox)),
+        ("Kind", text(event.kind)),
+        ("Job", text(event.job_id)),
+        ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
+        ("Reason", text(event.reason)),
         ("Further errors", _errors(event)),
         ("Attempt", count(details.get("attempt"))),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
@@ -73,6 +70,11 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
     ]
+
+
+def _block(value: str) -> str:
+    """Return a value as it may be shown, its lines kept."""
+    return "\n".join(filter(None, map(printable, value.split("\n"))))
 
 
 def _errors(event: Event) -> str:

@@ -136,8 +136,13 @@ def text(value: object) -> str:
     """Return somebody else's text in one line of bearable length; "" for anything but a text or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    line = printable(str(value))
     return line if len(line) <= _TEXT_MAX else line[: _TEXT_MAX - 1] + "…"
+
+
+def printable(words: str) -> str:
+    """Return the words in one line, without what steers a terminal or turns the direction of writing."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
 
 def texts(value: object) -> list[str]:

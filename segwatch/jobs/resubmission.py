@@ -1,7 +1,7 @@
 """The answer to one failed export: a durable intent, and the steps that it goes through."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.jobs.model import JobKey
@@ -25,6 +25,9 @@ class Step(StrEnum):
     def is_open(self) -> bool:
         """True while something may still be submitted."""
         return self in (Step.PROPOSED, Step.SCHEDULED, Step.POSTING)
+
+
+_FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
 
 class Refusal(StrEnum):
@@ -80,3 +83,11 @@ class Resubmission:
     new_id: str = ""
     reason: str = ""
     manual: bool = False
+
+    def is_due(self, now: datetime, *, max_delay: timedelta) -> bool:
+        """True when its next step may be taken.
+
+        Nothing is ever put off for longer than `max_delay` or an hour: what is due later than that was put off by a
+        clock that was wrong, and is due now.
+        """
+        return self.due_at <= now or self.due_at - now > max(max_delay, _FARTHEST)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
@@ -28,6 +28,7 @@ SELECT {DELIVERY_COLUMNS} FROM outbox_head h
 CROSS JOIN delivery d ON d.id = h.delivery CROSS JOIN event e ON e.position = d.position
 WHERE h.channel = ? AND h.due_us <= ? ORDER BY h.due_us, h.position LIMIT ?
 """  # noqa: S608 - column names of ours
+FAR = DUE.replace("h.due_us <= ?", "h.due_us > ?")
 NEXT_DUE = "SELECT min(due_us) FROM outbox_head WHERE channel = ?"
 DEPTH = """
 SELECT name,
@@ -103,6 +104,13 @@ def position(db: sqlite3.Connection, sandbox: str, kind: str) -> Position:
     )  # fmt: skip
 
 
+def believed(db: sqlite3.Connection) -> datetime | None:
+    row = db.execute(
+        "SELECT coalesce((SELECT value FROM meta WHERE name = 'believed_us'), (SELECT max(at_us) FROM event))"
+    ).fetchone()
+    return moment_or_none(row[0])
+
+
 def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
     row = db.execute("SELECT condition, since_us, sequence FROM subject WHERE stream = ?", (stream,)).fetchone()
     return row and SubjectState(stream=stream, condition=row[0], since=moment(row[1]), sequence=row[2])
@@ -148,8 +156,13 @@ def resubmissions(
     return [resubmission_of(body) for (body,) in rows]
 
 
-def due_deliveries(db: sqlite3.Connection, channel: str, now: datetime, limit: int) -> list[Delivery]:
-    return [delivery_of(row) for row in db.execute(DUE, (channel, micros(now), limit))]
+def due_deliveries(
+    db: sqlite3.Connection, channel: str, now: datetime, limit: int, farthest: timedelta | None
+) -> list[Delivery]:
+    rows = db.execute(DUE, (channel, micros(now), limit)).fetchall()
+    if farthest is not None and len(rows) < limit:
+        rows += db.execute(FAR, (channel, micros(now + farthest), limit - len(rows))).fetchall()
+    return [delivery_of(row) for row in rows]
 
 
 def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:

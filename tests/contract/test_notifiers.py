@@ -252,8 +252,32 @@ async def test_slack_gets_blocks_and_a_text_for_the_lock_screen(build):
     header, section, fields, context = body["blocks"]
     assert header["text"]["text"] == ":red_circle: Export 24116 failed in prod"
     assert section["text"]["text"].startswith(said)
-    assert {"type": "mrkdwn", "text": "*Sandbox*\nprod"} in fields["fields"]
+    assert {"type": "plain_text", "text": "Sandbox\nprod", "emoji": False} in fields["fields"]
     assert event().id in [one["text"] for one in context["elements"]]
+
+
+def test_slack_marks_up_nothing_that_the_platform_said():
+    odd = "*b* _i_ `c` ~s~ <!channel> :fire:\x1b[31m\u202e"
+    said = event(
+        sandbox=odd,
+        job_id=odd,
+        status=odd,
+        previous=odd,
+        reason=odd,
+        details={"errors": [{"message": odd}], "root": odd},
+    )
+    body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
+    assert body["mrkdwn"] is False
+    marked = [element["text"] for element in body["blocks"][-1]["elements"]]
+    assert marked[:2] == ["2026-01-05T03:12:07.900Z", said.id]
+    (link,) = marked[2:]
+    assert link.startswith("<https://segwatch.example.test/api/v1/jobs/%2Ab%2A%20_i_")
+    for block in body["blocks"][:-1]:
+        texts = [block["text"]] if "text" in block else block["fields"]
+        assert {one["type"] for one in texts} == {"plain_text"}
+    assert "\x1b" not in str(body)
+    assert "\\x1b" not in str(body)
+    assert "\\u202e" not in json.dumps(body)
 
 
 @pytest.mark.parametrize("type_", EventType)

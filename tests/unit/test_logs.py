@@ -58,3 +58,19 @@ def test_a_log_that_cannot_be_written_raises_nothing_and_goes_on_later():
     structlog.get_logger().info("kept")
     assert '"kept"' in stream.getvalue()
     assert "lost" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_every_line_passes_the_mask(format_):
+    stream = io.StringIO()
+    logs.configure(format_=format_, stream=stream)
+    logs.hide(lambda line: line.replace("0paque", "[masked]"))
+    try:
+        structlog.get_logger().warning("sweep_failed", error="token 0paque", path=["0paque"])
+        logging.getLogger("aiohttp.client").warning("odd answer: %r", b"0paque")
+        raised = RuntimeError("0paque")
+        structlog.get_logger().error("worker_failed", exc_info=raised)
+    finally:
+        logs.hide(lambda line: line)
+    assert "0paque" not in stream.getvalue()
+    assert stream.getvalue().count("[masked]") == 4

@@ -180,6 +180,17 @@ def test_odd_times_and_texts_are_borne():
     assert len(text("x" * 10_000)) == 600
 
 
+@pytest.mark.parametrize("type_", EventType)
+def test_nothing_that_is_said_steers_a_terminal(type_):
+    odd = "a\x1b[2J\r\nb\x07\u202e"
+    names = {name for details, _ in SAID.values() for name in details}
+    details = dict.fromkeys(names, odd) | {"errors": [{"code": odd, "message": odd}] * 3, "skipped": [odd]}
+    fields = {"job_id": odd, "sandbox": odd, "kind": odd, "status": odd, "previous": odd, "reason": odd}
+    message = message_of(event(type_, details, **fields))
+    told = [message.title, message.summary, message.action, *(value for _, value in message.fields)]
+    assert all(line.isprintable() for one in told for line in one.split("\n"))
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
