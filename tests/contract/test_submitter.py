@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock
 from store_builders import answer, at, job, key
 
 from segwatch.backoff import Backoff
@@ -31,20 +32,6 @@ POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
 )  # fmt: skip
-
-
-class Clock:
-    """Time passes while somebody sleeps, and then at once."""
-
-    def __init__(self) -> None:
-        self.time = at(10)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
 
 
 def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, facts: Facts = WHOLE) -> Observation:
@@ -85,7 +72,7 @@ class Platform:
 @dataclass
 class House:
     store: SqliteStore
-    clock: Clock
+    clock: FakeClock
     platform: Platform = field(default_factory=Platform)
 
     async def ends(self, before: Resubmission, **policy: object) -> Resubmission:
@@ -124,7 +111,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = SqliteStore(tmp_path / "segwatch.db")
     await store.open()
-    yield House(store, Clock())
+    yield House(store, FakeClock(at(10), leaps=True))
     await store.close()
 
 

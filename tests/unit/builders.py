@@ -1,6 +1,8 @@
 """Builders that fill in defaults, so that a test shows only what matters."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from fakes import T0
 
 from segwatch.backoff import Backoff
 from segwatch.decision import Policy
@@ -11,7 +13,6 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Surroundings
 from segwatch.jobs.tracker import Watch
 
-T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 SEGMENT_PATH = (Status.NEW, Status.QUEUED, Status.PROCESSING)
 EXPORT_PATH = (Status.NEW, Status.PROCESSING)
 ABORTED = JobError(code="unknown", text="Job aborted.")
