@@ -5,6 +5,8 @@ import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
 
+_TURNS = 10  # of the loop, within which whoever needs nothing but the processor comes to its next wait
+
 T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 
 
@@ -48,7 +50,8 @@ class FakeClock:
 
     async def advance(self, **by: float) -> None:
         """Move on by a timedelta's arguments, waking those who sleep, each at its time, and let them act."""
-        goal = self.now() + timedelta(**by)
+        await self._let_act()
+        goal = self._moved_to + timedelta(**by)
         while self._awaited() and self._sleepers[0][0] <= goal:
             await self._wake()
         self._moved_to = goal
@@ -69,5 +72,8 @@ class FakeClock:
     async def _wake(self) -> None:
         self._moved_to, _, woken = heapq.heappop(self._sleepers)
         woken.set_result(None)
-        for _ in range(3):  # turns of the loop, in which whoever woke goes on to its next wait
+        await self._let_act()
+
+    async def _let_act(self) -> None:
+        for _ in range(_TURNS):
             await asyncio.sleep(0)
