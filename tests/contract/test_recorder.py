@@ -119,3 +119,16 @@ async def test_a_clock_that_is_set_back_while_we_run_hides_no_change(store):
     (now,) = await recorder.record(KIND, [replace(ended(state), asked_at=at(9))], POSITION)
     assert (await store.job(state.key)).status is now.status is Status.SUCCEEDED
     assert recorder.active(KIND) == []
+
+
+async def test_looks_that_change_nothing_are_written_once_a_minute(store):
+    clock = FakeClock(at(9))
+    recorder = recorder_of(store, clock=clock)
+    state = await an_active_job(store, recorder)
+    looked = replace(ended(state), status=Status.PROCESSING, word="PROCESSING", ended_at=None)
+    on_disk = []
+    for _ in range(9):  # over two minutes
+        await recorder.record(KIND, [replace(looked, asked_at=clock.now())], POSITION)
+        on_disk.append((await store.job(state.key)).asked_at)
+        await clock.advance(seconds=15)
+    assert on_disk == [at(9)] * 4 + [at(10)] * 4 + [at(11)]
