@@ -17,7 +17,8 @@ class FakeClock:
     """
 
     def __init__(self, start: datetime = T0, *, leaps: bool = False, runs: bool = False) -> None:
-        self._moved_to = start
+        self._start = self._moved_to = start
+        self._set_by = timedelta()
         self._leaps = leaps
         self._loop = asyncio.get_running_loop() if runs else None
         self._began = self._loop.time() if self._loop else 0.0
@@ -29,8 +30,9 @@ class FakeClock:
         ran = self._loop.time() - self._began if self._loop else 0.0
         return self._moved_to + timedelta(seconds=ran)
 
-    def monotonic(self) -> float:
-        return (self.now() - T0).total_seconds()
+    def ran_s(self) -> float:
+        """Return seconds of a clock that is never set."""
+        return (self.now() - self._set_by - self._start).total_seconds()
 
     async def sleep(self, seconds: float) -> None:
         if self._loop:
@@ -46,7 +48,9 @@ class FakeClock:
 
     def set(self, moment: datetime) -> None:
         """Move to any moment, also back, and wake nobody: an administrator sets a clock so."""
-        self._moved_to = moment
+        by = moment - self.now()
+        self._moved_to += by
+        self._set_by += by
 
     async def advance(self, **by: float) -> None:
         """Move on by a timedelta's arguments, waking those who sleep, each at its time, and let them act."""

@@ -18,7 +18,7 @@ async def wedged(beat: Callable[[], None]) -> None:
 
 async def test_a_worker_that_awaits_for_ever_without_a_heartbeat_is_stale_and_named():
     clock = FakeClock()
-    heartbeats = Heartbeats(monotonic=clock.monotonic)
+    heartbeats = Heartbeats(monotonic=clock.ran_s)
     supervisor = Supervisor(clock, heartbeats, on_restart=lambda worker: None)
     turning = asyncio.Event()
 
@@ -46,7 +46,7 @@ async def test_a_worker_that_awaits_for_ever_without_a_heartbeat_is_stale_and_na
 
 async def test_the_server_answers_503_on_liveness_while_a_worker_is_wedged_and_ready_does_not_care():
     clock = FakeClock()
-    heartbeats, readiness, metrics = Heartbeats(monotonic=clock.monotonic), Readiness(), Metrics()
+    heartbeats, readiness, metrics = Heartbeats(monotonic=clock.ran_s), Readiness(), Metrics()
     readiness.ok("start")
 
     async def nothing() -> None: ...

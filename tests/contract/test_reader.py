@@ -24,7 +24,7 @@ from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind, Page, Request
 from segwatch.kinds.export_job import KIND as EXPORTS
 from segwatch.kinds.segment_job import KIND as SEGMENTS
-from segwatch.store.base import Change, EventFilter
+from segwatch.store.base import Change, EventFilter, StoreError
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable, UpstreamError
 
@@ -48,10 +48,10 @@ def full_page(*, next: Request | None, minute: float = 5) -> Page:
 
 @dataclass
 class Answers:
-    """A Source that gives these pages, then the last one again and again, and counts."""
+    """A Source that gives these pages or errors, then the last one again and again, and counts."""
 
     clock: FakeClock
-    pages: list[Page]
+    pages: list[Page | UpstreamError]
     calls: int = 0
     calls_per_second = 50.0
     kind: JobKind = EXPORTS
@@ -61,6 +61,8 @@ class Answers:
         self.calls += 1
         await asyncio.sleep(0)  # as any call does: a reader that spins shall fail its test, not hang it
         page = self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
+        if isinstance(page, UpstreamError):
+            raise page
         return replace(page, rows=tuple(replace(row, asked_at=self.clock.now()) for row in page.rows))
 
     async def one(self, job_id: str) -> Observation:
@@ -118,13 +120,13 @@ class Health:
 
     def __init__(self) -> None:
         self.sweeps: asyncio.Queue[datetime] = asyncio.Queue()
-        self.failures: list[UpstreamError] = []
+        self.failures: asyncio.Queue[UpstreamError | StoreError] = asyncio.Queue()
 
     async def answered(self, kind: str, at: datetime) -> None:
         self.sweeps.put_nowait(at)
 
-    async def failed(self, kind: str, error: UpstreamError) -> None:
-        self.failures.append(error)
+    async def failed(self, kind: str, error: UpstreamError | StoreError, *more: datetime) -> None:
+        self.failures.put_nowait(error)
 
 
 @dataclass
@@ -145,6 +147,11 @@ class House:
         await self.clock.advance(seconds=after_s)
         async with asyncio.timeout(5):
             await self.health.sweeps.get()
+
+    async def failure(self) -> None:
+        """Return when the sweep that is due has failed."""
+        async with asyncio.timeout(5):
+            await self.health.failures.get()
 
     async def looks_at_the_clock(self, times: int = 3) -> None:
         """Return when the reader has seen what time it is, and has begun what is due."""
@@ -202,7 +209,7 @@ async def reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     await store.close()
 
 
-def exports(*pages: Page) -> Answers:
+def exports(*pages: Page | UpstreamError) -> Answers:
     return Answers(FakeClock(T0), list(pages))
 
 
@@ -266,10 +273,10 @@ async def test_a_job_is_told_as_overdue_also_while_the_platform_is_silent(readin
     running = replace(running, key=replace(running.key, kind=SEGMENTS.name))
     async with reading(source, running) as house:
         await house.clock.advance(seconds=2)
-        await house.until(lambda: house.health.failures)
+        await house.failure()
         assert await house.store.events(EventFilter()) == []
         await house.clock.advance(minutes=2)
-        await house.until(lambda: len(house.health.failures) > 1)
+        await house.failure()
         (told,) = await house.store.events(EventFilter())
         assert (told.event.type.value, told.event.job_id) == ("job.overdue", "1")
 

@@ -48,7 +48,7 @@ class House:
         times = self.runs.setdefault(name, [])
 
         async def run(beat) -> None:
-            times.append(self.clock.monotonic())
+            times.append(self.clock.ran_s())
             await self.clock.sleep(after_s)
             if ends:
                 raise ends
@@ -64,7 +64,7 @@ class House:
 @pytest.fixture
 async def house():
     clock, restarts = FakeClock(), []
-    hearts = Heartbeats(monotonic=clock.monotonic)
+    hearts = Heartbeats(monotonic=clock.ran_s)
     one = House(clock, Supervisor(clock, hearts, on_restart=restarts.append), hearts, restarts)
     with capture_logs():  # to lay out a hundred tracebacks takes long
         yield one
