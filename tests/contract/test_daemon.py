@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
 import structlog
+from fakes import FakeClock
 from store_builders import START, job, told
 from structlog.testing import capture_logs
 
+from segwatch.app import daemon as daemon_module
 from segwatch.app.daemon import Daemon
 from segwatch.config import load
 from segwatch.deliveries.model import Stage
@@ -49,6 +51,7 @@ class House:
     """A folder with settings and a store. lines: what was logged before the first reload. url: of the daemon."""
 
     folder: Path
+    clock: FakeClock
     lines: list
     url: str = ""
 
@@ -84,6 +87,13 @@ class House:
             stop.set()
             await task
 
+    async def tidied_up(self) -> None:
+        """Return when what is too old has been forgotten, which needs half an hour of the daemon's time at most."""
+        late = self.clock.now() + timedelta(minutes=30)
+        while not self.logged("old_jobs_forgotten"):
+            assert self.clock.now() < late
+            await self.clock.wake_next()
+
     async def ask(self, method: str, path: str) -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.request(method, self.url + path) as reply:
             return reply.status, await reply.text()
@@ -93,39 +103,40 @@ class House:
         jobs = {}
         async with self.store() as store:
             for job_id, hours in hours_ago.items():
-                minute = (datetime.now(UTC) - timedelta(hours=hours) - START) / timedelta(minutes=1)
-                jobs[job_id], change = told(job(job_id), Status.SUCCEEDED, minute, to=["ops", "gone"])
+                jobs[job_id], change = told(job(job_id), Status.SUCCEEDED, -60 * hours, to=["ops", "gone"])
                 await store.commit([change])
         return jobs
 
 
 @pytest.fixture
-def house(tmp_path: Path):
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clock = FakeClock(START)
+    monkeypatch.setattr(daemon_module, "SystemClock", lambda: clock)
     with capture_logs() as lines:
-        one = House(tmp_path, lines)
+        one = House(tmp_path, clock, lines)
         one.write()
         yield one
 
 
 async def test_finished_jobs_outlive_the_time_that_a_list_may_still_show_them_whatever_retention_says(house):
     house.write('store.retention = "1h"\npolling.lookback = "10h"\n')
-    jobs = await house.ended_jobs(shown=10.5, past=11.5)
+    jobs = await house.ended_jobs(young=0, shown=10.2, past=11.8)
     async with house.store() as store:
         await store.settle([replace(one, stage=Stage.DELIVERED) for one in await store.deliveries()])
     async with house.daemon():
-        await until(lambda: house.logged("old_jobs_forgotten"))
+        await house.tidied_up()
     async with house.store() as store:
         kept = {job_id for job_id, state in jobs.items() if await store.job(state.key)}
-    assert kept == {"shown"}
+    assert kept == {"young", "shown"}
 
 
 async def test_only_channels_that_are_gone_from_the_settings_lose_their_promises(house):
-    await house.ended_jobs(a=25)
+    await house.ended_jobs(old=25, young=0)
     async with house.daemon():
-        await until(lambda: house.logged("old_jobs_forgotten"))
+        await house.tidied_up()
     async with house.store() as store:
-        stages = {one.channel: one.stage for one in await store.deliveries()}
-    assert stages == {"gone": Stage.DEAD, "ops": Stage.PENDING}
+        given_up = {(one.event.job_id, one.channel) for one in await store.deliveries(stages=(Stage.DEAD,))}
+    assert given_up == {("old", "gone")}
 
 
 @pytest.mark.parametrize(
