@@ -10,6 +10,10 @@ _TURNS = 10  # of the loop, within which whoever needs nothing but the processor
 T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 
 
+def at(minute: float = 0, *, second: float = 0) -> datetime:
+    return T0 + timedelta(minutes=minute, seconds=second)
+
+
 class FakeClock:
     """Time that stands until a test moves it: whoever sleeps on it wakes when its time has come.
 

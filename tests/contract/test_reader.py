@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fakes import T0, FakeClock
-from store_builders import job
+from fakes import T0, FakeClock, at
+from store_builders import job, key, row
 
 from segwatch.daemon import reader as reader_module
 from segwatch.daemon.bus import Bus
@@ -18,7 +18,7 @@ from segwatch.daemon.reader import Reader
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
 from segwatch.jobs.cadence import Cadence
-from segwatch.jobs.model import JobKey, JobState, Observation, Status
+from segwatch.jobs.model import JobState, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind, Page, Request
@@ -32,18 +32,14 @@ CADENCE = Cadence(interval=timedelta(seconds=30), idle=timedelta(seconds=30), re
 MORE = Request(method="GET", path="/more", endpoint="/more")
 
 
-def row(job_id: int, *, minute: float) -> Observation:
+def export(job_id: int, *, minute: float) -> Observation:
     """An export that was created and failed in this minute."""
-    created = T0 + timedelta(minutes=minute)
-    return Observation(
-        key=JobKey(sandbox="prod", kind=EXPORTS.name, id=str(job_id)), status=Status.FAILED, word="FAILED",
-        asked_at=T0, created_at=created, ended_at=created,
-    )  # fmt: skip
+    return row(str(job_id), status=Status.FAILED, created_at=at(minute), ended_at=at(minute))
 
 
 def full_page(*, next: Request | None, minute: float = 5) -> Page:
     """The newest page of many exports; more follow, whether or not the answer says so."""
-    return Page(rows=tuple(row(number, minute=minute) for number in range(1000)), next=next)
+    return Page(rows=tuple(export(number, minute=minute) for number in range(1000)), next=next)
 
 
 @dataclass
@@ -90,9 +86,8 @@ class Evaluations:
 
     def put(self, job_id: str, status: Status, *, changed: datetime | None = None) -> None:
         """Let the job have this status, since now or since another time, which need not be true."""
-        self.jobs[job_id] = Observation(
-            key=JobKey(sandbox="prod", kind=SEGMENTS.name, id=job_id), status=status, word=status.value,
-            asked_at=T0, created_at=T0, updated_at=changed or self.clock.now(),
+        self.jobs[job_id] = row(
+            job_id, kind=SEGMENTS.name, status=status, created_at=T0, updated_at=changed or self.clock.now(),
             ended_at=self.clock.now() if status.is_final else None,
         )  # fmt: skip
 
@@ -168,7 +163,7 @@ class House:
         return (await self.store.position("prod", self.source.kind.name)).frontier
 
     async def status(self, job_id: str) -> Status | None:
-        known = await self.store.job(JobKey(sandbox="prod", kind=self.source.kind.name, id=job_id))
+        known = await self.store.job(key(job_id, kind=self.source.kind.name))
         return known and known.status
 
 
@@ -214,13 +209,13 @@ def exports(*pages: Page | UpstreamError) -> Answers:
 
 
 async def test_a_list_that_lacks_its_next_link_once_is_read_again_from_where_we_stood(reading):
-    lost = Page(rows=(row(5000, minute=1), row(5001, minute=-5)))
+    lost = Page(rows=(export(5000, minute=1), export(5001, minute=-5)))
     async with reading(exports(full_page(next=None), full_page(next=MORE), lost)) as house:
         await house.sweep(after_s=2)
         assert await house.frontier() == T0
         await house.sweep(after_s=30)
         assert await house.status("5000") is Status.FAILED
-        assert await house.frontier() == T0 + timedelta(minutes=5)
+        assert await house.frontier() == at(5)
 
 
 async def test_a_list_that_ends_twice_where_it_seems_too_soon_is_believed(reading):
@@ -228,11 +223,11 @@ async def test_a_list_that_ends_twice_where_it_seems_too_soon_is_believed(readin
         await house.sweep(after_s=2)
         assert await house.frontier() == T0
         await house.sweep(after_s=30)
-        assert await house.frontier() == T0 + timedelta(minutes=5)
+        assert await house.frontier() == at(5)
 
 
 async def test_a_clock_that_is_set_back_delays_no_sweep(reading):
-    async with reading(exports(Page(rows=(row(1, minute=-5),)))) as house:
+    async with reading(exports(Page(rows=(export(1, minute=-5),)))) as house:
         await house.sweep(after_s=2)
         for _ in range(3):
             house.clock.set(house.clock.now() - timedelta(hours=1))
@@ -240,9 +235,8 @@ async def test_a_clock_that_is_set_back_delays_no_sweep(reading):
 
 
 async def test_a_look_at_a_job_that_nobody_knows_does_not_make_the_reader_spin(reading):
-    async with reading(exports(Page(rows=(row(1, minute=-5),)))) as house:
-        key = JobKey(sandbox="prod", kind=EXPORTS.name, id="gone")
-        look = asyncio.create_task(house.reader.look(key, house.clock.now(), lambda: None))
+    async with reading(exports(Page(rows=(export(1, minute=-5),)))) as house:
+        look = asyncio.create_task(house.reader.look(key("gone"), house.clock.now(), lambda: None))
         await house.sweep()
         calls = house.source.calls
         await house.looks_at_the_clock()

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fakes import T0
+from fakes import T0, at  # noqa: F401 - T0 for those who import it from here
 
 from segwatch.backoff import Backoff
 from segwatch.decision import Policy
@@ -17,10 +17,6 @@ SEGMENT_PATH = (Status.NEW, Status.QUEUED, Status.PROCESSING)
 EXPORT_PATH = (Status.NEW, Status.PROCESSING)
 ABORTED = JobError(code="unknown", text="Job aborted.")
 CANCELLED = JobError(code="0090000100", text="Job was Cancelled by user")
-
-
-def at(minute: float = 0, *, second: float = 0) -> datetime:
-    return T0 + timedelta(minutes=minute, seconds=second)
 
 
 def key(job_id: str = "24116") -> JobKey:
