@@ -217,11 +217,16 @@ async def test_a_commit_wakes_the_worker_and_a_row_from_another_process_is_found
 
 async def test_past_its_maximum_age_a_delivery_lies_in_the_dead_letters_with_its_reason(house):
     async with Receiver(Answer(503, body=b"maintenance")) as receiver:
-        policy = Policy(backoff=POLICY.backoff, max_age=100 * MS)
-        house.add("ops", receiver, policy=policy)
+        house.add("ops", receiver)
         await house.tell(event(1), event(2))
+
+        async def all_were_tried():
+            return all(d.attempts for d in await house.store.deliveries(channel="ops"))
+
         with capture_logs() as lines:
             async with house.running():
+                await until(all_were_tried)
+                await house.clock.advance(minutes=1)
                 await until(lambda: _settled(house, 2, Stage.DEAD))
     dead = await house.store.deliveries(channel="ops", stages=[Stage.DEAD])
     assert {d.reason for d in dead} == {"http_503: maintenance"}
