@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from fakes import T0 as NOW
+from fakes import FakeClock
 from store_builders import answer, job, key
 
 from segwatch.daemon.lookout import Inconclusive, Look, Lookout
@@ -12,22 +14,11 @@ from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
 
-NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
 ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
 MORE = Request(method="GET", path="/more", endpoint="/more")
-
-
-class At:
-    """A clock that stands."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a look waits for nothing but answers")
 
 
 @dataclass
@@ -61,7 +52,7 @@ ITSELF = row("10", minutes_ago=30)
 
 
 async def look(source: Answers, failed: JobState = FAILED) -> Look:
-    return await Lookout(source, At()).look(ANSWER, failed, lambda: None)
+    return await Lookout(source, FakeClock(NOW)).look(ANSWER, failed, lambda: None)
 
 
 def ids(rows: Sequence[Observation]) -> set[str]:
@@ -107,7 +98,7 @@ async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_
 
 async def test_a_record_is_asked_for_once_however_often_we_look():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11")})
-    lookout = Lookout(source, At())
+    lookout = Lookout(source, FakeClock(NOW))
     for _ in range(3):
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
@@ -125,5 +116,7 @@ async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
 async def test_a_long_look_shows_that_it_goes_on():
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 150))
     beats: list[None] = []
-    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), At()).look(ANSWER, FAILED, lambda: beats.append(None))
+    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), FakeClock(NOW)).look(
+        ANSWER, FAILED, lambda: beats.append(None)
+    )
     assert len(beats) > len(rows)

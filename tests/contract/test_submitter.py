@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock
 from store_builders import answer, at, job, key
 
 from segwatch.backoff import Backoff
@@ -33,20 +34,6 @@ POLICY = RetryPolicy(
 )  # fmt: skip
 
 
-class Clock:
-    """Time passes while somebody sleeps, and then at once."""
-
-    def __init__(self) -> None:
-        self.time = at(10)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
-
-
 def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, facts: Facts = WHOLE) -> Observation:
     return Observation(
         key=key(job_id), status=status, word=status.value, asked_at=at(10), created_at=at(minute), facts=facts
@@ -60,14 +47,22 @@ CUT = Page(rows=())
 
 @dataclass
 class Platform:
-    """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on."""
+    """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
+
+    asked: set by a submission. answers: set while submissions are answered.
+    """
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
     record: Observation = ITSELF
     submitted: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
     kind = KIND
     sandbox = "prod"
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def page(self, request: Request) -> Page:
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
@@ -77,6 +72,8 @@ class Platform:
 
     async def submit(self, request: str) -> Observation:
         self.submitted.append(request)
+        self.asked.set()
+        await self.answers.wait()
         made = export(str(100 + len(self.submitted)), minute=10)
         self.exports.insert(0, made)
         return made
@@ -85,27 +82,17 @@ class Platform:
 @dataclass
 class House:
     store: SqliteStore
-    clock: Clock
+    clock: FakeClock
     platform: Platform = field(default_factory=Platform)
 
     async def ends(self, before: Resubmission, **policy: object) -> Resubmission:
         """Return what becomes of this answer to a failed export, which is new to the store; see `over`."""
-        failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
-        await self.store.commit([Change(job=failed, resubmission=before)])
+        await self.failed(before)
         return await self.over(**policy)
 
     async def over(self, **policy: object) -> Resubmission:
         """Return what has become of the answer once it is neither scheduled nor on its way; within fifty minutes."""
-        path = (Status.NEW, Status.PROCESSING)
-        watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
-        rules = replace(POLICY, **policy)
-        recorder = Recorder(
-            "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
-            remember=timedelta(hours=48),
-        )  # fmt: skip
-        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=1)
-        task = asyncio.create_task(submitter.run(lambda: None))
-        try:
+        async with self.working(**policy) as task:
             async with asyncio.timeout(10):
                 while True:
                     after = await self.store.resubmission(key("1"))
@@ -114,17 +101,49 @@ class House:
                     assert not task.done(), task.exception()
                     assert self.clock.now() < at(60), after
                     await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def working(self, *, grace_s: float = 10, **policy: object) -> AsyncIterator[asyncio.Task[None]]:
+        """Let a submitter work, by a policy with these changes."""
+        path = (Status.NEW, Status.PROCESSING)
+        watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
+        recorder = Recorder(
+            "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
+            remember=timedelta(hours=48),
+        )  # fmt: skip
+        rules = replace(POLICY, **policy)
+        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=grace_s)
+        task = asyncio.create_task(submitter.run(lambda: None))
+        try:
+            yield task
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def failed(self, before: Resubmission) -> None:
+        """Let an export fail that this answers."""
+        failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+        await self.store.commit([Change(job=failed, resubmission=before)])
+
+    @asynccontextmanager
+    async def stopped_while_posting(self, *, grace_s: float = 10) -> AsyncIterator[asyncio.Task[None]]:
+        """A submitter that was told to stop when the platform had its submission and had not answered."""
+        await self.failed(due())
+        self.platform.answers.clear()
+        async with asyncio.timeout(10), self.working(grace_s=grace_s) as task:
+            await self.platform.asked.wait()
+            task.cancel()
+            for _ in range(5):  # turns of the loop, in which it hears of it
+                await asyncio.sleep(0)
+            yield task
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = SqliteStore(tmp_path / "segwatch.db")
     await store.open()
-    yield House(store, Clock())
+    yield House(store, FakeClock(at(10), leaps=True))
     await store.close()
 
 
@@ -190,3 +209,38 @@ async def test_a_person_who_retries_what_was_undecided_gets_the_late_submission_
 async def test_what_was_scheduled_waits_for_a_person_once_the_mode_is_propose(house):
     assert (await house.ends(due(), mode=Mode.PROPOSE)).step is Step.PROPOSED
     assert house.platform.submitted == []
+
+
+async def test_a_submission_under_way_is_finished_and_written_when_it_is_told_to_stop(house):
+    async with house.stopped_while_posting() as task:
+        assert not task.done()
+        house.platform.answers.set()
+        await asyncio.wait([task])
+    ended = await house.store.resubmission(key("1"))
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+async def test_a_submission_that_outlasts_the_grace_is_found_by_the_next_start(house):
+    async with house.stopped_while_posting(grace_s=0.01) as task:
+        await asyncio.wait([task])
+    assert (await house.store.resubmission(key("1"))).step is Step.POSTING
+    house.platform.exports.insert(0, export("101", minute=10))
+    ended = await house.over()
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("posted", "outcome"),
+    [
+        pytest.param({"posted_at": at(10) - timedelta(hours=23)}, (Step.REFUSED, "budget"), id="used-up"),
+        pytest.param({"posted_at": at(10) - timedelta(hours=25)}, (Step.SUBMITTED, ""), id="of-yesterday"),
+        pytest.param({}, (Step.SUBMITTED, ""), id="never-posted"),
+    ],
+)
+async def test_the_submissions_of_a_day_count_against_its_budget(house, posted, outcome):
+    other = answer("9", step=Step.REFUSED, reason="undecided", since=at(9), **posted)
+    await house.store.commit([Change(job=job("9", status=Status.FAILED, word="FAILED"), resubmission=other)])
+    ended = await house.ends(due(), max_per_day=1)
+    assert (ended.step, ended.reason) == outcome

@@ -8,6 +8,8 @@ import structlog
 
 from segwatch.telemetry import logs
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 
 class FullDisk(io.StringIO):
     """A log file on a disk that is full for a while."""
@@ -20,15 +22,6 @@ class FullDisk(io.StringIO):
         return super().write(text)
 
     flush = io.StringIO.flush
-
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    structlog.configure(**before)
-    root.handlers, root.level = handlers, level
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
