@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.source import Source
+from segwatch.jobs import retry
 from segwatch.jobs.model import JobState, Missing, Observation
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
@@ -14,6 +15,7 @@ from segwatch.kinds.base import Request
 _PAGES_MAX = 20
 _RECORDS_MAX = 100  # read one by one in one look
 _REMEMBERED_MAX = 2000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Inconclusive(Exception):
@@ -43,7 +45,7 @@ class Lookout:
         """
         asked_at = self._clock.now()
         rows: dict[str, Observation] = {}
-        horizon = failed.born_at - CREATION_OVERLAP
+        horizon = _horizon(failed)
         request: Request | None = self._source.kind.list_newest(limit=self._source.kind.page_size)
         for _ in range(_PAGES_MAX):
             if request is None:
@@ -54,7 +56,9 @@ class Lookout:
                 raise Inconclusive("the list holds rows that cannot be read")
             fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
             rows |= fresh
-            if not fresh or any(row.created_at is not None and row.created_at < horizon for row in fresh.values()):
+            if not fresh or any(_is_before(row, horizon) for row in fresh.values()):
+                break
+            if horizon is None and failed.key.id in rows:
                 break
             request = page.next
         else:
@@ -84,9 +88,16 @@ class Lookout:
 def _tells_too_little(row: Observation, answer: Resubmission, failed: JobState) -> bool:
     """True for a row that could be equal if we knew its whole record."""
     could_be = row.facts.dataset in ("", failed.facts.dataset) and row.facts.fingerprint != answer.fingerprint
-    is_newer = row.created_at is None or row.created_at >= failed.born_at
+    since = retry.earliest(failed)
+    is_newer = row.created_at is None or since is None or row.created_at >= since
     return could_be and is_newer and row.key != failed.key and len(row.facts.request) < len(answer.request)
 
 
-def _is_before(row: Observation, horizon: datetime) -> bool:
-    return row.created_at is not None and row.created_at < horizon
+def _horizon(failed: JobState) -> datetime | None:
+    """Return how far back the list must be read; None for a failed job of unknown age: as far as to that job itself."""
+    since = retry.earliest(failed)
+    return since and max(since, _LONG_AGO) - CREATION_OVERLAP
+
+
+def _is_before(row: Observation, horizon: datetime | None) -> bool:
+    return row.created_at is not None and horizon is not None and row.created_at < horizon

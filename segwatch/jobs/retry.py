@@ -218,6 +218,15 @@ def assess(
     return Go(known=tuple(sorted(row.key.id for row in equal)))
 
 
+def earliest(failed: JobState) -> datetime | None:
+    """Return the earliest creation that an answer to this failure can show; None when that cannot be told.
+
+    A job is older than our first sight of it. Where its own time says otherwise it comes from a clock that is ahead, or
+    is a mistake, and what really came after it would look older.
+    """
+    return failed.created_at and min(failed.created_at, failed.discovered_at)
+
+
 def settle(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
     policy: RetryPolicy, asked_at: datetime, now: datetime,
@@ -301,7 +310,7 @@ def _equals(row: Observation, answer: Resubmission) -> bool:
 
 
 def _is_newer(row: Observation, failed: JobState) -> bool:
-    return row.created_at is None or failed.created_at is None or row.created_at >= failed.created_at
+    return row.created_at is None or (since := earliest(failed)) is None or row.created_at >= since
 
 
 def _follows(row: Observation, failed: JobState) -> bool:

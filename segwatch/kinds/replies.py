@@ -1,6 +1,7 @@
 """What an answer of the platform holds: its rows, one job, the way to the next page; or why it holds none."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -11,6 +12,7 @@ from segwatch.kinds.base import Asked, Page, Request, UnreadableReply
 from segwatch.kinds.fields import errors_of, excerpt, identity, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
+_AHEAD_MAX = timedelta(days=1)  # no two clocks differ by more
 _ENVELOPE_MARKS = ("error_code", "error", "errorMessage", "statusCode", "title", "message", "errors")
 
 
@@ -82,8 +84,14 @@ def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, f
     """Return what both kinds tell in the same way: id, status, times, errors. Raises UnreadableRow.
 
     ended_at: `metrics.totalTime.endTimeInMs`, else `updateTime`; only once the status is final, since a running job may
-    show finished metrics (AEP contract 3.4, and 13 row 14).
+    show finished metrics (AEP contract 3.4, and 13 row 14). A time far ahead of our clock is unknown: everything that
+    really comes later would look older than it.
     """
+
+    def past(value: Any) -> datetime | None:
+        at = instant(value)
+        return at if at is not None and at <= asked.at + _AHEAD_MAX else None
+
     job_id = identity(record.get("id")) or fallback_id
     if not job_id:
         raise UnreadableRow("no id")
@@ -92,16 +100,16 @@ def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, f
         raise UnreadableRow("no status")
     status = Status.of(word)
     total = mapping(mapping(record.get("metrics")).get("totalTime"))
-    updated_at = instant(record.get("updateTime")) or instant(record.get("updateEpoch"))
+    updated_at = past(record.get("updateTime")) or past(record.get("updateEpoch"))
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,
         word=word.strip()[:64],
         asked_at=asked.at,
-        created_at=instant(record.get("creationTime")),
+        created_at=past(record.get("creationTime")),
         updated_at=updated_at,
-        started_at=instant(total.get("startTimeInMs")),
-        ended_at=(instant(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
+        started_at=past(total.get("startTimeInMs")),
+        ended_at=(past(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
         errors=errors_of(record.get("errors")),
         facts=facts,
     )

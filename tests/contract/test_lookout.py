@@ -98,6 +98,28 @@ async def test_a_list_that_does_not_go_back_to_the_failed_export_proves_nothing(
         await look(Answers(pages))
 
 
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        pytest.param(None, id="unknown"),
+        pytest.param(datetime.min.replace(tzinfo=UTC), id="the-first-moment-there-is"),
+        pytest.param(datetime.max.replace(tzinfo=UTC), id="the-last-one"),
+        pytest.param(NOW + timedelta(minutes=8), id="by-a-clock-that-is-ahead"),
+    ],
+)
+async def test_an_odd_creation_time_of_the_failed_export_hides_nothing_that_came_after_it(created_at):
+    odd = replace(FAILED, created_at=created_at, discovered_at=NOW - timedelta(minutes=30))
+    pages = [Page(rows=(row("11", facts=SHORT),), next=MORE), Page(rows=(replace(ITSELF, created_at=created_at), OLD))]
+    source = Answers(pages, records={"11": row("11")})
+    found = await look(source, odd)
+    assert {one.key.id: one.facts for one in found.rows}["11"] == WHOLE
+
+
+async def test_a_failed_export_of_unknown_age_must_be_in_the_list():
+    with pytest.raises(Inconclusive):
+        await look(Answers([Page(rows=(row("11"), OLD))]), replace(FAILED, created_at=None))
+
+
 async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_its_status():
     short = replace(row("11", facts=SHORT), status=Status.SUCCEEDED)
     source = Answers([Page(rows=(short, ITSELF))], records={"11": row("11")})

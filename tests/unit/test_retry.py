@@ -243,6 +243,12 @@ def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claime
     assert isinstance(assess(answer(**fields), failed(), rows, claimed), Go)
 
 
+@pytest.mark.parametrize("created_at", [at(8), at(60 * 24)])
+def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_after_it(created_at):
+    made = assess(answer(posted_at=at(1)), failed(created_at=created_at), [export(created=1)], NONE)
+    assert made == Found(job=export(created=1), ours=True)
+
+
 @pytest.mark.parametrize("missing", ["request", "fingerprint"])
 def test_what_to_submit_must_be_known(missing):
     assert outcome(assess(answer(**{missing: ""}), failed(), [], NONE)) == Refusal.UNDECIDED

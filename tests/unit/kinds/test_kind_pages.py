@@ -162,6 +162,12 @@ def test_finished_metrics_do_not_end_a_running_job():
     assert one(row(status="PROCESSING", metrics={"totalTime": {"endTimeInMs": 1765000999000}})).ended_at is None
 
 
+def test_a_time_more_than_a_day_ahead_of_our_clock_is_unknown():
+    ahead = round(ASKED.at.timestamp() * 1000) + 86_400_001
+    assert one(row(creationTime=ahead)).created_at is None
+    assert one(row(creationTime=ahead - 1)).created_at is not None
+
+
 def test_whole_seconds_stand_in_for_a_missing_update_time():
     assert one(row(updateTime=0, updateEpoch=1765000778)).updated_at == datetime.fromtimestamp(1765000778, tz=UTC)
 
