@@ -1,6 +1,7 @@
 """Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from typing import Any
 import structlog
 
 from segwatch import decision
+from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _DAY = timedelta(hours=24)
+_SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
+_SETBACKS_MAX = 5
 
 
 class Submitter:
@@ -42,6 +46,7 @@ class Submitter:
         self._policy = policy
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
+        self._setbacks: Counter[JobKey] = Counter()
         self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -52,7 +57,7 @@ class Submitter:
             try:
                 for answer in await self._due():
                     beat()
-                    await self._advance(answer, beat)
+                    await self._guarded(answer, beat)
                 if self._held:  # nothing may fall due for long, and people wait to hear that it is over
                     await self._turn_breaker()
             except StoreError as error:
@@ -68,6 +73,23 @@ class Submitter:
             for answer in answers
             if answer.failed.kind == self._kind and answer.due_at <= now and answer.failed not in self._paused
         ]
+
+    async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
+        """Advance one answer. One that we did not expect is put aside and at last given up: the others must go on."""
+        try:
+            await self._advance(answer, beat)
+        except StoreError:
+            raise
+        except Exception as error:
+            self._setbacks[answer.failed] += 1
+            count, now = self._setbacks[answer.failed], self._clock.now()
+            log.exception("resubmission_failed", job=str(answer.failed), setbacks=count)
+            self._paused[answer.failed] = now + _SETBACK.delay(count, spread(str(answer.failed)))
+            if count >= _SETBACKS_MAX:
+                why = f"segwatch fails on it ({type(error).__name__}); its log tells where"
+                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=why)
+        else:
+            self._setbacks.pop(answer.failed, None)
 
     async def _advance(self, answer: Resubmission, beat: Callable[[], None]) -> None:
         """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""

@@ -66,6 +66,7 @@ class Platform:
     lists: list[Page] = field(default_factory=list)
     record: Observation = ITSELF
     submitted: list[str] = field(default_factory=list)
+    poison: str = ""
     kind = KIND
     sandbox = "prod"
 
@@ -73,6 +74,8 @@ class Platform:
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
 
     async def one(self, job_id: str) -> Observation:
+        if job_id == self.poison:
+            raise OverflowError("date value out of range")
         return self.record
 
     async def submit(self, request: str) -> Observation:
@@ -94,8 +97,8 @@ class House:
         await self.store.commit([Change(job=failed, resubmission=before)])
         return await self.over(**policy)
 
-    async def over(self, **policy: object) -> Resubmission:
-        """Return what has become of the answer once it is neither scheduled nor on its way; within fifty minutes."""
+    async def over(self, job_id: str = "1", **policy: object) -> Resubmission:
+        """Return what has become of an answer once it is neither scheduled nor on its way; within fifty minutes."""
         path = (Status.NEW, Status.PROCESSING)
         watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
         rules = replace(POLICY, **policy)
@@ -108,7 +111,7 @@ class House:
         try:
             async with asyncio.timeout(10):
                 while True:
-                    after = await self.store.resubmission(key("1"))
+                    after = await self.store.resubmission(key(job_id))
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
                         return after
                     assert not task.done(), task.exception()
@@ -190,3 +193,14 @@ async def test_a_person_who_retries_what_was_undecided_gets_the_late_submission_
 async def test_what_was_scheduled_waits_for_a_person_once_the_mode_is_propose(house):
     assert (await house.ends(due(), mode=Mode.PROPOSE)).step is Step.PROPOSED
     assert house.platform.submitted == []
+
+
+async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_up_at_last(house):
+    failure = {"status": Status.FAILED, "word": "FAILED", "created_at": at(-5), "ended_at": at(0), "facts": WHOLE}
+    poisoned = replace(due(due_at=at(8)), failed=key("3"), root="3", fingerprint="f-other")
+    await house.store.commit([Change(job=job("3", **failure), resubmission=poisoned)])
+    house.platform.poison = "3"
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    given_up = await house.over("3")
+    assert (given_up.step, given_up.reason) == (Step.REFUSED, "undecided")
+    assert len(house.platform.submitted) == 1
