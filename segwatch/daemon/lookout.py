@@ -10,7 +10,7 @@ from segwatch.jobs import retry
 from segwatch.jobs.model import JobState, Missing, Observation
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.kinds.base import Request
+from segwatch.kinds.base import Page, Request
 
 _PAGES_MAX = 20
 _RECORDS_MAX = 100  # read one by one in one look
@@ -52,13 +52,11 @@ class Lookout:
                 break
             page = await self._source.page(request)
             beat()
-            if page.unreadable:
+            if _hides_something(page, horizon):
                 raise Inconclusive("the list holds rows that cannot be read")
             fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
             rows |= fresh
-            if not fresh or any(_is_before(row, horizon) for row in fresh.values()):
-                break
-            if horizon is None and failed.key.id in rows:
+            if not fresh or _goes_back(page, horizon) or (horizon is None and failed.key.id in rows):
                 break
             request = page.next
         else:
@@ -97,6 +95,29 @@ def _horizon(failed: JobState) -> datetime | None:
     """Return how far back the list must be read; None for a failed job of unknown age: as far as to that job itself."""
     since = retry.earliest(failed)
     return since and max(since, _LONG_AGO) - CREATION_OVERLAP
+
+
+def _hides_something(page: Page, horizon: datetime | None) -> bool:
+    """True when a row that cannot be read may be younger than the horizon.
+
+    It is older when its time says so, or when a row above it is older and none below it is younger.
+    """
+    if page.unreadable > len(page.gaps):
+        return True
+    for gap in page.gaps:
+        if gap.created_at is not None and horizon is not None and gap.created_at < horizon:
+            continue
+        above, below = page.rows[: gap.after], page.rows[gap.after :]
+        passed = any(_is_before(row, horizon) for row in above)
+        if not passed or not all(_is_before(row, horizon) for row in below):
+            return True
+    return False
+
+
+def _goes_back(page: Page, horizon: datetime | None) -> bool:
+    """True when the page ends before the horizon; a row of odd age further up says nothing about those below it."""
+    timed = [row for row in page.rows if row.created_at is not None]
+    return bool(timed) and _is_before(timed[-1], horizon)
 
 
 def _is_before(row: Observation, horizon: datetime | None) -> bool:

@@ -35,12 +35,24 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A row that could not be read. after: how many readable ones stood before it. created_at: if that was told."""
+
+    after: int
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer told: its readable rows in the order given, where to go on, and how many rows were unreadable."""
+    """What one answer told: its readable rows in the order given, and where to go on.
+
+    unreadable: how many rows could not be read. gaps: their places, where known.
+    """
 
     rows: tuple[Observation, ...]
     next: Request | None = None
     unreadable: int = 0
+    gaps: tuple[Gap, ...] = ()
 
 
 class UnreadableReply(Exception):

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
-from segwatch.kinds.base import Asked, Page, Request, UnreadableReply
+from segwatch.kinds.base import Asked, Gap, Page, Request, UnreadableReply
 from segwatch.kinds.fields import errors_of, excerpt, identity, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
@@ -46,8 +46,9 @@ def read_page(body: bytes, *, rows_at: str, read: ReadRow, request: Request) -> 
         rows = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
     except _UNREADABLE as exc:
         raise UnreadableReply(f'"{rows_at}" is not an array: {excerpt(bytes(raw))}') from exc
-    found, unreadable = _read_rows(((row, "") for row in rows), read)
-    return Page(rows=found, next=_next_request(envelope, request) if rows else None, unreadable=unreadable)
+    found, gaps = _read_rows(((row, "") for row in rows), read)
+    more = _next_request(envelope, request) if rows else None
+    return Page(rows=found, next=more, unreadable=len(gaps), gaps=gaps)
 
 
 def read_bulk(body: bytes, *, read: ReadRow) -> Page:
@@ -67,8 +68,8 @@ def read_bulk(body: bytes, *, read: ReadRow) -> Page:
         pairs = [(row, key) for key, row in results.items()]
     else:
         pairs = [(row, "") for row in results or []]
-    found, unreadable = _read_rows(((row, key) for row, key in pairs if bytes(row) != b"null"), read)
-    return Page(rows=found, unreadable=unreadable)
+    found, gaps = _read_rows(((row, key) for row, key in pairs if bytes(row) != b"null"), read)
+    return Page(rows=found, unreadable=len(gaps), gaps=gaps)
 
 
 def read_one(body: bytes, *, read: ReadRow) -> Observation:
@@ -115,17 +116,26 @@ def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, f
     )
 
 
-def _read_rows(rows: Iterator[tuple[msgspec.Raw, str]], read: ReadRow) -> tuple[tuple[Observation, ...], int]:
+def _read_rows(
+    rows: Iterator[tuple[msgspec.Raw, str]], read: ReadRow
+) -> tuple[tuple[Observation, ...], tuple[Gap, ...]]:
     found: dict[JobKey, Observation] = {}
-    unreadable = 0
+    gaps: list[Gap] = []
     for row, fallback_id in rows:
         try:
             seen = read(_decode(row), fallback_id)
         except _UNREADABLE:
-            unreadable += 1
+            gaps.append(Gap(after=len(found), created_at=_created_at(row)))
             continue
         found.setdefault(seen.key, seen)  # rows shift while one pages: a job may show twice
-    return tuple(found.values()), unreadable
+    return tuple(found.values()), tuple(gaps)
+
+
+def _created_at(raw: msgspec.Raw) -> datetime | None:
+    try:
+        return instant(mapping(msgspec.json.decode(raw)).get("creationTime"))
+    except _UNREADABLE:
+        return None
 
 
 def _decode(raw: bytes | msgspec.Raw) -> dict[str, Any]:

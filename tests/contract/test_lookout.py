@@ -1,15 +1,18 @@
 """What the look before a submission may conclude from lists that are cut, unreadable, or tell too little."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from store_builders import answer, job, key
 
 from segwatch.daemon.lookout import Inconclusive, Look, Lookout
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
-from segwatch.kinds.base import Page, Request
+from segwatch.kinds.base import Gap, Page, Request
 from segwatch.kinds.export_job import KIND
 
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
@@ -96,6 +99,66 @@ async def test_a_list_that_goes_back_to_the_failed_export_tells_what_exists_sinc
 async def test_a_list_that_does_not_go_back_to_the_failed_export_proves_nothing(pages):
     with pytest.raises(Inconclusive):
         await look(Answers(pages))
+
+
+YOUNG, OLDER = row("12", minutes_ago=2), row("2", minutes_ago=100)
+DAYS_AGO = NOW - timedelta(days=20)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gaps"),
+    [
+        pytest.param((row("11"), ITSELF), [Gap(after=2, created_at=DAYS_AGO)], id="its-own-time-says-so"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=3)], id="it-stands-below-one-from-before"),
+        pytest.param((row("11"), ITSELF, OLD, OLDER), [Gap(after=3), Gap(after=4)], id="between-such-and-below-them"),
+        pytest.param((row("11"), ITSELF), [Gap(after=0, created_at=DAYS_AGO)], id="wherever-it-stands"),
+    ],
+)
+async def test_an_old_row_need_not_be_readable(rows, gaps):
+    page = Page(rows=rows, unreadable=len(gaps), gaps=tuple(gaps))
+    assert ids((await look(Answers([page]))).rows) == ids(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gaps"),
+    [
+        pytest.param((row("11"), ITSELF), [Gap(after=2)], id="nothing-says-how-old-it-is"),
+        pytest.param((row("11"), OLD), [Gap(after=1)], id="it-stands-above-the-first-from-before"),
+        pytest.param((row("11"), OLD, YOUNG), [Gap(after=2)], id="the-list-is-in-no-order"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=0, created_at=NOW)], id="it-is-young"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=3), Gap(after=0)], id="another-one-is-not-old"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_and_may_be_young_proves_nothing(rows, gaps):
+    with pytest.raises(Inconclusive):
+        await look(Answers([Page(rows=rows, unreadable=len(gaps), gaps=tuple(gaps))]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=8), st.booleans())
+def test_a_readable_list_is_never_taken_for_whole_where_a_younger_row_is_hidden(others, told):
+    """others: minutes since the creation, and whether it can be read, of a list from newest to oldest."""
+    others = sorted([*others, (30, True)])
+    shown = [row(str(n), minutes_ago=minutes) for n, (minutes, readable) in enumerate(others) if readable]
+    gaps, before = [], 0
+    for minutes, readable in others:
+        before += readable
+        if not readable:
+            gaps.append(Gap(after=before, created_at=NOW - timedelta(minutes=minutes) if told else None))
+    rows = [replace(one, key=ITSELF.key) if one.created_at == ITSELF.created_at else one for one in shown]
+    page = Page(rows=tuple(rows), unreadable=len(gaps), gaps=tuple(gaps))
+    hidden = any(minutes <= 30 for minutes, readable in others if not readable)
+    try:
+        asyncio.run(look(Answers([page])))
+        concluded = True
+    except Inconclusive:
+        concluded = False
+    assert not (hidden and concluded)
+
+
+async def test_a_row_of_odd_age_at_the_top_does_not_end_the_list():
+    pages = [Page(rows=(OLD, row("11")), next=MORE), Page(rows=(row("12"), ITSELF, OLDER))]
+    assert "12" in ids((await look(Answers(pages))).rows)
 
 
 @pytest.mark.parametrize(

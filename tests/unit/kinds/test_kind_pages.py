@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
-from segwatch.kinds.base import Asked, UnreadableReply, load_kinds
+from segwatch.kinds.base import Asked, Gap, UnreadableReply, load_kinds
 from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.kinds.segment_job import KIND as SEGMENT
 
@@ -104,6 +104,12 @@ def test_one_bad_row_does_not_lose_the_page(bad):
     page = segment_page(row("a"), bad, row("c"))
     assert [seen.key.id for seen in page.rows] == ["a", "c"]
     assert page.unreadable == 1
+
+
+def test_the_place_and_the_age_of_a_bad_row_are_kept():
+    created = round(NOON.timestamp() * 1000)
+    page = export_page(row(1), {"id": 2, "status": None, "creationTime": created}, row(3), 7)
+    assert page.gaps == (Gap(after=1, created_at=NOON), Gap(after=2))
 
 
 def test_rows_that_cannot_be_decoded_do_not_lose_the_page():
