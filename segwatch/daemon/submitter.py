@@ -15,7 +15,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
-from segwatch.jobs import breaker, retry
+from segwatch.jobs import breaker, retry, tracker
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy
@@ -38,7 +38,7 @@ class Submitter:
         self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy, *, grace_s: float
     ) -> None:
         self._source = source
-        self._kind = source.kind.name
+        self._kind = source.kind
         self._lookout = Lookout(source, clock)
         self._recorder = recorder
         self._store = store
@@ -47,6 +47,7 @@ class Submitter:
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
+        self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
         self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -71,7 +72,7 @@ class Submitter:
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind and answer.due_at <= now and answer.failed not in self._paused
+            if answer.failed.kind == self._kind.name and answer.due_at <= now and answer.failed not in self._paused
         ]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
@@ -102,14 +103,16 @@ class Submitter:
                 await self._settle(answer, failed, beat)
             else:
                 await self._submit(answer, failed, beat)
+            self._unclear.pop(answer.failed, None)
         except UpstreamError as error:
             self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
             now = self._clock.now()
-            if now < (answer.posted_at or answer.due_at) + self._policy.settle_window:
+            if now < self._unclear.setdefault(answer.failed, now) + self._policy.settle_window:
                 self._paused[answer.failed] = now + _PAUSE  # one bad page may pass
             else:
+                del self._unclear[answer.failed]
                 await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=str(error))
         except StoreUnavailable as error:
             self._paused[answer.failed] = self._clock.now() + _PAUSE
@@ -119,15 +122,17 @@ class Submitter:
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
-        whole = await self._completed(answer)
+        whole = await self._completed(answer, failed)
+        if not whole.whole:
+            return await self._move(answer, replace(whole, due_at=retry.ripe_at(failed, self._policy)))
         around = await self._surroundings(whole, await self._turn_breaker())
         admitted = retry.admit(whole, around, self._policy, self._clock.now())
         if isinstance(admitted, Refuse):
             return await self._refuse(answer, admitted)
         if isinstance(admitted, Hold):
-            return await self._move(answer, replace(answer, due_at=admitted.until))
+            return await self._move(answer, replace(whole, due_at=admitted.until))
         if isinstance(admitted, Propose):
-            return await self._move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
+            return await self._move(answer, replace(whole, step=Step.PROPOSED, since=self._clock.now()))
         look = await self._lookout.look(whole, failed, beat)
         match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
             case Refuse() as refusal:
@@ -179,18 +184,23 @@ class Submitter:
         why = "no reply came to the submission, and the platform lists no new export"
         return await self._move(answer, settled, why=why if settled.step is Step.REFUSED else "")
 
-    async def _completed(self, answer: Resubmission) -> Resubmission:
+    async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.
 
-        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything.
+        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything:
+        what only rows have told is never submitted, and a young record that names no limits is not believed yet.
+        Raises Inconclusive.
         """
-        record = await self._source.one(answer.failed.id)
-        if isinstance(record, Missing):
-            return answer
+        record = await self._source.one(failed.key.id)
+        if isinstance(record, Missing) or tracker.is_another(failed, record):
+            if answer.whole:
+                return answer
+            raise Inconclusive("the failed export's own record is not there to tell what to submit")
         facts = record.facts
-        if len(facts.request) < len(answer.request):
-            return answer  # the list told more, or an earlier record did
-        return replace(answer, request=facts.request, fingerprint=facts.fingerprint)
+        if len(facts.request) >= len(answer.request):  # else the list told more, or an earlier record did
+            answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
+        is_young = failed.discovered_at <= self._clock.now() < retry.ripe_at(failed, self._policy)
+        return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
 
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
@@ -202,7 +212,7 @@ class Submitter:
             other for other in await self._store.resubmissions(self._source.sandbox, since=since)
             if other.failed != answer.failed
         ]  # fmt: skip
-        running = {job.key.id for job in self._recorder.active(self._kind)}
+        running = {job.key.id for job in self._recorder.active(self._kind.name)}
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
             failing=failing,
@@ -215,7 +225,7 @@ class Submitter:
     async def _turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
         now = self._clock.now()
-        failing = breaker.failing(self._recorder.known(self._kind), now - self._policy.breaker_window)
+        failing = breaker.failing(self._recorder.known(self._kind.name), now - self._policy.breaker_window)
         held = failing.exports >= self._policy.breaker_failures
 
         async def changes() -> Sequence[Change]:
@@ -258,7 +268,7 @@ class Submitter:
             assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
             done = replace(answer, step=step, new_id=job.key.id, since=now)
             told, events = decision.announce(failed, done, self._policy, now, by=by)
-            made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
+            made = decision.link(known, job, done, now, self._recorder.policies[self._kind.name])
             its_own = await self._store.resubmission(job.key)
             chained = None
             if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):

@@ -288,6 +288,16 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
             return replace(answer, declined=declined, posted_at=now, due_at=look_at)
 
 
+def patience(policy: RetryPolicy) -> timedelta:
+    """Return how long silence must last before it tells something: three settle windows."""
+    return 3 * policy.settle_window
+
+
+def ripe_at(failed: JobState, policy: RetryPolicy) -> datetime:
+    """Return when the failed job's record is believed though it names no limits: a young one may not tell them yet."""
+    return failed.discovered_at + patience(policy)
+
+
 def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
     """Return the answer as it must be on disk before the POST leaves."""
     return replace(

@@ -87,6 +87,13 @@ def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tup
     return state, (event,)
 
 
+def is_another(state: JobState, seen: Observation) -> bool:
+    """True when this is another job under an old id: one that was created after the job that we know had ended."""
+    if state.created_at is None or seen.created_at is None or not state.status.is_final:
+        return False
+    return seen.created_at > max(state.created_at, state.ended_at or state.created_at)
+
+
 def tell(state: JobState, type_: EventType, at: datetime, **fields: Any) -> tuple[JobState, Event]:
     """Return the state that counts one event more, and that event."""
     state = replace(state, sequence=state.sequence + 1)

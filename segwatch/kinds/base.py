@@ -104,6 +104,12 @@ class JobKind(Protocol):
     def submit(self, request: str) -> Request | None:
         """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""
 
+    def may_be(self, told: str, order: str) -> bool:
+        """Return whether a job that tells `told` of its `Facts.request` may be one of `order`, the rest left out."""
+
+    def is_broad(self, request: str) -> bool:
+        """Return whether a `Facts.request` is what a record without its limits would tell as well."""
+
 
 def load_kinds() -> dict[str, JobKind]:
     """Return every kind by its name: each module of this package that ends in `KIND = ...`."""

@@ -15,7 +15,7 @@ from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.submitter import Submitter
 from segwatch.decision import Policy
-from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.jobs.model import Facts, Missing, Observation, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
@@ -64,7 +64,7 @@ class Platform:
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
-    record: Observation = ITSELF
+    record: Observation | Missing = ITSELF
     submitted: list[str] = field(default_factory=list)
     poison: str = ""
     kind = KIND
@@ -73,7 +73,7 @@ class Platform:
     async def page(self, request: Request) -> Page:
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
 
-    async def one(self, job_id: str) -> Observation:
+    async def one(self, job_id: str) -> Observation | Missing:
         if job_id == self.poison:
             raise OverflowError("date value out of range")
         return self.record
@@ -151,6 +151,45 @@ async def test_the_fullest_record_is_submitted(house, record, submitted):
     house.platform.record = replace(ITSELF, facts=record)
     assert (await house.ends(due())).step is Step.SUBMITTED
     assert house.platform.submitted == [submitted.request]
+
+
+GONE = Missing(key=key("1"), asked_at=at(10))
+REBORN = replace(ITSELF, created_at=at(9), facts=LONGER)
+
+
+@pytest.mark.parametrize("record", [GONE, REBORN], ids=["gone", "another-job-has-its-id"])
+@pytest.mark.parametrize("manual", [False, True])
+async def test_what_only_the_rows_of_a_list_have_told_is_never_submitted(house, record, manual):
+    house.platform.record = record
+    ended = await house.ends(due(request=SHORT.request, fingerprint=SHORT.fingerprint, manual=manual))
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house):
+    house.platform.record = GONE
+    assert (await house.ends(due(whole=True))).step is Step.SUBMITTED
+    assert house.platform.submitted == [WHOLE.request]
+
+
+@pytest.mark.parametrize("tells_in_the_end", [True, False])
+async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
+    """Else an export that failed at once would be repeated as an export of everything."""
+    house.clock.time = at(3)
+    house.platform.record = replace(ITSELF, facts=SHORT)
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(3))
+    turns = house.platform.one
+
+    async def one(job_id):
+        if tells_in_the_end and house.clock.now() >= at(6):
+            house.platform.record = ITSELF
+        return await turns(job_id)
+
+    house.platform.one = one
+    ended = await house.ends(short)
+    assert ended.step is Step.SUBMITTED
+    assert ended.posted_at >= at(9)
+    assert house.platform.submitted == [(WHOLE if tells_in_the_end else SHORT).request]
 
 
 @pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
