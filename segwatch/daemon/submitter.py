@@ -15,10 +15,10 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
-from segwatch.jobs import breaker, retry, tracker
+from segwatch.jobs import breaker, proof, retry, tracker
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
-from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy
+from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy, Unclear
 from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
@@ -31,6 +31,10 @@ _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # aft
 _SETBACKS_MAX = 5
 
 
+class _TooLittle(Inconclusive):
+    """A job that may be the one that we look for does not tell enough, for now."""
+
+
 class Submitter:
     """The worker that answers the failed exports of one sandbox, one at a time."""
 
@@ -39,7 +43,10 @@ class Submitter:
     ) -> None:
         self._source = source
         self._kind = source.kind
-        self._lookout = Lookout(source, clock)
+        self._lookout = Lookout(
+            source, clock, lambda: recorder.known(source.kind.name),
+            believed_after=proof.believed_after(policy.settle_window),
+        )  # fmt: skip
         self._recorder = recorder
         self._store = store
         self._clock = clock
@@ -108,23 +115,28 @@ class Submitter:
             self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
-            now = self._clock.now()
-            if now < self._unclear.setdefault(answer.failed, now) + self._policy.settle_window:
-                self._paused[answer.failed] = now + _PAUSE  # one bad page may pass
-            else:
-                del self._unclear[answer.failed]
-                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=str(error))
+            await self._look_again(answer, error)
         except StoreUnavailable as error:
             self._paused[answer.failed] = self._clock.now() + _PAUSE
             log.warning("resubmission_not_recorded", job=str(answer.failed), error=str(error))
         except Conflict:
             log.info("resubmission_changed_meanwhile", job=str(answer.failed))
 
+    async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
+        """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
+        now, window = self._clock.now(), self._policy.settle_window
+        within = proof.patience(window) if isinstance(error, _TooLittle) else window
+        if now < self._unclear.setdefault(answer.failed, now) + within:
+            self._paused[answer.failed] = now + _PAUSE
+        else:
+            del self._unclear[answer.failed]
+            await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
+
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
         whole = await self._completed(answer, failed)
         if not whole.whole:
-            return await self._move(answer, replace(whole, due_at=retry.ripe_at(failed, self._policy)))
+            return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
         around = await self._surroundings(whole, await self._turn_breaker())
         admitted = retry.admit(whole, around, self._policy, self._clock.now())
         if isinstance(admitted, Refuse):
@@ -134,7 +146,9 @@ class Submitter:
         if isinstance(admitted, Propose):
             return await self._move(answer, replace(whole, step=Step.PROPOSED, since=self._clock.now()))
         look = await self._lookout.look(whole, failed, beat)
-        match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
+        match retry.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
+            case Unclear(why=why):
+                raise _TooLittle(why)
             case Refuse() as refusal:
                 await self._refuse(answer, refusal)
             case Found(job=job, ours=ours):
@@ -178,11 +192,18 @@ class Submitter:
         look = await self._lookout.look(answer, failed, beat)
         claimed = await self._claimed(answer)
         now = self._clock.now()
-        settled = retry.settle(answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now)
-        if isinstance(settled, Found):
-            return await self._link(answer, answer, Step.SUBMITTED, settled.job, by="look")
-        why = "no reply came to the submission, and the platform lists no new export"
-        return await self._move(answer, settled, why=why if settled.step is Step.REFUSED else "")
+        since = self._recorder.policies[self._kind.name].watch.since
+        settled = retry.settle(
+            answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now,
+            doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
+        )  # fmt: skip
+        match settled:
+            case Found(job=job):
+                await self._link(answer, answer, Step.SUBMITTED, job, by="look")
+            case Refuse() as refusal:
+                await self._refuse(answer, refusal)
+            case _:
+                await self._move(answer, settled)
 
     async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.
@@ -199,7 +220,7 @@ class Submitter:
         facts = record.facts
         if len(facts.request) >= len(answer.request):  # else the list told more, or an earlier record did
             answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
-        is_young = failed.discovered_at <= self._clock.now() < retry.ripe_at(failed, self._policy)
+        is_young = failed.discovered_at <= self._clock.now() < proof.ripe_at(failed, self._policy.settle_window)
         return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
 
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:

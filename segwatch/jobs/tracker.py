@@ -58,7 +58,7 @@ def observe(
         return state, ()
     known = replace(
         state.seen(seen.asked_at),
-        facts=_merged(state.facts, seen.facts),
+        facts=merged(state.facts, seen.facts),
         errors=seen.errors or state.errors,
         created_at=state.created_at or seen.created_at,
         started_at=seen.started_at or state.started_at,
@@ -202,7 +202,7 @@ def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...])
     return {"skipped": skipped} if skipped else {}
 
 
-def _merged(old: Facts, new: Facts) -> Facts:
+def merged(old: Facts, new: Facts) -> Facts:
     """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
     fuller = new if len(new.request) >= len(old.request) else old
     return Facts(

@@ -18,6 +18,8 @@ from segwatch.kinds.export_job import KIND
 NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
+NOTHING = Facts(dataset="d1")
+OTHER = Facts(dataset="d1", request='{"fields":"x","filter":"z"}', fingerprint="f-other")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
 ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
 MORE = Request(method="GET", path="/more", endpoint="/more")
@@ -197,6 +199,69 @@ async def test_a_record_is_asked_for_once_however_often_we_look():
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
     assert source.asked == ["11"]
+
+
+async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells():
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11", facts=SHORT)})
+    lookout = Lookout(source, At())
+    assert [(await lookout.look(ANSWER, FAILED, lambda: None)).doubtful for _ in range(2)] == [{"11"}, {"11"}]
+    source.records["11"] = row("11")
+    found = await lookout.look(ANSWER, FAILED, lambda: None)
+    assert (found.doubtful, found.rows[0].facts) == (frozenset(), WHOLE)
+    assert source.asked == ["11"] * 3
+
+
+async def test_a_record_that_told_enough_for_one_answer_is_read_again_for_one_that_needs_more():
+    short = replace(ANSWER, request='{"fields":"z"}', fingerprint="f-z")
+    source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))] * 2, records={"11": row("11", facts=SHORT)})
+    lookout = Lookout(source, At())
+    assert not (await lookout.look(short, FAILED, lambda: None)).doubtful
+    assert (await lookout.look(ANSWER, FAILED, lambda: None)).doubtful == {"11"}
+
+
+@pytest.mark.parametrize(
+    ("record", "doubtful"),
+    [
+        pytest.param(WHOLE, False, id="it-is-equal"),
+        pytest.param(SHORT, True, id="it-leaves-out-a-part"),
+        pytest.param(NOTHING, True, id="it-tells-nothing"),
+        pytest.param(None, True, id="it-is-not-there-yet"),
+        pytest.param(OTHER, False, id="it-says-something-else"),
+        pytest.param(replace(NOTHING, dataset="d2"), False, id="it-goes-to-another-dataset"),
+    ],
+)
+async def test_only_what_a_record_says_tells_an_export_apart(record, doubtful):
+    records = {"11": row("11", facts=record)} if record else {}
+    source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))], records=records)
+    assert (await look(source)).doubtful == ({"11"} if doubtful else set())
+
+
+@pytest.mark.parametrize(("minutes", "doubtful"), [(9, {"11"}), (10, set())])
+async def test_a_record_of_a_job_that_has_been_known_for_long_is_taken_at_its_word(minutes, doubtful):
+    source = Answers([Page(rows=(row("11", minutes_ago=20, facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
+    known = job("11", discovered_at=NOW - timedelta(minutes=minutes), created_at=None, facts=SHORT)
+    assert (await Lookout(source, At(), lambda: [known]).look(ANSWER, FAILED, lambda: None)).doubtful == doubtful
+
+
+@pytest.mark.parametrize(("manual", "doubtful"), [(False, {"11"}), (True, set())])
+async def test_a_job_that_may_be_ours_is_not_taken_at_its_word_unless_a_person_asks(manual, doubtful):
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
+    known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
+    posted = replace(ANSWER, posted_at=NOW, manual=manual)
+    assert (await Lookout(source, At(), lambda: [known]).look(posted, FAILED, lambda: None)).doubtful == doubtful
+
+
+async def test_what_is_known_of_a_job_by_other_ways_is_used():
+    known = [
+        job("11", facts=WHOLE, created_at=NOW - timedelta(minutes=1)),
+        job("12", facts=WHOLE, created_at=NOW - timedelta(minutes=1)),
+        job("13", facts=WHOLE, created_at=NOW - timedelta(minutes=99)),
+        job("14", facts=WHOLE, created_at=NOW - timedelta(minutes=1), status=Status.VANISHED),
+    ]
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))])
+    found = await Lookout(source, At(), lambda: known).look(ANSWER, FAILED, lambda: None)
+    assert {one.key.id: one.facts for one in found.rows} == {"10": WHOLE, "11": WHOLE, "12": WHOLE}
+    assert (source.asked, found.doubtful) == ([], frozenset())
 
 
 async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():

@@ -109,7 +109,7 @@ class House:
         submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=1)
         task = asyncio.create_task(submitter.run(lambda: None))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
                     after = await self.store.resubmission(key(job_id))
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
@@ -175,13 +175,13 @@ async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house)
 @pytest.mark.parametrize("tells_in_the_end", [True, False])
 async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
     """Else an export that failed at once would be repeated as an export of everything."""
-    house.clock.time = at(3)
+    house.clock.time = at(8)
     house.platform.record = replace(ITSELF, facts=SHORT)
-    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(3))
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(8))
     turns = house.platform.one
 
     async def one(job_id):
-        if tells_in_the_end and house.clock.now() >= at(6):
+        if tells_in_the_end and house.clock.now() >= at(8.5):
             house.platform.record = ITSELF
         return await turns(job_id)
 
@@ -205,6 +205,54 @@ async def test_a_bad_list_only_postpones_the_search_for_a_lost_submission(house,
     house.platform.exports = [export("7", minute=9.9), ITSELF]
     ended = await house.ends(posting())
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+SHORTLY = timedelta(seconds=30)
+NEW = export("7", minute=9.9, facts=Facts(dataset="d1"))
+
+
+def tells_from(house, minute, *, facts=WHOLE):
+    """Let the record of the new job tell what was ordered from then on; the list never does."""
+
+    async def one(job_id):
+        if job_id != "7":
+            return ITSELF
+        return replace(NEW, facts=facts) if house.clock.now() >= at(minute) else NEW
+
+    house.platform.one = one
+    house.platform.exports = [NEW, ITSELF]
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_tells_little_at_first_is_recognised_in_the_end(house, declined):
+    tells_from(house, 10.7)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_never_tells_enough_is_no_ground_for_a_second_submission(house, declined):
+    tells_from(house, 9999)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_a_new_export_that_turns_out_to_be_another_one_is_none_either(house):
+    tells_from(house, 10.7, facts=LONGER)
+    ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY)
+    assert ended.step is Step.SUBMITTED
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("minute", "step"), [(10.7, Step.ADOPTED), (9999, Step.REFUSED)], ids=["tells-in-the-end", "never-tells"]
+)
+async def test_a_colleagues_export_that_tells_little_at_first_is_not_doubled(house, minute, step):
+    tells_from(house, minute)
+    assert (await house.ends(due(), settle_window=SHORTLY)).step is step
     assert house.platform.submitted == []
 
 
