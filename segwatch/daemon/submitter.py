@@ -185,7 +185,16 @@ class Submitter:
             after = retry.after_post(answer, posted, self._policy, self._clock.now())
             await self._move(answer, after, why=posted.why)
         else:
-            await self._link(answer, answer, Step.SUBMITTED, job)
+            known, told = await self._recorder.fresh(job.key), job.facts.request
+            doubt = proof.doubt_about(job, answer, known)
+            if not (doubt or self._kind.may_be(told, answer.request) or self._kind.may_be(answer.request, told)):
+                doubt = "it has another order"
+            if not doubt:
+                return await self._link(answer, answer, Step.SUBMITTED, job)
+            why = f"the platform answered with export {job.key.id}, but {doubt}"
+            log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
+            lost = Posted(how=Posted.How.LOST, why=why)
+            await self._move(answer, retry.after_post(answer, lost, self._policy, self._clock.now()), why=why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""

@@ -6,9 +6,11 @@ window: `settle_window`, how long the platform may hold a request.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from segwatch.jobs.model import JobState
+from segwatch.jobs.model import JobState, Observation
+from segwatch.jobs.resubmission import Resubmission
 
 _RECORD_AGE = timedelta(minutes=10)
+_CLOCKS_APART = timedelta(minutes=10)
 
 
 def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
@@ -45,3 +47,18 @@ def earliest(failed: JobState) -> datetime | None:
     is a mistake, and what really came after it would look older.
     """
     return failed.created_at and min(failed.created_at, failed.discovered_at)
+
+
+def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:
+    """Return why this cannot be the job that the POST of `answer` brought about; "" when it can.
+
+    known: what segwatch knows of a job of that id. It may have been found while the POST was under way, not before.
+    """
+    posted_at = answer.posted_at or answer.since
+    if reply.key.id == answer.failed.id:
+        return "it is the failed one"
+    if reply.key.id in answer.known or (known and known.discovered_at < posted_at):
+        return "it was there before"
+    if reply.created_at is not None and reply.created_at < posted_at - _CLOCKS_APART:
+        return "it was created before"
+    return ""

@@ -27,6 +27,7 @@ from segwatch.store.sqlite import SqliteStore
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
 LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
+LONGER_FILTER = Facts(dataset="d1", request='{"fields":"x","filter":"z","schema":"z"}', fingerprint="f-z")
 POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
@@ -66,6 +67,7 @@ class Platform:
     lists: list[Page] = field(default_factory=list)
     record: Observation | Missing = ITSELF
     submitted: list[str] = field(default_factory=list)
+    reply: Observation | None = None
     poison: str = ""
     kind = KIND
     sandbox = "prod"
@@ -82,7 +84,7 @@ class Platform:
         self.submitted.append(request)
         made = export(str(100 + len(self.submitted)), minute=10)
         self.exports.insert(0, made)
-        return made
+        return self.reply or made
 
 
 @dataclass
@@ -291,3 +293,39 @@ async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_
     given_up = await house.over("3")
     assert (given_up.step, given_up.reason) == (Step.REFUSED, "undecided")
     assert len(house.platform.submitted) == 1
+
+
+OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(ITSELF, id="the-failed-one"),
+        pytest.param(OLDER, id="an-older-one"),
+        pytest.param(replace(OLDER, created_at=None), id="one-that-was-known-before"),
+        pytest.param(export("60", minute=-6), id="one-created-before"),
+        pytest.param(export("60", minute=10, facts=LONGER_FILTER), id="one-with-another-order"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_cannot_be_ours_counts_as_lost(house, reply):
+    await house.store.commit([Change(job=job("50", status=Status.SUCCEEDED, created_at=at(-60)))])
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(export("60", minute=10), id="all-of-it"),
+        pytest.param(export("60", minute=1, facts=Facts()), id="little-and-by-a-slow-clock"),
+        pytest.param(export("60", minute=10, facts=LONGER), id="with-what-was-left-to-the-platform"),
+        pytest.param(replace(export("60", minute=10), created_at=None), id="without-a-time"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_can_be_ours_is_believed(house, reply):
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "60")
