@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.source import Source
-from segwatch.jobs import proof
+from segwatch.jobs import proof, tracker
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
@@ -61,7 +61,7 @@ class Lookout:
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: _as_seen(job) for job in known.values() if _came_after(job, failed)} | listed
         for id_, row in rows.items():
-            told = [row.facts, self._told.get(id_), known[id_].facts if id_ in known else None]
+            told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
         unsure = [row for row in rows.values() if self._may_be_equal(row, answer, failed)]
         if len(unsure) > _RECORDS_MAX:
@@ -135,6 +135,10 @@ def _came_after(job: JobState, failed: JobState) -> bool:
     since = proof.earliest(failed)
     is_newer = job.created_at is not None and since is not None and job.created_at >= since
     return is_newer and job.status is not Status.VANISHED and job.key != failed.key
+
+
+def _facts_of(job: JobState | None, row: Observation) -> Facts | None:
+    return None if job is None or tracker.is_another(job, row) else job.facts
 
 
 def _as_seen(job: JobState) -> Observation:

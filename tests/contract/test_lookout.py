@@ -264,6 +264,19 @@ async def test_what_is_known_of_a_job_by_other_ways_is_used():
     assert (source.asked, found.doubtful) == ([], frozenset())
 
 
+async def test_what_was_known_of_another_job_with_that_id_is_not_used():
+    old = job(
+        "11",
+        status=Status.SUCCEEDED,
+        facts=WHOLE,
+        created_at=NOW - timedelta(hours=9),
+        ended_at=NOW - timedelta(hours=8),
+    )
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], records={"11": row("11", facts=OTHER)})
+    found = await Lookout(source, At(), lambda: [old]).look(ANSWER, FAILED, lambda: None)
+    assert {one.key.id: one.facts for one in found.rows}["11"] == OTHER
+
+
 async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 201))
     source = Answers([Page(rows=(*rows, ITSELF))])
