@@ -57,7 +57,9 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
 
     state: what is known of that job, which may have been found, and may have ended, before we knew whose it was.
     """
-    state = state and replace(state, root=answer.root, attempt=answer.attempt)
+    if state:  # a look may be older than the last one of a sweep, and know more
+        facts = tracker.merged(state.facts, seen.facts)
+        state = replace(state, root=answer.root, attempt=answer.attempt, facts=facts)
     after, events = tracker.observe(state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt)
     if after is None:
         return Decision(state=None)

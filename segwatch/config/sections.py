@@ -132,7 +132,8 @@ class Retry(Section):
     )
     breaker_window: Duration = setting("The time within which `breaker_failures` counts.", default="15m")
     settle_window: Duration = setting(
-        "How long a submission whose answer was lost is looked for, before it is refused as undecided. "
+        "How long a submission whose answer was lost is looked for, before it is refused as undecided; "
+        "three times as long after a 500 or 503, before it is made again. "
         "Not below the 60s that the platform may hold a request.",
         default="60s",
     )

@@ -62,6 +62,9 @@ def said_of(event: Event) -> Said:
         case EventType.JOB_UNKNOWN_STATUS:
             tail = f', "{text(event.status)}"' if event.status else ""
             return _said(f"{job} has an unknown status{where}", tail, "Not taken for an end: watching on.")
+        case EventType.JOB_ID_REUSED:
+            action = "That one is not watched: an id names one job for good."
+            return _said(f"{job} has ended, and its id is in use again{where}", _with(" — {}", why), action)
         case EventType.RETRY_SCHEDULED:
             number = _with(" as attempt {}", attempt) + _with(" of {}", count(d.get("max_attempts")))
             if d.get("mode") == "propose":

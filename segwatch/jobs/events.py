@@ -22,6 +22,7 @@ class EventType(StrEnum):
     JOB_VANISHED = "job.vanished"
     JOB_OVERDUE = "job.overdue"
     JOB_UNKNOWN_STATUS = "job.unknown_status"
+    JOB_ID_REUSED = "job.id_reused"
     RETRY_SCHEDULED = "export.retry_scheduled"
     RETRY_SUBMITTED = "export.retry_submitted"
     RETRY_ADOPTED = "export.retry_adopted"
@@ -51,6 +52,7 @@ _SEVERITY = {
     EventType.JOB_VANISHED: Severity.WARNING,
     EventType.JOB_OVERDUE: Severity.WARNING,
     EventType.JOB_UNKNOWN_STATUS: Severity.WARNING,
+    EventType.JOB_ID_REUSED: Severity.WARNING,
     EventType.RETRY_REFUSED: Severity.WARNING,
     EventType.RETRY_EXHAUSTED: Severity.CRITICAL,
     EventType.RETRIES_HELD: Severity.CRITICAL,

@@ -61,7 +61,8 @@ class Resubmission:
     """What is done about one failed export. There is at most one for each failed job, whatever happens.
 
     failed: the job that it answers. attempt: the number in the chain `root` that the new job will have.
-    request, fingerprint: as in `Facts`. due_at: not before. tries: POSTs so far.
+    request, fingerprint: as in `Facts`. whole: the failed job's own record has told them, not just a row of a list.
+    due_at: not before. tries: POSTs so far.
     posted_at: when POSTING was written, or later, when the POST was known to be over; what it did shows soon after.
     known: ids of equal exports that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
@@ -80,6 +81,7 @@ class Resubmission:
     posted_at: datetime | None = None
     known: tuple[str, ...] = ()
     declined: bool = False
+    whole: bool = False
     new_id: str = ""
     reason: str = ""
     manual: bool = False

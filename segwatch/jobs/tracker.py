@@ -25,6 +25,8 @@ class Watch:
 # a look that lies further ahead than this was noted before our clock was set back: it orders nothing any more
 _CLOCK_SET_BACK = timedelta(seconds=5)
 
+_TIMES_APART = timedelta(seconds=2)  # one and the same time, rounded to seconds in one place and not in another
+
 _TOLD_AS = {
     Status.NEW: EventType.JOB_QUEUED,  # only ever told of a job that went back to it
     Status.QUEUED: EventType.JOB_QUEUED,
@@ -56,9 +58,11 @@ def observe(
         return _first_sight(seen, now, watch, is_news=is_news, root=root or seen.key.id, attempt=attempt)
     if seen.asked_at < state.asked_at <= now + _CLOCK_SET_BACK:  # our clock: upstream times contradict each other
         return state, ()
+    if is_another(state, seen) and seen.created_at and seen.created_at > state.since:
+        return _reused(state.seen(seen.asked_at), seen.created_at, seen.word, now)
     known = replace(
         state.seen(seen.asked_at),
-        facts=_merged(state.facts, seen.facts),
+        facts=merged(state.facts, seen.facts),
         errors=seen.errors or state.errors,
         created_at=state.created_at or seen.created_at,
         started_at=_started(state, seen, watch),
@@ -87,6 +91,13 @@ def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tup
     return state, (event,)
 
 
+def is_another(state: JobState, seen: Observation) -> bool:
+    """True when this is another job under an old id: one that was created after the job that we know had ended."""
+    if state.created_at is None or seen.created_at is None or not state.status.is_final:
+        return False
+    return seen.created_at > max(state.created_at, state.ended_at or state.created_at) + _TIMES_APART
+
+
 def tell(state: JobState, type_: EventType, at: datetime, **fields: Any) -> tuple[JobState, Event]:
     """Return the state that counts one event more, and that event."""
     state = replace(state, sequence=state.sequence + 1)
@@ -111,6 +122,16 @@ def job_details(state: JobState) -> dict[str, Any]:
         "attempt": state.attempt,
     }
     return {name: value for name, value in details.items() if value not in (None, "", [], {})}
+
+
+def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the ended job, and the event that tells, once, that another one has its id: that one is not watched."""
+    if state.reused_at:
+        return state, ()
+    state = replace(state, reused_at=now)
+    why = f"a job in status {word}, created at {rfc3339(created_at)}, has its id"
+    state, event = tell(state, EventType.JOB_ID_REUSED, now, details={"why": why} | job_details(state))
+    return state, (event,)
 
 
 def _first_sight(
@@ -212,7 +233,7 @@ def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...])
     return {"skipped": skipped} if skipped else {}
 
 
-def _merged(old: Facts, new: Facts) -> Facts:
+def merged(old: Facts, new: Facts) -> Facts:
     """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
     fuller = new if len(new.request) >= len(old.request) else old
     return Facts(

@@ -51,6 +51,14 @@ class SegmentJob:
         """Return None: a failed evaluation is not resubmitted."""
         return None
 
+    def may_be(self, told: str, order: str) -> bool:
+        """Return False: there are no orders to compare."""
+        return False
+
+    def is_broad(self, request: str) -> bool:
+        """Return False: there is no order to repeat."""
+        return False
+
     def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
         """Return what a list answered (AEP contract 3.7). Raises UnreadableReply."""
         return read_page(body, rows_at="children", read=lambda row, job_id: _read(row, asked, job_id), request=request)

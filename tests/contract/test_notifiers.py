@@ -266,12 +266,10 @@ def test_slack_marks_up_nothing_that_the_platform_said():
         reason=odd,
         details={"errors": [{"message": odd}], "root": odd},
     )
-    body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
+    body = payload_of(message_of(said))
     assert body["mrkdwn"] is False
     marked = [element["text"] for element in body["blocks"][-1]["elements"]]
-    assert marked[:2] == ["2026-01-05T03:12:07.900Z", said.id]
-    (link,) = marked[2:]
-    assert link.startswith("<https://segwatch.example.test/api/v1/jobs/%2Ab%2A%20_i_")
+    assert marked == ["2026-01-05T03:12:07.900Z", said.id]
     for block in body["blocks"][:-1]:
         texts = [block["text"]] if "text" in block else block["fields"]
         assert {one["type"] for one in texts} == {"plain_text"}
@@ -317,7 +315,7 @@ async def test_slack_gets_no_more_than_one_message_per_pace(session):
         slack = Slack(SlackOptions.model_validate({"url": receiver.url}), around, pace_s=0.05)
         await asyncio.gather(*(slack.send(delivery()) for _ in range(4)))
     times = [got.at for got in receiver.got]
-    assert times[-1] - times[0] >= 0.14
+    assert times[-1] - times[0] >= 0.1  # of 0.15: the receiver may note the first one late
 
 
 async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):

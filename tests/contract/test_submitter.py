@@ -16,7 +16,7 @@ from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.submitter import Submitter
 from segwatch.decision import Policy
-from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.jobs.model import Facts, Missing, Observation, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
@@ -28,6 +28,7 @@ from segwatch.store.sqlite import SqliteStore
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
 LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
+LONGER_FILTER = Facts(dataset="d1", request='{"fields":"x","filter":"z","schema":"z"}', fingerprint="f-z")
 POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
@@ -54,10 +55,12 @@ class Platform:
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
-    record: Observation = ITSELF
+    record: Observation | Missing = ITSELF
     submitted: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
+    reply: Observation | None = None
+    poison: str = ""
     kind = KIND
     sandbox = "prod"
 
@@ -67,7 +70,9 @@ class Platform:
     async def page(self, request: Request) -> Page:
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
 
-    async def one(self, job_id: str) -> Observation:
+    async def one(self, job_id: str) -> Observation | Missing:
+        if job_id == self.poison:
+            raise OverflowError("date value out of range")
         return self.record
 
     async def submit(self, request: str) -> Observation:
@@ -76,7 +81,7 @@ class Platform:
         await self.answers.wait()
         made = export(str(100 + len(self.submitted)), minute=10)
         self.exports.insert(0, made)
-        return made
+        return self.reply or made
 
 
 @dataclass
@@ -90,12 +95,12 @@ class House:
         await self.failed(before)
         return await self.over(**policy)
 
-    async def over(self, **policy: object) -> Resubmission:
-        """Return what has become of the answer once it is neither scheduled nor on its way; within fifty minutes."""
+    async def over(self, job_id: str = "1", **policy: object) -> Resubmission:
+        """Return what has become of an answer once it is neither scheduled nor on its way; within fifty minutes."""
         async with self.working(**policy) as task:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while True:
-                    after = await self.store.resubmission(key("1"))
+                    after = await self.store.resubmission(key(job_id))
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
                         return after
                     assert not task.done(), task.exception()
@@ -169,6 +174,45 @@ async def test_the_fullest_record_is_submitted(house, record, submitted):
     assert house.platform.submitted == [submitted.request]
 
 
+GONE = Missing(key=key("1"), asked_at=at(10))
+REBORN = replace(ITSELF, created_at=at(9), facts=LONGER)
+
+
+@pytest.mark.parametrize("record", [GONE, REBORN], ids=["gone", "another-job-has-its-id"])
+@pytest.mark.parametrize("manual", [False, True])
+async def test_what_only_the_rows_of_a_list_have_told_is_never_submitted(house, record, manual):
+    house.platform.record = record
+    ended = await house.ends(due(request=SHORT.request, fingerprint=SHORT.fingerprint, manual=manual))
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house):
+    house.platform.record = GONE
+    assert (await house.ends(due(whole=True))).step is Step.SUBMITTED
+    assert house.platform.submitted == [WHOLE.request]
+
+
+@pytest.mark.parametrize("tells_in_the_end", [True, False])
+async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
+    """Else an export that failed at once would be repeated as an export of everything."""
+    house.clock.time = at(8)
+    house.platform.record = replace(ITSELF, facts=SHORT)
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(8))
+    turns = house.platform.one
+
+    async def one(job_id):
+        if tells_in_the_end and house.clock.now() >= at(8.5):
+            house.platform.record = ITSELF
+        return await turns(job_id)
+
+    house.platform.one = one
+    ended = await house.ends(short)
+    assert ended.step is Step.SUBMITTED
+    assert ended.posted_at >= at(9)
+    assert house.platform.submitted == [(WHOLE if tells_in_the_end else SHORT).request]
+
+
 @pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
 async def test_a_bad_list_only_postpones_the_submission(house, bad):
     house.platform.lists = [bad, bad]
@@ -182,6 +226,54 @@ async def test_a_bad_list_only_postpones_the_search_for_a_lost_submission(house,
     house.platform.exports = [export("7", minute=9.9), ITSELF]
     ended = await house.ends(posting())
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+SHORTLY = timedelta(seconds=30)
+NEW = export("7", minute=9.9, facts=Facts(dataset="d1"))
+
+
+def tells_from(house, minute, *, facts=WHOLE):
+    """Let the record of the new job tell what was ordered from then on; the list never does."""
+
+    async def one(job_id):
+        if job_id != "7":
+            return ITSELF
+        return replace(NEW, facts=facts) if house.clock.now() >= at(minute) else NEW
+
+    house.platform.one = one
+    house.platform.exports = [NEW, ITSELF]
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_tells_little_at_first_is_recognised_in_the_end(house, declined):
+    tells_from(house, 10.7)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_never_tells_enough_is_no_ground_for_a_second_submission(house, declined):
+    tells_from(house, 9999)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_a_new_export_that_turns_out_to_be_another_one_is_none_either(house):
+    tells_from(house, 10.7, facts=LONGER)
+    ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY)
+    assert ended.step is Step.SUBMITTED
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("minute", "step"), [(10.7, Step.ADOPTED), (9999, Step.REFUSED)], ids=["tells-in-the-end", "never-tells"]
+)
+async def test_a_colleagues_export_that_tells_little_at_first_is_not_doubled(house, minute, step):
+    tells_from(house, minute)
+    assert (await house.ends(due(), settle_window=SHORTLY)).step is step
     assert house.platform.submitted == []
 
 
@@ -231,6 +323,38 @@ async def test_a_submission_that_outlasts_the_grace_is_found_by_the_next_start(h
     assert len(house.platform.submitted) == 1
 
 
+async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_up_at_last(house):
+    failure = {"status": Status.FAILED, "word": "FAILED", "created_at": at(-5), "ended_at": at(0), "facts": WHOLE}
+    poisoned = replace(due(due_at=at(8)), failed=key("3"), root="3", fingerprint="f-other")
+    await house.store.commit([Change(job=job("3", **failure), resubmission=poisoned)])
+    house.platform.poison = "3"
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    given_up = await house.over("3")
+    assert (given_up.step, given_up.reason) == (Step.REFUSED, "undecided")
+    assert len(house.platform.submitted) == 1
+
+
+OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(ITSELF, id="the-failed-one"),
+        pytest.param(OLDER, id="an-older-one"),
+        pytest.param(replace(OLDER, created_at=None), id="one-that-was-known-before"),
+        pytest.param(export("60", minute=-6), id="one-created-before"),
+        pytest.param(export("60", minute=10, facts=LONGER_FILTER), id="one-with-another-order"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_cannot_be_ours_counts_as_lost(house, reply):
+    await house.store.commit([Change(job=job("50", status=Status.SUCCEEDED, created_at=at(-60)))])
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
 @pytest.mark.parametrize(
     ("posted", "outcome"),
     [
@@ -244,3 +368,18 @@ async def test_the_submissions_of_a_day_count_against_its_budget(house, posted, 
     await house.store.commit([Change(job=job("9", status=Status.FAILED, word="FAILED"), resubmission=other)])
     ended = await house.ends(due(), max_per_day=1)
     assert (ended.step, ended.reason) == outcome
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(export("60", minute=10), id="all-of-it"),
+        pytest.param(export("60", minute=1, facts=Facts()), id="little-and-by-a-slow-clock"),
+        pytest.param(export("60", minute=10, facts=LONGER), id="with-what-was-left-to-the-platform"),
+        pytest.param(replace(export("60", minute=10), created_at=None), id="without-a-time"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_can_be_ours_is_believed(house, reply):
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "60")

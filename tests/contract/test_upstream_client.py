@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
+from fakes import FakeClock
 from raw_platform import API_KEY, GET, NOON, POST, FixedTokens, client_of, raw_platform, reply
 
 from segwatch.daemon.source import Source
@@ -344,15 +345,13 @@ async def test_a_token_that_was_renewed_is_masked_too_and_so_it_is_in_what_jobs_
 
 @pytest.mark.parametrize("answer", [{"records": OPAQUE}, {"seen": OPAQUE}, {"records": "x" * 80 + OPAQUE}])
 async def test_an_answer_that_cannot_be_read_is_quoted_without_the_token(answer):
-    class Noon:
-        def now(self):
-            return NOON
-
     kind = load_kinds()["export_job"]
     tokens = FixedTokens(OPAQUE)
     async with raw_platform(reply(200, answer)) as platform, client_of(platform.url, tokens=tokens) as client:
-        share = Budget(requests_per_second=10, burst=1).share()
-        source = Source(kind, client, share, Noon(), unreadable=lambda part, n: None, places=asyncio.Semaphore())
+        share = Budget(requests_per_second=10, burst=1).share(requests_per_second=10, burst=1)
+        source = Source(
+            kind, client, share, FakeClock(NOON), unreadable=lambda part, n: None, places=asyncio.Semaphore()
+        )
         with pytest.raises(BadReply, match="cannot read") as caught:
             await source.page(kind.list_newest(limit=2))
     assert OPAQUE[:8] not in str(caught.value)

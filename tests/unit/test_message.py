@@ -58,6 +58,11 @@ SAID = {
         {},
         'Export 24116 has an unknown status in prod, "NEW". Not taken for an end: watching on.',
     ),
+    EventType.JOB_ID_REUSED: (
+        {"why": "a job in status NEW, created at 2026-01-05T02:20:00.000Z, has its id"},
+        "Export 24116 has ended, and its id is in use again in prod — a job in status NEW, created at "
+        "2026-01-05T02:20:00.000Z, has its id. That one is not watched: an id names one job for good.",
+    ),
     EventType.RETRY_SCHEDULED: (
         {"root": "24116", "attempt": 2, "max_attempts": 3, "due_at": "2026-01-05T03:14:20.000Z", "mode": "auto"},
         "Export 24116 will be submitted again in prod as attempt 2 of 3. Resubmitting at 03:14:20 UTC.",

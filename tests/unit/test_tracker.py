@@ -136,6 +136,36 @@ def test_a_vanished_job_that_shows_itself_again_is_followed_again(status, told):
     assert (state.status, state.misses, events[0].previous) == (status, 0, "VANISHED")
 
 
+def ended(status=S.SUCCEEDED, **fields):
+    return job(status, **({"created_at": at(-5), "ended_at": at(0), "facts": facts()} | fields))
+
+
+@pytest.mark.parametrize("status", [S.NEW, S.PROCESSING, S.FAILED])
+def test_another_job_under_the_id_of_an_ended_one_is_told_once_and_not_followed(status):
+    other = seen(status, minute=9, created_at=at(8), facts=facts("other"), errors=(ABORTED,))
+    state, events = observe(ended(), other, at(9), watch())
+    assert types(events) == ["job.id_reused"]
+    assert (state.status, state.facts, state.errors, state.created_at) == (S.SUCCEEDED, facts(), (), at(-5))
+    assert observe(state, replace(other, asked_at=at(10)), at(10), watch())[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "created_at"),
+    [
+        pytest.param(ended(), at(-5), id="the-same-job"),
+        pytest.param(ended(), None, id="nobody-knows-when"),
+        pytest.param(ended(created_at=None), at(8), id="nobody-knew-when"),
+        pytest.param(ended(), at(-1), id="created-before-that-one-ended"),
+        pytest.param(ended(ended_at=at(-5)), at(-5, second=1), id="the-same-time-rounded"),
+        pytest.param(ended(minute=9, ended_at=at(-4)), at(-3), id="before-we-saw-it-end"),
+        pytest.param(job(S.PROCESSING), at(8), id="that-one-has-not-ended"),
+    ],
+)
+def test_the_same_job_seen_again_is_not_told_as_another(known, created_at):
+    _, events = observe(known, seen(known.status, minute=9, created_at=created_at), at(9), watch())
+    assert events == ()
+
+
 @pytest.mark.parametrize(
     ("status", "errors", "told"),
     [

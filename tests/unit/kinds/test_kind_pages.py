@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
-from segwatch.kinds.base import Asked, UnreadableReply, load_kinds
+from segwatch.kinds.base import Asked, Gap, UnreadableReply, load_kinds
 from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.kinds.segment_job import KIND as SEGMENT
 
@@ -110,6 +110,12 @@ def test_one_bad_row_does_not_lose_the_page(bad):
     assert page.unreadable == 1
 
 
+def test_the_place_and_the_age_of_a_bad_row_are_kept():
+    created = round(NOON.timestamp() * 1000)
+    page = export_page(row(1), {"id": 2, "status": None, "creationTime": created}, row(3), 7)
+    assert page.gaps == (Gap(after=1, created_at=NOON), Gap(after=2))
+
+
 def test_rows_that_cannot_be_decoded_do_not_lose_the_page():
     deep = b'{"id":"d","status":"NEW","x":' + b"[" * 900 + b"]" * 900 + b"}"
     huge = b'{"id":1,"status":"NEW","destination":{"datasetId":"d"},"filter":{"x":' + b"9" * 60 + b"}}"
@@ -186,6 +192,12 @@ def test_without_metrics_a_job_ended_when_it_last_changed(metrics):
 
 def test_finished_metrics_do_not_end_a_running_job():
     assert one(row(status="PROCESSING", metrics={"totalTime": {"endTimeInMs": 1765000999000}})).ended_at is None
+
+
+def test_a_time_more_than_a_day_ahead_of_our_clock_is_unknown():
+    ahead = round(ASKED.at.timestamp() * 1000) + 86_400_001
+    assert one(row(creationTime=ahead)).created_at is None
+    assert one(row(creationTime=ahead - 1)).created_at is not None
 
 
 def test_whole_seconds_stand_in_for_a_missing_update_time():
