@@ -130,6 +130,10 @@ def jobs():
         yield from gone.missing(f"02:{minute}:00.120")
     yield from running(export()).seen("PROCESSING", "04:05:20.120")
     yield from running(export()).seen("PAUSED", "02:20:00.120")
+    ended = export()
+    ended.seen("NEW", "02:05:04.120")
+    ended.seen("SUCCEEDED", "02:09:10.120", metrics={"totalTime": TOTAL | {"endTimeInMs": ms("02:09:09")}})
+    yield from ended.seen("NEW", "02:20:00.120", creationTime=ms("02:19:02"))
 
     job = Job(SEGMENT, SEGMENT_RECORD)
     job.seen("NEW", "02:05:04.120")
