@@ -383,3 +383,19 @@ async def test_an_answer_that_names_a_job_which_can_be_ours_is_believed(house, r
     house.platform.reply = reply
     ended = await house.ends(due())
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "60")
+
+
+async def test_what_is_held_asks_the_platform_nothing(house):
+    others = [job(f"8{n}", status=Status.FAILED, word="FAILED", ended_at=at(10), facts=WHOLE) for n in range(2)]
+    for number, other in enumerate(others):
+        other = replace(other, facts=replace(other.facts, fingerprint=f"f-{number}"))
+        await house.store.commit([Change(job=other)])
+    read = []
+
+    async def one(job_id):
+        read.append(house.clock.now())
+        return ITSELF
+
+    house.platform.one = one
+    assert (await house.ends(due(), breaker_failures=2)).step is Step.SUBMITTED
+    assert min(read) >= at(10) + POLICY.backoff.first
