@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -146,6 +147,7 @@ async def measured(run: Run, folder: Path) -> dict[str, Any]:
         command = ["segwatch", "run", "--config", str(config)]
         daemon = await stack.enter_async_context(started("daemon", command, folder, url_in_log=True))
         keeping = asyncio.create_task(traffic.keep())
+        stack.callback(keeping.cancel)
         await asyncio.sleep(run.warm_up)
         before = await platform_calls(session, platform)
         cpu_before, began = cpu_seconds(daemon), time.time()
@@ -262,8 +264,12 @@ def arguments() -> Run:
 
 
 async def main() -> int:
-    """Measure, print, and return 1 when a promise is broken."""
+    """Measure, print, and return 1 when a promise is broken; a signal ends it early, with all that it started."""
     run = arguments()
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):  # asyncio sees to SIGINT
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     with tempfile.TemporaryDirectory(prefix="segwatch-bench-") as folder:
         figures = await measured(run, Path(folder))
     for name, value in figures.items():
@@ -281,4 +287,7 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)

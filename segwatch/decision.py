@@ -57,7 +57,9 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
 
     state: what is known of that job, which may have been found, and may have ended, before we knew whose it was.
     """
-    state = state and replace(state, root=answer.root, attempt=answer.attempt)
+    if state:  # a look may be older than the last one of a sweep, and know more
+        facts = tracker.merged(state.facts, seen.facts)
+        state = replace(state, root=answer.root, attempt=answer.attempt, facts=facts)
     after, events = tracker.observe(state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt)
     if after is None:
         return Decision(state=None)
@@ -129,11 +131,14 @@ def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
 
 
 def _loudness(reason: str) -> Severity:
-    """Return how loudly a refusal is told: what a person or the chain decided is no news, the undecided wakes us."""
+    """Return how loudly a refusal is told: what a person or the chain decided is no news.
+
+    Loud is what only a person can mend: the undecided, and an export that nobody will submit because the day is spent.
+    """
     match Refusal(reason):
         case Refusal.CANCELLED | Refusal.SUPERSEDED | Refusal.ATTEMPTS:
             return Severity.INFO
-        case Refusal.NEVER | Refusal.BUDGET:
+        case Refusal.NEVER:
             return Severity.WARNING
-        case Refusal.UNDECIDED:
+        case Refusal.UNDECIDED | Refusal.BUDGET:
             return Severity.CRITICAL

@@ -1,12 +1,15 @@
 """What all tests share: nothing may be skipped in CI, and a missing program is named."""
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import aioresponses.core
 import pytest
+import structlog
 from aiohttp import ClientResponse
 
 
@@ -21,6 +24,17 @@ class _ClientResponse(ClientResponse):
 @pytest.fixture(autouse=True)
 def _aioresponses_fits_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _ClientResponse)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Undo what the test lets `logs.configure` do to the process."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    structlog.configure(**before)
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

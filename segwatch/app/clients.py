@@ -1,5 +1,6 @@
 """From the settings to clients of the platform."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
@@ -14,7 +15,10 @@ from segwatch.upstream.wire import Endpoint, Timeouts
 
 
 class Clients:
-    """Makes the clients of all sandboxes on one session; equal credentials share their tokens."""
+    """Makes the clients of all sandboxes on one session; equal credentials share their tokens.
+
+    Sandboxes of one organization and client id share a call budget: the sum of what each of them may take.
+    """
 
     def __init__(
         self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
@@ -30,11 +34,28 @@ class Clients:
             timeouts=Timeouts(connect=timeout, read=timeout, total=timeout),
         )
         self._tokens = TokenSources(session, endpoint=self._endpoint, now=now)
+        together: defaultdict[tuple[str, str], list[Sandbox]] = defaultdict(list)
+        for sandbox in settings.sandboxes:
+            together[sandbox.org_id, sandbox.client_id].append(sandbox)
+        self._budgets = {
+            owner: Budget(
+                requests_per_second=sum(one.requests_per_second for one in all_), burst=sum(one.burst for one in all_)
+            )
+            for owner, all_ in together.items()
+        }
+
+    @property
+    def hide(self) -> Callable[[str], str]:
+        """What takes the secrets of all credentials out of a line of the log."""
+        return self._tokens.hide
 
     def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
         """Return the client of one sandbox, its call budget, and where it gets its token."""
-        budget = Budget(requests_per_second=sandbox.requests_per_second, burst=sandbox.burst).share()
-        tokens = self._tokens.of(credential_of(sandbox))
+        budget = self._budgets[sandbox.org_id, sandbox.client_id].share(
+            requests_per_second=sandbox.requests_per_second, burst=sandbox.burst
+        )
+        credential = credential_of(sandbox)
+        tokens = self._tokens.of(credential)
         client = PlatformClient(
             self._session,
             sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
@@ -43,6 +64,7 @@ class Clients:
             budget=budget,
             now=self._now,
             observe=self._observe,
+            redactor=self._tokens.redactor_of(credential),
         )
         return client, budget, tokens
 

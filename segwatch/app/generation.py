@@ -31,6 +31,7 @@ from segwatch.jobs.model import JobState
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store, StoreError
+from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
 from segwatch.upstream.tokens import TokenSource
@@ -71,12 +72,14 @@ class Generation:
         """Build everything and let it run."""
         kinds = tuple(self._process.kinds)
         names = tuple(channel.name for channel in self.settings.channels)
-        self._process.meter.metrics.expect({one.name: kinds for one in self.settings.sandboxes}, names)
+        sandboxes = {one.name: kinds for one in self.settings.sandboxes}
+        self._process.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._process.meter, self._process.clock
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called)
+        logs.hide(clients.hide)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
 
@@ -133,24 +136,26 @@ class Generation:
         recorder = Recorder(
             sandbox.name, process.store, process.clock, process.bus, partial(_promise, self._routes),
             policies={name: self._policy(kind) for name, kind in kinds.items()},
-            by_change={name: kind.changes_first for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
         )  # fmt: skip
         self._recorders.append(recorder)
         sentinel = Sentinel(recorder, process.store, process.clock, process.meter.metrics)
         demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
+        readers: list[Reader] = []
         for name, kind in kinds.items():
             with suppress(StoreError):  # then the reader writes it, as soon as the store works
                 await recorder.position(name, self._began)
             source = Source(kind, client, budget, process.clock, unreadable=process.meter.unreadable, places=places)
-            self._follow(source, recorder, sentinel, demand)
+            self._follow(source, recorder, sentinel, demand, readers)
             if kind.resubmits:
                 policy = self.settings.retry.policy
                 submitter = Submitter(source, recorder, process.store, process.clock, policy, grace_s=self._grace_s)
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
 
-    def _follow(self, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand) -> None:
-        """Start the reader of one stream; it starts a poller for every active job."""
+    def _follow(
+        self, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand, readers: list[Reader]
+    ) -> None:
+        """Start the reader of one stream and add it to the sandbox's; it starts a poller for every active job."""
         cadence = self.settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
 
@@ -158,13 +163,19 @@ class Generation:
             name = f"{prefix}/{job.key.id}"
             self._process.supervisor.start(Worker(name=name, run=Poller(job, reader, cadence).run))
 
+        def retry_all() -> None:
+            for one in readers:
+                one.retry_now()
+
         reader = Reader(
             source, recorder, self._process.clock, cadence, sentinel,
             demand=demand,
             began_at=self._began,
             lookback=self.settings.polling.lookback,
             on_active=poll,
+            on_recovery=retry_all,
         )  # fmt: skip
+        readers.append(reader)
         self.keep(prefix, reader.run, patience=source.patience)
 
     def _policy(self, kind: JobKind) -> Policy:

@@ -61,6 +61,7 @@ async def emulate(
     import asyncio
     import signal
 
+    from segwatch.cli import lifeline
     from segwatch.emulator.control.scenario import ScenarioError, load
     from segwatch.emulator.data import missing_engine
     from segwatch.emulator.server import ArchiveError, DataError, EmulatorSettings, running
@@ -84,6 +85,7 @@ async def emulate(
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    lifeline.watch()
     try:
         # whoever asks for data has it made at the start, and not with the first job
         prepared = bool(size or profiles or data or scenario)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
@@ -10,6 +9,7 @@ from cyclopts import App, Parameter, validators
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
+from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.message import message_of
 from segwatch.store.base import EventFilter, LoggedEvent
 
@@ -85,7 +85,7 @@ async def tail(
 
 def _filter(types: list[str] | None, sandbox: str, job: str, since: str | None) -> EventFilter:
     age = a_while(since, "--since")
-    start = datetime.now(UTC) - age if age else None  # noqa: TID251 - a command is the edge of the house
+    start = SystemClock().now() - age if age else None
     return EventFilter(types=tuple(types or ()), sandbox=sandbox, job_id=job, since=start)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -11,6 +11,7 @@ from segwatch.cli.explanation import answer_of, explained, for_people, record_of
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.session import opened, the_job
+from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.kinds.base import load_kinds
@@ -135,7 +136,7 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
             fail(
                 Exit.FAILED, f"{state.key} is being submitted; `segwatch jobs explain {state.key.id}` shows how it ends"
             )
-        now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
+        now = SystemClock().now()
         wish = replace(before or _fresh(state, now), step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
         try:
             await store.commit([Change(resubmission=wish, resubmission_before=before)])

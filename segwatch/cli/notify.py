@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -40,7 +40,7 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
         for name, kind in (kinds | gone).items():
             depth, said = depths.get(name), await store.subject(health.stream_of(name))
             rows.append({
-                "channel": name, "kind": kind, "condition": said.condition if said else "",
+                "channel": name, "kind": kind, "condition": said.condition if said else health.Condition.HEALTHY.value,
                 "pending": depth.pending if depth else 0, "dead": depth.dead if depth else 0,
                 "oldest": depth.oldest if depth else None,
             })  # fmt: skip
@@ -133,15 +133,16 @@ async def replay(
     async with opened(config, readonly=False) as (settings, store):
         if channel:
             _known(settings, channel)
-        now = datetime.now(UTC)  # noqa: TID251 - a command is the edge of the house
+        now = SystemClock().now()
         if dead:
             chosen = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
         else:
             chosen = [one for name in ids for one in await _named(store, settings, name, channel, now)]
         again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
         count = await store.promise(again)
+        kept = [await store.deliveries(event_id=one.event.id, channel=one.channel) for one in again]
     if as_json:
-        show_json({"replayed": count, "ids": [one.id for one in again]})
+        show_json({"replayed": count, "ids": [one.id for promised in kept for one in promised]})
     else:
         noun = "notification" if count == 1 else "notifications"
         lines([f"the running daemon will send {count} {noun} again" if count else "nothing to send again"])
@@ -153,6 +154,9 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
         found = await store.deliveries(id=name, stages=(Stage.DEAD, Stage.DELIVERED))
         if not found:
             fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
+        if channel and found[0].channel != channel:
+            whose = f"{name} is a notification to {found[0].channel}, not to {channel}"
+            fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
         return found
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:

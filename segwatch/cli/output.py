@@ -1,6 +1,7 @@
 """How commands speak: tables for people, JSON for programs, exit codes for both."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.events import rfc3339
 
 
@@ -41,7 +43,11 @@ def style_of(word: str) -> str:
 
 
 class Screen(Console):
-    """A console that leaves it to `main` what a closed pipe means."""
+    """A console that leaves it to `main` what a closed pipe means, and sends no escapes at all if NO_COLOR is set."""
+
+    def __init__(self) -> None:
+        # rich's own reading of NO_COLOR leaves bold and dim
+        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto")
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -159,7 +165,7 @@ def ago(then: datetime | None, now: datetime | None = None) -> str:
     """Return how long ago something was, as people say it: `42s`, `7m`, `3h 12m`, `5d`."""
     if then is None:
         return ""
-    return span((now or datetime.now(UTC)) - then)  # noqa: TID251 - a terminal is the edge of the house
+    return span((now or SystemClock().now()) - then)
 
 
 def span(length: timedelta) -> str:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from segwatch.cli import lifeline
 from segwatch.cli.output import Exit, fail
 
 _START_S = 30.0
@@ -40,7 +41,8 @@ class Process:
 async def started(
     name: str, module: Sequence[str], folder: Path, *, url_in_log: bool = False
 ) -> AsyncIterator[Process]:
-    """Start a module of ours with its arguments, wait until it says where it listens, and end it with the block.
+    """Start a module of ours with its arguments, wait until it says where it listens, and end it with the block,
+    or with this process, whatever comes first.
 
     url_in_log: it says so in a log line on stderr, not in the first line on stdout. Its log is kept in `folder`.
     """
@@ -49,28 +51,29 @@ async def started(
     env = {key: value for key, value in os.environ.items() if not key.startswith("SEGWATCH_")}
     # -P: from this installation, and not from what lies in the folder where the demo was started
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_INSTALLATION), env.get("PYTHONPATH"))))
-    with log.open("wb") as sink:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", *module,
-            stdout=asyncio.subprocess.PIPE, stderr=sink, env=env, start_new_session=True,
-        )  # fmt: skip
-    assert child.stdout is not None
-    try:
+    with lifeline.held(env) as line:
+        with log.open("wb") as sink:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", *module,
+                stdout=asyncio.subprocess.PIPE, stderr=sink, env=env, start_new_session=True, pass_fds=(line,),
+            )  # fmt: skip
+        assert child.stdout is not None
         try:
-            async with asyncio.timeout(_START_S):
-                url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
-        except (TimeoutError, ValueError):
-            fail(Exit.FAILED, f"the {name} did not start; its log ends:", _end_of(log))
-        yield Process(name=name, url=url, log=log, child=child)
-    finally:
-        with suppress(ProcessLookupError):
-            child.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_S):
+            try:
+                async with asyncio.timeout(_START_S):
+                    url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
+            except (TimeoutError, ValueError):
+                fail(Exit.FAILED, f"the {name} did not start; its log ends:", _end_of(log))
+            yield Process(name=name, url=url, log=log, child=child)
+        finally:
+            with suppress(ProcessLookupError):
+                child.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(_STOP_S):
+                    await child.communicate()
+            except TimeoutError:
+                child.kill()
                 await child.communicate()
-        except TimeoutError:
-            child.kill()
-            await child.communicate()
 
 
 def _end_of(log: Path) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from segwatch.cli import lifeline
+
 
 class Receiver:
     """Keeps every event once, by webhook-id, and every chat message, in the order of arrival."""
@@ -45,6 +47,7 @@ async def serve() -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    lifeline.watch()
     runner = web.AppRunner(Receiver().app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,6 +1,9 @@
 """The demo as it runs: three processes, a story, what the receiver hears of it, and a summary."""
 
 import asyncio
+import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -186,13 +189,24 @@ def _settings_file(folder: Path, platform: str, receiver: str, port: int, overdu
     return path
 
 
+def program() -> str:
+    """Return what to type for this very program: what lies in a folder of its own is not found by its name."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m segwatch"
+    found = shutil.which(path.name)
+    if found and Path(found).absolute() == path.absolute():
+        return path.name
+    full, here = os.path.abspath(path), os.path.relpath(path)
+    return shlex.quote(full if here.startswith(os.pardir) else here)
+
+
 def _announce(stage: Stage) -> None:
-    program = "segwatch" if sys.argv[0].endswith("segwatch") else "python -m segwatch"
     show_one(
         {
             "local platform": f"{stage.platform.url}/_emulator/state",
             "daemon": f"{stage.daemon.url}/metrics",
-            "look around": f"{program} jobs list --config {stage.settings}",
+            "look around": f"{program()} jobs list --config {shlex.quote(str(stage.settings))}",
         },
         as_json=False,
     )

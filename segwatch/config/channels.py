@@ -51,7 +51,7 @@ class WebhookChannel(_Channel):
     url: SecretUrl = setting("Where to post. Required, here or in `url_file`.", default=None, **_NEEDED)
     url_file: Path | None = setting("File that holds `url`.", default=None)
     secret: SigningSecret | None = setting(
-        "Signs each request: `whsec_` and base64 as the receiver hands it out, or any text.", default=None
+        "Signs each request: base64, with or without `whsec_` before it, as the receiver hands it out.", default=None
     )
     secret_file: Path | None = setting("File that holds `secret`.", default=None)
     format: Literal["standard"] = setting("The form of the body.", default="standard")

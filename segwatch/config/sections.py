@@ -18,6 +18,7 @@ from segwatch.config.values import (
     Rate,
     SandboxName,
     Secret,
+    SegmentIds,
     ServiceUrl,
     ShortDuration,
     StoreUrl,
@@ -68,7 +69,10 @@ class Sandbox(Section):
         "What a token is asked for.",
         default=("openid", "AdobeID", "read_organizations", "additional_info.projectedProductContext", "session"),
     )
-    requests_per_second: Rate = setting("Calls a second that all polling together may make.", default=2.0)
+    requests_per_second: Rate = setting(
+        "Calls a second that this sandbox may make. Sandboxes of one credential slow down together after a 429.",
+        default=2.0,
+    )
     burst: Count = setting("Calls that may be made at once after a quiet time.", default=10)
 
 
@@ -128,7 +132,8 @@ class Retry(Section):
     )
     breaker_window: Duration = setting("The time within which `breaker_failures` counts.", default="15m")
     settle_window: Duration = setting(
-        "How long a submission whose answer was lost is looked for, before it is refused as undecided. "
+        "How long a submission whose answer was lost is looked for, before it is refused as undecided; "
+        "three times as long after a 500 or 503, before it is made again. "
         "Not below the 60s that the platform may hold a request.",
         default="60s",
     )
@@ -178,6 +183,15 @@ class Http(Section):
         "Bearer token that `POST /-/reload` asks for. Without one, only this host may ask for a reload.", default=None
     )
     token_file: Path | None = setting("File that holds `token`.", default=None)
+
+
+class Metrics(Section):
+    """What the metrics show beyond the usual."""
+
+    segments: SegmentIds = setting(
+        "Ids of segments whose size `segwatch_segment_profiles` shows, at most 100: each is a series of its own.",
+        default=(),
+    )
 
 
 class Log(Section):

@@ -4,7 +4,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from segwatch.config.channels import Channel, Route
-from segwatch.config.sections import Daemon, Http, Log, Platform, Polling, Retry, Sandbox, Store
+from segwatch.config.sections import Daemon, Http, Log, Metrics, Platform, Polling, Retry, Sandbox, Store
 
 ENV_PREFIX = "SEGWATCH_"
 ENV_DELIMITER = "__"
@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
     channels: tuple[Channel, ...] = Field((), description="One receiver of notifications.")
     routes: tuple[Route, ...] = Field((), description=str(Route.__doc__))
+    metrics: Metrics = Field(default_factory=Metrics, description=str(Metrics.__doc__))
     log: Log = Field(default_factory=Log, description=str(Log.__doc__))
     daemon: Daemon = Field(default_factory=Daemon, description=str(Daemon.__doc__))
 

@@ -202,6 +202,18 @@ OrgId = Annotated[
 ]
 Word = Annotated[str, AfterValidator(_fits(r"\S+", ", which is empty or contains a blank. Write one word."))]
 
+_SEGMENTS_MAX = 100
+
+
+def _few(segments: tuple[str, ...]) -> tuple[str, ...]:
+    if len(segments) > _SEGMENTS_MAX:
+        tail = f", which names {len(segments)} segments. Name {_SEGMENTS_MAX} or fewer: each is a series of its own."
+        raise refuse(tail)
+    return segments
+
+
+SegmentIds = Annotated[tuple[Word, ...], AfterValidator(_few)]
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:

@@ -1,6 +1,7 @@
 """The only place that reads the clock."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -10,6 +11,9 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the time of day, aware, in UTC."""
+
+    def ran_s(self) -> float:
+        """Return seconds of a clock that is never set, and that goes on while the machine sleeps."""
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds; at once for zero or less."""
@@ -21,6 +25,11 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time of day, aware, in UTC."""
         return datetime.now(UTC)
+
+    def ran_s(self) -> float:
+        """Return seconds of a clock that is never set, and that goes on while the machine sleeps."""
+        boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux: there `monotonic` stands still in a suspended machine
+        return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds; at once for zero or less."""

@@ -138,7 +138,7 @@ class ChannelWorker:
         now, outcome, name = self._clock.now(), attempt.outcome, self._channel.name
         settled = settle(attempt.delivery, outcome, now, self._channel.policy, self._random())
         self._unsettled[settled.id] = settled
-        self._health = counted(self._health, outcome)
+        self._health = counted(self._health, outcome, now - timedelta(seconds=attempt.seconds))
         line = self._log.bind(event_id=settled.event.id, type=settled.event.type.value, attempt=settled.attempts)
         match outcome:
             case Accepted():
@@ -195,7 +195,9 @@ class ChannelWorker:
         if len(self._sending) >= places:
             return LOOK_EVERY
         # those under way are still pending over there, so they may be among the rows
-        for delivery in await self._store.due_deliveries(self._channel.name, now=now, limit=places):
+        farthest = self._channel.policy.max_age
+        due = await self._store.due_deliveries(self._channel.name, now=now, limit=places, farthest=farthest)
+        for delivery in due:
             if len(self._sending) < places and delivery.id not in self._sending:
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
                 self._sending[delivery.id] = task

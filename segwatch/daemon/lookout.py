@@ -1,19 +1,21 @@
 """What exports exist since one failed: the look before and after a submission."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.source import Source
-from segwatch.jobs.model import JobState, Missing, Observation
+from segwatch.jobs import proof, tracker
+from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.kinds.base import Request
+from segwatch.kinds.base import Page, Request
 
 _PAGES_MAX = 20
 _RECORDS_MAX = 100  # read one by one in one look
 _REMEMBERED_MAX = 2000
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Inconclusive(Exception):
@@ -22,19 +24,32 @@ class Inconclusive(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Every export created since the failed one, as the platform lists them. asked_at: before the first page."""
+    """Every export created since the failed one, as far as the platform shows it. asked_at: before the first page.
+
+    doubtful: ids of rows that may be equal to the export that is wanted: neither they nor their records tell enough.
+    """
 
     rows: tuple[Observation, ...]
     asked_at: datetime
+    doubtful: frozenset[str] = frozenset()
 
 
 class Lookout:
-    """Reads the list back to the failed job. Every call may raise UpstreamError."""
+    """Reads the list back to the failed job. Every call may raise UpstreamError.
 
-    def __init__(self, source: Source, clock: Clock) -> None:
+    jobs: what segwatch knows of this kind and sandbox by other ways. believed_after: how long it must have known a job
+    for that one's record to be taken at its word.
+    """
+
+    def __init__(
+        self, source: Source, clock: Clock,
+        jobs: Callable[[], Iterable[JobState]] = tuple, *, believed_after: timedelta = timedelta(minutes=10),
+    ) -> None:  # fmt: skip
         self._source = source
         self._clock = clock
-        self._records: dict[str, Observation] = {}  # what an export was told to do never changes
+        self._jobs = jobs
+        self._believed_after = believed_after
+        self._told: dict[str, Facts] = {}  # by records that told enough: what an export was to do never changes
 
     async def look(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> Look:
         """Return all exports since `failed` was created. Raises Inconclusive.
@@ -42,51 +57,125 @@ class Lookout:
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
         asked_at = self._clock.now()
+        listed = await self._listed(failed, beat)
+        known = {job.key.id: job for job in self._jobs()}
+        rows = {job.key.id: _as_seen(job) for job in known.values() if _came_after(job, failed)} | listed
+        for id_, row in rows.items():
+            told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
+            rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
+        unsure = [row for row in rows.values() if self._may_be_equal(row, answer, failed)]
+        if len(unsure) > _RECORDS_MAX:
+            raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
+        doubtful = set()
+        for row in unsure:
+            record = await self._source.one(row.key.id)
+            beat()
+            if isinstance(record, Missing):
+                if row.key.id in listed:
+                    doubtful.add(row.key.id)
+                else:
+                    del rows[row.key.id]  # it was there once, and is gone from the list as well
+                continue
+            if len(record.facts.request) >= len(row.facts.request):
+                row = rows[row.key.id] = replace(row, facts=record.facts)
+            if not self._may_be_equal(row, answer, failed):
+                self._remember(row)
+            elif not self._is_believed(known.get(row.key.id), answer, asked_at):
+                doubtful.add(row.key.id)
+        return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
+
+    async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         rows: dict[str, Observation] = {}
-        horizon = failed.born_at - CREATION_OVERLAP
+        horizon = _horizon(failed)
         request: Request | None = self._source.kind.list_newest(limit=self._source.kind.page_size)
         for _ in range(_PAGES_MAX):
             if request is None:
                 break
             page = await self._source.page(request)
             beat()
-            if page.unreadable:
+            if _hides_something(page, horizon):
                 raise Inconclusive("the list holds rows that cannot be read")
             fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
             rows |= fresh
-            if not fresh or any(row.created_at is not None and row.created_at < horizon for row in fresh.values()):
+            if not fresh or _goes_back(page, horizon) or (horizon is None and failed.key.id in rows):
                 break
             request = page.next
         else:
             raise Inconclusive(f"more than {_PAGES_MAX} pages of exports were created since")
         if failed.key.id not in rows and not any(_is_before(row, horizon) for row in rows.values()):
             raise Inconclusive("the list does not go back to the failed export")
-        doubtful = [row for row in rows.values() if _tells_too_little(row, answer, failed)]
-        if len(doubtful) > _RECORDS_MAX:
-            raise Inconclusive(f"{len(doubtful)} exports were created since of which the list tells too little")
-        for row in doubtful:
-            rows[row.key.id] = await self._whole(row)
-            beat()
-        return Look(rows=tuple(rows.values()), asked_at=asked_at)
+        return rows
 
-    async def _whole(self, row: Observation) -> Observation:
-        """Return the row with what its record tells (AEP contract 13, no. 29)."""
-        if row.key.id not in self._records:
-            record = await self._source.one(row.key.id)
-            if isinstance(record, Missing):
-                return row
-            if len(self._records) >= _REMEMBERED_MAX:
-                self._records.clear()
-            self._records[row.key.id] = record
-        return replace(row, facts=self._records[row.key.id].facts)
+    def _may_be_equal(self, row: Observation, answer: Resubmission, failed: JobState) -> bool:
+        """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt."""
+        if row.key == failed.key or (answer.fingerprint and row.facts.fingerprint == answer.fingerprint):
+            return False
+        if row.facts.dataset and failed.facts.dataset and row.facts.dataset != failed.facts.dataset:
+            return False
+        since = proof.earliest(failed)
+        if row.created_at is not None and since is not None and row.created_at < since:
+            return False
+        return self._source.kind.may_be(row.facts.request, answer.request)
+
+    def _is_believed(self, job: JobState | None, answer: Resubmission, now: datetime) -> bool:
+        """True when the record of a job that we have known for long will not tell more.
+
+        Where it may be ours only a person's wish lets us go on.
+        """
+        may_be_ours = answer.posted_at is not None and not answer.manual
+        return job is not None and not may_be_ours and now - job.discovered_at >= self._believed_after
+
+    def _remember(self, row: Observation) -> None:
+        if len(self._told) >= _REMEMBERED_MAX:
+            self._told.clear()
+        self._told[row.key.id] = row.facts
 
 
-def _tells_too_little(row: Observation, answer: Resubmission, failed: JobState) -> bool:
-    """True for a row that could be equal if we knew its whole record."""
-    could_be = row.facts.dataset in ("", failed.facts.dataset) and row.facts.fingerprint != answer.fingerprint
-    is_newer = row.created_at is None or row.created_at >= failed.born_at
-    return could_be and is_newer and row.key != failed.key and len(row.facts.request) < len(answer.request)
+def _came_after(job: JobState, failed: JobState) -> bool:
+    since = proof.earliest(failed)
+    is_newer = job.created_at is not None and since is not None and job.created_at >= since
+    return is_newer and job.status is not Status.VANISHED and job.key != failed.key
 
 
-def _is_before(row: Observation, horizon: datetime) -> bool:
-    return row.created_at is not None and row.created_at < horizon
+def _facts_of(job: JobState | None, row: Observation) -> Facts | None:
+    return None if job is None or tracker.is_another(job, row) else job.facts
+
+
+def _as_seen(job: JobState) -> Observation:
+    return Observation(
+        key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, created_at=job.created_at,
+        updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at, errors=job.errors, facts=job.facts,
+    )  # fmt: skip
+
+
+def _horizon(failed: JobState) -> datetime | None:
+    """Return how far back the list must be read; None for a failed job of unknown age: as far as to that job itself."""
+    since = proof.earliest(failed)
+    return since and max(since, _LONG_AGO) - CREATION_OVERLAP
+
+
+def _hides_something(page: Page, horizon: datetime | None) -> bool:
+    """True when a row that cannot be read may be younger than the horizon.
+
+    It is older when its time says so, or when a row above it is older and none below it is younger.
+    """
+    if page.unreadable > len(page.gaps):
+        return True
+    for gap in page.gaps:
+        if gap.created_at is not None and horizon is not None and gap.created_at < horizon:
+            continue
+        above, below = page.rows[: gap.after], page.rows[gap.after :]
+        passed = any(_is_before(row, horizon) for row in above)
+        if not passed or not all(_is_before(row, horizon) for row in below):
+            return True
+    return False
+
+
+def _goes_back(page: Page, horizon: datetime | None) -> bool:
+    """True when the page ends before the horizon; a row of odd age further up says nothing about those below it."""
+    timed = [row for row in page.rows if row.created_at is not None]
+    return bool(timed) and _is_before(timed[-1], horizon)
+
+
+def _is_before(row: Observation, horizon: datetime | None) -> bool:
+    return row.created_at is not None and horizon is not None and row.created_at < horizon

@@ -15,7 +15,7 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.daemon.sweep import BULK, Sweep
 from segwatch.jobs import reading
-from segwatch.jobs.cadence import Cadence
+from segwatch.jobs.cadence import RETRY_WITHIN, Cadence
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Plan, Position
 from segwatch.store.base import StoreError
@@ -24,7 +24,6 @@ from segwatch.upstream.errors import Refused, UpstreamError
 log = structlog.get_logger()
 
 _BEAT_EVERY_S = 10.0
-_AFTER_FAILURE_MAX = timedelta(minutes=1)
 _DISTRUST = timedelta(hours=1)
 
 
@@ -34,8 +33,8 @@ class StreamHealth(Protocol):
     async def answered(self, kind: str, at: datetime) -> None:
         """Note a complete sweep, whose first call was made at `at`."""
 
-    async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
-        """Note a sweep that was cut short."""
+    async def failed(self, kind: str, error: UpstreamError | StoreError, at: datetime) -> None:
+        """Note a sweep that began at `at` and was cut short."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,12 +46,14 @@ class _Look:
 class Reader:
     """The worker of one stream. Pollers wait at `look`; `run` sweeps when the first of them, or discovery, is due.
 
-    on_active: called for every active job that nobody looks at yet.
+    on_active: called for every active job that nobody looks at yet. on_recovery: called when the platform answers
+    again after a failure.
     """
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, cadence: Cadence, health: StreamHealth,
         *, demand: Demand, began_at: datetime, lookback: timedelta, on_active: Callable[[JobState], None],
+        on_recovery: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
@@ -64,6 +65,9 @@ class Reader:
         self._began_at = began_at
         self._lookback = lookback
         self._on_active = on_active
+        self._on_recovery = on_recovery
+        self._failures = 0  # of the platform, in a row
+        self._store_failures = 0
         self._stream = f"{source.sandbox}/{source.kind.name}"
         self._looks: dict[JobKey, _Look] = {}
         self._rung = asyncio.Event()
@@ -93,25 +97,54 @@ class Reader:
             if self._looks.get(key) is look:
                 del self._looks[key]
 
+    def retry_now(self) -> None:
+        """Sweep at once if the last sweep failed: the platform was just seen to answer."""
+        if self._failures:
+            self._next_discovery = self._clock.now()
+            self._rung.set()
+
     async def run(self, beat: Callable[[], None]) -> None:
-        """Sweep, for ever. Raises StoreError when it cannot learn where it stood: it is started again later."""
-        await self._recorder.load()
-        position = await self._recorder.position(self._kind.name, self._began_at)
-        for job in self._recorder.active(self._kind.name):
-            self._on_active(job)
-        failures = 0
+        """Sweep, for ever."""
+        position = await self._begin(beat)
         while True:
             await self._wait(beat)
             started = self._clock.now()
             try:
                 position = await self._sweep(position, started, beat)
-                failures = 0
+            except UpstreamError as error:
+                self._failures += 1
+                log.warning("sweep_failed", stream=self._stream, failures=self._failures, error=str(error))
+                await self._health.failed(self._kind.name, error, started)
+                self._put_off(self._cadence.after_failure(self._failures, self._stream, stretch=self.stretch()))
+            except StoreError as error:
+                self._store_failed(error)
+                await self._health.failed(self._kind.name, error, started)
+            else:
+                self._schedule(started)
+                self._store_failures = 0
+                recovered, self._failures = self._failures > 0, 0
                 await self._health.answered(self._kind.name, started)
-            except (UpstreamError, StoreError) as error:
-                failures += 1
-                log.warning("sweep_failed", stream=self._stream, failures=failures, error=str(error))
-                await self._health.failed(self._kind.name, error)
-            self._schedule(started, failures)
+                if recovered:
+                    self._on_recovery()
+
+    async def _begin(self, beat: Callable[[], None]) -> Position:
+        """Return where we stood, as soon as the store can tell, and start the pollers of what was active then."""
+        while True:
+            try:
+                await self._recorder.load()
+                position = await self._recorder.position(self._kind.name, self._began_at)
+            except StoreError as error:
+                self._store_failed(error)
+                await self._wait(beat)
+            else:
+                for job in self._recorder.active(self._kind.name):
+                    self._on_active(job)
+                return position
+
+    def _store_failed(self, error: StoreError) -> None:
+        self._store_failures += 1
+        log.warning("sweep_failed", stream=self._stream, failures=self._store_failures, error=str(error))
+        self._put_off(self._cadence.after_store_failure(self._store_failures, self._stream))
 
     async def _wait(self, beat: Callable[[], None]) -> None:
         while True:
@@ -128,18 +161,18 @@ class Reader:
                 continue
 
     def _longest_wait_s(self) -> float:
-        longest = max(self._cadence.interval * self.stretch(), self._cadence.idle, _AFTER_FAILURE_MAX)
+        longest = max(self._cadence.interval * self.stretch(), self._cadence.idle, RETRY_WITHIN)
         return 2 * longest.total_seconds()
 
-    def _schedule(self, started: datetime, failures: int) -> None:
-        if failures:
-            again = self._clock.now() + self._cadence.after_failure(failures, self._stream)
-            for look in self._looks.values():
-                look.due = max(look.due, again)
-            self._next_discovery = again
-        else:
-            any_active = bool(self._recorder.active(self._kind.name))
-            self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
+    def _schedule(self, started: datetime) -> None:
+        any_active = bool(self._recorder.active(self._kind.name))
+        self._next_discovery = self._cadence.next_discovery(started, any_active=any_active, stretch=self.stretch())
+
+    def _put_off(self, wait: timedelta) -> None:
+        """Sweep again after `wait`, whatever is due."""
+        self._next_discovery = self._clock.now() + wait
+        for look in self._looks.values():
+            look.due = max(look.due, self._next_discovery)
 
     async def _sweep(self, position: Position, started: datetime, beat: Callable[[], None]) -> Position:
         """Look at the whole stream: record what changed, answer every waiting look, start pollers for new jobs.
@@ -149,7 +182,9 @@ class Reader:
         calls_before = self._source.calls
         await self._recorder.tick(self._kind.name)
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
-        plan = self._plan(position, started)
+        if reconcile:  # what was deleted from the store meanwhile is no news when a list shows it again
+            position = await self._recorder.position(self._kind.name, self._began_at)
+        plan = self._plan(position, started, reconcile=reconcile)
         sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
         if not await self._newest(sweep, plan, reconcile=reconcile) and not distrusted:
@@ -211,21 +246,30 @@ class Reader:
         log.warning("list_not_trusted", stream=self._stream, why=why, for_s=_DISTRUST.total_seconds())
         self._distrusted_until = now + _DISTRUST
 
-    def _plan(self, position: Position, now: datetime) -> Plan:
+    def _plan(self, position: Position, now: datetime, *, reconcile: bool) -> Plan:
+        """Return what this sweep reads; a reconciling one reads as far back as rows may be listed late."""
         active = self._recorder.active(self._kind.name)
+        late = 2 * self._cadence.reconcile
         if self._kind.changes_first:
-            reread_after = self._cadence.reread
             return reading.plan_changes(
                 position,
                 active,
                 now,
                 lookback=self._lookback,
-                reread_after=reread_after,
+                reread_after=self._cadence.reread,
                 bulk=BULK,
                 page=self._page,
+                behind=late if reconcile else reading.OVERLAP,
             )
-        created = self._recorder.created(self._kind.name)
-        return reading.plan_newest(position, active, created, now, lookback=self._lookback, page=self._page)
+        return reading.plan_newest(
+            position,
+            active,
+            self._recorder.created(self._kind.name),
+            now,
+            lookback=self._lookback,
+            page=self._page,
+            behind=max(late, reading.CREATION_OVERLAP) if reconcile else reading.CREATION_OVERLAP,
+        )
 
     def _answer(self, at: datetime) -> None:
         for key, look in self._looks.items():

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import structlog
-
 from segwatch import decision
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
@@ -17,8 +15,6 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.store.base import Change, Conflict, JobFilter, Store
-
-log = structlog.get_logger()
 
 Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 
@@ -35,7 +31,7 @@ class Recorder:
 
     def __init__(
         self, sandbox: str, store: Store, clock: Clock, bus: Bus, promise: Promise,
-        *, policies: dict[str, decision.Policy], by_change: dict[str, bool], remember: timedelta,
+        *, policies: dict[str, decision.Policy], remember: timedelta,
     ) -> None:  # fmt: skip
         self.sandbox = sandbox
         self.policies = policies
@@ -43,7 +39,6 @@ class Recorder:
         self._clock = clock
         self._bus = bus
         self._promise = promise
-        self._by_change = by_change
         self._remember = remember
         self._turn = asyncio.Lock()
         self._loaded = False
@@ -146,11 +141,11 @@ class Recorder:
                 self._created[key.kind].remove(job.born_at)
 
     async def _decide(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[Change]:
-        now, policy, by_change = self._clock.now(), self.policies[kind], self._by_change[kind]
+        now, policy = self._clock.now(), self.policies[kind]
         changes = []
         for sighting in seen:
             before = await self.fresh(sighting.key)
-            news = isinstance(sighting, Missing) or reading.is_news(sighting, position, by_change=by_change)
+            news = isinstance(sighting, Missing) or reading.is_news(sighting, position)
             made = decision.decide(before, sighting, now, policy, is_news=news)
             if made.state is not None:
                 changes.append(Change(job=made.state, job_before=before, events=made.events, resubmission=made.answer))

@@ -26,20 +26,23 @@ class Sentinel:
         self._clock = clock
         self._metrics = metrics
         self._failures: dict[str, int] = {}
+        self._failing_since: dict[str, datetime] = {}
 
     async def answered(self, kind: str, at: datetime) -> None:
         """Note a complete sweep, whose first call was made at `at`."""
         self._failures[kind] = 0
+        self._failing_since.pop(kind, None)
         self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
         if not any(self._failures.values()):
             self._metrics.up.labels(self._sandbox).set(1)
             await self._turn(Condition.OK, "")
 
-    async def failed(self, kind: str, error: UpstreamError | StoreError) -> None:
-        """Note a sweep that was cut short."""
+    async def failed(self, kind: str, error: UpstreamError | StoreError, at: datetime) -> None:
+        """Note a sweep that began at `at` and was cut short."""
         if isinstance(error, StoreError):
             return  # no fault of the sandbox
         self._failures[kind] = self._failures.get(kind, 0) + 1
+        self._failing_since.setdefault(kind, at)
         self._metrics.up.labels(self._sandbox).set(0)
         if isinstance(error, Unauthorized) and self._failures[kind] > 1:
             await self._turn(Condition.UNAUTHORIZED, str(error))
@@ -49,7 +52,10 @@ class Sentinel:
     async def _turn(self, condition: Condition, why: str) -> None:
         async def changes() -> Sequence[Change]:
             before = await self._store.subject(reachability.stream_of(self._sandbox))
-            turned = reachability.turned(before, self._sandbox, condition, why=why, now=self._clock.now())
+            turned = reachability.turned(
+                before, self._sandbox, condition, why=why, now=self._clock.now(),
+                failing_since=min(self._failing_since.values(), default=None),
+            )  # fmt: skip
             return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
 
         try:

@@ -86,6 +86,7 @@ class Source:
         except UnreadableReply as error:
             self._unreadable(self.kind.name, 1)
             text = f"{self.sandbox}: {request.method} {request.endpoint} answered what we cannot read: {error}"
+            text = self._client.redactor(text)
             # for a POST this means: it was taken by somebody, and perhaps to heart
             raise BadReply(text, fate=Fate.LOST, reason="unreadable") from error
 

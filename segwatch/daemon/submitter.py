@@ -1,6 +1,7 @@
 """Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,14 +10,15 @@ from typing import Any
 import structlog
 
 from segwatch import decision
+from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
-from segwatch.jobs import breaker, retry
+from segwatch.jobs import breaker, proof, retry, tracker
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
-from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy
+from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy, Unclear
 from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
@@ -25,6 +27,12 @@ log = structlog.get_logger()
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _DAY = timedelta(hours=24)
+_SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
+_SETBACKS_MAX = 5
+
+
+class _TooLittle(Inconclusive):
+    """A job that may be the one that we look for does not tell enough, for now."""
 
 
 class Submitter:
@@ -34,14 +42,19 @@ class Submitter:
         self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy, *, grace_s: float
     ) -> None:
         self._source = source
-        self._kind = source.kind.name
-        self._lookout = Lookout(source, clock)
+        self._kind = source.kind
+        self._lookout = Lookout(
+            source, clock, lambda: recorder.known(source.kind.name),
+            believed_after=proof.believed_after(policy.settle_window),
+        )  # fmt: skip
         self._recorder = recorder
         self._store = store
         self._clock = clock
         self._policy = policy
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
+        self._setbacks: Counter[JobKey] = Counter()
+        self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
         self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -52,7 +65,7 @@ class Submitter:
             try:
                 for answer in await self._due():
                     beat()
-                    await self._advance(answer, beat)
+                    await self._guarded(answer, beat)
                 if self._held:  # nothing may fall due for long, and people wait to hear that it is over
                     await self._turn_breaker()
             except StoreError as error:
@@ -66,8 +79,25 @@ class Submitter:
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind and answer.due_at <= now and answer.failed not in self._paused
+            if answer.failed.kind == self._kind.name and answer.due_at <= now and answer.failed not in self._paused
         ]
+
+    async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
+        """Advance one answer. One that we did not expect is put aside and at last given up: the others must go on."""
+        try:
+            await self._advance(answer, beat)
+        except StoreError:
+            raise
+        except Exception as error:
+            self._setbacks[answer.failed] += 1
+            count, now = self._setbacks[answer.failed], self._clock.now()
+            log.exception("resubmission_failed", job=str(answer.failed), setbacks=count)
+            self._paused[answer.failed] = now + _SETBACK.delay(count, spread(str(answer.failed)))
+            if count >= _SETBACKS_MAX:
+                why = f"segwatch fails on it ({type(error).__name__}); its log tells where"
+                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=why)
+        else:
+            self._setbacks.pop(answer.failed, None)
 
     async def _advance(self, answer: Resubmission, beat: Callable[[], None]) -> None:
         """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""
@@ -80,34 +110,48 @@ class Submitter:
                 await self._settle(answer, failed, beat)
             else:
                 await self._submit(answer, failed, beat)
+            self._unclear.pop(answer.failed, None)
         except UpstreamError as error:
             self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
-            now = self._clock.now()
-            if now < (answer.posted_at or answer.due_at) + self._policy.settle_window:
-                self._paused[answer.failed] = now + _PAUSE  # one bad page may pass
-            else:
-                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=str(error))
+            await self._look_again(answer, error)
         except StoreUnavailable as error:
             self._paused[answer.failed] = self._clock.now() + _PAUSE
             log.warning("resubmission_not_recorded", job=str(answer.failed), error=str(error))
         except Conflict:
             log.info("resubmission_changed_meanwhile", job=str(answer.failed))
 
+    async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
+        """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
+        now, window = self._clock.now(), self._policy.settle_window
+        within = proof.patience(window) if isinstance(error, _TooLittle) else window
+        if now < self._unclear.setdefault(answer.failed, now) + within:
+            self._paused[answer.failed] = now + _PAUSE
+        else:
+            del self._unclear[answer.failed]
+            await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
+
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
-        whole = await self._completed(answer)
-        around = await self._surroundings(whole, await self._turn_breaker())
-        admitted = retry.admit(whole, around, self._policy, self._clock.now())
+        failing = await self._turn_breaker()
+        admitted = await self._admitted(answer, failing)
         if isinstance(admitted, Refuse):
             return await self._refuse(answer, admitted)
         if isinstance(admitted, Hold):
             return await self._move(answer, replace(answer, due_at=admitted.until))
         if isinstance(admitted, Propose):
             return await self._move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
+        # only now: what is held would spend the call budget on its record, again and again
+        whole = await self._completed(answer, failed)
+        if not whole.whole:
+            return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
+        if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
+            return await self._move(answer, replace(whole, due_at=twin.until))
         look = await self._lookout.look(whole, failed, beat)
-        match retry.assess(whole, failed, look.rows, await self._claimed(answer)):
+        match retry.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
+            case Unclear(why=why):
+                raise _TooLittle(why)
             case Refuse() as refusal:
                 await self._refuse(answer, refusal)
             case Found(job=job, ours=ours):
@@ -117,6 +161,10 @@ class Submitter:
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, retry.posting(whole, go, self._clock.now())))
         return None
+
+    async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
+        around = await self._surroundings(answer, failing)
+        return retry.admit(answer, around, self._policy, self._clock.now())
 
     async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
         """Let a POST under way end even when we are told to stop: its answer is worth the wait."""
@@ -144,31 +192,52 @@ class Submitter:
             after = retry.after_post(answer, posted, self._policy, self._clock.now())
             await self._move(answer, after, why=posted.why)
         else:
-            await self._link(answer, answer, Step.SUBMITTED, job)
+            known, told = await self._recorder.fresh(job.key), job.facts.request
+            doubt = proof.doubt_about(job, answer, known)
+            if not (doubt or self._kind.may_be(told, answer.request) or self._kind.may_be(answer.request, told)):
+                doubt = "it has another order"
+            if not doubt:
+                return await self._link(answer, answer, Step.SUBMITTED, job)
+            why = f"the platform answered with export {job.key.id}, but {doubt}"
+            log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
+            lost = Posted(how=Posted.How.LOST, why=why)
+            await self._move(answer, retry.after_post(answer, lost, self._policy, self._clock.now()), why=why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
         look = await self._lookout.look(answer, failed, beat)
         claimed = await self._claimed(answer)
         now = self._clock.now()
-        settled = retry.settle(answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now)
-        if isinstance(settled, Found):
-            return await self._link(answer, answer, Step.SUBMITTED, settled.job, by="look")
-        why = "no reply came to the submission, and the platform lists no new export"
-        return await self._move(answer, settled, why=why if settled.step is Step.REFUSED else "")
+        since = self._recorder.policies[self._kind.name].watch.since
+        settled = retry.settle(
+            answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now,
+            doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
+        )  # fmt: skip
+        match settled:
+            case Found(job=job):
+                await self._link(answer, answer, Step.SUBMITTED, job, by="look")
+            case Refuse() as refusal:
+                await self._refuse(answer, refusal)
+            case _:
+                await self._move(answer, settled)
 
-    async def _completed(self, answer: Resubmission) -> Resubmission:
+    async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.
 
-        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything.
+        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything:
+        what only rows have told is never submitted, and a young record that names no limits is not believed yet.
+        Raises Inconclusive.
         """
-        record = await self._source.one(answer.failed.id)
-        if isinstance(record, Missing):
-            return answer
+        record = await self._source.one(failed.key.id)
+        if isinstance(record, Missing) or tracker.is_another(failed, record):
+            if answer.whole:
+                return answer
+            raise Inconclusive("the failed export's own record is not there to tell what to submit")
         facts = record.facts
-        if len(facts.request) < len(answer.request):
-            return answer  # the list told more, or an earlier record did
-        return replace(answer, request=facts.request, fingerprint=facts.fingerprint)
+        if len(facts.request) >= len(answer.request):  # else the list told more, or an earlier record did
+            answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
+        is_young = failed.discovered_at <= self._clock.now() < proof.ripe_at(failed, self._policy.settle_window)
+        return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
 
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
@@ -180,11 +249,11 @@ class Submitter:
             other for other in await self._store.resubmissions(self._source.sandbox, since=since)
             if other.failed != answer.failed
         ]  # fmt: skip
-        running = {job.key.id for job in self._recorder.active(self._kind)}
+        running = {job.key.id for job in self._recorder.active(self._kind.name)}
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
             failing=failing,
-            on_trial=any(other.new_id in running for other in answers if other.new_id),
+            on_trial=breaker.on_trial(answer, answers, running),
             twin_in_flight=any(
                 other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
             ),
@@ -193,7 +262,7 @@ class Submitter:
     async def _turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
         now = self._clock.now()
-        failing = breaker.failing(self._recorder.known(self._kind), now - self._policy.breaker_window)
+        failing = breaker.failing(self._recorder.known(self._kind.name), now - self._policy.breaker_window)
         held = failing.exports >= self._policy.breaker_failures
 
         async def changes() -> Sequence[Change]:
@@ -236,7 +305,7 @@ class Submitter:
             assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
             done = replace(answer, step=step, new_id=job.key.id, since=now)
             told, events = decision.announce(failed, done, self._policy, now, by=by)
-            made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
+            made = decision.link(known, job, done, now, self._recorder.policies[self._kind.name])
             its_own = await self._store.resubmission(job.key)
             chained = None
             if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from segwatch.deliveries.model import Accepted, Outcome, Rejected, Retryable
-from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.events import Event, EventType, rfc3339, severity_of
 from segwatch.jobs.subject import SubjectState
 
 FAILURES_MAX = 5
@@ -24,7 +24,7 @@ class ChannelHealth:
 
     said: the recorded state, None while nothing was ever said. failures: failed attempts in a row.
     accepted: the last attempt was accepted. rejected: one of `failures` can never work.
-    why: the last failure's reason.
+    why: the last failure's reason. failing_since: when the first of `failures` was begun.
     """
 
     channel: str
@@ -33,6 +33,7 @@ class ChannelHealth:
     accepted: bool = False
     rejected: bool = False
     why: str = ""
+    failing_since: datetime | None = None
 
     @property
     def stream(self) -> str:
@@ -45,15 +46,18 @@ def stream_of(channel: str) -> str:
     return f"channel/{channel}"
 
 
-def counted(health: ChannelHealth, outcome: Outcome) -> ChannelHealth:
-    """Return the health after one more attempt."""
+def counted(health: ChannelHealth, outcome: Outcome, begun: datetime) -> ChannelHealth:
+    """Return the health after one more attempt, which was begun at `begun`."""
+    since = health.failing_since or begun
     match outcome:
         case Accepted():
             return ChannelHealth(channel=health.channel, said=health.said, accepted=True)
         case Rejected(reason=why):
-            return replace(health, failures=health.failures + 1, accepted=False, rejected=True, why=why)
+            return replace(
+                health, failures=health.failures + 1, accepted=False, rejected=True, why=why, failing_since=since
+            )
         case Retryable(reason=why):
-            return replace(health, failures=health.failures + 1, accepted=False, why=why)
+            return replace(health, failures=health.failures + 1, accepted=False, why=why, failing_since=since)
 
 
 def judged(health: ChannelHealth, now: datetime) -> tuple[ChannelHealth, tuple[Event, ...]]:
@@ -75,7 +79,10 @@ def _said(
     health: ChannelHealth, condition: Condition, type_: EventType, now: datetime
 ) -> tuple[ChannelHealth, tuple[Event, ...]]:
     sequence = 1 if health.said is None else health.said.sequence + 1
-    said = SubjectState(stream=health.stream, condition=condition.value, since=now, sequence=sequence)
+    # both events say since when it fails, or had failed
+    trouble = health.failing_since or (health.said.since if health.said else now)
+    since = trouble if condition is Condition.FAILING else now
+    said = SubjectState(stream=health.stream, condition=condition.value, since=since, sequence=sequence)
     event = Event(
         type=type_,
         stream=health.stream,
@@ -84,6 +91,6 @@ def _said(
         severity=severity_of(type_),
         status=condition.value,
         previous="" if health.said is None else health.said.condition,
-        details={"channel": health.channel, "why": health.why, "failures": health.failures},
+        details={"channel": health.channel, "why": health.why, "failures": health.failures, "since": rfc3339(trouble)},
     )
     return replace(health, said=said), (event,)

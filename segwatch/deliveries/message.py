@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
-from segwatch.deliveries.wording import amount, count, errors_of, moment, said_of, span, text, texts
+from segwatch.deliveries.wording import amount, count, errors_of, moment, printable, said_of, span, text, texts
 from segwatch.jobs.events import Event, EventType, Severity
 
 _NAMED_MAX = 5
@@ -13,10 +12,10 @@ _ERRORS_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A sentence for somebody who was asleep a minute ago, and what belongs to it.
+    """A sentence for somebody who was asleep a minute ago, and what belongs to it. No text holds control characters.
 
     title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
-    will do, "" when that is nothing. fields: (name, value), the most useful first. links: (name, URL).
+    will do, "" when that is nothing. fields: (name, value), the most useful first.
     """
 
     event_id: str
@@ -27,7 +26,6 @@ class Message:
     summary: str
     action: str = ""
     fields: tuple[tuple[str, str], ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
@@ -35,33 +33,29 @@ class Message:
         return f"{self.summary} {self.action}".rstrip()
 
 
-def message_of(event: Event, *, base_url: str = "") -> Message:
-    """Return what is said of `event`. base_url: where people reach segwatch's pages; no links without it."""
+def message_of(event: Event) -> Message:
+    """Return what is said of `event`."""
     said = said_of(event)
     return Message(
         event_id=event.id,
         type=event.type,
         at=event.at,
         severity=event.severity,
-        title=said.title,
-        summary=said.summary,
-        action=said.action,
-        fields=tuple((name, value) for name, value in _fields(event) if value),
-        links=_links(event, base_url.rstrip("/")),
+        title=printable(said.title),
+        summary=printable(said.summary),
+        action=printable(said.action),
+        fields=tuple((name, shown) for name, value in _fields(event) if (shown := _block(value))),
     )
 
 
 def _fields(event: Event) -> list[tuple[str, str]]:
     details = event.details
     return [
-        ("Sandbox", event.sandbox),
-        ("Kind", event.kind),
-        ("Job", event.job_id),
-        (
-            "Status",
-            f"{event.previous} -> {event.status}" if event.previous and event.status else event.status,
-        ),
-        ("Reason", event.reason),
+        ("Sandbox", text(event.sandbox)),
+        ("Kind", text(event.kind)),
+        ("Job", text(event.job_id)),
+        ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
+        ("Reason", text(event.reason)),
         ("Further errors", _errors(event)),
         ("Attempt", count(details.get("attempt"))),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
@@ -76,6 +70,11 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
     ]
+
+
+def _block(value: str) -> str:
+    """Return a value as it may be shown, its lines kept."""
+    return "\n".join(filter(None, map(printable, value.split("\n"))))
 
 
 def _errors(event: Event) -> str:
@@ -96,10 +95,3 @@ def _profiles(value: object) -> str:
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:
     more = [f"and {len(names) - most} more"] if len(names) > most else []
     return between.join(names[:most] + more)
-
-
-def _links(event: Event, base_url: str) -> tuple[tuple[str, str], ...]:
-    if not (base_url and event.sandbox and event.kind and event.job_id):
-        return ()
-    path = "/".join(quote(part, safe="") for part in (event.sandbox, event.kind, event.job_id))
-    return (("Job", f"{base_url}/api/v1/jobs/{path}"),)

@@ -1,7 +1,7 @@
 """A delivery, and how one attempt at it can end."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -21,7 +21,8 @@ class Delivery:
     """The promise to tell one channel of one event.
 
     promised_at: when the promise was made; its maximum age counts from here. attempts: tries so far.
-    due_at: not before this time. reason: why the last attempt failed.
+    due_at: not before this time. reason: why the last attempt failed. origin: the identity of the store that keeps
+    the promise, which fills it in; 0 for one that is in no store.
     """
 
     event: Event
@@ -31,11 +32,16 @@ class Delivery:
     attempts: int = 0
     stage: Stage = Stage.PENDING
     reason: str = ""
+    origin: int = field(default=0, compare=False)
 
     @property
     def id(self) -> str:
-        """The webhook-id: the same on every attempt and in every replay of this event to this channel."""
-        return "msg_" + hashlib.sha256(f"{self.event.id}>{self.channel}".encode()).hexdigest()[:32]
+        """The webhook-id: the same on every attempt and in every replay of this event to this channel.
+
+        Another store's event of the same name has another: a receiver that passes over what it knows must not miss it.
+        """
+        whose = f"{self.event.id}>{self.channel}" + (f"<{self.origin:x}" if self.origin else "")
+        return "msg_" + hashlib.sha256(whose.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

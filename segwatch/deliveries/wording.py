@@ -28,7 +28,7 @@ def said_of(event: Event) -> Said:
     """Return the words for an event of any type."""
     d = event.details
     job, where = _job(event), f" in {event.sandbox}" if event.sandbox else ""
-    attempt, why = count(d.get("attempt")), text(d.get("why"))
+    attempt, why = count(d.get("attempt")), text(d.get("why")).removesuffix(".")
     since = moment(d.get("since"), event.at)
     match event.type:
         case EventType.JOB_DISCOVERED:
@@ -62,6 +62,9 @@ def said_of(event: Event) -> Said:
         case EventType.JOB_UNKNOWN_STATUS:
             tail = f', "{text(event.status)}"' if event.status else ""
             return _said(f"{job} has an unknown status{where}", tail, "Not taken for an end: watching on.")
+        case EventType.JOB_ID_REUSED:
+            action = "That one is not watched: an id names one job for good."
+            return _said(f"{job} has ended, and its id is in use again{where}", _with(" — {}", why), action)
         case EventType.RETRY_SCHEDULED:
             number = _with(" as attempt {}", attempt) + _with(" of {}", count(d.get("max_attempts")))
             if d.get("mode") == "propose":
@@ -111,11 +114,12 @@ def said_of(event: Event) -> Said:
         case EventType.SANDBOX_RECOVERED:
             return _said(f"Sandbox {event.sandbox} answers again", _with(" after trouble since {}", since))
         case EventType.CHANNEL_FAILING:
-            tail = _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
+            tail = _since(since) + _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
             action = "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
             return _said(f"Channel {_channel(event)} is failing", tail, action)
         case EventType.CHANNEL_RECOVERED:
-            return _said(f"Channel {_channel(event)} works again", action="Sending what it missed.")
+            tail = _with(" after trouble since {}", since)
+            return _said(f"Channel {_channel(event)} works again", tail, "Sending what it missed.")
 
 
 def errors_of(event: Event) -> list[str]:
@@ -135,8 +139,13 @@ def text(value: object) -> str:
     """Return somebody else's text in one line of bearable length; "" for anything but a text or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    line = printable(str(value))
     return line if len(line) <= _TEXT_MAX else line[: _TEXT_MAX - 1] + "…"
+
+
+def printable(words: str) -> str:
+    """Return the words in one line, without what steers a terminal or turns the direction of writing."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
 
 
 def texts(value: object) -> list[str]:

@@ -1,11 +1,12 @@
 """When many different exports fail at once it is the platform: hold the resubmissions, try one."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.events import Event, EventType, rfc3339, severity_of
 from segwatch.jobs.model import JobState, Status
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 
 HELD = "held"
@@ -35,6 +36,27 @@ def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
     )
 
 
+def on_trial(answer: Resubmission, others: Iterable[Resubmission], running: Collection[str]) -> bool:
+    """True when some other answer is being tried, so that this one must wait for how that ends.
+
+    It is from the moment of its POST until its job ends: also while nobody knows what became of the POST, and while one
+    that the platform declined waits for its next. Of several that were declined, the first is the one that is tried.
+    running: ids of the active exports.
+    """
+    return any(
+        other.step is Step.POSTING
+        or other.new_id in running
+        or (other.step is Step.SCHEDULED and other.posted_at is not None and _comes_before(other, answer))
+        for other in others
+    )
+
+
+def _comes_before(other: Resubmission, answer: Resubmission) -> bool:
+    if other.posted_at is None or answer.posted_at is None:
+        return answer.posted_at is None
+    return (other.posted_at, other.failed) < (answer.posted_at, answer.failed)
+
+
 def turned(
     before: SubjectState | None, sandbox: str, *, held: bool, failing: Failing, window: timedelta, now: datetime
 ) -> tuple[SubjectState, Event] | None:
@@ -45,6 +67,7 @@ def turned(
     stream = stream_of(sandbox)
     state = SubjectState(stream=stream, condition=condition, since=now, sequence=(before.sequence if before else 0) + 1)
     type_ = EventType.RETRIES_HELD if held else EventType.RETRIES_RELEASED
+    since = before.since if before and not held else now  # when they began to be held
     event = Event(
         type=type_,
         stream=stream,
@@ -53,7 +76,7 @@ def turned(
         severity=severity_of(type_),
         sandbox=sandbox,
         kind="export_job",
-        details={"failures": failing.exports, "window_s": window.total_seconds()},
+        details={"failures": failing.exports, "window_s": window.total_seconds(), "since": rfc3339(since)},
     )
     return state, event
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 from segwatch.backoff import Backoff, spread
 
-_MINUTE = timedelta(minutes=1)
+RETRY_WITHIN = timedelta(seconds=10)  # of one call each, so a failing platform gets six a minute from each stream
+_STORE = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +38,18 @@ class Cadence:
         """Return when to look for new jobs again."""
         return swept_at + (self.interval * max(1.0, stretch) if any_active else self.idle)
 
-    def after_failure(self, failures: int, stream: str) -> timedelta:
-        """Return the wait after `failures` unanswered looks in a row: from half an interval up to a minute."""
-        backoff = Backoff(first=self.interval, cap=max(_MINUTE, self.interval))
+    def after_failure(self, failures: int, stream: str, *, stretch: float = 1.0) -> timedelta:
+        """Return the wait after `failures` unanswered looks in a row: from half an interval up.
+
+        The interval is a promise also at the end of an outage: no wait is longer than it, or than RETRY_WITHIN. A 429
+        slows us down elsewhere, by the call budget.
+        """
+        backoff = Backoff(first=self.interval, cap=max(RETRY_WITHIN, self.interval * max(1.0, stretch)))
         return backoff.delay(failures, spread(f"{stream}#{failures}"))
+
+    def after_store_failure(self, failures: int, stream: str) -> timedelta:
+        """Return the wait after what was seen could not be written: the platform is not to blame, and not spared."""
+        return _STORE.delay(failures, spread(f"{stream}#{failures}"))
 
     def phase(self, stream: str) -> timedelta:
         """Return how long after the start this stream is first looked at: spread, so that sandboxes make no burst."""

@@ -22,6 +22,7 @@ class EventType(StrEnum):
     JOB_VANISHED = "job.vanished"
     JOB_OVERDUE = "job.overdue"
     JOB_UNKNOWN_STATUS = "job.unknown_status"
+    JOB_ID_REUSED = "job.id_reused"
     RETRY_SCHEDULED = "export.retry_scheduled"
     RETRY_SUBMITTED = "export.retry_submitted"
     RETRY_ADOPTED = "export.retry_adopted"
@@ -51,6 +52,7 @@ _SEVERITY = {
     EventType.JOB_VANISHED: Severity.WARNING,
     EventType.JOB_OVERDUE: Severity.WARNING,
     EventType.JOB_UNKNOWN_STATUS: Severity.WARNING,
+    EventType.JOB_ID_REUSED: Severity.WARNING,
     EventType.RETRY_REFUSED: Severity.WARNING,
     EventType.RETRY_EXHAUSTED: Severity.CRITICAL,
     EventType.RETRIES_HELD: Severity.CRITICAL,
@@ -71,7 +73,7 @@ class Event:
 
     stream: what it is about and within which it is ordered: a job's `JobKey.stream`, else that of a `SubjectState`.
     sequence: its place in that stream, from 1. at: when we learned of it. late: it happened while nobody watched.
-    details: further fields of the payload, JSON values only.
+    links: where there is more about it, by name. details: further fields of the payload, JSON values only.
     """
 
     type: EventType
@@ -86,6 +88,7 @@ class Event:
     previous: str = ""
     reason: str = ""
     late: bool = False
+    links: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -106,6 +109,7 @@ class Event:
             "severity": self.severity.value,
             "reason": self.reason,
             "late": self.late,
+            "links": self.links,
         }
         return {"type": self.type.value, "timestamp": rfc3339(self.at), "data": data | self.details}
 
@@ -124,6 +128,7 @@ def about_job(state: JobState, type_: EventType, at: datetime, **fields: Any) ->
         kind=state.key.kind,
         job_id=state.key.id,
         status=state.word,
+        links={"platform": state.facts.api_path} if state.facts.api_path else {},
         **({"severity": severity_of(type_)} | fields),
     )
 

@@ -66,6 +66,7 @@ class Facts:
     """What a job's record says beside its status; every field may be missing from any record.
 
     profiles: segment id -> members counted. exported: profiles written by an export.
+    api_path: where the platform answers for the job, below the root of its API.
     request: canonical JSON that repeats an export when posted; "" where the record does not tell enough.
     fingerprint: equal for two exports that would write the same thing to the same place; "" when unknown.
     """
@@ -77,6 +78,7 @@ class Facts:
     exported: int | None = None
     source: str = ""
     schedule_id: str = ""
+    api_path: str = ""
     request: str = ""
     fingerprint: str = ""
 
@@ -85,6 +87,7 @@ class Facts:
 class Observation:
     """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's.
 
+    started_at: when its work began; a record tells it late or never.
     ended_at: the last change where the record of an ended job names no end.
     """
 
@@ -114,7 +117,8 @@ class JobState:
 
     since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
     root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
-    sequence: how many events the job has had. overdue_at: when it was told as overdue.
+    started_at: by our clock where the platform does not say. sequence: how many events the job has had.
+    overdue_at, reused_at: when it was told as overdue; that its id is in use again.
     """
 
     key: JobKey
@@ -135,6 +139,7 @@ class JobState:
     looks: int = 1
     misses: int = 0
     overdue_at: datetime | None = None
+    reused_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:

@@ -25,19 +25,22 @@ _TOLD_AS = {
 
 
 def turned(
-    before: SubjectState | None, sandbox: str, condition: Condition, *, why: str, now: datetime
-) -> tuple[SubjectState, Event] | None:
+    before: SubjectState | None, sandbox: str, condition: Condition,
+    *, why: str, failing_since: datetime | None, now: datetime,
+) -> tuple[SubjectState, Event] | None:  # fmt: skip
     """Return the sandbox's new state and what is told of it; None when it is as it was.
 
-    why: what the last failed call brought. The event that tells of a recovery says since when it had failed.
+    why: what the last failed call brought. failing_since: when the first sweep that failed of late began; None while
+    all are well. Every event says since when the outage lasts, or had lasted; another sort of trouble continues it.
     """
     if condition == (before.condition if before else Condition.OK):
         return None
     stream = stream_of(sandbox)
     sequence = (before.sequence if before else 0) + 1
+    ongoing = before.since if before and before.condition != Condition.OK else None
+    outage = ongoing or failing_since or now
     details = {"why": why} if why else {}
-    if before:
-        details["since"] = rfc3339(before.since)
+    details["since"] = rfc3339(outage)
     type_ = _TOLD_AS[condition]
     event = Event(
         type=type_,
@@ -48,9 +51,7 @@ def turned(
         sandbox=sandbox,
         details=details,
     )
-    # from one trouble to another is still the same outage: it began when the first did
-    trouble = before is not None and Condition.OK not in (before.condition, condition)
-    since = before.since if before and trouble else now
+    since = now if condition is Condition.OK else outage
     return SubjectState(stream=stream, condition=condition.value, since=since, sequence=sequence), event
 
 

@@ -10,8 +10,7 @@ from math import ceil
 from segwatch.jobs.model import JobState, Observation
 
 OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
-_FORGOTTEN = timedelta(hours=1)  # far more than two clocks differ, or a list lags behind
-_CLOCKS_APART = timedelta(minutes=10)  # a row from further ahead is a mistake and must not move the watermark
+_CLOCKS_APART = timedelta(hours=2)  # far more than the platform's clock and ours differ
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 PAGE_LEAST = 50  # rows to ask for where few are needed
 
@@ -22,7 +21,8 @@ class Position:
 
     began_at: our clock when segwatch first began to watch it. watermark: the newest change that is wholly recorded,
     by the platform's clock. frontier: likewise, the newest creation. swept_at: our clock at the last complete sweep;
-    None before the first.
+    None before the first. forgotten_before: jobs that did not change since then, by our clock, may have been deleted
+    from the store; None while none ever was.
     """
 
     sandbox: str
@@ -31,6 +31,7 @@ class Position:
     watermark: datetime | None = None
     frontier: datetime | None = None
     swept_at: datetime | None = None
+    forgotten_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +58,12 @@ def plan_changes(
     reread_after: timedelta,
     bulk: int,
     page: int,
+    behind: timedelta = OVERLAP,
 ) -> Plan:
     """Return the sweep of a list whose order is by last change: it costs what changed, not what is active.
 
     bulk: how many ids one bulk call may carry; the active jobs that were not shown for longest get one such call.
+    behind: how far behind the watermark to read; more, now and then, for rows that a list shows late.
     """
     # a job that was not there is asked for in every sweep, until it is there or gone for good
     stale = sorted(
@@ -68,7 +71,7 @@ def plan_changes(
         key=lambda job: (not job.misses, job.asked_at),
     )
     return Plan(
-        until=position.watermark - OVERLAP if position.watermark else now - lookback,
+        until=min(position.watermark, now) - behind if position.watermark else now - lookback,
         at_least=1,
         limit=page,
         reread=tuple(job.key.id for job in stale[:bulk]),
@@ -83,18 +86,20 @@ def plan_newest(
     *,
     lookback: timedelta,
     page: int,
+    behind: timedelta = CREATION_OVERLAP,
 ) -> Plan:
     """Return the sweep of a list whose order is by creation: head pages, and single calls for jobs that lie deeper.
 
     created: creation times of every job known in this stream, ascending; they tell how deep an active job lies.
+    behind: how far behind the frontier to read; more, now and then, for rows that a list shows late.
     page: the most rows that a page may have. A call costs the same whatever it brings, but rows cost time on both
     sides: where one page is enough, it is asked for no more rows than are needed.
     """
-    until = position.frontier - CREATION_OVERLAP if position.frontier else now - lookback
+    until = min(position.frontier, now) - behind if position.frontier else now - lookback
     recent = len(created) - bisect_left(created, until)
     # those created since the last sweep push all others down; they are taken to come as those before them came
-    unheard = min(CREATION_OVERLAP, now - position.swept_at) if position.swept_at else timedelta()
-    new = ceil(recent * (unheard / CREATION_OVERLAP))
+    unheard = max(timedelta(), min(behind, now - position.swept_at)) if position.swept_at else timedelta()
+    new = ceil(recent * (unheard / behind))
     ranks = {job.key.id: new + len(created) - bisect_left(created, job.born_at) - 1 for job in active}
     depth = choose_depth(ranks.values(), page)
     limit = page
@@ -134,23 +139,24 @@ def reaches(rows: Sequence[Observation], until: datetime, *, by_change: bool) ->
     return any(time is not None and time < until for time in times)
 
 
-def is_news(row: Observation, position: Position, *, by_change: bool) -> bool:
-    """True for a job, unknown so far, that belongs to the time that we watch.
+def is_news(row: Observation, position: Position) -> bool:
+    """True for a job, unknown so far, that had not ended when we began to watch.
 
-    Older ones show up too, at the first start and when a sweep reads deeper than before; they are no news.
+    Those that had show up too, at the first start and when a sweep reads deeper than before; they are history. Where a
+    row stands in its list says nothing: the platform may list a job long after others that ended later.
     """
     ended = row.ended_at or row.updated_at
-    if by_change:
-        mark, time, overlap = position.watermark, row.updated_at, OVERLAP
-    else:
-        mark, time, overlap = position.frontier, row.created_at, CREATION_OVERLAP
-    if position.swept_at is None or mark is None:
-        # the first sweep is not complete, perhaps since several starts: what ended meanwhile ended before our eyes
-        return position.began_at is not None and ended is not None and ended >= position.began_at
-    swept_before = position.swept_at <= row.asked_at  # else our clock was set back, and its old time says nothing
-    if swept_before and row.status.is_final and ended is not None and ended < position.swept_at - _FORGOTTEN:
-        return False  # it was over long before the last sweep, which would have shown it: we have forgotten it since
-    return time is None or time >= mark - overlap
+    if ended is None:
+        return position.swept_at is not None
+    began_at = min(position.began_at or row.asked_at, row.asked_at)  # else our clock was set back since
+    if position.swept_at is None or position.watermark is position.frontier is None:
+        # no sweep has shown anything yet, perhaps since several starts: what ended meanwhile ended before our eyes
+        return ended >= began_at
+    was_recorded = ended <= (position.watermark or position.swept_at)
+    if was_recorded and position.forgotten_before and ended < position.forgotten_before + _CLOCKS_APART:
+        return False  # it has been deleted from the store since
+    # what had ended by then is known since the first sweep, so nothing need be hidden for clocks that differ
+    return ended >= began_at - _CLOCKS_APART
 
 
 def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
@@ -159,9 +165,9 @@ def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> P
     Rows that were asked for by their ids do not belong to them: what changed before them may still be unseen.
     """
     rows = list(rows)
-    latest = at + _CLOCKS_APART
-    changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= latest]
-    creations = [row.created_at for row in rows if row.created_at and row.created_at <= latest]
+    # a time that lies ahead may be a mistake, and a mark there would hide what changes until then
+    changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= at]
+    creations = [row.created_at for row in rows if row.created_at and row.created_at <= at]
     return replace(
         position,
         watermark=max([*changes, *([position.watermark] if position.watermark else [])], default=None),

@@ -1,7 +1,7 @@
 """The answer to one failed export: a durable intent, and the steps that it goes through."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.jobs.model import JobKey
@@ -25,6 +25,9 @@ class Step(StrEnum):
     def is_open(self) -> bool:
         """True while something may still be submitted."""
         return self in (Step.PROPOSED, Step.SCHEDULED, Step.POSTING)
+
+
+_FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
 
 class Refusal(StrEnum):
@@ -58,7 +61,8 @@ class Resubmission:
     """What is done about one failed export. There is at most one for each failed job, whatever happens.
 
     failed: the job that it answers. attempt: the number in the chain `root` that the new job will have.
-    request, fingerprint: as in `Facts`. due_at: not before. tries: POSTs so far.
+    request, fingerprint: as in `Facts`. whole: the failed job's own record has told them, not just a row of a list.
+    due_at: not before. tries: POSTs so far.
     posted_at: when POSTING was written, or later, when the POST was known to be over; what it did shows soon after.
     known: ids of equal exports that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
@@ -77,6 +81,15 @@ class Resubmission:
     posted_at: datetime | None = None
     known: tuple[str, ...] = ()
     declined: bool = False
+    whole: bool = False
     new_id: str = ""
     reason: str = ""
     manual: bool = False
+
+    def is_due(self, now: datetime, *, max_delay: timedelta) -> bool:
+        """True when its next step may be taken.
+
+        Nothing is ever put off for longer than `max_delay` or an hour: what is due later than that was put off by a
+        clock that was wrong, and is due now.
+        """
+        return self.due_at <= now or self.due_at - now > max(max_delay, _FARTHEST)

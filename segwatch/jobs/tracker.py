@@ -25,6 +25,8 @@ class Watch:
 # a look that lies further ahead than this was noted before our clock was set back: it orders nothing any more
 _CLOCK_SET_BACK = timedelta(seconds=5)
 
+_TIMES_APART = timedelta(seconds=2)  # one and the same time, rounded to seconds in one place and not in another
+
 _TOLD_AS = {
     Status.NEW: EventType.JOB_QUEUED,  # only ever told of a job that went back to it
     Status.QUEUED: EventType.JOB_QUEUED,
@@ -56,12 +58,14 @@ def observe(
         return _first_sight(seen, now, watch, is_news=is_news, root=root or seen.key.id, attempt=attempt)
     if seen.asked_at < state.asked_at <= now + _CLOCK_SET_BACK:  # our clock: upstream times contradict each other
         return state, ()
+    if is_another(state, seen) and seen.created_at and seen.created_at > state.since:
+        return _reused(state.seen(seen.asked_at), seen.created_at, seen.word, now)
     known = replace(
         state.seen(seen.asked_at),
-        facts=_merged(state.facts, seen.facts),
+        facts=merged(state.facts, seen.facts),
         errors=seen.errors or state.errors,
         created_at=state.created_at or seen.created_at,
-        started_at=seen.started_at or state.started_at,
+        started_at=_started(state, seen, watch),
     )
     if state.status.is_final and state.status is not Status.VANISHED:
         return known, ()
@@ -85,6 +89,13 @@ def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tup
     details = {"since": rfc3339(state.born_at), "limit_s": watch.overdue_after.total_seconds()}
     state, event = tell(state, EventType.JOB_OVERDUE, now, details=details | job_details(state))
     return state, (event,)
+
+
+def is_another(state: JobState, seen: Observation) -> bool:
+    """True when this is another job under an old id: one that was created after the job that we know had ended."""
+    if state.created_at is None or seen.created_at is None or not state.status.is_final:
+        return False
+    return seen.created_at > max(state.created_at, state.ended_at or state.created_at) + _TIMES_APART
 
 
 def tell(state: JobState, type_: EventType, at: datetime, **fields: Any) -> tuple[JobState, Event]:
@@ -113,6 +124,16 @@ def job_details(state: JobState) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value not in (None, "", [], {})}
 
 
+def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the ended job, and the event that tells, once, that another one has its id: that one is not watched."""
+    if state.reused_at:
+        return state, ()
+    state = replace(state, reused_at=now)
+    why = f"a job in status {word}, created at {rfc3339(created_at)}, has its id"
+    state, event = tell(state, EventType.JOB_ID_REUSED, now, details={"why": why} | job_details(state))
+    return state, (event,)
+
+
 def _first_sight(
     seen: Observation, now: datetime, watch: Watch, *, is_news: bool, root: str, attempt: int
 ) -> tuple[JobState, tuple[Event, ...]]:
@@ -125,7 +146,7 @@ def _first_sight(
         since=seen.asked_at,
         created_at=seen.created_at,
         updated_at=seen.updated_at,
-        started_at=seen.started_at,
+        started_at=_not_before(seen.started_at, seen.created_at),
         ended_at=seen.ended_at if seen.status.is_final else None,
         errors=seen.errors,
         facts=seen.facts,
@@ -176,6 +197,23 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     return state, (event,)
 
 
+def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:
+    """Return when the job began to run: as the platform says, else when we saw it begin; None when nobody knows.
+
+    A look that finds it running tells its beginning only if the look before, not long ago, found it waiting.
+    """
+    at = seen.started_at or before.started_at
+    waited = before.status in watch.path and before.status is not Status.PROCESSING and before.asked_at >= watch.since
+    if at is None and waited and seen.status is Status.PROCESSING:
+        at = seen.asked_at
+    return _not_before(at, before.created_at or seen.created_at)
+
+
+def _not_before(at: datetime | None, created_at: datetime | None) -> datetime | None:
+    """Return the later time: two clocks may say that a job began before it was created."""
+    return max(at, created_at) if at and created_at else at
+
+
 def _ended_before(state: JobState, moment: datetime) -> bool:
     return state.ended_at is not None and state.ended_at < moment
 
@@ -195,7 +233,7 @@ def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...])
     return {"skipped": skipped} if skipped else {}
 
 
-def _merged(old: Facts, new: Facts) -> Facts:
+def merged(old: Facts, new: Facts) -> Facts:
     """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
     fuller = new if len(new.request) >= len(old.request) else old
     return Facts(
@@ -206,6 +244,7 @@ def _merged(old: Facts, new: Facts) -> Facts:
         exported=old.exported if new.exported is None else new.exported,
         source=new.source or old.source,
         schedule_id=new.schedule_id or old.schedule_id,
+        api_path=new.api_path or old.api_path,
         request=fuller.request,
         fingerprint=fuller.fingerprint,
     )

@@ -35,12 +35,24 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A row that could not be read. after: how many readable ones stood before it. created_at: if that was told."""
+
+    after: int
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer told: its readable rows in the order given, where to go on, and how many rows were unreadable."""
+    """What one answer told: its readable rows in the order given, and where to go on.
+
+    unreadable: how many rows could not be read. gaps: their places, where known.
+    """
 
     rows: tuple[Observation, ...]
     next: Request | None = None
     unreadable: int = 0
+    gaps: tuple[Gap, ...] = ()
 
 
 class UnreadableReply(Exception):
@@ -91,6 +103,12 @@ class JobKind(Protocol):
 
     def submit(self, request: str) -> Request | None:
         """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""
+
+    def may_be(self, told: str, order: str) -> bool:
+        """Return whether a job that tells `told` of its `Facts.request` may be one of `order`, the rest left out."""
+
+    def is_broad(self, request: str) -> bool:
+        """Return whether a `Facts.request` is what a record without its limits would tell as well."""
 
 
 def load_kinds() -> dict[str, JobKind]:

@@ -7,7 +7,7 @@ import msgspec
 
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.kinds.base import Asked, JobKind, Page, Request
-from segwatch.kinds.export_order import dataset_of, order_of, segments_of
+from segwatch.kinds.export_order import dataset_of, is_broad, may_be, order_of, segments_of
 from segwatch.kinds.fields import identity, items, mapping, text, whole
 from segwatch.kinds.replies import item_path, read_bulk, read_one, read_page, sighting
 
@@ -51,6 +51,14 @@ class ExportJob:
             return None
         return Request(method="POST", path=_PATH, endpoint=_PATH, body=msgspec.json.decode(request))
 
+    def may_be(self, told: str, order: str) -> bool:
+        """Return whether nothing that a record tells speaks against this order (AEP contract 13, no. 29)."""
+        return may_be(told, order)
+
+    def is_broad(self, request: str) -> bool:
+        """Return whether the order has no filter, which is to export everything (AEP contract 4.2)."""
+        return is_broad(request)
+
     def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
         """Return what a list answered (AEP contract 4.7). Raises UnreadableReply."""
         return read_page(body, rows_at="records", read=lambda row, job_id: _read(row, asked, job_id), request=request)
@@ -77,7 +85,10 @@ def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation
         request=request,
         fingerprint=fingerprint,
     )
-    return sighting(record, kind=ExportJob.name, asked=asked, facts=facts, fallback_id=fallback_id)
+    runs = "profileExportTime"  # {} or absent until then (AEP contract 4.6)
+    return sighting(
+        record, kind=ExportJob.name, collection=_PATH, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id
+    )
 
 
 def _batches(destination: dict[str, Any]) -> tuple[str, ...]:

@@ -44,6 +44,44 @@ def order_of(record: dict[str, Any]) -> tuple[str, str]:
     return _order(_json({name: record.get(name) for name in _ASKED}), dataset, per_batch)
 
 
+def may_be(told: str, order: str) -> bool:
+    """Return whether an export of whose order a record tells `told` may have been ordered by `order`.
+
+    A record may leave out any part (AEP contract 13, no. 29), so it may be unless one part says something else.
+    told, order: as in `Facts.request`. Case is overlooked everywhere: here a doubt is cheaper than a mistake.
+    """
+    try:
+        return not told or _is_part("", _order_in(told), _order_in(order))
+    except msgspec.MsgspecError:  # from another version: nothing is known of it
+        return True
+
+
+def is_broad(request: str) -> bool:
+    """Return whether `request` orders all that there is: the same words as one whose filter was left out."""
+    return "filter" not in _order_in(request)
+
+
+def _order_in(request: str) -> dict[str, Any]:
+    body = mapping(msgspec.json.decode(request))
+    return {name: value for name, value in body.items() if name != "evaluationInfo"}
+
+
+def _is_part(name: str, told: Any, ordered: Any) -> bool:
+    if name == "fields":
+        return set(map(_caseless, _normal(name, told))) <= set(map(_caseless, _normal(name, ordered)))
+    if isinstance(told, dict):
+        whole_order = mapping(ordered)
+        return all(key in whole_order and _is_part(key, value, whole_order[key]) for key, value in told.items())
+    if isinstance(told, list):
+        entries = [_normal_segment(mapping(one)) for one in items(ordered)] if name == "segments" else items(ordered)
+        return all(any(_is_part("", one, entry) for entry in entries) for one in told)
+    return bool(_caseless(_normal(name, told)) == _caseless(_normal(name, ordered)))
+
+
+def _caseless(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
 # each sweep shows the same orders again: half of the time of reading an export went here
 @lru_cache(maxsize=_ORDERS_KEPT)
 def _order(asked: bytes, dataset: str, per_batch: bool) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from segwatch.jobs.model import JobError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW = 10**11
 _MILLISECONDS_BELOW = 10**14
+_TIMES_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+_TIMES_UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 _NUMBER_MAX = 10**30  # no id or counter is larger; Python refuses to print integers of thousands of digits
 _ERRORS_MAX = 20
 _ERROR_TEXT_MAX = 2_000
@@ -68,8 +70,14 @@ def instant(value: Any) -> datetime | None:
     """Return a point in time as aware UTC, whatever its unit; None when unknown (AEP contract 13, row 15).
 
     Numbers are sorted by magnitude: below 1e11 seconds, below 1e14 milliseconds, else microseconds; 0 means unknown.
-    Strings are digits or ISO 8601; without an offset they are UTC.
+    Strings are digits or ISO 8601; without an offset they are UTC. A time outside this century is a placeholder, such
+    as 0001-01-01, and unknown too: one step back from the first or on from the last year overflows.
     """
+    at = _instant_of(value)
+    return at if at is not None and _TIMES_FROM <= at < _TIMES_UNTIL else None
+
+
+def _instant_of(value: Any) -> datetime | None:
     if isinstance(value, str) and not value.strip().isdecimal():
         return _instant_of_iso(value.strip())
     if isinstance(value, str):

@@ -1,16 +1,19 @@
 """What an answer of the platform holds: its rows, one job, the way to the next page; or why it holds none."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import msgspec
 
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
-from segwatch.kinds.base import Asked, Page, Request, UnreadableReply
+from segwatch.kinds.base import Asked, Gap, Page, Request, UnreadableReply
 from segwatch.kinds.fields import errors_of, excerpt, identity, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
+_AHEAD_MAX = timedelta(days=1)  # no two clocks differ by more
 _ENVELOPE_MARKS = ("error_code", "error", "errorMessage", "statusCode", "title", "message", "errors")
 
 
@@ -44,8 +47,9 @@ def read_page(body: bytes, *, rows_at: str, read: ReadRow, request: Request) -> 
         rows = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
     except _UNREADABLE as exc:
         raise UnreadableReply(f'"{rows_at}" is not an array: {excerpt(bytes(raw))}') from exc
-    found, unreadable = _read_rows(((row, "") for row in rows), read)
-    return Page(rows=found, next=_next_request(envelope, request) if rows else None, unreadable=unreadable)
+    found, gaps = _read_rows(((row, "") for row in rows), read)
+    more = _next_request(envelope, request) if rows else None
+    return Page(rows=found, next=more, unreadable=len(gaps), gaps=gaps)
 
 
 def read_bulk(body: bytes, *, read: ReadRow) -> Page:
@@ -65,8 +69,8 @@ def read_bulk(body: bytes, *, read: ReadRow) -> Page:
         pairs = [(row, key) for key, row in results.items()]
     else:
         pairs = [(row, "") for row in results or []]
-    found, unreadable = _read_rows(((row, key) for row, key in pairs if bytes(row) != b"null"), read)
-    return Page(rows=found, unreadable=unreadable)
+    found, gaps = _read_rows(((row, key) for row, key in pairs if bytes(row) != b"null"), read)
+    return Page(rows=found, unreadable=len(gaps), gaps=gaps)
 
 
 def read_one(body: bytes, *, read: ReadRow) -> Observation:
@@ -78,12 +82,23 @@ def read_one(body: bytes, *, read: ReadRow) -> Observation:
         raise UnreadableReply(_why(body, envelope, f"a job that cannot be read ({exc})")) from exc
 
 
-def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, fallback_id: str = "") -> Observation:
+def sighting(
+    record: dict[str, Any], *, kind: str, collection: str, runs: str, asked: Asked, facts: Facts, fallback_id: str = ""
+) -> Observation:
     """Return what both kinds tell in the same way: id, status, times, errors. Raises UnreadableRow.
 
+    collection: the path of the kind's jobs; a record's own links are not followed (AEP contract 3.3).
+    runs: the key in `metrics` of the phase in which the kind's work is done. started_at is when that phase began:
+    `totalTime` begins when the job is created. A beginning before the creation is none (AEP contract 4.6).
     ended_at: `metrics.totalTime.endTimeInMs`, else `updateTime`; only once the status is final, since a running job may
-    show finished metrics (AEP contract 3.4, and 13 row 14).
+    show finished metrics (AEP contract 3.4, and 13 row 14). A time far ahead of our clock is unknown: everything that
+    really comes later would look older than it.
     """
+
+    def past(value: Any) -> datetime | None:
+        at = instant(value)
+        return at if at is not None and at <= asked.at + _AHEAD_MAX else None
+
     job_id = identity(record.get("id")) or fallback_id
     if not job_id:
         raise UnreadableRow("no id")
@@ -91,33 +106,47 @@ def sighting(record: dict[str, Any], *, kind: str, asked: Asked, facts: Facts, f
     if not isinstance(word, str) or not word.strip():
         raise UnreadableRow("no status")
     status = Status.of(word)
-    total = mapping(mapping(record.get("metrics")).get("totalTime"))
-    updated_at = instant(record.get("updateTime")) or instant(record.get("updateEpoch"))
+    metrics = mapping(record.get("metrics"))
+    created_at = past(record.get("creationTime"))
+    started_at = past(mapping(metrics.get(runs)).get("startTimeInMs"))
+    if created_at and started_at and started_at < created_at:
+        started_at = None
+    total = mapping(metrics.get("totalTime"))
+    updated_at = past(record.get("updateTime")) or past(record.get("updateEpoch"))
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,
         word=word.strip()[:64],
         asked_at=asked.at,
-        created_at=instant(record.get("creationTime")),
+        created_at=created_at,
         updated_at=updated_at,
-        started_at=instant(total.get("startTimeInMs")),
-        ended_at=(instant(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
+        started_at=started_at,
+        ended_at=(past(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
         errors=errors_of(record.get("errors")),
-        facts=facts,
+        facts=replace(facts, api_path=item_path(collection, job_id)),
     )
 
 
-def _read_rows(rows: Iterator[tuple[msgspec.Raw, str]], read: ReadRow) -> tuple[tuple[Observation, ...], int]:
+def _read_rows(
+    rows: Iterator[tuple[msgspec.Raw, str]], read: ReadRow
+) -> tuple[tuple[Observation, ...], tuple[Gap, ...]]:
     found: dict[JobKey, Observation] = {}
-    unreadable = 0
+    gaps: list[Gap] = []
     for row, fallback_id in rows:
         try:
             seen = read(_decode(row), fallback_id)
         except _UNREADABLE:
-            unreadable += 1
+            gaps.append(Gap(after=len(found), created_at=_created_at(row)))
             continue
         found.setdefault(seen.key, seen)  # rows shift while one pages: a job may show twice
-    return tuple(found.values()), unreadable
+    return tuple(found.values()), tuple(gaps)
+
+
+def _created_at(raw: msgspec.Raw) -> datetime | None:
+    try:
+        return instant(mapping(msgspec.json.decode(raw)).get("creationTime"))
+    except _UNREADABLE:
+        return None
 
 
 def _decode(raw: bytes | msgspec.Raw) -> dict[str, Any]:

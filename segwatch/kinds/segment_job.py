@@ -51,6 +51,14 @@ class SegmentJob:
         """Return None: a failed evaluation is not resubmitted."""
         return None
 
+    def may_be(self, told: str, order: str) -> bool:
+        """Return False: there are no orders to compare."""
+        return False
+
+    def is_broad(self, request: str) -> bool:
+        """Return False: there is no order to repeat."""
+        return False
+
     def parse_page(self, body: bytes, *, asked: Asked, request: Request) -> Page:
         """Return what a list answered (AEP contract 3.7). Raises UnreadableReply."""
         return read_page(body, rows_at="children", read=lambda row, job_id: _read(row, asked, job_id), request=request)
@@ -73,7 +81,10 @@ def _read(record: dict[str, Any], asked: Asked, fallback_id: str) -> Observation
         source=text(record.get("source")),
         schedule_id=identity(mapping(record.get("properties")).get("scheduleId")),
     )
-    return sighting(record, kind=SegmentJob.name, asked=asked, facts=facts, fallback_id=fallback_id)
+    runs = "profileSegmentationTime"  # {} or absent until then (AEP contract 3.5)
+    return sighting(
+        record, kind=SegmentJob.name, collection=_PATH, runs=runs, asked=asked, facts=facts, fallback_id=fallback_id
+    )
 
 
 def _segments(value: Any) -> tuple[str, ...]:

@@ -78,16 +78,14 @@ class Surroundings:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
-    base_url: where people reach our web pages. route_to: for a URL, the options of a request that lead there,
-    through a proxy for example. The session's own `trust_env` must stay off: aiohttp would then send to receivers
-    whatever credentials it finds in ~/.netrc.
+    route_to: for a URL, the options of a request that lead there, through a proxy for example. The session's own
+    `trust_env` must stay off: aiohttp would then send to receivers whatever credentials it finds in ~/.netrc.
     """
 
     channel: str
     session: aiohttp.ClientSession
     now: Callable[[], datetime]
     timeout_s: float = 10.0
-    base_url: str = ""
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
 

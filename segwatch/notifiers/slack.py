@@ -53,7 +53,7 @@ class Slack:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
         await self._turn()
-        message = message_of(delivery.event, base_url=self._around.base_url)
+        message = message_of(delivery.event)
         body = json.dumps(payload_of(message), ensure_ascii=False, separators=(",", ":")).encode()
         return await post(self._around, self._url, body, {"Content-Type": "application/json; charset=utf-8"})
 
@@ -66,19 +66,22 @@ class Slack:
 
 
 def payload_of(message: Message) -> dict[str, Any]:
-    """Return the body of the request: blocks, and `text` for whatever shows no blocks."""
+    """Return the body of the request: blocks, and `text` for whatever shows no blocks.
+
+    What the platform said is in it, so nothing is marked up but what is ours alone: `*x*` in an error is no bold x.
+    """
     emoji = ":large_green_circle:" if message.type in _GOOD_NEWS else _EMOJI[message.severity]
     said = f"{message.summary}\n{message.action}".rstrip()
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": _plain(f"{emoji} {' '.join(message.title.split())}", HEADER_MAX)},
-        {"type": "section", "text": _marked(clip(said, SECTION_MAX))},
+        {"type": "header", "text": _plain(f"{emoji} {message.title}", HEADER_MAX, emoji=True)},
+        {"type": "section", "text": _plain(said, SECTION_MAX)},
     ]
     if message.fields:
         fields = [_field(name, value) for name, value in message.fields[:FIELDS_MAX]]
         blocks.append({"type": "section", "fields": fields})
-    footer = [rfc3339(message.at), message.event_id, *(_link(name, url) for name, url in message.links)]
-    blocks.append({"type": "context", "elements": [_marked(one) for one in footer if one]})
-    return {"text": clip(message.line, SECTION_MAX), "blocks": blocks}
+    footer = [rfc3339(message.at), message.event_id]
+    blocks.append({"type": "context", "elements": [_marked(one) for one in footer]})
+    return {"text": clip(message.line, SECTION_MAX), "mrkdwn": False, "blocks": blocks}
 
 
 def clip(text: str, limit: int) -> str:
@@ -100,8 +103,9 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _plain(text: str, limit: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": clip(text, limit), "emoji": True}
+def _plain(text: str, limit: int, *, emoji: bool = False) -> dict[str, Any]:
+    """Return a text that Slack shows as it is. emoji: turn `:name:` into a picture."""
+    return {"type": "plain_text", "text": clip(text, limit), "emoji": emoji}
 
 
 def _marked(text: str) -> dict[str, Any]:
@@ -109,14 +113,7 @@ def _marked(text: str) -> dict[str, Any]:
 
 
 def _field(name: str, value: str) -> dict[str, Any]:
-    label = f"*{_escaped(name)}*\n"
-    return _marked(label + clip(value, FIELD_MAX - len(label)))
-
-
-def _link(name: str, url: str) -> str:
-    """Return a link, or nothing when it is too long to be one: half a URL leads nowhere."""
-    link = f"<{_escaped(url).replace('|', '%7C')}|{_escaped(name)}>"
-    return link if len(link) <= FIELD_MAX else ""
+    return _plain(f"{name}\n{value}", FIELD_MAX)
 
 
 class SlackKind:

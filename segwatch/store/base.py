@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from segwatch.deliveries.model import Delivery, Stage
@@ -20,6 +20,10 @@ class StoreError(SegwatchError):
 
 class StoreUnavailable(StoreError):
     """The disk is full, read-only or gone: nothing was written; the same call may work later."""
+
+
+class StoreGone(StoreUnavailable):
+    """The file was removed or replaced under us: nothing that is written there would be found again."""
 
 
 class Conflict(StoreError):
@@ -137,8 +141,13 @@ class Store(Protocol):
     ) -> list[Resubmission]:
         """Return resubmissions, oldest first; since: whose step changed at or after this time."""
 
-    async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
+    async def due_deliveries(
+        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
+    ) -> list[Delivery]:
         """Return pending deliveries that may be tried now, the longest due first, at most one for each stream.
+
+        farthest: nothing is ever put off for longer, so what is due later than that was put off by a clock that was
+        wrong, and is due now.
 
         A delivery waits for every earlier pending one of its stream: order per job is kept. Nothing is leased: a
         delivery in flight is returned again, so ask for `limit` beyond those in flight.
@@ -167,12 +176,19 @@ class Store(Protocol):
     async def outbox_depth(self) -> list[OutboxDepth]:
         """Return the depth of each channel that ever had a delivery."""
 
-    async def forget(self, before: datetime) -> int:
+    async def forget(self, before: datetime, *, at_most: int | None = None) -> int:
         """Delete finished jobs that last changed before `before`, with their events; return the jobs deleted.
 
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
         events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise.
+        at_most: so many jobs, and what belongs to the last one's chain.
         """
+
+    async def believed(self) -> datetime | None:
+        """Return the time that was believed last; without one that of the newest event; None in an empty store."""
+
+    async def believe(self, now: datetime) -> None:
+        """Keep the time that is believed now, for the next start."""
 
     async def check(self) -> list[str]:
         """Return what is wrong with the file, a line each; empty when it is sound."""

@@ -3,13 +3,14 @@
 import fcntl
 import os
 import sqlite3
+import sys
 from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import StoreCorrupt, StoreError
+from segwatch.store.base import StoreCorrupt, StoreError, StoreGone
 from segwatch.store.faults import fault_of
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
@@ -56,34 +57,93 @@ def _opened(path: Path, options: str, *pragmas: str) -> sqlite3.Connection:
     return db
 
 
+_PUT_BACK = "Put the same file back, and writing resumes by itself; or restore a backup and restart segwatch"
+
+
 class Lock:
-    """The right to be the one daemon on a file. It ends with the process, however that ends."""
+    """The right to be the one daemon on a file, by whatever name. It ends with the process, however that ends.
+
+    Two locks: a file beside the database, which tells who holds it, and the database itself, which a hard link in
+    another folder cannot get around. The name is the one that symbolic links and relative paths lead to.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the lock. Raises StoreError that names the holder."""
-        self._path = path.with_name(path.name + ".lock")
+        """Take the lock; makes the database's file if there is none. Raises StoreError that names the holder."""
+        self._fds: list[int] = []
+        self._path = path
+        real = Path(os.path.realpath(path))
+        self._companions = (real.with_name(real.name + "-wal"), real.with_name(real.name + "-shm"))
+        self._beside: dict[Path, os.stat_result] = {}
+        beside = real.with_name(real.name + ".lock")
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as exc:
-            raise fault_of(exc, str(self._path)) from exc
+            fd = self._open(beside, os.O_RDWR)
+            self._take(fd, path, holder=os.pread(fd, 32, 0).decode(errors="replace").strip())
+            with suppress(OSError):  # a full disk: the lock holds all the same, only without its holder's name
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            self._database = self._open(real, os.O_RDONLY)
+            # SQLite locks ranges of the file by fcntl, which on Linux never meets flock; elsewhere it may
+            if sys.platform == "linux":
+                self._take(self._database, path, holder="")
+        except BaseException:
+            self.release()
+            raise
+
+    def verify(self, *, written: bool = False) -> None:
+        """Raise StoreGone unless the path still leads to the file that we hold.
+
+        SQLite does not look: it would go on writing into a file that has no name any more. written: something was
+        written just now, so the write-ahead log and its index are there, and must stay as well.
+        """
+        self._same(self._path, os.fstat(self._database))
+        for path in self._companions:
+            if path in self._beside:
+                self._same(path, self._beside[path])
+            elif written:
+                self._beside[path] = self._found(path)
+
+    def reopened(self) -> None:
+        """Expect other files beside the database: the last connection that had them open may have been closed."""
+        self._beside.clear()
+
+    def _same(self, path: Path, ours: os.stat_result) -> None:
+        if not os.path.samestat(self._found(path), ours):
+            raise StoreGone(f"{path} was replaced by another file. {_PUT_BACK}")
+
+    def _found(self, path: Path) -> os.stat_result:
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return path.stat()
+        except FileNotFoundError as exc:
+            raise StoreGone(f"{path} was removed. {_PUT_BACK}") from exc
         except OSError as exc:
-            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
-            os.close(self._fd)
-            if not isinstance(exc, BlockingIOError):
-                raise fault_of(exc, str(self._path)) from exc
-            raise StoreError(
-                f"{path} is in use by another segwatch daemon, process {holder or 'unknown'}."
-                " Stop it first, or set another store.url."
-            ) from exc
-        with suppress(OSError):  # a full disk: the lock holds all the same, only without its holder's name
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+            raise fault_of(exc, str(path)) from exc
 
     def release(self) -> None:
-        """Let go; the lock file stays, since removing it would let two holders lock two files of one name."""
-        os.close(self._fd)
+        """Let go, after every connection is closed; the lock file stays: two holders could lock two files of one name.
+
+        (Closing the database's file drops what SQLite of this process has locked of it.)
+        """
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def _open(self, path: Path, how: int) -> int:
+        try:
+            fd = os.open(path, how | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as exc:
+            raise fault_of(exc, str(path)) from exc
+        self._fds.append(fd)
+        return fd
+
+    def _take(self, fd: int, path: Path, *, holder: str) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            who = f"process {holder}" if holder else "which knows it by another name"
+            raise StoreError(
+                f"{path} is in use by another segwatch daemon, {who}. Stop it first, or set another store.url."
+            ) from exc
+        except OSError as exc:
+            raise fault_of(exc, str(path)) from exc
 
 
 def migrations() -> list[str]:

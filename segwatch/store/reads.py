@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
@@ -28,6 +28,7 @@ SELECT {DELIVERY_COLUMNS} FROM outbox_head h
 CROSS JOIN delivery d ON d.id = h.delivery CROSS JOIN event e ON e.position = d.position
 WHERE h.channel = ? AND h.due_us <= ? ORDER BY h.due_us, h.position LIMIT ?
 """  # noqa: S608 - column names of ours
+FAR = DUE.replace("h.due_us <= ?", "h.due_us > ?")
 NEXT_DUE = "SELECT min(due_us) FROM outbox_head WHERE channel = ?"
 DEPTH = """
 SELECT name,
@@ -92,13 +93,22 @@ def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[J
 
 def position(db: sqlite3.Connection, sandbox: str, kind: str) -> Position:
     row = db.execute(
-        "SELECT began_us, watermark_us, frontier_us, swept_us FROM stream_position WHERE sandbox = ? AND kind = ?",
+        "SELECT began_us, watermark_us, frontier_us, swept_us, forgotten_us FROM stream_position"
+        " WHERE sandbox = ? AND kind = ?",
         (sandbox, kind),
     ).fetchone()
-    began_at, watermark, frontier, swept_at = map(moment_or_none, row or (None, None, None, None))
+    began_at, watermark, frontier, swept_at, forgotten_before = map(moment_or_none, row or (None,) * 5)
     return Position(
-        sandbox=sandbox, kind=kind, began_at=began_at, watermark=watermark, frontier=frontier, swept_at=swept_at
-    )
+        sandbox=sandbox, kind=kind, began_at=began_at, watermark=watermark, frontier=frontier, swept_at=swept_at,
+        forgotten_before=forgotten_before,
+    )  # fmt: skip
+
+
+def believed(db: sqlite3.Connection) -> datetime | None:
+    row = db.execute(
+        "SELECT coalesce((SELECT value FROM meta WHERE name = 'believed_us'), (SELECT max(at_us) FROM event))"
+    ).fetchone()
+    return moment_or_none(row[0])
 
 
 def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
@@ -146,8 +156,13 @@ def resubmissions(
     return [resubmission_of(body) for (body,) in rows]
 
 
-def due_deliveries(db: sqlite3.Connection, channel: str, now: datetime, limit: int) -> list[Delivery]:
-    return [delivery_of(row) for row in db.execute(DUE, (channel, micros(now), limit))]
+def due_deliveries(
+    db: sqlite3.Connection, channel: str, now: datetime, limit: int, farthest: timedelta | None
+) -> list[Delivery]:
+    rows = db.execute(DUE, (channel, micros(now), limit)).fetchall()
+    if farthest is not None and len(rows) < limit:
+        rows += db.execute(FAR, (channel, micros(now + farthest), limit - len(rows))).fetchall()
+    return [delivery_of(row) for row in rows]
 
 
 def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:

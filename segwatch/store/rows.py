@@ -57,12 +57,12 @@ def resubmission_of(body: str) -> Resubmission:
     return _decoded(_RESUBMISSION, body)
 
 
-DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason"
+DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"
 
 
 def delivery_of(row: tuple[Any, ...]) -> Delivery:
     """Return the delivery in a row of DELIVERY_COLUMNS."""
-    body, channel, promised_us, due_us, attempts, stage, reason = row
+    body, channel, promised_us, due_us, attempts, stage, reason, origin = row
     return Delivery(
         event=event_of(body),
         channel=channel,
@@ -71,6 +71,7 @@ def delivery_of(row: tuple[Any, ...]) -> Delivery:
         attempts=attempts,
         stage=Stage(stage),
         reason=reason,
+        origin=origin,
     )
 
 

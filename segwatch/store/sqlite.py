@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -62,9 +62,9 @@ class SqliteStore:
             raise
         if not self._readonly:
             self._writer = Writer(
-                partial(connect, self._path, "write"), path=str(self._path), on_commit=self._on_commit
+                self._open_to_write, path=str(self._path), on_commit=self._on_commit, verify=self._verify
             )
-        self._reader = Reader(partial(connect, self._path, self._glance), path=str(self._path))
+        self._reader = Reader(self._open_to_read, path=str(self._path))
 
     async def close(self) -> None:
         # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
@@ -104,8 +104,10 @@ class SqliteStore:
     ) -> list[Resubmission]:
         return await self._read(lambda db: reads.resubmissions(db, sandbox, steps, since))
 
-    async def due_deliveries(self, channel: str, *, now: datetime, limit: int) -> list[Delivery]:
-        return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit))
+    async def due_deliveries(
+        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
+    ) -> list[Delivery]:
+        return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit, farthest))
 
     async def next_delivery_at(self, channel: str) -> datetime | None:
         return await self._read(lambda db: reads.next_delivery_at(db, channel))
@@ -130,11 +132,20 @@ class SqliteStore:
     async def outbox_depth(self) -> list[OutboxDepth]:
         return await self._read(reads.outbox_depth)
 
-    async def forget(self, before: datetime) -> int:
+    async def believed(self) -> datetime | None:
+        return await self._read(reads.believed)
+
+    async def believe(self, now: datetime) -> None:
+        await self._write(lambda db: writes.believe(db, now))
+
+    async def forget(self, before: datetime, *, at_most: int | None = None) -> int:
         before_us, deleted = micros(before), 0
+        await self._write(partial(upkeep.note_forgetting, before_us=before_us))
         after: tuple[int, int] | None = (-(1 << 62), 0)
-        while after is not None:  # each turn is one short transaction: others write in between
-            some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after))
+        # each turn is one short transaction: others write in between
+        while after is not None and (at_most is None or deleted < at_most):
+            left = None if at_most is None else at_most - deleted
+            some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
         for stream in await self._read(upkeep.streams_beside_jobs):
             while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
@@ -184,6 +195,21 @@ class SqliteStore:
                 raise fault_of(exc, str(self._path.parent)) from exc
             self._lock = Lock(self._path)
         prepare(self._path, "create" if self._exclusive else self._glance)
+
+    def _open_to_write(self) -> sqlite3.Connection:
+        if self._lock is not None:
+            self._lock.reopened()
+        self._verify()
+        return connect(self._path, "write")
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        self._verify()
+        return connect(self._path, self._glance)
+
+    def _verify(self, written: bool = False) -> None:
+        """Raise StoreGone when the file that this daemon holds is no longer the one that its path leads to."""
+        if self._lock is not None:
+            self._lock.verify(written=written)
 
     def _release(self) -> None:
         if self._lock is not None:

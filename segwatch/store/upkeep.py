@@ -1,5 +1,6 @@
 """Keeping the file in order: forgetting what is old, checking what is there, copying it."""
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -12,8 +13,17 @@ from segwatch.store.rows import event_of, job_of, resubmission_of
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
 
 
-def forget_jobs(db: sqlite3.Connection, before_us: int, after: tuple[int, int]) -> tuple[int, tuple[int, int] | None]:
+def note_forgetting(db: sqlite3.Connection, before_us: int) -> None:
+    """Write down, before the first of them goes, that jobs from before then are no longer known."""
+    db.execute("UPDATE stream_position SET forgotten_us = max(coalesce(forgotten_us, ?), ?)", (before_us, before_us))
+
+
+def forget_jobs(
+    db: sqlite3.Connection, before_us: int, after: tuple[int, int], at_most: int | None
+) -> tuple[int, tuple[int, int] | None]:
     """Delete some old jobs; return how many, and behind which (changed_us, number) to go on; None at the end.
+
+    at_most: no further chain once so many jobs are deleted.
 
     A chain of resubmissions goes as a whole or stays: half a chain could not be explained, and would dangle.
     """
@@ -24,6 +34,8 @@ def forget_jobs(db: sqlite3.Connection, before_us: int, after: tuple[int, int]) 
     ).fetchall()
     deleted = 0
     for chain in dict.fromkeys(tuple(row[2:]) for row in found):
+        if at_most is not None and deleted >= at_most:
+            break
         if not _chain_is_needed(db, chain, before_us):
             deleted += _delete_chain(db, chain)
     return deleted, (found[-1][0], found[-1][1]) if len(found) == FORGET_AT_ONCE else None
@@ -138,28 +150,67 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
 def backup(db: sqlite3.Connection, target: Path) -> int:
     """Copy the database, as it is at one moment, to a new file; return its size in bytes.
 
-    `target` appears whole or not at all. Raises StoreError when it exists.
+    `target` appears whole or not at all, also when we are killed: until the copy is whole it has another name, and
+    what a killed backup left under that name is written over. Raises StoreError when `target` exists.
     """
+    if os.path.lexists(target):
+        raise _taken(target)
     part = target.with_name(target.name + ".part")
+    fd = _claim(part, target)
     try:
-        with target.open("xb"):  # takes the name: two backups to one file cannot both go on
-            pass
-    except FileExistsError as exc:
-        raise StoreError(f"{target} exists. Name a new file, or move that one away.") from exc
-    try:
-        part.unlink(missing_ok=True)
         with closing(sqlite3.connect(part, isolation_level=None)) as copy:
             db.backup(copy)  # in one step: a reader in WAL holds up no writer
+            # once restored it counts events anew from here, and they are not those that the live store goes on to tell
+            copy.execute("UPDATE meta SET value = random() WHERE name = 'identity'")
             copy.execute("PRAGMA journal_mode = DELETE")  # one file that can be moved about
-        _sync(part)
-        part.replace(target)
+        os.fsync(fd)
+        _name(part, target)
         _sync(target.parent)
-    except BaseException:
-        for leftover in (part, target):
+    finally:
+        for leftover in (part, _journal(part)):
             with suppress(OSError):
-                leftover.unlink()
-        raise
+                leftover.unlink(missing_ok=True)
+        os.close(fd)  # the claim ends last: nobody begins on a file that we are about to remove
     return target.stat().st_size
+
+
+def _claim(part: Path, target: Path) -> int:
+    """Return an open, empty `part` that no other backup writes. The claim ends with the process, the file may stay."""
+    while True:
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.lexists(part) and os.path.samestat(os.fstat(fd), part.stat()):
+                os.ftruncate(fd, 0)
+                _journal(part).unlink(missing_ok=True)
+                return fd
+        except BlockingIOError as exc:
+            os.close(fd)
+            raise StoreError(f"Another backup to {target} is under way. Wait for it, or name another file.") from exc
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)  # whoever held it has removed it meanwhile
+
+
+def _name(part: Path, target: Path) -> None:
+    """Give the whole copy its name, unless somebody took that meanwhile: a link never replaces anything."""
+    try:
+        os.link(part, target)
+    except FileExistsError as exc:
+        raise _taken(target) from exc
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise _taken(target) from None
+        part.rename(target)
+
+
+def _journal(part: Path) -> Path:
+    return part.with_name(part.name + "-journal")
+
+
+def _taken(target: Path) -> StoreError:
+    return StoreError(f"{target} exists. Name a new file, or move that one away.")
 
 
 def _sync(path: Path) -> None:

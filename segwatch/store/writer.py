@@ -37,10 +37,15 @@ class Writer:
 
     connect: opens the connection, in the writer's thread; called again after the disk failed. on_commit: told of each
     COMMIT, on the loop: how long the transaction took in seconds, and how many callers shared it.
+    verify: asked before each transaction, and after it with True; raises StoreGone when the file is not ours any more.
     """
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], *, path: str, on_commit: OnCommit | None) -> None:
+    def __init__(
+        self, connect: Callable[[], sqlite3.Connection], *, path: str, on_commit: OnCommit | None,
+        verify: Callable[[bool], None] = lambda written: None,
+    ) -> None:  # fmt: skip
         self._connect = connect
+        self._verify = verify
         self._path = path
         self._on_commit = on_commit
         self._db: sqlite3.Connection | None = None
@@ -98,6 +103,7 @@ class Writer:
         try:
             if self._db is None:
                 self._db = self._connect()
+            self._verify(False)
             self._db.execute("BEGIN IMMEDIATE")
             # A savepoint remembers every page that it touches, and SQLite walks that list for each statement: a first
             # sweep of 5,000 jobs takes up to ten times longer in one. Alone, a caller needs none.
@@ -106,6 +112,7 @@ class Writer:
             # Should an fsync fail here and the machine stop before the next write, the next start may find these rows
             # after all. That is no second write: whoever tries again reads first, or meets a Conflict.
             self._db.execute("COMMIT")
+            self._verify(True)  # nobody may rely on what went into a file that was just removed
         except Exception as exc:  # noqa: BLE001 - whatever it was, each caller of this batch must hear of it
             self._roll_back(exc)
             return [_Raised(fault_of(exc, self._path)) for _ in batch], None
@@ -114,8 +121,9 @@ class Writer:
     def _roll_back(self, exc: Exception) -> None:
         if self._db is not None and not isinstance(exc, sqlite3.Error):
             with suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-                return
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                return  # also when the file is gone: a new connection would begin new files beside those of the reader
         # A connection opened while the disk was read-only stays so: only a new one can see that the disk is back.
         self._drop()
 

@@ -2,6 +2,8 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from segwatch.deliveries.model import Delivery, Stage
@@ -35,8 +37,8 @@ def settle(db: sqlite3.Connection, settled: Iterable[Delivery]) -> None:
     """Write what became of attempts; a row that is no longer pending stays as it is."""
     for delivery in settled:
         moved = db.execute(
-            "UPDATE delivery SET stage = ?, attempts = ?, due_us = ?, reason = ? WHERE id = ? AND stage = 'pending'",
-            (delivery.stage.value, delivery.attempts, micros(delivery.due_at), delivery.reason, delivery.id),
+            f"UPDATE delivery SET stage = ?, attempts = ?, due_us = ?, reason = ? WHERE {_THIS} AND stage = 'pending'",  # noqa: S608
+            (delivery.stage.value, delivery.attempts, micros(delivery.due_at), delivery.reason, *_this(delivery)),
         )
         if moved.rowcount:
             _renew_head(db, delivery.channel, delivery.event.stream)
@@ -50,9 +52,9 @@ def promise(db: sqlite3.Connection, deliveries: Iterable[Delivery]) -> int:
             made += 1
             continue
         again = db.execute(
-            "UPDATE delivery SET stage = 'pending', attempts = 0, reason = '', promised_us = ?, due_us = ?"
-            " WHERE id = ? AND stage <> 'pending'",
-            (micros(delivery.promised_at), micros(delivery.due_at), delivery.id),
+            "UPDATE delivery SET stage = 'pending', attempts = 0, reason = '', promised_us = ?, due_us = ?"  # noqa: S608
+            f" WHERE {_THIS} AND stage <> 'pending'",
+            (micros(delivery.promised_at), micros(delivery.due_at), *_this(delivery)),
         )
         if again.rowcount:
             made += 1
@@ -60,9 +62,26 @@ def promise(db: sqlite3.Connection, deliveries: Iterable[Delivery]) -> int:
     return made
 
 
+# which row keeps a promise: there is one for each event and channel, whatever its id, which the first promise chose
+_THIS = "position = (SELECT position FROM event WHERE stream = ? AND sequence = ?) AND channel = ?"
+
+
+def _this(delivery: Delivery) -> tuple[str, int, str]:
+    return delivery.event.stream, delivery.event.sequence, delivery.channel
+
+
 def beat(db: sqlite3.Connection) -> None:
     """Change a row that nobody reads."""
     db.execute("UPDATE meta SET value = value + 1 WHERE name = 'heartbeat'")
+
+
+def believe(db: sqlite3.Connection, now: datetime) -> None:
+    """Keep the time that is believed."""
+    db.execute(
+        "INSERT INTO meta (name, value) VALUES ('believed_us', ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (micros(now),),
+    )
 
 
 def _save_job(db: sqlite3.Connection, job: JobState, before: JobState | None, events: Sequence[Event]) -> None:
@@ -203,12 +222,17 @@ def _add_delivery(db: sqlite3.Connection, delivery: Delivery) -> bool:
     ).fetchone()
     if logged is None:
         raise ValueError(f"event {event.sequence} of {event.stream} is not in the log, so nobody can be told of it")
+    known = (logged[0], delivery.channel)
+    if db.execute("SELECT 1 FROM delivery WHERE position = ? AND channel = ?", known).fetchone():
+        return False
     db.execute("INSERT INTO channel (name) VALUES (?) ON CONFLICT DO NOTHING", (delivery.channel,))
-    added = db.execute(
-        "INSERT INTO delivery (id, channel, position, stream, stage, attempts, promised_us, due_us, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+    origin = db.execute("SELECT value FROM meta WHERE name = 'identity'").fetchone()[0]
+    db.execute(
+        "INSERT INTO delivery (id, origin, channel, position, stream, stage, attempts, promised_us, due_us, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            delivery.id,
+            replace(delivery, origin=origin).id,
+            origin,
             delivery.channel,
             logged[0],
             event.stream,
@@ -219,9 +243,9 @@ def _add_delivery(db: sqlite3.Connection, delivery: Delivery) -> bool:
             delivery.reason,
         ),
     )
-    if added.rowcount and delivery.stage is Stage.PENDING:
+    if delivery.stage is Stage.PENDING:
         _renew_head(db, delivery.channel, event.stream)
-    return bool(added.rowcount)
+    return True
 
 
 def _renew_head(db: sqlite3.Connection, channel: str, stream: str) -> None:

@@ -4,8 +4,9 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal, TextIO, cast
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -38,12 +39,25 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
         shared.append(structlog.processors.ExceptionRenderer(frames))
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, renderer, _hidden],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     _route_libraries(shared, renderer, stream, threshold)
+
+
+_mask: Callable[[str], str] = lambda line: line  # noqa: E731
+
+
+def hide(mask: Callable[[str], str]) -> None:
+    """Let every finished line pass `mask`: the last line of defence, since texts are masked where they come in."""
+    global _mask  # one for the process, as all that structlog and logging are told
+    _mask = mask
+
+
+def _hidden(logger: object, method: str, line: Any) -> Any:
+    return _mask(line) if isinstance(line, str) else line
 
 
 class _Tolerant(io.TextIOBase):
@@ -73,7 +87,7 @@ def _route_libraries(
 ) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _hidden],
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)

@@ -75,6 +75,11 @@ class Metrics:
         self.last_success = gauge(
             "last_success_timestamp_seconds", "End of the last job that succeeded; 0 when none did.", *stream
         )
+        self.segment_profiles = gauge(
+            "segment_profiles", "Members of a segment, as the last evaluation counted them.", "sandbox", "segment"
+        )
+        self._segments: frozenset[str] = frozenset()
+        self._sizes: dict[tuple[str, str], datetime] = {}  # which sizes are shown, and of when
         self.export_profiles = gauge(
             "export_profiles", "Profiles written by the last export that succeeded.", "sandbox"
         )
@@ -113,8 +118,17 @@ class Metrics:
         self.build.info({"version": __version__, "python": platform.python_version()})
         self.reload_ok.set(1)
 
-    def expect(self, sandboxes: Mapping[str, tuple[str, ...]], channels: tuple[str, ...]) -> None:
-        """Start the known label values at zero, so that `rate()` sees the first failure. sandboxes: name -> kinds."""
+    def expect(
+        self, sandboxes: Mapping[str, tuple[str, ...]], channels: tuple[str, ...], segments: Iterable[str] = ()
+    ) -> None:
+        """Start the known label values at zero, so that `rate()` sees the first failure. sandboxes: name -> kinds.
+
+        segments: ids of those whose size is shown, of no others.
+        """
+        self._segments = frozenset(segments)
+        for shown in [one for one in self._sizes if one[1] not in self._segments]:
+            del self._sizes[shown]
+            self.segment_profiles.remove(*shown)
         for sandbox, kinds in sandboxes.items():
             for result in ("submitted", "adopted", "refused", "failed"):
                 self.retries.labels(sandbox, result)
@@ -158,13 +172,15 @@ class Metrics:
             return
         self.duration.labels(*stream, job.status.value).observe(_seconds(job.ended_at - job.born_at))
         if job.started_at:
-            self.phase.labels(*stream, "waiting").observe(_seconds(job.started_at - job.born_at))
+            if job.created_at:
+                self.phase.labels(*stream, "waiting").observe(_seconds(job.started_at - job.created_at))
             self.phase.labels(*stream, "running").observe(_seconds(job.ended_at - job.started_at))
 
     def set_jobs(self, sandbox: str, kind: str, jobs: Iterable[JobState]) -> None:
         """Set what the known jobs of a stream amount to: how many are in each status, and since when.
 
-        The last success is read from here, not from events: jobs that ended before we started count too.
+        The last success, and what it counted, is read from here, not from events: jobs that ended before we started
+        count too.
         """
         counts: Tally[Status] = Tally()
         oldest: datetime | None = None
@@ -173,8 +189,10 @@ class Metrics:
             counts[job.status] += 1
             if job.is_active and (oldest is None or job.born_at < oldest):
                 oldest = job.born_at
-            if job.status is Status.SUCCEEDED and (best is None or job.over_at > best.over_at):
-                best = job
+            if job.status is Status.SUCCEEDED:
+                self._set_sizes(sandbox, job)
+                if best is None or job.over_at > best.over_at:
+                    best = job
         for status in Status:
             self.jobs.labels(sandbox, kind, status.value).set(counts[status])
         self.oldest_active.labels(sandbox, kind).set(oldest.timestamp() if oldest else 0)
@@ -182,6 +200,13 @@ class Metrics:
             self.last_success.labels(sandbox, kind).set(best.over_at.timestamp())
             if best.facts.exported is not None:
                 self.export_profiles.labels(sandbox).set(best.facts.exported)
+
+    def _set_sizes(self, sandbox: str, job: JobState) -> None:
+        for segment in self._segments & job.facts.profiles.keys():
+            shown = self._sizes.get((sandbox, segment))
+            if shown is None or shown <= job.over_at:  # else a newer one has counted it, though it may be forgotten
+                self._sizes[sandbox, segment] = job.over_at
+                self.segment_profiles.labels(sandbox, segment).set(job.facts.profiles[segment])
 
 
 class Exposition:

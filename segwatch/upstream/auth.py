@@ -15,6 +15,7 @@ from segwatch.backoff import Backoff
 from segwatch.kinds.fields import mapping, text, whole
 from segwatch.upstream.envelopes import complaint_of, retry_after_of
 from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import FileTokens, FixedToken, FixedTokens, TokenFile, TokenSource, is_header_safe
 from segwatch.upstream.wire import USER_AGENT, Endpoint, exchange, proxy_for
 
@@ -50,6 +51,7 @@ class OAuthTokens:
         *,
         endpoint: Endpoint,
         now: Callable[[], datetime],
+        redactor: Redactor | None = None,
         monotonic: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -59,6 +61,7 @@ class OAuthTokens:
         self._endpoint = endpoint
         self._proxy = proxy_for(endpoint.ims_url) if endpoint.trust_env else None
         self._now = now
+        self._redactor = redactor or redactor_of(credential)
         self._monotonic = monotonic or asyncio.get_running_loop().time
         self._sleep = sleep
         self._flight = asyncio.Lock()
@@ -125,6 +128,7 @@ class OAuthTokens:
             await self._space_out()
             self._keep(await self._ask())
         except UpstreamError as exc:
+            exc.hide(self._redactor)
             self._failures += 1
             backoff = _AFTER_REFUSAL if isinstance(exc, Unauthorized) else _AFTER_SILENCE
             wait = backoff.ceiling(self._failures).total_seconds()
@@ -148,6 +152,7 @@ class OAuthTokens:
     def _keep(self, answer: tuple[str, timedelta]) -> None:
         token, life = answer
         self._token = token
+        self._redactor.know(token)
         self._expires_at = self._now() + life
         self._renew_at = self._expires_at - min(_MARGIN_MAX, life / 10)
 
@@ -176,6 +181,7 @@ class OAuthTokens:
                 timeouts=self._endpoint.timeouts,
                 proxy=self._proxy,
                 what=what,
+                mask=self._redactor,
                 body_max_bytes=_ANSWER_MAX_BYTES,
             )
         except UpstreamError as exc:
@@ -186,11 +192,8 @@ class OAuthTokens:
         raise self._refusal(reply.status, reply.body, reply.headers, what)
 
     def _refusal(self, status: int, body: bytes, headers: dict[str, str], what: str) -> UpstreamError:
-        said = complaint_of(body)
-        words = said.words
-        for secret in (self._credential.client_secret.get_secret_value(), self._credential.client_id):
-            words = words.replace(secret, "[masked]") if secret else words
-        told = f"{what} answered {status} {said.code} ({words})" if words else f"{what} answered {status}"
+        said = complaint_of(body, self._redactor)
+        told = f"{what} answered {status} {said.code} ({said.words})" if said.words else f"{what} answered {status}"
         if status == 429:
             wait = retry_after_of(headers, said, self._now())
             return RateLimited(told, retry_after=wait, fate=Fate.NOT_SENT, code=said.code)
@@ -232,14 +235,37 @@ def _token_of(body: bytes, what: str) -> tuple[str, timedelta]:
     return token, timedelta(milliseconds=life) if life > _SECONDS_MAX else timedelta(seconds=life)
 
 
+def redactor_of(credential: Credential) -> Redactor:
+    """Return what masks this credential's secrets; of a token file, those that were read are made known to it later."""
+    ids = (credential.client_id,)
+    match credential:
+        case ClientSecret():
+            return Redactor(credential.client_secret.get_secret_value(), ids=ids)
+        case FixedToken():
+            return Redactor(credential.token.get_secret_value(), ids=ids)
+        case TokenFile():
+            return Redactor(ids=ids)
+
+
 class TokenSources:
-    """One source for each credential, however many sandboxes use it."""
+    """One source and one redactor for each credential, however many sandboxes use it."""
 
     def __init__(self, session: aiohttp.ClientSession, *, endpoint: Endpoint, now: Callable[[], datetime]) -> None:
         self._session = session
         self._endpoint = endpoint
         self._now = now
         self._sources: dict[Credential, TokenSource] = {}
+        self._redactors: dict[Credential, Redactor] = {}
+
+    def redactor_of(self, credential: Credential) -> Redactor:
+        """Return what masks this credential's secrets, the same for equal credentials."""
+        return self._redactors.setdefault(credential, redactor_of(credential))
+
+    def hide(self, line: str) -> str:
+        """Return a line of the log without the secrets of any credential."""
+        for redactor in self._redactors.values():
+            line = redactor.line(line)
+        return line
 
     def of(self, credential: Credential) -> TokenSource:
         """Return the source of this credential's tokens, the same for equal credentials."""
@@ -254,4 +280,5 @@ class TokenSources:
             case FixedToken():
                 return FixedTokens(credential)
             case ClientSecret():
-                return OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now)
+                redactor = self.redactor_of(credential)
+                return OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now, redactor=redactor)

@@ -63,7 +63,7 @@ class Bucket:
 
 
 class Budget:
-    """The calls of one organization.
+    """The calls that one credential may make in its organization: the platform answers all of them with one 429.
 
     Its sandboxes draw from it through shares, in turn; in each, first come first served.
     """
@@ -77,55 +77,61 @@ class Budget:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Without `monotonic` the running loop's clock is used."""
-        self._monotonic = monotonic or asyncio.get_running_loop().time
+        self.monotonic = monotonic or asyncio.get_running_loop().time
         self._sleep = sleep
-        self._bucket = Bucket(full_rate=requests_per_second, burst=burst, now=self._monotonic())
+        self._bucket = Bucket(full_rate=requests_per_second, burst=burst, now=self.monotonic())
         self._turn = asyncio.Lock()  # wakes in the order of arrival, and a cancelled waiter loses nobody's turn
 
     @property
-    def rate(self) -> float:
-        """Calls per second at present."""
-        return self._bucket.rate
+    def fraction(self) -> float:
+        """The part of the full rate that the platform's 429s leave at present, up to 1."""
+        return self._bucket.rate / self._bucket.full_rate
 
-    def share(self) -> "Share":
+    def share(self, *, requests_per_second: float, burst: int) -> "Share":
         """Return one sandbox's way in. At most one caller of each share stands in the common queue.
 
         So a sandbox with a thousand calls waiting gets every second turn beside one with a single call, not a thousand.
+        requests_per_second, burst: what this sandbox may take of it at most.
         """
-        return Share(self)
+        return Share(self, Bucket(full_rate=requests_per_second, burst=burst, now=self.monotonic()))
 
     def throttled(self, retry_after: timedelta | None) -> None:
         """Take note of a 429."""
-        self._bucket.throttled(self._monotonic(), retry_after.total_seconds() if retry_after is not None else None)
+        self._bucket.throttled(self.monotonic(), retry_after.total_seconds() if retry_after is not None else None)
 
-    async def _next(self, deadline: float) -> None:
+    async def take(self, own: Bucket, deadline: float) -> None:
+        """Take one call out of a share's own bucket, and then out of the common one. Raises TimeoutError."""
+        await self._take(own, deadline)
         async with self._turn:
-            while (wait := self._bucket.take(self._monotonic())) > 0:
-                left = deadline - self._monotonic()
-                if wait > left:
-                    raise TimeoutError  # known already: the next in line may have more time
-                await self._sleep(wait)
+            await self._take(self._bucket, deadline)
+
+    async def _take(self, bucket: Bucket, deadline: float) -> None:
+        while (wait := bucket.take(self.monotonic())) > 0:
+            if wait > deadline - self.monotonic():
+                raise TimeoutError  # known already: the next in line may have more time
+            await self._sleep(wait)
 
 
 class Share:
     """One sandbox's part of a budget."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, own: Bucket) -> None:
         self._budget = budget
+        self._own = own
         self._queue = asyncio.Lock()
 
     @property
     def rate(self) -> float:
-        """Calls per second at present, all shares together."""
-        return self._budget.rate
+        """Calls per second at present: what the sandbox may take, less after a 429 to any sandbox of the credential."""
+        return self._own.full_rate * self._budget.fraction
 
     async def acquire(self, *, max_wait: timedelta, what: str = "The call") -> None:
         """Return when a call may be made. Raises Unavailable, not sent, when that is not so within `max_wait`."""
         seconds = max_wait.total_seconds()
-        deadline = self._budget._monotonic() + seconds
+        deadline = self._budget.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds), self._queue:
-                await self._budget._next(deadline)
+                await self._budget.take(self._own, deadline)
         except TimeoutError as exc:
             text = (
                 f"{what}: not made, since the call budget had no room within {seconds:g} s"

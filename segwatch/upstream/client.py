@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import aiohttp
@@ -24,6 +24,7 @@ from segwatch.upstream.errors import (
     Unavailable,
     UpstreamError,
 )
+from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, exchange, proxy_for
 
@@ -75,10 +76,14 @@ class PlatformClient:
         budget: Share,
         now: Callable[[], datetime],
         observe: Callable[[Call], None] = lambda call: None,
+        redactor: Redactor | None = None,
         max_wait: timedelta = timedelta(seconds=30),
         body_max_bytes: int = BODY_MAX_BYTES,
     ) -> None:
-        """max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed."""
+        """redactor: what masks this credential's secrets; it learns the tokens that are used.
+
+        max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed.
+        """
         self._session = session
         self._sandbox = sandbox
         self._endpoint = endpoint
@@ -88,6 +93,7 @@ class PlatformClient:
         self._budget = budget
         self._now = now
         self._observe = observe
+        self.redactor = redactor or Redactor(ids=(sandbox.api_key,))
         self._max_wait = max_wait
         self._body_max_bytes = body_max_bytes
 
@@ -106,18 +112,29 @@ class PlatformClient:
 
         Raises an UpstreamError; its `fate` says what became of the request.
         """
-        what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
-        token = await self._tokens.token()
+        try:
+            return await self._call(request, f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}")
+        except UpstreamError as exc:
+            exc.hide(self.redactor)
+            raise
+
+    async def _call(self, request: Request, what: str) -> Reply:
+        token = await self._token()
         reply = await self._send(request, token, what)
         if reply.status == 401:
             # answered by the gateway before any service saw it, so sending it again is safe, a POST too
-            token = await self._tokens.token(rejected=token)
+            token = await self._token(rejected=token)
             reply = await self._send(request, token, what)
         if reply.status != 401:
             self._tokens.accepted(token)
         if 200 <= reply.status < 300:
-            return self._checked(reply, what, token)
-        raise self._failure(reply, what, token)
+            return self._checked(reply, what)
+        raise self._failure(reply, what)
+
+    async def _token(self, *, rejected: str | None = None) -> str:
+        token = await self._tokens.token(rejected=rejected)
+        self.redactor.know(token)
+        return token
 
     async def _send(self, request: Request, token: str, what: str) -> Reply:
         url = self._url(request)
@@ -148,6 +165,7 @@ class PlatformClient:
                 timeouts=self._endpoint.timeouts,
                 proxy=self._proxy,
                 what=what,
+                mask=self.redactor,
                 body_max_bytes=self._body_max_bytes,
             )
             code = str(reply.status)
@@ -164,7 +182,9 @@ class PlatformClient:
                 )
             )
         return Reply(
-            status=reply.status, body=reply.body, headers=reply.headers | {"x-request-id": _request_id(reply, headers)}
+            status=reply.status,
+            body=reply.body,
+            headers=reply.headers | {"x-request-id": self._request_id(reply) or headers["x-request-id"]},
         )
 
     def _url(self, request: Request) -> URL:
@@ -174,20 +194,22 @@ class PlatformClient:
             raise ValueError(f"A request's path begins with one slash: {request.path!r}")
         return url.with_query(list(request.params)) if request.params else url
 
-    def _checked(self, reply: Reply, what: str, token: str) -> Reply:
+    def _checked(self, reply: Reply, what: str) -> Reply:
         if is_complaint(reply.body):
-            said = complaint_of(reply.body)
-            text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply, token)}"
+            said = complaint_of(reply.body, self.redactor)
+            text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply)}"
             raise BadReply(text, fate=Fate.LOST, reason="error_as_success", status=reply.status, code=said.code)
-        if reply.body.strip() and not _is_json(reply.body):
-            text = f"{what}: {reply.status}, but the body is not JSON: {self._masked(excerpt(reply.body), token)}"
+        body = self.redactor.body(reply.body)
+        if body.strip() and not _is_json(body):
+            shown = excerpt(self.redactor(body.decode(errors="replace")).encode())
+            text = f"{what}: {reply.status}, but the body is not JSON: {shown}"
             raise BadReply(text, fate=Fate.LOST, reason="not_json", status=reply.status)
-        return reply
+        return replace(reply, body=body)
 
-    def _failure(self, reply: Reply, what: str, token: str) -> UpstreamError:
-        said = complaint_of(reply.body)
+    def _failure(self, reply: Reply, what: str) -> UpstreamError:
+        said = complaint_of(reply.body, self.redactor)
         status, code = reply.status, said.code
-        text = f"{what}: {status} {self._told(said, reply, token)}"
+        text = f"{what}: {status} {self._told(said, reply)}"
         reason = f"http_{status}"
         if status == 429:
             retry_after = retry_after_of(reply.headers, said, self._now())
@@ -210,15 +232,12 @@ class PlatformClient:
         )
         return BadReply(f"{text}: {hint}.", fate=Fate.LOST, reason=reason, status=status, code=code)
 
-    def _told(self, said: Complaint, reply: Reply, token: str) -> str:
-        request_id = said.request_id or reply.headers["x-request-id"]
-        words = self._masked(" ".join(part for part in (said.code, said.words) if part), token)
-        return f"{words or '(no body)'} [request {self._masked(request_id, token)}]"
+    def _told(self, said: Complaint, reply: Reply) -> str:
+        words = " ".join(part for part in (said.code, said.words) if part)
+        return f"{words or '(no body)'} [request {said.request_id or reply.headers['x-request-id']}]"
 
-    def _masked(self, text: str, token: str) -> str:
-        for secret in (token, self._sandbox.api_key):
-            text = text.replace(secret, "[masked]") if secret else text
-        return text
+    def _request_id(self, reply: Reply) -> str:
+        return excerpt(self.redactor(reply.headers.get("x-request-id", "")).encode(), length=80)
 
 
 def _is_json(body: bytes) -> bool:
@@ -228,7 +247,3 @@ def _is_json(body: bytes) -> bool:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
-
-
-def _request_id(reply: Reply, sent: dict[str, str]) -> str:
-    return excerpt(reply.headers.get("x-request-id", "").encode(), length=80) or sent["x-request-id"]

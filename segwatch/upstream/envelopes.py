@@ -1,6 +1,6 @@
 """What the platform says when it says no, read from every error envelope that it uses (AEP contract 1.3)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,6 +11,7 @@ import msgspec
 from segwatch.kinds.fields import excerpt, items, mapping, text, whole
 
 _WORDS_MAX = 300
+_BODY_MAX = 120  # of a body that has no words of its own
 _WAIT_MAX = timedelta(hours=1)  # a longer pause is a mistake; the next 429 will repeat it if it is not
 _SMALL_BYTES = 16 * 1024  # error envelopes are; pages of jobs are not worth decoding twice
 
@@ -25,8 +26,11 @@ class Complaint:
     retry_after: timedelta | None = None
 
 
-def complaint_of(body: bytes) -> Complaint:
-    """Return what an error answer says; for HTML, text or another shape the beginning of the body."""
+def complaint_of(body: bytes, mask: Callable[[str], str] = lambda text: text) -> Complaint:
+    """Return what an error answer says; for HTML, text or another shape the beginning of the body.
+
+    mask: takes secrets out of a text that is still whole: half of one, left by a cut, is hard to know again.
+    """
     try:
         envelope = mapping(msgspec.json.decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -37,12 +41,13 @@ def complaint_of(body: bytes) -> Complaint:
     words += [inner_words for _, inner_words in inner]
     if not code:
         code = next((inner_code for inner_code, _ in inner if inner_code), "") or text(envelope.get("error"))
-    said = "; ".join(dict.fromkeys(word for word in words if word)) or excerpt(body)
+    said = "; ".join(dict.fromkeys(word for word in words if word))
+    whole_said, length = (said, _WORDS_MAX) if said else (body[:_SMALL_BYTES].decode(errors="replace"), _BODY_MAX)
     wait = whole(envelope.get("retryAfterMs"))
     return Complaint(
-        code=excerpt(code.encode(), length=40),
-        words=excerpt(said.encode(), length=_WORDS_MAX),
-        request_id=excerpt(_request_id(envelope).encode(), length=80),
+        code=excerpt(mask(code).encode(), length=40),
+        words=excerpt(mask(whole_said).encode(), length=length),
+        request_id=excerpt(mask(_request_id(envelope)).encode(), length=80),
         retry_after=_clamped(wait / 1000) if wait is not None and wait >= 0 else None,
     )
 

@@ -1,5 +1,6 @@
 """What may go wrong on the way to the platform, split by what the caller does next."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 
@@ -27,6 +28,11 @@ class UpstreamError(SegwatchError):
         self.reason = reason
         self.status = status
         self.code = code
+
+    def hide(self, mask: Callable[[str], str]) -> None:
+        """Mask what nobody may see in all that this error tells; done once, where it leaves this room."""
+        self.args = (mask(str(self)),)
+        self.code = mask(self.code)
 
 
 class Unavailable(UpstreamError):

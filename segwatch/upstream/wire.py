@@ -1,6 +1,6 @@
 """One HTTP exchange: sent once, answered within limits, and every way to fail given a name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.request import getproxies, proxy_bypass
@@ -102,12 +102,14 @@ async def exchange(
     timeouts: Timeouts,
     proxy: Proxy | None,
     what: str,
+    mask: Callable[[str], str],
     body_max_bytes: int = BODY_MAX_BYTES,
 ) -> Reply:
     """Send one request and return its answer, whatever its status. Redirects are not followed.
 
-    what: who asks for what, the opening of every error text. Raises Unavailable, or BadReply for what is no HTTP answer
-    or too large; their `fate` tells whether the request can have taken effect.
+    what: who asks for what, the opening of every error text. mask: takes secrets out of what the other side sent.
+    Raises Unavailable, or BadReply for what is no HTTP answer or too large; their `fate` tells whether the request can
+    have taken effect.
     """
     try:
         async with session.request(
@@ -128,7 +130,7 @@ async def exchange(
                 body = b""  # the status says enough, and it did arrive
             return Reply(status=response.status, body=body, headers=_lower(response.headers))
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        raise _failure(exc, what) from exc
+        raise _failure(exc, what, mask) from exc
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -167,8 +169,9 @@ _FAILURES: tuple[tuple[type[BaseException], Fate, str, str], ...] = (
 )
 
 
-def _failure(exc: BaseException, what: str) -> UpstreamError:
+def _failure(exc: BaseException, what: str, mask: Callable[[str], str]) -> UpstreamError:
     if isinstance(exc, aiohttp.ClientResponseError) and not isinstance(exc, aiohttp.ClientHttpProxyError):
-        return BadReply(f"{what}: the answer is not HTTP ({exc.message[:80]!r})", fate=Fate.LOST, reason="garbage")
+        said = mask(exc.message)
+        return BadReply(f"{what}: the answer is not HTTP ({said[:80]!r})", fate=Fate.LOST, reason="garbage")
     _, fate, reason, words = next(row for row in _FAILURES if isinstance(exc, row[0]))
     return Unavailable(f"{what}: {words} ({type(exc).__name__})", fate=fate, reason=reason)

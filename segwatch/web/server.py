@@ -4,14 +4,11 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 
-import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import CONTENT_TYPE, Exposition
-
-log = structlog.get_logger()
 
 
 class Server:

@@ -7,7 +7,7 @@ from typing import Any
 
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event, EventType, Severity, about_job
-from segwatch.jobs.model import Facts, JobError, JobKey, JobState, Status
+from segwatch.jobs.model import Facts, JobError, JobKey, JobState, Observation, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.store.base import Change
 
@@ -36,6 +36,13 @@ def job(id_: str = "j1", **fields: Any) -> JobState:
         "facts": Facts(segments=("s1", "s2"), profiles={"s1": 12}, exported=None, request='{"a": 1}'),
     }
     return JobState(**(made | fields))
+
+
+def row(id_: str = "j1", *, kind: str = "export_job", **fields: Any) -> Observation:
+    """What the platform shows of a job that is under way; of another if `fields` say so."""
+    status = fields.get("status", Status.PROCESSING)
+    made = {"key": key(id_, kind=kind), "status": status, "word": status.value, "asked_at": START}
+    return Observation(**(made | fields))
 
 
 def moved(state: JobState, status: Status, minute: float) -> tuple[JobState, Event]:

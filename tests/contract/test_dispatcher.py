@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+from fakes import FakeClock
 from receiver import HANG, RESET, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
 from structlog.testing import capture_logs
 
 from segwatch.backoff import Backoff
-from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.deliveries.model import Accepted, Stage
 from segwatch.deliveries.routing import Route, promises
@@ -74,22 +74,13 @@ class Flaky:
         return call
 
 
-class MovableClock(SystemClock):
-    """The machine's clock, until somebody sets it."""
-
-    offset = timedelta(0)
-
-    def now(self):
-        return super().now() + self.offset
-
-
 class House:
     """A store, workers and what they tell; `running()` runs them."""
 
     def __init__(self, store, session):
         self.store, self.session = Flaky(store), session
         self.counts, self.beats, self.told = Counts(), Counter(), []
-        self.routes, self.workers, self.clock = [], {}, MovableClock()
+        self.routes, self.workers, self.clock = [], {}, FakeClock(datetime.now(UTC), runs=True)
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
         if isinstance(target, Receiver):
@@ -226,11 +217,16 @@ async def test_a_commit_wakes_the_worker_and_a_row_from_another_process_is_found
 
 async def test_past_its_maximum_age_a_delivery_lies_in_the_dead_letters_with_its_reason(house):
     async with Receiver(Answer(503, body=b"maintenance")) as receiver:
-        policy = Policy(backoff=POLICY.backoff, max_age=100 * MS)
-        house.add("ops", receiver, policy=policy)
+        house.add("ops", receiver)
         await house.tell(event(1), event(2))
+
+        async def all_were_tried():
+            return all(d.attempts for d in await house.store.deliveries(channel="ops"))
+
         with capture_logs() as lines:
             async with house.running():
+                await until(all_were_tried)
+                await house.clock.advance(minutes=1)
                 await until(lambda: _settled(house, 2, Stage.DEAD))
     dead = await house.store.deliveries(channel="ops", stages=[Stage.DEAD])
     assert {d.reason for d in dead} == {"http_503: maintenance"}
@@ -389,7 +385,8 @@ async def test_a_clock_set_back_by_an_hour_does_not_silence_a_channel_for_an_hou
         await house.tell(event(1))
         async with house.running():
             await until(lambda: _true(house.counts.bad["ops", "http_429"] == 1))
-            house.clock.offset = -timedelta(hours=1)
+            house.clock.set(house.clock.now() - timedelta(hours=1))
             await house.tell(event(2))
-            await receiver.until(lambda: len(receiver.accepted) == 1, within_s=3.0)
-    assert receiver.accepted[0].data["job_id"] == "2"
+            await receiver.until(lambda: len(receiver.accepted) == 2, within_s=3.0)
+    told = {letter.data["job_id"] for letter in receiver.accepted}
+    assert told == {"1", "2"}, "also what was put off by the clock as it was before"

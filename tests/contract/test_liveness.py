@@ -4,22 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 import aiohttp
+from fakes import FakeClock
 
-from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.supervisor import Supervisor, Worker
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
 from segwatch.web.server import Server
-
-
-class Hand:
-    """A monotonic clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 async def wedged(beat: Callable[[], None]) -> None:
@@ -27,9 +17,9 @@ async def wedged(beat: Callable[[], None]) -> None:
 
 
 async def test_a_worker_that_awaits_for_ever_without_a_heartbeat_is_stale_and_named():
-    clock = Hand()
-    heartbeats = Heartbeats(monotonic=clock)
-    supervisor = Supervisor(SystemClock(), heartbeats, on_restart=lambda worker: None)
+    clock = FakeClock()
+    heartbeats = Heartbeats(monotonic=clock.ran_s)
+    supervisor = Supervisor(clock, heartbeats, on_restart=lambda worker: None)
     turning = asyncio.Event()
 
     async def turns(beat: Callable[[], None]) -> None:
@@ -43,11 +33,11 @@ async def test_a_worker_that_awaits_for_ever_without_a_heartbeat_is_stale_and_na
     try:
         await asyncio.sleep(0)
         assert heartbeats.stale() == []
-        clock.seconds = 50
+        await clock.advance(seconds=50)
         turning.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        clock.seconds = 70
+        await clock.advance(seconds=20)
         assert [stale.worker for stale in heartbeats.stale()] == ["wedged"]
     finally:
         await supervisor.stop()
@@ -55,8 +45,8 @@ async def test_a_worker_that_awaits_for_ever_without_a_heartbeat_is_stale_and_na
 
 
 async def test_the_server_answers_503_on_liveness_while_a_worker_is_wedged_and_ready_does_not_care():
-    clock = Hand()
-    heartbeats, readiness, metrics = Heartbeats(monotonic=clock), Readiness(), Metrics()
+    clock = FakeClock()
+    heartbeats, readiness, metrics = Heartbeats(monotonic=clock.ran_s), Readiness(), Metrics()
     readiness.ok("start")
 
     async def nothing() -> None: ...
@@ -65,7 +55,7 @@ async def test_the_server_answers_503_on_liveness_while_a_worker_is_wedged_and_r
         return []
 
     server = Server(Exposition(metrics, nothing), heartbeats, readiness, reload)
-    supervisor = Supervisor(SystemClock(), heartbeats, on_restart=lambda worker: None)
+    supervisor = Supervisor(clock, heartbeats, on_restart=lambda worker: None)
     url = await server.start("127.0.0.1", 0)
     supervisor.start(Worker(name="sandbox:prod/export_job", run=wedged))
     try:
@@ -76,7 +66,7 @@ async def test_the_server_answers_503_on_liveness_while_a_worker_is_wedged_and_r
                     return reply.status, await reply.text()
 
             assert await ask("/-/healthy") == (200, "ok: 1 workers turn\n")
-            clock.seconds = 65
+            await clock.advance(seconds=65)
             for path in ("/-/healthy", "/livez"):
                 assert await ask(path) == (503, "sandbox:prod/export_job: no sign of life, 5 s overdue\n")
             assert (await ask("/-/ready"))[0] == 200

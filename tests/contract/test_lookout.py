@@ -1,33 +1,29 @@
 """What the look before a submission may conclude from lists that are cut, unreadable, or tell too little."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fakes import T0 as NOW
+from fakes import FakeClock
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from store_builders import answer, job, key
 
 from segwatch.daemon.lookout import Inconclusive, Look, Lookout
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
-from segwatch.kinds.base import Page, Request
+from segwatch.kinds.base import Gap, Page, Request
 from segwatch.kinds.export_job import KIND
 
-NOW = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
+NOTHING = Facts(dataset="d1")
+OTHER = Facts(dataset="d1", request='{"fields":"x","filter":"z"}', fingerprint="f-other")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
 ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
 MORE = Request(method="GET", path="/more", endpoint="/more")
-
-
-class At:
-    """A clock that stands."""
-
-    def now(self) -> datetime:
-        return NOW
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a look waits for nothing but answers")
 
 
 @dataclass
@@ -61,7 +57,7 @@ ITSELF = row("10", minutes_ago=30)
 
 
 async def look(source: Answers, failed: JobState = FAILED) -> Look:
-    return await Lookout(source, At()).look(ANSWER, failed, lambda: None)
+    return await Lookout(source, FakeClock(NOW)).look(ANSWER, failed, lambda: None)
 
 
 def ids(rows: Sequence[Observation]) -> set[str]:
@@ -98,6 +94,88 @@ async def test_a_list_that_does_not_go_back_to_the_failed_export_proves_nothing(
         await look(Answers(pages))
 
 
+YOUNG, OLDER = row("12", minutes_ago=2), row("2", minutes_ago=100)
+DAYS_AGO = NOW - timedelta(days=20)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gaps"),
+    [
+        pytest.param((row("11"), ITSELF), [Gap(after=2, created_at=DAYS_AGO)], id="its-own-time-says-so"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=3)], id="it-stands-below-one-from-before"),
+        pytest.param((row("11"), ITSELF, OLD, OLDER), [Gap(after=3), Gap(after=4)], id="between-such-and-below-them"),
+        pytest.param((row("11"), ITSELF), [Gap(after=0, created_at=DAYS_AGO)], id="wherever-it-stands"),
+    ],
+)
+async def test_an_old_row_need_not_be_readable(rows, gaps):
+    page = Page(rows=rows, unreadable=len(gaps), gaps=tuple(gaps))
+    assert ids((await look(Answers([page]))).rows) == ids(rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "gaps"),
+    [
+        pytest.param((row("11"), ITSELF), [Gap(after=2)], id="nothing-says-how-old-it-is"),
+        pytest.param((row("11"), OLD), [Gap(after=1)], id="it-stands-above-the-first-from-before"),
+        pytest.param((row("11"), OLD, YOUNG), [Gap(after=2)], id="the-list-is-in-no-order"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=0, created_at=NOW)], id="it-is-young"),
+        pytest.param((row("11"), ITSELF, OLD), [Gap(after=3), Gap(after=0)], id="another-one-is-not-old"),
+    ],
+)
+async def test_a_row_that_cannot_be_read_and_may_be_young_proves_nothing(rows, gaps):
+    with pytest.raises(Inconclusive):
+        await look(Answers([Page(rows=rows, unreadable=len(gaps), gaps=tuple(gaps))]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=8), st.booleans())
+def test_a_readable_list_is_never_taken_for_whole_where_a_younger_row_is_hidden(others, told):
+    """others: minutes since the creation, and whether it can be read, of a list from newest to oldest."""
+    others = sorted([*others, (30, True)])
+    shown = [row(str(n), minutes_ago=minutes) for n, (minutes, readable) in enumerate(others) if readable]
+    gaps, before = [], 0
+    for minutes, readable in others:
+        before += readable
+        if not readable:
+            gaps.append(Gap(after=before, created_at=NOW - timedelta(minutes=minutes) if told else None))
+    rows = [replace(one, key=ITSELF.key) if one.created_at == ITSELF.created_at else one for one in shown]
+    page = Page(rows=tuple(rows), unreadable=len(gaps), gaps=tuple(gaps))
+    hidden = any(minutes <= 30 for minutes, readable in others if not readable)
+    try:
+        asyncio.run(look(Answers([page])))
+        concluded = True
+    except Inconclusive:
+        concluded = False
+    assert not (hidden and concluded)
+
+
+async def test_a_row_of_odd_age_at_the_top_does_not_end_the_list():
+    pages = [Page(rows=(OLD, row("11")), next=MORE), Page(rows=(row("12"), ITSELF, OLDER))]
+    assert "12" in ids((await look(Answers(pages))).rows)
+
+
+@pytest.mark.parametrize(
+    "created_at",
+    [
+        pytest.param(None, id="unknown"),
+        pytest.param(datetime.min.replace(tzinfo=UTC), id="the-first-moment-there-is"),
+        pytest.param(datetime.max.replace(tzinfo=UTC), id="the-last-one"),
+        pytest.param(NOW + timedelta(minutes=8), id="by-a-clock-that-is-ahead"),
+    ],
+)
+async def test_an_odd_creation_time_of_the_failed_export_hides_nothing_that_came_after_it(created_at):
+    odd = replace(FAILED, created_at=created_at, discovered_at=NOW - timedelta(minutes=30))
+    pages = [Page(rows=(row("11", facts=SHORT),), next=MORE), Page(rows=(replace(ITSELF, created_at=created_at), OLD))]
+    source = Answers(pages, records={"11": row("11")})
+    found = await look(source, odd)
+    assert {one.key.id: one.facts for one in found.rows}["11"] == WHOLE
+
+
+async def test_a_failed_export_of_unknown_age_must_be_in_the_list():
+    with pytest.raises(Inconclusive):
+        await look(Answers([Page(rows=(row("11"), OLD))]), replace(FAILED, created_at=None))
+
+
 async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_its_status():
     short = replace(row("11", facts=SHORT), status=Status.SUCCEEDED)
     source = Answers([Page(rows=(short, ITSELF))], records={"11": row("11")})
@@ -107,11 +185,91 @@ async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_
 
 async def test_a_record_is_asked_for_once_however_often_we_look():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11")})
-    lookout = Lookout(source, At())
+    lookout = Lookout(source, FakeClock(NOW))
     for _ in range(3):
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
     assert source.asked == ["11"]
+
+
+async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells():
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11", facts=SHORT)})
+    lookout = Lookout(source, FakeClock(NOW))
+    assert [(await lookout.look(ANSWER, FAILED, lambda: None)).doubtful for _ in range(2)] == [{"11"}, {"11"}]
+    source.records["11"] = row("11")
+    found = await lookout.look(ANSWER, FAILED, lambda: None)
+    assert (found.doubtful, found.rows[0].facts) == (frozenset(), WHOLE)
+    assert source.asked == ["11"] * 3
+
+
+async def test_a_record_that_told_enough_for_one_answer_is_read_again_for_one_that_needs_more():
+    short = replace(ANSWER, request='{"fields":"z"}', fingerprint="f-z")
+    source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))] * 2, records={"11": row("11", facts=SHORT)})
+    lookout = Lookout(source, FakeClock(NOW))
+    assert not (await lookout.look(short, FAILED, lambda: None)).doubtful
+    assert (await lookout.look(ANSWER, FAILED, lambda: None)).doubtful == {"11"}
+
+
+@pytest.mark.parametrize(
+    ("record", "doubtful"),
+    [
+        pytest.param(WHOLE, False, id="it-is-equal"),
+        pytest.param(SHORT, True, id="it-leaves-out-a-part"),
+        pytest.param(NOTHING, True, id="it-tells-nothing"),
+        pytest.param(None, True, id="it-is-not-there-yet"),
+        pytest.param(OTHER, False, id="it-says-something-else"),
+        pytest.param(replace(NOTHING, dataset="d2"), False, id="it-goes-to-another-dataset"),
+    ],
+)
+async def test_only_what_a_record_says_tells_an_export_apart(record, doubtful):
+    records = {"11": row("11", facts=record)} if record else {}
+    source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))], records=records)
+    assert (await look(source)).doubtful == ({"11"} if doubtful else set())
+
+
+@pytest.mark.parametrize(("minutes", "doubtful"), [(9, {"11"}), (10, set())])
+async def test_a_record_of_a_job_that_has_been_known_for_long_is_taken_at_its_word(minutes, doubtful):
+    source = Answers([Page(rows=(row("11", minutes_ago=20, facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
+    known = job("11", discovered_at=NOW - timedelta(minutes=minutes), created_at=None, facts=SHORT)
+    assert (
+        await Lookout(source, FakeClock(NOW), lambda: [known]).look(ANSWER, FAILED, lambda: None)
+    ).doubtful == doubtful
+
+
+@pytest.mark.parametrize(("manual", "doubtful"), [(False, {"11"}), (True, set())])
+async def test_a_job_that_may_be_ours_is_not_taken_at_its_word_unless_a_person_asks(manual, doubtful):
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
+    known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
+    posted = replace(ANSWER, posted_at=NOW, manual=manual)
+    assert (
+        await Lookout(source, FakeClock(NOW), lambda: [known]).look(posted, FAILED, lambda: None)
+    ).doubtful == doubtful
+
+
+async def test_what_is_known_of_a_job_by_other_ways_is_used():
+    known = [
+        job("11", facts=WHOLE, created_at=NOW - timedelta(minutes=1)),
+        job("12", facts=WHOLE, created_at=NOW - timedelta(minutes=1)),
+        job("13", facts=WHOLE, created_at=NOW - timedelta(minutes=99)),
+        job("14", facts=WHOLE, created_at=NOW - timedelta(minutes=1), status=Status.VANISHED),
+    ]
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))])
+    found = await Lookout(source, FakeClock(NOW), lambda: known).look(ANSWER, FAILED, lambda: None)
+    assert {one.key.id: one.facts for one in found.rows} == {"10": WHOLE, "11": WHOLE, "12": WHOLE}
+    assert (source.asked, found.doubtful) == ([], frozenset())
+
+
+async def test_what_was_known_of_another_job_with_that_id_is_not_used():
+    old = job(
+        "11",
+        status=Status.SUCCEEDED,
+        facts=WHOLE,
+        created_at=NOW - timedelta(hours=9),
+        ended_at=NOW - timedelta(hours=8),
+    )
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], records={"11": row("11", facts=OTHER)})
+    found = await Lookout(source, FakeClock(NOW), lambda: [old]).look(ANSWER, FAILED, lambda: None)
+    assert {one.key.id: one.facts for one in found.rows}["11"] == OTHER
 
 
 async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
@@ -125,5 +283,7 @@ async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
 async def test_a_long_look_shows_that_it_goes_on():
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 150))
     beats: list[None] = []
-    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), At()).look(ANSWER, FAILED, lambda: beats.append(None))
+    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), FakeClock(NOW)).look(
+        ANSWER, FAILED, lambda: beats.append(None)
+    )
     assert len(beats) > len(rows)

@@ -252,8 +252,30 @@ async def test_slack_gets_blocks_and_a_text_for_the_lock_screen(build):
     header, section, fields, context = body["blocks"]
     assert header["text"]["text"] == ":red_circle: Export 24116 failed in prod"
     assert section["text"]["text"].startswith(said)
-    assert {"type": "mrkdwn", "text": "*Sandbox*\nprod"} in fields["fields"]
+    assert {"type": "plain_text", "text": "Sandbox\nprod", "emoji": False} in fields["fields"]
     assert event().id in [one["text"] for one in context["elements"]]
+
+
+def test_slack_marks_up_nothing_that_the_platform_said():
+    odd = "*b* _i_ `c` ~s~ <!channel> :fire:\x1b[31m\u202e"
+    said = event(
+        sandbox=odd,
+        job_id=odd,
+        status=odd,
+        previous=odd,
+        reason=odd,
+        details={"errors": [{"message": odd}], "root": odd},
+    )
+    body = payload_of(message_of(said))
+    assert body["mrkdwn"] is False
+    marked = [element["text"] for element in body["blocks"][-1]["elements"]]
+    assert marked == ["2026-01-05T03:12:07.900Z", said.id]
+    for block in body["blocks"][:-1]:
+        texts = [block["text"]] if "text" in block else block["fields"]
+        assert {one["type"] for one in texts} == {"plain_text"}
+    assert "\x1b" not in str(body)
+    assert "\\x1b" not in str(body)
+    assert "\\u202e" not in json.dumps(body)
 
 
 @pytest.mark.parametrize("type_", EventType)
@@ -265,7 +287,7 @@ def test_slack_stays_within_its_limits_whatever_is_said(type_):
         "settled_by": long,
     }  # fmt: skip
     said = event(type=type_, severity=severity_of(type_), details=details, sandbox=long, job_id=long, reason=long)
-    body = payload_of(message_of(said, base_url="https://segwatch.example.test"))
+    body = payload_of(message_of(said))
     assert len(body["blocks"]) <= 50
     for block in body["blocks"]:
         match block["type"]:
@@ -293,7 +315,7 @@ async def test_slack_gets_no_more_than_one_message_per_pace(session):
         slack = Slack(SlackOptions.model_validate({"url": receiver.url}), around, pace_s=0.05)
         await asyncio.gather(*(slack.send(delivery()) for _ in range(4)))
     times = [got.at for got in receiver.got]
-    assert times[-1] - times[0] >= 0.14
+    assert times[-1] - times[0] >= 0.1  # of 0.15: the receiver may note the first one late
 
 
 async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock
 from store_builders import at, job, told
 
 from segwatch.daemon.bus import Bus
@@ -22,17 +23,6 @@ KIND = "export_job"
 POSITION = Position(sandbox="prod", kind=KIND, began_at=at(-60), frontier=at(-60), swept_at=at(-1))
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.time = at(9)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a recorder waits for nothing")
-
-
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     one = SqliteStore(tmp_path / "segwatch.db")
@@ -41,15 +31,15 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await one.close()
 
 
-def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: Clock | None = None) -> Recorder:
+def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: FakeClock | None = None) -> Recorder:
     path = (Status.NEW, Status.PROCESSING)
     policy = Policy(watch=Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2)))
     bus = Bus()
     if told_to is not None:
         bus.listen(lambda news: told_to.append(news.event))
     return Recorder(
-        "prod", store, clock or Clock(), bus, lambda events, now: (),
-        policies={KIND: policy}, by_change={KIND: False}, remember=timedelta(hours=48),
+        "prod", store, clock or FakeClock(at(9)), bus, lambda events, now: (),
+        policies={KIND: policy}, remember=timedelta(hours=48),
     )  # fmt: skip
 
 
@@ -109,23 +99,37 @@ async def test_an_ended_job_that_retention_has_deleted_may_still_change(store, r
 async def test_what_retention_has_deleted_is_not_told_again_after_a_restart(store, recorder):
     state = await an_active_job(store, recorder)
     await recorder.record(KIND, [ended(state)], POSITION)
+    await recorder.save_position(replace(POSITION, frontier=state.created_at, swept_at=at(70)))
     await store.forget(at(99))
     told_again: list[Event] = []
     after = recorder_of(store, told_again)
     await after.load()
-    stand = replace(POSITION, frontier=state.created_at, swept_at=at(70))
+    stand = await after.position(KIND, at(71))
     await after.record(KIND, [replace(ended(state), asked_at=at(71))], stand)
     assert (told_again, await store.events(EventFilter())) == ([], [])
 
 
 async def test_a_clock_that_is_set_back_while_we_run_hides_no_change(store):
-    clock = Clock()
+    clock = FakeClock(at(9))
     recorder = recorder_of(store, clock=clock)
     state = await an_active_job(store, recorder)
     for minute in (69, 9):  # ahead by an hour, then set right
-        clock.time = at(minute)
+        clock.set(at(minute))
         looked = replace(ended(state), status=Status.PROCESSING, word="PROCESSING", asked_at=at(minute), ended_at=None)
         await recorder.record(KIND, [looked], POSITION)
     (now,) = await recorder.record(KIND, [replace(ended(state), asked_at=at(9))], POSITION)
     assert (await store.job(state.key)).status is now.status is Status.SUCCEEDED
     assert recorder.active(KIND) == []
+
+
+async def test_looks_that_change_nothing_are_written_once_a_minute(store):
+    clock = FakeClock(at(9))
+    recorder = recorder_of(store, clock=clock)
+    state = await an_active_job(store, recorder)
+    looked = replace(ended(state), status=Status.PROCESSING, word="PROCESSING", ended_at=None)
+    on_disk = []
+    for _ in range(9):  # over two minutes
+        await recorder.record(KIND, [replace(looked, asked_at=clock.now())], POSITION)
+        on_disk.append((await store.job(state.key)).asked_at)
+        await clock.advance(seconds=15)
+    assert on_disk == [at(9)] * 4 + [at(10)] * 4 + [at(11)]

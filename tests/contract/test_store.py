@@ -54,10 +54,12 @@ async def test_all_that_was_committed_is_there_after_a_restart(reopen):
     position = Position(sandbox="prod", kind="export_job", watermark=at(2), swept_at=at(3))
     await store.commit([replace(change, subject=subject, position=position, resubmission=answer())])
     await store.commit([Change(events=(sandbox_event(1),))])
+    ids = [made.id for made in await store.deliveries()]
     store = await reopen()
     assert await store.job(state.key) == state
     assert [logged.event for logged in await store.events(EventFilter())] == [*change.events, sandbox_event(1)]
-    assert sorted([d.id for d in await store.deliveries()]) == sorted(d.id for d in change.deliveries)
+    assert await store.deliveries() == sorted(change.deliveries, key=lambda made: made.channel, reverse=True)
+    assert [made.id for made in await store.deliveries()] == ids
     assert await store.subject("sandbox/prod") == subject
     assert await store.position("prod", "export_job") == position
     assert await store.resubmission(key()) == answer()
@@ -274,8 +276,9 @@ async def test_deliveries_are_found_by_what_people_ask_for(store):
     await store.commit([first, second])
     dead = replace(first.deliveries[0], stage=Stage.DEAD)
     await store.settle([dead])
-    assert await store.deliveries(stages=[Stage.DEAD]) == [dead]
-    assert await store.deliveries(id=dead.id) == [dead]
+    (found,) = await store.deliveries(stages=[Stage.DEAD])
+    assert found == dead
+    assert await store.deliveries(id=found.id) == [dead]
     assert await store.deliveries(event_id=dead.event.id, channel="ops") == [dead]
     assert [d.event.sequence for d in await store.deliveries(channel="ops")] == [2, 1]
     assert len(await store.deliveries(stages=[Stage.DEAD, Stage.PENDING], limit=2)) == 2
@@ -381,6 +384,29 @@ async def test_closing_writes_what_was_accepted(reopen):
         await store.commit([])
     store = await reopen()
     assert len(await store.jobs(JobFilter())) == 50
+
+
+async def test_no_more_is_forgotten_at_once_than_asked_for(store):
+    await store.commit([told(job(f"j{n:03}"), Status.FAILED, minute=n / 1000)[1] for n in range(250)])
+    assert await store.forget(at(1), at_most=120) == 120
+    assert min(one.key.id for one in await store.jobs(JobFilter())) == "j120", "the oldest go first"
+    assert await store.forget(at(1), at_most=120) == 120
+    assert await store.forget(at(1), at_most=120) == 10
+    assert await store.check() == []
+
+
+async def test_what_is_due_further_away_than_anything_is_put_off_is_due_now(store):
+    for n, minute in enumerate([0, 50, 200_000]):
+        _, change = told(job(f"j{n}"), to=["ops"])
+        (made,) = change.deliveries
+        await store.commit([replace(change, deliveries=(replace(made, due_at=at(minute)),))])
+
+    async def due(**rest) -> list[str]:
+        return [one.event.job_id for one in await store.due_deliveries("ops", now=at(1), **rest)]
+
+    assert await due(limit=9) == ["j0"]
+    assert await due(limit=9, farthest=timedelta(hours=1)) == ["j0", "j2"]
+    assert await due(limit=1, farthest=timedelta(hours=1)) == ["j0"]
 
 
 async def test_a_backup_is_a_store_and_overwrites_nothing(store, tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +21,10 @@ from hypothesis import strategies as st
 from store_builders import at, job, key, moved, told
 
 import segwatch
+from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
-from segwatch.store import file, reads, rows
+from segwatch.jobs.reading import Position
+from segwatch.store import file, reads, rows, writes
 from segwatch.store.base import (
     Change,
     Conflict,
@@ -28,6 +32,7 @@ from segwatch.store.base import (
     JobFilter,
     StoreCorrupt,
     StoreError,
+    StoreGone,
     StoreUnavailable,
 )
 from segwatch.store.factory import store_of
@@ -56,6 +61,45 @@ async def test_a_second_daemon_is_refused_and_told_whom_to_stop(store, path):
         await second.open()
     await second.close()
     await store.writable()
+
+
+@pytest.mark.parametrize("other_name", ["symbolic link", "folder behind a link", "relative path", "hard link"])
+async def test_a_second_daemon_is_refused_by_whatever_name_it_knows_the_file(
+    store, path, tmp_path, monkeypatch, other_name
+):
+    if other_name == "hard link" and sys.platform != "linux":
+        pytest.skip("only Linux keeps the two kinds of file locks apart")
+    (tmp_path / "sub").mkdir()
+    other = tmp_path / "sub" / "other.db"
+    match other_name:
+        case "symbolic link":
+            other.symlink_to(path)
+        case "folder behind a link":
+            other = tmp_path / "sub" / "link" / path.name
+            other.parent.symlink_to(tmp_path)
+        case "relative path":
+            monkeypatch.chdir(tmp_path / "sub")
+            other = Path("..") / path.name
+        case "hard link":
+            other.hardlink_to(path)
+    tried = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _OPENED, other, stderr=subprocess.PIPE, env=_with_our_path()
+    )
+    assert b"in use by another segwatch daemon" in (await tried.communicate())[1]
+    await store.writable()
+
+
+# another process: the file's locks by fcntl belong to all of a process, and closing the file by one name drops them
+_OPENED = """
+import asyncio, sys
+from pathlib import Path
+from segwatch.store.sqlite import SqliteStore
+asyncio.run(SqliteStore(Path(sys.argv[1])).open())
+"""
+
+
+def _with_our_path() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(segwatch.__file__).parents[1])}
 
 
 async def test_a_command_reads_and_writes_beside_a_running_daemon(store, path):
@@ -180,7 +224,65 @@ async def test_an_older_file_is_migrated_by_the_daemon_only(path, monkeypatch):
         await SqliteStore(path, exclusive=False).open()
     await _made(path)
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(steps),)
+
+
+async def test_two_stores_never_give_two_events_one_id(tmp_path):
+    ids = []
+    for name in ("one.db", "other.db"):
+        store = SqliteStore(tmp_path / name)
+        await store.open()
+        await store.commit([told(job(), to=["ops", "chat"])[1]])
+        ids += [one.id for one in await store.deliveries()]
+        await store.close()
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch("msg_[0-9a-f]{32}", one) for one in ids)
+
+
+async def test_a_restored_backup_gives_what_it_goes_on_to_tell_ids_of_its_own(store, tmp_path):
+    state, change = told(job(), to=["ops"])
+    await store.commit([change])
+    target = tmp_path / "copy.db"
+    await store.backup(str(target))
+    copy = SqliteStore(target)
+    await copy.open()
+    (before,) = await copy.deliveries()
+    assert [before.id] == [one.id for one in await store.deliveries()]
+    for one in (store, copy):
+        await one.commit([told(state, to=["ops"])[1]])
+    (live, _), (restored, _) = await store.deliveries(), await copy.deliveries()
+    assert live.event == restored.event
+    assert live.id != restored.id
+    await copy.close()
+
+
+async def test_ids_of_before_the_store_had_an_identity_stay_as_they_were(path, monkeypatch):
+    with monkeypatch.context() as patched:
+        steps = file.migrations()
+        patched.setattr(file, "migrations", lambda: steps[:1])
+        store = SqliteStore(path)
+        await store.open()
+        await store.close()
+    _, change = told(job(), to=["ops"])
+    ((event,), (made,)) = change.events, change.deliveries
+    with closing(sqlite3.connect(path)) as db, db:
+        writes._log(db, event)
+        db.execute("INSERT INTO channel (name) VALUES ('ops')")
+        db.execute(
+            "INSERT INTO delivery (id, channel, position, stream, stage, attempts, promised_us, due_us, reason)"
+            " VALUES (?, 'ops', 1, ?, 'delivered', 1, 0, 0, '')",
+            (made.id, event.stream),
+        )
+    store = SqliteStore(path)
+    await store.open()
+    (known,) = await store.deliveries()
+    assert known.id == made.id
+    assert await store.promise([made]) == 1, "a replay finds the row"
+    assert [one.id for one in await store.deliveries(id=made.id)] == [made.id]
+    assert [one.id for one in await store.due_deliveries("ops", now=at(1), limit=9)] == [made.id]
+    await store.settle([replace(known, stage=Stage.DELIVERED)])
+    assert await store.next_delivery_at("ops") is None
+    await store.close()
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatch):
@@ -316,7 +418,7 @@ def test_what_was_accepted_is_written_even_when_the_loop_is_gone(path):
 def test_asking_what_is_due_walks_an_index(path):
     asyncio.run(_made(path))
     with closing(file.connect(path, "read")) as db:
-        for sql, parameters in ((reads.DUE, ("ops", 1, 10)), (reads.NEXT_DUE, ("ops",))):
+        for sql, parameters in ((reads.DUE, ("ops", 1, 10)), (reads.FAR, ("ops", 1, 10)), (reads.NEXT_DUE, ("ops",))):
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
             assert plan[0].startswith("SEARCH"), plan
             assert not any("SCAN" in step or "TEMP B-TREE" in step for step in plan), plan
@@ -469,6 +571,34 @@ async def test_a_read_only_disk_can_be_read_and_says_that_it_cannot_be_written(t
         await daemon.close()
 
 
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_removed_or_replaced_takes_nothing_until_it_is_back(store, path, suffix, replaced):
+    await store.commit([told(job("before"))[1]])
+    assert len(await store.jobs(JobFilter())) == 1
+    gone = path.with_name(path.name + suffix)
+    gone.rename(gone.with_name("aside"))
+    if replaced:
+        gone.write_bytes(gone.with_name("aside").read_bytes())
+    for _ in range(2):
+        with pytest.raises(StoreGone, match=f"{gone.name} was {'replaced' if replaced else 'removed'}"):
+            await store.writable()
+        with pytest.raises(StoreGone):
+            await store.commit([told(job("meanwhile"))[1]])
+    assert [one.key.id for one in await store.jobs(JobFilter())] == ["before"]
+    gone.with_name("aside").replace(gone)
+    await _assert_it_lives_on(store, 1)
+
+
+async def test_what_went_into_a_file_that_was_removed_in_the_same_moment_is_not_acknowledged(store, path):
+    def write(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE meta SET value = value + 1 WHERE name = 'heartbeat'")
+        path.unlink()
+
+    with pytest.raises(StoreGone):
+        await store._writer.run(write)
+
+
 # --- crashes and races
 
 
@@ -504,6 +634,47 @@ def test_what_was_acknowledged_survives_kill_9(path):
     assert len(acknowledged) >= 8
     for name, sequence in acknowledged.items():
         assert found[name] in (sequence, sequence + 1), "the last one may be written and not yet said"
+
+
+_KILLED_IN_A_BACKUP = """
+import asyncio, os, signal, sys
+from segwatch.store.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1], readonly=True)
+    await store.open()
+    os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+    await store.backup(sys.argv[2])
+
+from pathlib import Path
+sys.argv[1] = Path(sys.argv[1])
+asyncio.run(main())
+"""
+
+
+async def test_a_backup_that_was_killed_is_no_file_and_blocks_no_other(store, path, tmp_path):
+    await store.commit([told(job())[1]])
+    target = tmp_path / "copy.db"
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _KILLED_IN_A_BACKUP, path, target, env=_with_our_path()
+    )
+    assert await child.wait() == -signal.SIGKILL
+    assert not target.exists()
+    (tmp_path / "copy.db.part-journal").write_bytes(b"left behind")
+    assert await store.backup(str(target)) == target.stat().st_size
+    assert list(tmp_path.glob("copy*")) == [target]
+
+
+async def test_one_of_two_backups_to_one_file_is_refused_and_harms_neither(store, tmp_path):
+    await asyncio.gather(*(store.commit([told(job(f"j{n}"))[1]]) for n in range(200)))
+    target = tmp_path / "copy.db"
+    outcomes = await asyncio.gather(*(store.backup(str(target)) for _ in range(4)), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in outcomes) == ["StoreError"] * 3 + ["int"]
+    assert list(tmp_path.glob("copy*")) == [target]
+    copy = SqliteStore(target, readonly=True)
+    await copy.open()
+    assert await copy.check() == []
+    await copy.close()
 
 
 _step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
@@ -565,3 +736,12 @@ async def _made(path: Path, *, to: tuple[str, ...] = ()) -> None:
         state, change = told(state, to=to)
         await store.commit([change])
     await store.close()
+
+
+async def test_what_may_have_been_deleted_is_on_disk_before_it_goes(store):
+    await store.commit([Change(position=Position(sandbox="prod", kind="segment_job", began_at=at(0)))])
+    await store.forget(at(50))
+    await store.forget(at(20))  # a longer retention brings nothing back
+    stand = await store.position("prod", "segment_job")
+    await store.commit([Change(position=replace(stand, swept_at=at(60), forgotten_before=None))])
+    assert (await store.position("prod", "segment_job")).forgotten_before == at(50)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from fakes import FakeClock
 from store_builders import answer, at, job, key
 
 from segwatch.backoff import Backoff
@@ -15,7 +16,7 @@ from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.submitter import Submitter
 from segwatch.decision import Policy
-from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.jobs.model import Facts, Missing, Observation, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
@@ -27,24 +28,11 @@ from segwatch.store.sqlite import SqliteStore
 WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
 LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
+LONGER_FILTER = Facts(dataset="d1", request='{"fields":"x","filter":"z","schema":"z"}', fingerprint="f-z")
 POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
 )  # fmt: skip
-
-
-class Clock:
-    """Time passes while somebody sleeps, and then at once."""
-
-    def __init__(self) -> None:
-        self.time = at(10)
-
-    def now(self) -> datetime:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-        await asyncio.sleep(0)
 
 
 def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, facts: Facts = WHOLE) -> Observation:
@@ -60,71 +48,107 @@ CUT = Page(rows=())
 
 @dataclass
 class Platform:
-    """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on."""
+    """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
+
+    asked: set by a submission. answers: set while submissions are answered.
+    """
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
-    record: Observation = ITSELF
+    record: Observation | Missing = ITSELF
     submitted: list[str] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    reply: Observation | None = None
+    poison: str = ""
     kind = KIND
     sandbox = "prod"
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def page(self, request: Request) -> Page:
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
 
-    async def one(self, job_id: str) -> Observation:
+    async def one(self, job_id: str) -> Observation | Missing:
+        if job_id == self.poison:
+            raise OverflowError("date value out of range")
         return self.record
 
     async def submit(self, request: str) -> Observation:
         self.submitted.append(request)
+        self.asked.set()
+        await self.answers.wait()
         made = export(str(100 + len(self.submitted)), minute=10)
         self.exports.insert(0, made)
-        return made
+        return self.reply or made
 
 
 @dataclass
 class House:
     store: SqliteStore
-    clock: Clock
+    clock: FakeClock
     platform: Platform = field(default_factory=Platform)
 
     async def ends(self, before: Resubmission, **policy: object) -> Resubmission:
         """Return what becomes of this answer to a failed export, which is new to the store; see `over`."""
-        failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
-        await self.store.commit([Change(job=failed, resubmission=before)])
+        await self.failed(before)
         return await self.over(**policy)
 
-    async def over(self, **policy: object) -> Resubmission:
-        """Return what has become of the answer once it is neither scheduled nor on its way; within fifty minutes."""
-        path = (Status.NEW, Status.PROCESSING)
-        watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
-        rules = replace(POLICY, **policy)
-        recorder = Recorder(
-            "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
-            by_change={KIND.name: False}, remember=timedelta(hours=48),
-        )  # fmt: skip
-        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=1)
-        task = asyncio.create_task(submitter.run(lambda: None))
-        try:
-            async with asyncio.timeout(10):
+    async def over(self, job_id: str = "1", **policy: object) -> Resubmission:
+        """Return what has become of an answer once it is neither scheduled nor on its way; within fifty minutes."""
+        async with self.working(**policy) as task:
+            async with asyncio.timeout(30):
                 while True:
-                    after = await self.store.resubmission(key("1"))
+                    after = await self.store.resubmission(key(job_id))
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
                         return after
                     assert not task.done(), task.exception()
                     assert self.clock.now() < at(60), after
                     await asyncio.sleep(0)
+
+    @asynccontextmanager
+    async def working(self, *, grace_s: float = 10, **policy: object) -> AsyncIterator[asyncio.Task[None]]:
+        """Let a submitter work, by a policy with these changes."""
+        path = (Status.NEW, Status.PROCESSING)
+        watch = Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2))
+        recorder = Recorder(
+            "prod", self.store, self.clock, Bus(), lambda events, now: (), policies={KIND.name: Policy(watch=watch)},
+            remember=timedelta(hours=48),
+        )  # fmt: skip
+        rules = replace(POLICY, **policy)
+        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=grace_s)
+        task = asyncio.create_task(submitter.run(lambda: None))
+        try:
+            yield task
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def failed(self, before: Resubmission) -> None:
+        """Let an export fail that this answers."""
+        failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+        await self.store.commit([Change(job=failed, resubmission=before)])
+
+    @asynccontextmanager
+    async def stopped_while_posting(self, *, grace_s: float = 10) -> AsyncIterator[asyncio.Task[None]]:
+        """A submitter that was told to stop when the platform had its submission and had not answered."""
+        await self.failed(due())
+        self.platform.answers.clear()
+        async with asyncio.timeout(10), self.working(grace_s=grace_s) as task:
+            await self.platform.asked.wait()
+            task.cancel()
+            for _ in range(5):  # turns of the loop, in which it hears of it
+                await asyncio.sleep(0)
+            yield task
 
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = SqliteStore(tmp_path / "segwatch.db")
     await store.open()
-    yield House(store, Clock())
+    yield House(store, FakeClock(at(10), leaps=True))
     await store.close()
 
 
@@ -150,6 +174,45 @@ async def test_the_fullest_record_is_submitted(house, record, submitted):
     assert house.platform.submitted == [submitted.request]
 
 
+GONE = Missing(key=key("1"), asked_at=at(10))
+REBORN = replace(ITSELF, created_at=at(9), facts=LONGER)
+
+
+@pytest.mark.parametrize("record", [GONE, REBORN], ids=["gone", "another-job-has-its-id"])
+@pytest.mark.parametrize("manual", [False, True])
+async def test_what_only_the_rows_of_a_list_have_told_is_never_submitted(house, record, manual):
+    house.platform.record = record
+    ended = await house.ends(due(request=SHORT.request, fingerprint=SHORT.fingerprint, manual=manual))
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house):
+    house.platform.record = GONE
+    assert (await house.ends(due(whole=True))).step is Step.SUBMITTED
+    assert house.platform.submitted == [WHOLE.request]
+
+
+@pytest.mark.parametrize("tells_in_the_end", [True, False])
+async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
+    """Else an export that failed at once would be repeated as an export of everything."""
+    house.clock.time = at(8)
+    house.platform.record = replace(ITSELF, facts=SHORT)
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(8))
+    turns = house.platform.one
+
+    async def one(job_id):
+        if tells_in_the_end and house.clock.now() >= at(8.5):
+            house.platform.record = ITSELF
+        return await turns(job_id)
+
+    house.platform.one = one
+    ended = await house.ends(short)
+    assert ended.step is Step.SUBMITTED
+    assert ended.posted_at >= at(9)
+    assert house.platform.submitted == [(WHOLE if tells_in_the_end else SHORT).request]
+
+
 @pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
 async def test_a_bad_list_only_postpones_the_submission(house, bad):
     house.platform.lists = [bad, bad]
@@ -163,6 +226,54 @@ async def test_a_bad_list_only_postpones_the_search_for_a_lost_submission(house,
     house.platform.exports = [export("7", minute=9.9), ITSELF]
     ended = await house.ends(posting())
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+SHORTLY = timedelta(seconds=30)
+NEW = export("7", minute=9.9, facts=Facts(dataset="d1"))
+
+
+def tells_from(house, minute, *, facts=WHOLE):
+    """Let the record of the new job tell what was ordered from then on; the list never does."""
+
+    async def one(job_id):
+        if job_id != "7":
+            return ITSELF
+        return replace(NEW, facts=facts) if house.clock.now() >= at(minute) else NEW
+
+    house.platform.one = one
+    house.platform.exports = [NEW, ITSELF]
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_tells_little_at_first_is_recognised_in_the_end(house, declined):
+    tells_from(house, 10.7)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_that_never_tells_enough_is_no_ground_for_a_second_submission(house, declined):
+    tells_from(house, 9999)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_a_new_export_that_turns_out_to_be_another_one_is_none_either(house):
+    tells_from(house, 10.7, facts=LONGER)
+    ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY)
+    assert ended.step is Step.SUBMITTED
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("minute", "step"), [(10.7, Step.ADOPTED), (9999, Step.REFUSED)], ids=["tells-in-the-end", "never-tells"]
+)
+async def test_a_colleagues_export_that_tells_little_at_first_is_not_doubled(house, minute, step):
+    tells_from(house, minute)
+    assert (await house.ends(due(), settle_window=SHORTLY)).step is step
     assert house.platform.submitted == []
 
 
@@ -190,3 +301,101 @@ async def test_a_person_who_retries_what_was_undecided_gets_the_late_submission_
 async def test_what_was_scheduled_waits_for_a_person_once_the_mode_is_propose(house):
     assert (await house.ends(due(), mode=Mode.PROPOSE)).step is Step.PROPOSED
     assert house.platform.submitted == []
+
+
+async def test_a_submission_under_way_is_finished_and_written_when_it_is_told_to_stop(house):
+    async with house.stopped_while_posting() as task:
+        assert not task.done()
+        house.platform.answers.set()
+        await asyncio.wait([task])
+    ended = await house.store.resubmission(key("1"))
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+async def test_a_submission_that_outlasts_the_grace_is_found_by_the_next_start(house):
+    async with house.stopped_while_posting(grace_s=0.01) as task:
+        await asyncio.wait([task])
+    assert (await house.store.resubmission(key("1"))).step is Step.POSTING
+    house.platform.exports.insert(0, export("101", minute=10))
+    ended = await house.over()
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_up_at_last(house):
+    failure = {"status": Status.FAILED, "word": "FAILED", "created_at": at(-5), "ended_at": at(0), "facts": WHOLE}
+    poisoned = replace(due(due_at=at(8)), failed=key("3"), root="3", fingerprint="f-other")
+    await house.store.commit([Change(job=job("3", **failure), resubmission=poisoned)])
+    house.platform.poison = "3"
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    given_up = await house.over("3")
+    assert (given_up.step, given_up.reason) == (Step.REFUSED, "undecided")
+    assert len(house.platform.submitted) == 1
+
+
+OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(ITSELF, id="the-failed-one"),
+        pytest.param(OLDER, id="an-older-one"),
+        pytest.param(replace(OLDER, created_at=None), id="one-that-was-known-before"),
+        pytest.param(export("60", minute=-6), id="one-created-before"),
+        pytest.param(export("60", minute=10, facts=LONGER_FILTER), id="one-with-another-order"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_cannot_be_ours_counts_as_lost(house, reply):
+    await house.store.commit([Change(job=job("50", status=Status.SUCCEEDED, created_at=at(-60)))])
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "101")
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    ("posted", "outcome"),
+    [
+        pytest.param({"posted_at": at(10) - timedelta(hours=23)}, (Step.REFUSED, "budget"), id="used-up"),
+        pytest.param({"posted_at": at(10) - timedelta(hours=25)}, (Step.SUBMITTED, ""), id="of-yesterday"),
+        pytest.param({}, (Step.SUBMITTED, ""), id="never-posted"),
+    ],
+)
+async def test_the_submissions_of_a_day_count_against_its_budget(house, posted, outcome):
+    other = answer("9", step=Step.REFUSED, reason="undecided", since=at(9), **posted)
+    await house.store.commit([Change(job=job("9", status=Status.FAILED, word="FAILED"), resubmission=other)])
+    ended = await house.ends(due(), max_per_day=1)
+    assert (ended.step, ended.reason) == outcome
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(export("60", minute=10), id="all-of-it"),
+        pytest.param(export("60", minute=1, facts=Facts()), id="little-and-by-a-slow-clock"),
+        pytest.param(export("60", minute=10, facts=LONGER), id="with-what-was-left-to-the-platform"),
+        pytest.param(replace(export("60", minute=10), created_at=None), id="without-a-time"),
+    ],
+)
+async def test_an_answer_that_names_a_job_which_can_be_ours_is_believed(house, reply):
+    house.platform.reply = reply
+    ended = await house.ends(due())
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "60")
+
+
+async def test_what_is_held_asks_the_platform_nothing(house):
+    others = [job(f"8{n}", status=Status.FAILED, word="FAILED", ended_at=at(10), facts=WHOLE) for n in range(2)]
+    for number, other in enumerate(others):
+        other = replace(other, facts=replace(other.facts, fingerprint=f"f-{number}"))
+        await house.store.commit([Change(job=other)])
+    read = []
+
+    async def one(job_id):
+        read.append(house.clock.now())
+        return ITSELF
+
+    house.platform.one = one
+    assert (await house.ends(due(), breaker_failures=2)).step is Step.SUBMITTED
+    assert min(read) >= at(10) + POLICY.backoff.first

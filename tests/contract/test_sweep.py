@@ -1,28 +1,25 @@
 """What one sweep asks for, and how far it may say that it has read."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
+from fakes import T0, at
+from store_builders import row
 
 from segwatch.daemon.sweep import Sweep
-from segwatch.jobs.model import JobKey, Observation, Status
+from segwatch.jobs.model import Observation
 from segwatch.jobs.reading import Plan, Position, advanced
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.segment_job import KIND
 from segwatch.upstream.errors import Fate, Unavailable
 
-T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 POSITION = Position(sandbox="prod", kind="segment_job", watermark=T0, swept_at=T0)
 
 
-def at(second: float) -> datetime:
-    return T0 + timedelta(seconds=second)
-
-
-def row(job_id: str, *, changed: float, status: Status = Status.PROCESSING) -> Observation:
-    key = JobKey(sandbox="prod", kind="segment_job", id=job_id)
-    return Observation(key=key, status=status, word=status.value, asked_at=at(10), updated_at=at(changed))
+def segment_job(job_id: str, *, changed: float) -> Observation:
+    """A row of a job that changed in this second."""
+    return row(job_id, kind="segment_job", asked_at=at(second=10), updated_at=at(second=changed))
 
 
 @dataclass
@@ -66,23 +63,26 @@ def sweep_over(source: Answers) -> Sweep:
 
 async def test_a_job_asked_for_by_its_id_does_not_say_how_far_the_list_was_read():
     """It was asked for later: others may have changed between the list's answer and its change, and were not seen."""
-    source = Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)))], in_bulk=(row("3", changed=20),))
+    source = Answers(
+        [Page(rows=(segment_job("1", changed=9), segment_job("2", changed=-5)))],
+        in_bulk=(segment_job("3", changed=20),),
+    )
     sweep = sweep_over(source)
-    plan = Plan(until=at(-3), at_least=1, limit=100, reread=("2", "3"))
+    plan = Plan(until=at(second=-3), at_least=1, limit=100, reread=("2", "3"))
     assert await sweep.newest(plan)
     await sweep.by_id(plan.reread)
     assert set(sweep.rows) == {"1", "2", "3"}
     assert source.asked[1:] == [["3"]]  # the list has shown the other
-    assert advanced(POSITION, sweep.listed, at(10)).watermark == at(9)
+    assert advanced(POSITION, sweep.listed, at(second=10)).watermark == at(second=9)
 
 
 async def test_a_job_of_the_lists_by_status_does_not_say_so_either():
-    rows = [Page(rows=(row("1", changed=9), row("2", changed=-5)))]
-    sweep = sweep_over(Answers(rows + [Page(rows=(row("4", changed=30),))] * 4))
-    await sweep.newest(Plan(until=at(-3), at_least=1, limit=100, reread=()))
+    rows = [Page(rows=(segment_job("1", changed=9), segment_job("2", changed=-5)))]
+    sweep = sweep_over(Answers(rows + [Page(rows=(segment_job("4", changed=30),))] * 4))
+    await sweep.newest(Plan(until=at(second=-3), at_least=1, limit=100, reread=()))
     await sweep.active_lists()
     assert "4" in sweep.rows
-    assert advanced(POSITION, sweep.listed, at(10)).watermark == at(9)
+    assert advanced(POSITION, sweep.listed, at(second=10)).watermark == at(second=9)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,14 @@ async def test_a_job_of_the_lists_by_status_does_not_say_so_either():
 )
 async def test_a_sweep_tells_how_many_rows_the_platform_puts_on_a_page(limit, more, given):
     following = Request(method="GET", path="/", endpoint="/") if more else None
-    sweep = sweep_over(Answers([Page(rows=(row("1", changed=9), row("2", changed=-5)), next=following)]))
-    await sweep.newest(Plan(until=at(-3), at_least=1, limit=limit, reread=()))
+    sweep = sweep_over(
+        Answers([Page(rows=(segment_job("1", changed=9), segment_job("2", changed=-5)), next=following)])
+    )
+    await sweep.newest(Plan(until=at(second=-3), at_least=1, limit=limit, reread=()))
     assert sweep.page_given == given
 
 
-NEW, OLD = row("1", changed=9), row("2", changed=-5)
+NEW, OLD = segment_job("1", changed=9), segment_job("2", changed=-5)
 MORE = Request(method="GET", path="/", endpoint="/")
 
 
@@ -110,15 +112,17 @@ MORE = Request(method="GET", path="/", endpoint="/")
         pytest.param([Page(rows=(NEW, OLD))], (), True, id="as-far-as-planned"),
         pytest.param([Page(rows=(NEW,), next=MORE), Page(rows=(OLD,))], (), True, id="over-two-pages"),
         pytest.param([Page(rows=(NEW,))], (), True, id="to-its-end"),
-        pytest.param([Page(rows=(NEW, row("3", changed=8)))], (), False, id="a-full-page-that-names-no-next-one"),
+        pytest.param(
+            [Page(rows=(NEW, segment_job("3", changed=8)))], (), False, id="a-full-page-that-names-no-next-one"
+        ),
         pytest.param([Page(rows=())], (), True, id="nothing-where-there-was-nothing"),
-        pytest.param([Page(rows=())], (at(5),), False, id="nothing-where-there-was-something"),
+        pytest.param([Page(rows=())], (at(second=5),), False, id="nothing-where-there-was-something"),
         pytest.param([Page(rows=(NEW,), next=MORE), Page(rows=(NEW,), next=MORE)], (), False, id="going-round"),
     ],
 )
 async def test_a_list_that_may_have_lost_its_rest_is_not_taken_for_read(pages, known, complete):
     sweep = Sweep(Answers(pages), Records(*known), POSITION, lambda: None)
-    await sweep.newest(Plan(until=at(-3), at_least=1, limit=2, reread=()))
+    await sweep.newest(Plan(until=at(second=-3), at_least=1, limit=2, reread=()))
     assert sweep.complete is complete
 
 

@@ -8,9 +8,12 @@ from datetime import timedelta
 
 import aiohttp
 import pytest
-from raw_platform import API_KEY, GET, POST, FixedTokens, client_of, raw_platform, reply
+from fakes import FakeClock
+from raw_platform import API_KEY, GET, NOON, POST, FixedTokens, client_of, raw_platform, reply
 
-from segwatch.kinds.base import Request
+from segwatch.daemon.source import Source
+from segwatch.kinds.base import Request, load_kinds
+from segwatch.upstream.budget import Budget
 from segwatch.upstream.errors import (
     BadReply,
     Fate,
@@ -305,3 +308,50 @@ def test_the_environment_names_the_proxy(monkeypatch):
     assert "dXNlcjpwYXNz" not in repr(proxy)
     assert proxy_for("https://internal.example") is None
     assert proxy_for("http://platform.adobe.io") is None
+
+
+OPAQUE = "0paque-T0ken-" + "".join(f"{n:03}x" for n in range(30))
+
+
+@pytest.mark.parametrize("form", ["{0}", "Bearer%20{0}", "{0:.60}"], ids=["whole", "encoded", "cut"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda t: reply(403, {"error_code": "403999", "message": "x" * 260 + t}), id="words"),
+        pytest.param(lambda t: reply(500, {"error_code": t, "message": "no"}), id="code"),
+        pytest.param(lambda t: reply(500, {"message": "no"}, X_Request_Id=t), id="request-id"),
+        pytest.param(lambda t: reply(500, {"message": "no", "requestId": "r" * 50 + t}), id="request-id-in-body"),
+        pytest.param(lambda t: reply(200, f"x {t}".encode()), id="no-json"),
+        pytest.param(lambda t: reply(502, f"<html>{'y' * 100}{t}</html>".encode()), id="html"),
+        pytest.param(lambda t: reply(200, {"error_code": "1", "message": t}), id="error-as-200"),
+        pytest.param(lambda t: f"{t}\r\n\r\n".encode(), id="no-http"),
+        pytest.param(lambda t: f"HTTP/1.1 2OO {'z' * 50} {t}\r\n\r\n".encode(), id="odd-status-line"),
+    ],
+)
+async def test_no_piece_of_an_opaque_token_is_told(answer, form):
+    error, _ = await failure_of(answer(form.format(OPAQUE)), tokens=FixedTokens(OPAQUE))
+    assert OPAQUE[:8] not in str(error)
+    assert OPAQUE[:8] not in error.code
+
+
+async def test_a_token_that_was_renewed_is_masked_too_and_so_it_is_in_what_jobs_say():
+    rejected = reply(401, {"message": "old"})
+    answer = reply(200, {"records": [{"id": 1, "errors": [{"msg": f"token {OPAQUE}, then fresh-and-long-token"}]}]})
+    tokens = FixedTokens(OPAQUE, "fresh-and-long-token")
+    async with raw_platform(rejected, answer) as platform, client_of(platform.url, tokens=tokens) as client:
+        body = (await client.call(GET)).body
+    assert b'"msg": "token [masked], then [masked]"' in body
+
+
+@pytest.mark.parametrize("answer", [{"records": OPAQUE}, {"seen": OPAQUE}, {"records": "x" * 80 + OPAQUE}])
+async def test_an_answer_that_cannot_be_read_is_quoted_without_the_token(answer):
+    kind = load_kinds()["export_job"]
+    tokens = FixedTokens(OPAQUE)
+    async with raw_platform(reply(200, answer)) as platform, client_of(platform.url, tokens=tokens) as client:
+        share = Budget(requests_per_second=10, burst=1).share(requests_per_second=10, burst=1)
+        source = Source(
+            kind, client, share, FakeClock(NOON), unreadable=lambda part, n: None, places=asyncio.Semaphore()
+        )
+        with pytest.raises(BadReply, match="cannot read") as caught:
+            await source.page(kind.list_newest(limit=2))
+    assert OPAQUE[:8] not in str(caught.value)

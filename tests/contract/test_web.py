@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+import aiohttp.web
 import pytest
 from pydantic import SecretStr
 
@@ -145,3 +146,20 @@ async def test_a_reload_needs_the_token_where_one_is_set(sent, status):
         assert (got, bool(site.reloads)) == (status, status == 200)
         assert b"t0ken" not in body
         assert (await site.text("/-/healthy"))[0] == 200
+
+
+async def test_without_a_token_only_this_host_may_ask_for_a_reload(monkeypatch):
+    async with serving() as site:
+        monkeypatch.setattr(aiohttp.web.Request, "remote", "203.0.113.9")
+        status, said = await site.text("/-/reload", "POST")
+        assert (status, "http.token" in said, site.reloads) == (403, True, [])
+        assert (await site.text("/-/ready"))[0] == 503  # looking is free, and it is still starting
+        monkeypatch.setattr(aiohttp.web.Request, "remote", "::1")
+        assert (await site.text("/-/reload", "POST"))[0] == 200
+
+
+async def test_with_a_token_it_does_not_matter_who_asks_for_a_reload(monkeypatch):
+    monkeypatch.setattr(aiohttp.web.Request, "remote", "203.0.113.9")
+    async with serving("t0ken-0f-the-test") as site:
+        got, _, _ = await site.call("POST", "/-/reload", Authorization="Bearer t0ken-0f-the-test")
+        assert (got, site.reloads) == (200, ["asked"])

@@ -1,11 +1,16 @@
 """What the end-to-end tests share: a house of one's own, and its logs in the report of a failure."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from house import OPEN, House
+
+# Whoever starts the tests in the background of a script has them begin with SIGINT ignored, and what they start would
+# inherit that; a signal that is handled here is none that is ignored there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest_asyncio.fixture

@@ -157,7 +157,7 @@ async def test_events_are_listed_by_type_and_followed(night: Night) -> None:
         async def lines(tail: Running = tail) -> list[str]:
             return tail.out.read_text().splitlines()
 
-        await until(lines, "the newest event")
+        await until(lines, "the newest event", within_s=20)  # a command starts meanwhile
         (job,) = await night.house.platform.place("segment_job", ["PROCESSING", 0], ["SUCCEEDED", 0])
 
         async def said(job=job, lines=lines) -> list[str]:
@@ -178,7 +178,7 @@ async def test_channels_are_listed_tested_and_what_was_given_up_is_sent_again(ni
         night.json("notify", "dead", "--channel", "pager"),
     )
     assert [(row["channel"], row["condition"], row["dead"]) for row in listed] == [
-        ("events", "", 0),
+        ("events", "healthy", 0),
         ("pager", "failing", 2),
     ]
     assert (accepted["accepted"], accepted["reason"]) == (True, "")
@@ -188,6 +188,9 @@ async def test_channels_are_listed_tested_and_what_was_given_up_is_sent_again(ni
 
     night.house.inbox.answer("pager")
     letter = next(row["id"] for row in dead if row["job"] == night.failed)
+    elsewhere = await night.run("notify", "replay", letter, "--channel", "events")
+    assert (elsewhere.code, elsewhere.out) == (2, "")
+    assert elsewhere.err.startswith(f"{letter} is a notification to pager, not to events; leave out --channel")
     assert (await night.json("notify", "replay", letter))["replayed"] == 1
     got = await night.house.inbox.until("job.failed", channel="pager", job_id=night.failed)
     assert got.webhook_id == letter

@@ -27,7 +27,12 @@ async def demo(folder: Path, *args: str) -> asyncio.subprocess.Process:
 
 def left_behind(folder: Path) -> list[str]:
     """Return files in the folder, and processes that were started with it as the place for temporary files."""
-    mark, found = f"TMPDIR={folder}".encode(), [str(path) for path in folder.iterdir()]
+    return [str(path) for path in folder.iterdir()] + processes(folder)
+
+
+def processes(folder: Path) -> list[str]:
+    """Return the command lines of the processes that were started with the folder as the place for temporary files."""
+    mark, found = f"TMPDIR={folder}".encode(), []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (process / "environ").read_bytes().split(b"\0"):
@@ -96,6 +101,20 @@ async def test_a_process_that_dies_ends_the_demo_with_its_last_words(tmp_path: P
     assert b"the demo's daemon ended before its time; its log ends:" in err
     assert b"Traceback" not in err
     assert left_behind(tmp_path) == []
+
+
+async def test_what_the_demo_started_ends_even_if_the_demo_is_killed(tmp_path: Path) -> None:
+    process = await demo(tmp_path, "--for", "60s")
+    assert process.stdout is not None
+    assert (await asyncio.wait_for(process.stdout.readline(), 30)).startswith(b"local platform")
+    assert len(processes(tmp_path)) == 4
+    process.kill()
+    await process.wait()
+
+    async def alone() -> bool:
+        return not processes(tmp_path)
+
+    await until(alone, "the platform, the receiver and the daemon have ended", within_s=15)
 
 
 async def test_a_taken_port_is_said_and_nothing_is_left(tmp_path: Path) -> None:

@@ -160,3 +160,35 @@ async def test_it_ends_when_told_to_while_it_waits_for_the_disk(house: House, fr
     await process.until_logged("store_unavailable", within_s=20)
     assert await process.stop() == 0
     frozen_file.mend(first)
+
+
+async def test_a_store_whose_file_is_removed_makes_it_unready_and_nothing_is_announced_or_submitted(
+    house: House,
+) -> None:
+    daemon = await house.daemon()
+    await house.watching(daemon)
+    (export,) = await house.platform.place("export_job", ["PROCESSING", 600], ["FAILED", 0], body=an_export())
+    await house.inbox.until("job.processing", job_id=export)
+    told = len(house.inbox.letters())
+    for file in house.store.parent.glob("segwatch.db*"):
+        if file.suffix != ".lock":
+            file.unlink()
+
+    async def unready() -> bool:
+        return not await daemon.is_ready()
+
+    await until(unready, "it is not ready")
+    line = await daemon.process.until_logged("store_unavailable")
+    assert f"{house.store} was removed" in line["error"]
+    assert await daemon.is_healthy()
+    await house.platform.set_status("export_job", export, "FAILED")
+    polled = await house.platform.requests("GET")
+
+    async def polls() -> bool:
+        return await house.platform.requests("GET") >= polled + 3
+
+    await until(polls, "it looks on")
+    assert len(house.inbox.letters()) == told
+    assert await house.platform.submissions() == []
+    assert not house.store.exists()
+    assert await daemon.stop() == 0

@@ -1,4 +1,9 @@
-"""The main job: a failing export is told, submitted again, and its recovery closes what its failure opened."""
+"""The main job: a failing export is told, submitted again, and its recovery closes what its failure opened.
+
+And the platform's own recovery: seen soon, however long it was away.
+"""
+
+import asyncio
 
 from house import House, an_export
 
@@ -30,3 +35,19 @@ async def test_a_failing_export_is_told_resubmitted_once_and_recovers(house: Hou
     assert await daemon.metric("segwatch_export_retries_total", result="submitted") == 1
     assert await daemon.metric("segwatch_job_transitions_total", kind="export_job", status="FAILED") == 1
     assert await daemon.metric("segwatch_up", sandbox="prod") == 1
+
+
+async def test_the_end_of_an_outage_is_noticed_within_ten_seconds_however_long_it_lasted(house: House) -> None:
+    daemon = await house.daemon()
+    await house.watching(daemon)
+    await house.platform.fault(fault={"status": 503}, method="GET")
+    streams = ("prod/export_job", "prod/segment_job")
+    await asyncio.gather(
+        *(daemon.process.until_logged("sweep_failed", stream=one, failures=6, within_s=60) for one in streams)
+    )
+    (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0])
+    await house.platform.heal()
+    await house.inbox.until("job.succeeded", job_id=job, within_s=12)
+    told = await house.inbox.until("sandbox.recovered", within_s=3)  # whichever stream was answered, both are tried
+    down = await house.inbox.until("sandbox.unreachable")
+    assert down.data["since"] == told.data["since"] < down.event["timestamp"]

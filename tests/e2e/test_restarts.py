@@ -2,7 +2,7 @@
 
 import signal
 
-from house import EXPORTS, Daemon, House, an_export, until
+from house import EXPORTS, OTHER_SEGMENT, SEGMENT, Daemon, House, an_export, until
 
 _RUNS = (["PROCESSING", 600], ["SUCCEEDED", 0])
 
@@ -83,3 +83,18 @@ async def test_a_second_daemon_on_one_store_is_refused_and_told_by_whom(house: H
     assert f"process {daemon.process.pid}" in line
     assert "Traceback" not in second.text()
     assert await daemon.is_ready()
+
+
+async def test_the_size_of_a_named_segment_outlives_the_process(house: House) -> None:
+    daemon = await house.daemon(metrics={"segments": [SEGMENT]})
+    await house.watching(daemon)
+    body = [{"segmentId": one} for one in (SEGMENT, OTHER_SEGMENT)]
+    (job,) = await house.platform.place("segment_job", ["PROCESSING", 1], ["SUCCEEDED", 0], body=body)
+    await house.inbox.until("job.succeeded", job_id=job)
+    size = await daemon.metric("segwatch_segment_profiles", sandbox="prod", segment=SEGMENT)
+    assert size == house.inbox.letters("job.succeeded", job_id=job)[0].data["profiles"][SEGMENT] > 0
+    await daemon.kill()
+    await house.platform.fault(fault={"status": 503}, method="GET")  # so that what is known comes from the store
+    daemon = await house.daemon()
+    await daemon.until_metric(size, "segwatch_segment_profiles", sandbox="prod", segment=SEGMENT)
+    assert await daemon.metric("segwatch_segment_profiles") == size

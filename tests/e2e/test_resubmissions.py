@@ -201,3 +201,28 @@ async def test_a_proposal_waits_for_a_person_and_off_does_nothing(watched: Watch
     finally:
         house.config.write_text(before)
         await daemon.reload()
+
+
+@pytest.mark.parametrize("fault", [{"accept_then_reset": True}, {"status": 503}], ids=["lost-answers", "declined"])
+async def test_of_many_held_answers_one_is_tried_also_while_its_fate_is_unknown(
+    tmp_path_factory: pytest.TempPathFactory, fault: Json
+) -> None:
+    async with House(tmp_path_factory.mktemp("held")) as house:
+        daemon = await house.daemon(retry={"breaker_failures": 4, "settle_window": "5s"})
+        await house.watching(daemon)
+        await house.platform.fault(f"{EXPORTS}*", method="POST", fault=fault)
+        bodies = [an_export(fields=f"person.held{number}") for number in range(6)]
+        placed = [await house.platform.place("export_job", ["PROCESSING", 600], body=body) for body in bodies]
+        jobs = [job for (job,) in placed]
+        await house.inbox.until_each("job.processing", jobs)
+        for job in jobs:
+            await house.platform.set_status("export_job", job, "FAILED")
+        await house.inbox.until_each("job.failed", jobs)
+        await house.inbox.until("export.retries_held")
+
+        async def posted() -> bool:
+            return await house.platform.requests(f"POST {EXPORTS}") > 0
+
+        await until(posted, "the one that is tried", within_s=20.0)
+        await house.swept(daemon, times=3)
+        assert await house.platform.requests(f"POST {EXPORTS}") == 1

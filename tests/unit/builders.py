@@ -1,6 +1,8 @@
 """Builders that fill in defaults, so that a test shows only what matters."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+
+from fakes import T0, at  # noqa: F401 - T0 for those who import it from here
 
 from segwatch.backoff import Backoff
 from segwatch.decision import Policy
@@ -11,15 +13,10 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Surroundings
 from segwatch.jobs.tracker import Watch
 
-T0 = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
 SEGMENT_PATH = (Status.NEW, Status.QUEUED, Status.PROCESSING)
 EXPORT_PATH = (Status.NEW, Status.PROCESSING)
 ABORTED = JobError(code="unknown", text="Job aborted.")
 CANCELLED = JobError(code="0090000100", text="Job was Cancelled by user")
-
-
-def at(minute: float = 0, *, second: float = 0) -> datetime:
-    return T0 + timedelta(minutes=minute, seconds=second)
 
 
 def key(job_id: str = "24116") -> JobKey:

@@ -8,11 +8,11 @@ from enum import StrEnum
 from builders import EXPORT_PATH, T0, facts, retry_policy, seen, watch
 
 from segwatch import decision
-from segwatch.jobs import breaker, retry
+from segwatch.jobs import breaker, proof, retry
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobError, JobState, Observation, Status
-from segwatch.jobs.resubmission import Resubmission, Step
-from segwatch.jobs.retry import Found, Hold, Posted, Refuse, RetryPolicy
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.retry import Found, Hold, Posted, Refuse, RetryPolicy, Unclear
 
 HOLD_S = 60  # the platform may act on a request, and list what came of it, so long after it was sent
 NEVER = JobError(code="7", text="No such dataset.")
@@ -59,9 +59,15 @@ class Conflict(Exception):
 
 @dataclass(kw_only=True)
 class Platform:
-    """What exists, also what will only exist in a moment."""
+    """What exists, also what will only exist in a moment.
+
+    lag_s: how late its list shows an export. tells_after_s: how old an export must be for its record to tell its order;
+    unless that is zero, the list never tells it.
+    """
 
     exports: list[Export] = field(default_factory=list)
+    lag_s: float = 0
+    tells_after_s: float = 0
 
     def create(self, order: str, when: datetime, wish: tuple[str, int] | None = None) -> Export:
         export = Export(id=str(len(self.exports) + 1), order=order, created_at=when, wish=wish)
@@ -75,14 +81,20 @@ class Platform:
         return [export for export in self.exports if export.ended_at is None and export.created_at <= now]
 
     def list(self, now: datetime) -> list[Observation]:
-        existing = [export for export in self.exports if export.created_at <= now]
-        return [record(export, now) for export in sorted(existing, key=lambda one: one.created_at, reverse=True)]
+        lag = timedelta(seconds=self.lag_s)
+        shown = [export for export in self.exports if export.created_at + lag <= now]
+        newest_first = sorted(shown, key=lambda one: one.created_at, reverse=True)
+        return [record(export, now, tells=not self.tells_after_s) for export in newest_first]
+
+    def one(self, job_id: str, now: datetime) -> Observation:
+        (export,) = [export for export in self.exports if export.id == job_id]
+        return record(export, now, tells=now >= export.created_at + timedelta(seconds=self.tells_after_s))
 
 
-def record(export: Export, asked_at: datetime) -> Observation:
+def record(export: Export, asked_at: datetime, *, tells: bool = True) -> Observation:
     return seen(
         export.status, job_id=export.id, asked_at=asked_at, created_at=export.created_at, ended_at=export.ended_at,
-        errors=export.errors, facts=facts(export.order),
+        errors=export.errors, facts=facts(export.order if tells else ""),
     )  # fmt: skip
 
 
@@ -121,12 +133,14 @@ class House:
         self.fate, self.in_line_s, self.effect_after_s = Fate.TAKEN, 0, 0
         self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
         self._under_way: Steps | None = None
+        self._unclear: dict[str, datetime] = {}
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
     def crash(self) -> None:
         self._under_way = None
+        self._unclear = {}
 
     def poll(self) -> None:
         """Record what the platform shows."""
@@ -161,31 +175,60 @@ class House:
 
     def _advance(self, answer: Resubmission) -> Steps:
         failed = self.disk.jobs[answer.failed.id]
-        if answer.step is Step.SCHEDULED:
-            admitted = retry.admit(answer, self._surroundings(answer), self.policy, self.now)
-            if isinstance(admitted, Refuse):
-                return self._write(answer, retry.refused(answer, admitted.reason, self.now))
-            if isinstance(admitted, Hold):
-                return self._write(answer, replace(answer, due_at=admitted.until))
-        asked_at, listed = self.now, self.platform.list(self.now)
-        yield
         if answer.step is Step.POSTING:
-            settled = retry.settle(
-                answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now
-            )
-            if isinstance(settled, Found):
-                return self._link(answer, answer, Step.SUBMITTED, settled.job)
-            return self._write(answer, settled)
-        assessed = retry.assess(answer, failed, listed, self._claimed(answer))
+            asked_at, listed, doubtful = self._look(failed)
+            yield
+            return self._settle(answer, failed, listed, doubtful, asked_at)
+        told = self.platform.one(failed.key.id, self.now).facts
+        if not told.request:
+            return self._look_again(answer, failed)
+        whole = replace(answer, request=told.request, fingerprint=told.fingerprint, whole=True)
+        admitted = retry.admit(whole, self._surroundings(whole), self.policy, self.now)
+        if isinstance(admitted, Refuse):
+            return self._write(answer, retry.refused(answer, admitted.reason, self.now))
+        if isinstance(admitted, Hold):
+            return self._write(answer, replace(answer, due_at=admitted.until))
+        _, listed, doubtful = self._look(failed)
+        yield
+        assessed = retry.assess(whole, failed, listed, self._claimed(answer), doubtful)
         if isinstance(assessed, Refuse):
             return self._write(answer, retry.refused(answer, assessed.reason, self.now))
         if isinstance(assessed, Found):
-            return self._link(answer, answer, Step.ADOPTED, assessed.job)
-        posting = retry.posting(answer, assessed, self.now)
+            return self._link(answer, whole, Step.ADOPTED, assessed.job)
+        if isinstance(assessed, Unclear):
+            return self._look_again(answer, failed)
+        posting = retry.posting(whole, assessed, self.now)
         self._write(answer, posting)
         yield
         yield from self._post(posting)
         return None
+
+    def _settle(
+        self, answer: Resubmission, failed: JobState, listed: list[Observation], doubtful: set[str], asked_at: datetime
+    ) -> None:
+        settled = retry.settle(
+            answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now,
+            doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), T0),
+        )  # fmt: skip
+        if isinstance(settled, Found):
+            return self._link(answer, answer, Step.SUBMITTED, settled.job)
+        if isinstance(settled, Refuse):
+            return self._write(answer, retry.refused(answer, settled.reason, self.now))
+        return self._write(answer, settled)
+
+    def _look(self, failed: JobState) -> tuple[datetime, list[Observation], set[str]]:
+        """What the list shows, and what was known before and lies hidden."""
+        listed = [row.key.id for row in self.platform.list(self.now)]
+        hidden = [id_ for id_ in self.disk.jobs if id_ not in listed]
+        rows = [self.platform.one(id_, self.now) for id_ in listed + hidden]
+        return self.now, rows, {row.key.id for row in rows if not row.facts.request and row.key != failed.key}
+
+    def _look_again(self, answer: Resubmission, failed: JobState) -> None:
+        since = self._unclear.setdefault(failed.key.id, self.now)
+        if self.now < since + proof.patience(self.policy.settle_window):
+            return self._write(answer, replace(answer, due_at=self.now + timedelta(seconds=5)))
+        del self._unclear[failed.key.id]
+        return self._write(answer, retry.refused(answer, Refusal.UNDECIDED, self.now))
 
     def _post(self, answer: Resubmission) -> Steps:
         fate, effect_after_s = self.fate, self.effect_after_s

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from builders import CANCELLED, at, facts, failed, job
+from builders import CANCELLED, answer, at, facts, failed, job
 
-from segwatch.jobs.breaker import FLOWING, HELD, Failing, failing, turned
+from segwatch.jobs.breaker import FLOWING, HELD, Failing, failing, on_trial, turned
+from segwatch.jobs.events import rfc3339
 from segwatch.jobs.model import Status
+from segwatch.jobs.resubmission import Step
 
 SINCE = at(-15)
 
@@ -51,9 +53,31 @@ def test_holding_and_releasing_are_told_once_each_and_in_order():
         ):
             state, event = turn
             told.append((event.type.value, event.sequence, event.stream, event.severity.value))
+            assert event.details["since"] == rfc3339(at(5 if minute == 5 else 1))
             assert (state.condition, state.since) == (HELD if held else FLOWING, at(minute))
     assert told == [
         ("export.retries_held", 1, "retries/prod", "critical"),
         ("export.retries_released", 2, "retries/prod", "info"),
         ("export.retries_held", 3, "retries/prod", "critical"),
     ]
+
+
+FIRST = answer(job_id="1", posted_at=at(1))
+SECOND = answer(job_id="2", posted_at=at(1))
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "waits"),
+    [
+        pytest.param(answer(), answer(job_id="1"), False, id="nothing-was-posted"),
+        pytest.param(answer(), answer(Step.POSTING, job_id="1", posted_at=at(1)), True, id="a-post-without-a-reply"),
+        pytest.param(answer(), FIRST, True, id="a-post-that-was-declined-and-waits-for-its-next"),
+        pytest.param(answer(), answer(Step.SUBMITTED, job_id="1", new_id="7"), True, id="its-job-runs"),
+        pytest.param(answer(), answer(Step.ADOPTED, job_id="1", new_id="8"), False, id="its-job-has-ended"),
+        pytest.param(answer(), answer(Step.REFUSED, job_id="1", posted_at=at(1)), False, id="given-up"),
+        pytest.param(FIRST, SECOND, False, id="of-two-declined-the-first-is-tried"),
+        pytest.param(SECOND, FIRST, True, id="of-two-declined-the-second-waits"),
+    ],
+)
+def test_one_answer_is_tried_until_its_end_is_known(mine, other, waits):
+    assert on_trial(mine, [other], {"7"}) is waits

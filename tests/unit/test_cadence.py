@@ -61,9 +61,30 @@ def test_no_look_comes_sooner_than_its_interval_or_later_than_its_stretch(cadenc
 
 @QUICK
 @given(cadences, st.integers(1, 10_000), streams)
-def test_the_wait_after_failures_never_exceeds_a_minute_or_one_interval(cadence, failures, stream):
+def test_the_wait_after_failures_never_exceeds_ten_seconds_or_one_interval(cadence, failures, stream):
     wait = cadence.after_failure(failures, stream)
-    assert cadence.interval / 2 <= wait <= max(timedelta(minutes=1), cadence.interval)
+    assert min(cadence.interval, timedelta(seconds=10)) / 2 <= wait <= max(timedelta(seconds=10), cadence.interval)
+
+
+@pytest.mark.parametrize(
+    ("interval", "stretch", "seconds"),
+    [
+        pytest.param(1, 1, 10, id="short-intervals-grow-to-ten-seconds"),
+        pytest.param(15, 1, 15, id="longer-ones-are-kept"),
+        pytest.param(1, 40, 40, id="a-small-budget-forces-more"),
+    ],
+)
+def test_a_platform_that_fails_for_long_is_asked_as_often_as_it_must_be(interval, stretch, seconds):
+    waits = [cadence(interval=interval).after_failure(99, str(n), stretch=stretch).total_seconds() for n in range(500)]
+    assert seconds / 2 <= min(waits) < 0.52 * seconds
+    assert 0.98 * seconds < max(waits) <= seconds
+
+
+@QUICK
+@given(cadences, st.integers(1, 10_000), streams)
+def test_trouble_of_our_own_store_is_soon_tried_again(cadence, failures, stream):
+    wait = cadence.after_store_failure(failures, stream)
+    assert timedelta(seconds=0.5) <= wait <= timedelta(seconds=5)
 
 
 @QUICK

@@ -69,9 +69,13 @@ def test_what_fits_stays_on_one_line():
     assert plain(text) == ["id     error", "24115  short"]
 
 
-def test_no_color_is_respected(monkeypatch):
+def test_with_no_color_a_terminal_is_sent_no_escape_at_all(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[1;31m" not in on_terminal(output.show, [{"status": "FAILED"}], as_json=False, empty="none")
+    rows = [{"status": "FAILED", "error": LONG}]
+    sent = on_terminal(output.show, rows, as_json=False, empty="none") + on_terminal(output.heading, "A part")
+    sent += on_terminal(output.show_one, rows[0], as_json=False) + on_terminal(output.line, "03:14", "x", style="red")
+    assert "FAILED" in sent
+    assert "\x1b" not in sent
 
 
 def test_text_of_the_platform_cannot_steer_a_terminal():

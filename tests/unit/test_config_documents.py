@@ -59,7 +59,7 @@ def example(tmp_path, *, alternatives):
 
 def test_the_example_can_be_copied_and_shows_the_defaults(tmp_path):
     got = load(example(tmp_path, alternatives=False), {})
-    for section in ("platform", "polling", "store", "http", "log", "daemon"):
+    for section in ("platform", "polling", "store", "http", "metrics", "log", "daemon"):
         assert getattr(got, section) == Settings.model_fields[section].default_factory()
     assert got.retry.model_copy(update={"rules": ()}) == Settings.model_fields["retry"].default_factory()
     assert [channel.kind for channel in got.channels] == ["slack", "webhook", "log"]
@@ -74,3 +74,12 @@ def test_the_alternatives_in_the_example_can_be_used(tmp_path):
 def test_the_reference_page_is_up_to_date():
     page = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     assert page == reference(), f"write it again: {WRITE_AGAIN}"
+
+
+def test_the_settings_of_the_tutorial_are_valid(tmp_path):
+    page = (ROOT / "docs/tutorial/first-alert.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^cat > config\.toml <<'TOML'\n(.+?)^TOML$", page, re.MULTILINE | re.DOTALL)
+    file = tmp_path / "config.toml"
+    file.write_text(text, encoding="utf-8")
+    got = load(file, {})
+    assert [channel.name for channel in got.channels] == ["ops", "console"]

@@ -103,13 +103,25 @@ def test_a_vanished_export_is_not_resubmitted_until_it_shows_that_it_failed():
     assert types(made.events) == ["job.failed", "export.retry_scheduled"]
 
 
+def test_every_event_of_a_job_links_to_it_on_the_platform_also_those_of_its_resubmission():
+    path = "/data/core/ups/export/jobs/24116"
+    told = decide(job(), seen(Status.FAILED, facts=facts(api_path=path)), at(1), policy()).events
+    assert types(told) == ["job.failed", "export.retry_scheduled"]
+    assert [event.payload()["data"]["links"] for event in told] == [{"platform": path}] * 2
+
+
+def test_an_event_without_an_address_has_links_all_the_same():
+    (event,) = decide(job(), seen(Status.SUCCEEDED), at(1), policy()).events
+    assert event.payload()["data"]["links"] == {}
+
+
 @pytest.mark.parametrize(
     ("reason", "severity"),
     [
         pytest.param(Refusal.CANCELLED, Severity.INFO, id="a-person-decided"),
         pytest.param(Refusal.SUPERSEDED, Severity.INFO, id="it-is-done"),
         pytest.param(Refusal.ATTEMPTS, Severity.INFO, id="exhausted-tells-it-louder"),
-        pytest.param(Refusal.BUDGET, Severity.WARNING, id="budget"),
+        pytest.param(Refusal.BUDGET, Severity.CRITICAL, id="budget"),
         pytest.param(Refusal.NEVER, Severity.WARNING, id="never"),
         pytest.param(Refusal.UNDECIDED, Severity.CRITICAL, id="somebody-must-look"),
     ],

@@ -2,21 +2,201 @@
 
 import json
 import re
-from dataclasses import fields
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
+from segwatch.decision import Policy, announce, decide
+from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
-from segwatch.jobs.events import Event, EventType, Severity, severity_of
-from segwatch.jobs.resubmission import Refusal
+from segwatch.deliveries.model import Accepted, Rejected
+from segwatch.jobs import breaker, reachability
+from segwatch.jobs.breaker import Failing
+from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.model import Missing
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.tracker import Watch
+from segwatch.kinds.base import Asked
+from segwatch.kinds.export_job import KIND as EXPORT
+from segwatch.kinds.segment_job import KIND as SEGMENT
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
-COMMON = {"event_id", "sequence", "sandbox", "kind", "job_id", "status", "previous", "severity", "reason", "late"}
+COMMON = {
+    "event_id",
+    "sequence",
+    "sandbox",
+    "kind",
+    "job_id",
+    "status",
+    "previous",
+    "severity",
+    "reason",
+    "late",
+    "links",
+}
 
-_NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+# One night, told by the code that tells it in the daemon
+
+
+def at(clock: str) -> datetime:
+    return datetime.fromisoformat(f"2026-01-05T{clock}+00:00")
+
+
+def ms(clock: str) -> int:
+    return int(at(clock).timestamp() * 1000)
+
+
+AUDIENCE = "a1b2c3d4-0001-4000-8000-000000000001"
+WATCHED = at("01:00:00")
+POLICIES = {
+    "export_job": Policy(
+        watch=Watch(path=EXPORT_PATH, since=WATCHED, overdue_after=timedelta(hours=2)), retry=retry_policy()
+    ),
+    "segment_job": Policy(watch=Watch(path=SEGMENT_PATH, since=WATCHED, overdue_after=timedelta(hours=2))),
+}
+EXPORT_RECORD = {
+    "id": 24115, "creationTime": ms("02:05:02"), "updateTime": ms("02:05:02"),
+    "filter": {"segments": [{"segmentId": AUDIENCE, "segmentNs": "ups", "status": ["realized"]}]},
+    "destination": {"datasetId": "65a1b2c3d4e5f60718293a4b", "segmentPerBatch": False},
+    "mergePolicy": {"id": "9c9c9c9c-aaaa-4bbb-8ccc-dddddddddddd", "version": 1},
+    "schema": {"name": "_xdm.context.profile"},
+}  # fmt: skip
+SEGMENT_RECORD = {
+    "id": "6f0c1b52-77aa-4a0e-9d13-0f2b7c6e1a01", "creationTime": ms("02:05:02"), "updateTime": ms("02:05:02"),
+    "segments": [{"segmentId": AUDIENCE}],
+}  # fmt: skip
+TOTAL = {"startTimeInMs": ms("02:05:02"), "endTimeInMs": ms("02:19:48")}
+RUN = {"startTimeInMs": ms("02:05:20"), "endTimeInMs": ms("02:19:48")}
+EXPORTED = {"totalTime": TOTAL, "profileExportTime": RUN}
+ERROR = [{"code": "0090000009", "msg": "Error writing profiles to output path", "callStack": "com.example.Writer"}]
+
+
+class Job:
+    """One job's way through the heart. Each step gives the events that it leads to."""
+
+    def __init__(self, kind, record, **chain):
+        self.kind, self.record, self.chain = kind, record, chain
+        self.state = None
+
+    def seen(self, status, clock, **rest):
+        body = json.dumps(self.record | {"status": status} | rest).encode()
+        return self._decided(self.kind.parse_one(body, asked=Asked(sandbox="prod", at=at(clock))), clock)
+
+    def missing(self, clock):
+        return self._decided(Missing(key=self.state.key, asked_at=at(clock)), clock)
+
+    def _decided(self, sighting, clock):
+        made = decide(self.state, sighting, at(clock), POLICIES[self.kind.name])
+        first = self.state is None
+        self.state = replace(made.state, **self.chain) if first else made.state
+        return made.events
+
+
+def export(job_id=24115, **chain):
+    return Job(EXPORT, EXPORT_RECORD | {"id": job_id}, **chain)
+
+
+def running(job):
+    job.seen("NEW", "02:05:04.120")
+    job.seen("PROCESSING", "02:05:20.120")
+    return job
+
+
+def answered(step, **fields):
+    failed = running(export())
+    failed.seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=ERROR)
+    answer = Resubmission(
+        failed=failed.state.key, root="24115", attempt=2, fingerprint="f", request="{}", step=step,
+        due_at=at("02:22:00"), since=at("02:22:00"), **fields,
+    )  # fmt: skip
+    return failed.state, answer
+
+
+def jobs():
+    yield from export().seen("NEW", "02:05:04.120")
+    job = export()
+    job.seen("NEW", "02:05:04.120")
+    yield from job.seen("PROCESSING", "02:05:20.120")
+    yield from job.seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=ERROR)
+    cancelled = [{"code": "unknown", "msg": "Job cancelled by user request."}]
+    yield from running(export()).seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=cancelled)
+    gone = running(export())
+    for minute in (10, 12, 14):
+        yield from gone.missing(f"02:{minute}:00.120")
+    yield from running(export()).seen("PROCESSING", "04:05:20.120")
+    yield from running(export()).seen("PAUSED", "02:20:00.120")
+    ended = export()
+    ended.seen("NEW", "02:05:04.120")
+    ended.seen("SUCCEEDED", "02:09:10.120", metrics={"totalTime": TOTAL | {"endTimeInMs": ms("02:09:09")}})
+    yield from ended.seen("NEW", "02:20:00.120", creationTime=ms("02:19:02"))
+
+    job = Job(SEGMENT, SEGMENT_RECORD)
+    job.seen("NEW", "02:05:04.120")
+    yield from job.seen("QUEUED", "02:05:20.120")
+    run = TOTAL | {"startTimeInMs": ms("02:15:49.532")}
+    counted = {"totalTime": TOTAL, "profileSegmentationTime": run, "segmentedProfileCounter": {AUDIENCE: 4195}}
+    yield from job.seen("SUCCEEDED", "02:20:00.120", metrics=counted)
+    yield from running(Job(SEGMENT, SEGMENT_RECORD)).seen("CANCELLING", "02:20:00.120")
+
+
+def resubmissions():
+    for step, fields, said in [
+        (Step.SUBMITTED, {"new_id": "24119"}, {}),
+        (Step.ADOPTED, {"new_id": "24119"}, {}),
+        (
+            Step.REFUSED,
+            {"reason": Refusal.UNDECIDED.value},
+            {"why": "no reply came to the submission, and the platform lists no new export"},
+        ),
+    ]:
+        state, answer = answered(step, **fields)
+        yield from announce(state, answer, retry_policy(), at("02:22:00.120"), **said)[1]
+    last = running(export(24131, root="24115", attempt=3))
+    yield from last.seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=ERROR)
+    yield from running(export(24119, root="24115", attempt=2)).seen("SUCCEEDED", "02:40:00.120", metrics=EXPORTED)
+    state = None
+    for exports, clock in ((5, "02:20:00.120"), (0, "02:36:00.120")):
+        state, event = breaker.turned(
+            state, "prod", held=exports > 0, failing=Failing(exports=exports, last_at=None),
+            window=timedelta(minutes=15), now=at(clock),
+        )  # fmt: skip
+        yield event
+
+
+def sandboxes():
+    call = "Sandbox prod: GET /data/core/ups/export/jobs:"
+    hint = "Check org_id, and that the credential's product profile covers this organization."
+    down = (reachability.Condition.UNREACHABLE, f"{call} 503 Service Unavailable [request 4f2a]")
+    out = (reachability.Condition.UNAUTHORIZED, f"{call} 403 403025 Profile is not valid [request 4f2a]. {hint}")
+    for trouble in (down, out):
+        state = None
+        for (condition, why), clock in ((trouble, "02:20:00.120"), ((reachability.Condition.OK, ""), "02:41:07.480")):
+            state, event = reachability.turned(
+                state, "prod", condition, why=why, failing_since=at("02:19:22.007"), now=at(clock)
+            )
+            yield event
+
+
+def channels():
+    health = ChannelHealth(channel="ops")
+    for outcome, clock in ((Rejected(reason="http_404: no_service"), "02:20:00"), (Accepted(), "02:41:07")):
+        health, events = judged(counted(health, outcome, at(f"{clock}.003")), at(f"{clock}.120"))
+        yield from events
+
+
+def produced() -> dict[EventType, Event]:
+    """Return the first event of each type; of refusals the one that wakes somebody."""
+    first: dict[EventType, Event] = {}
+    for story in (jobs, resubmissions, sandboxes, channels):
+        for event in story():
+            if event.reason in ("", Refusal.UNDECIDED):
+                first.setdefault(event.type, event)
+    return first
 
 
 def example(type_):
@@ -35,6 +215,7 @@ def test_an_example_has_the_public_form(type_):
     assert list(body) == ["type", "timestamp", "data"]
     assert body["type"] == type_.value
     assert data.keys() >= COMMON
+    assert isinstance(data["links"], dict)
     told = re.search(r"^Severity (.+?)\. ", PARTS[type_.value], re.MULTILINE)[1]
     assert told == ("by reason" if type_ is EventType.RETRY_REFUSED else f"`{severity_of(type_).value}`")
     if told != "by reason":
@@ -42,14 +223,10 @@ def test_an_example_has_the_public_form(type_):
 
 
 @pytest.mark.parametrize("type_", EventType)
-def test_an_example_can_be_said_in_words(type_):
-    data = example(type_)["data"]
-    known = {field.name for field in fields(Event)} & data.keys()
-    event = Event(
-        type=type_, stream="prod/export_job/1", at=_NOON, severity=Severity(data["severity"]),
-        details={name: value for name, value in data.items() if name not in COMMON},
-        **{name: data[name] for name in known - {"severity"}},
-    )  # fmt: skip
+def test_an_example_is_what_really_happens(type_):
+    event = produced()[type_]
+    payload = event.payload()
+    assert example(type_) == payload, f"write: {json.dumps(payload)}"
     message = message_of(event)
     assert message.summary.endswith(".")
     assert "None" not in message.line

@@ -8,6 +8,8 @@ import structlog
 
 from segwatch.telemetry import logs
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 
 class FullDisk(io.StringIO):
     """A log file on a disk that is full for a while."""
@@ -20,15 +22,6 @@ class FullDisk(io.StringIO):
         return super().write(text)
 
     flush = io.StringIO.flush
-
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers, root.level
-    yield
-    structlog.configure(**before)
-    root.handlers, root.level = handlers, level
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
@@ -58,3 +51,19 @@ def test_a_log_that_cannot_be_written_raises_nothing_and_goes_on_later():
     structlog.get_logger().info("kept")
     assert '"kept"' in stream.getvalue()
     assert "lost" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_every_line_passes_the_mask(format_):
+    stream = io.StringIO()
+    logs.configure(format_=format_, stream=stream)
+    logs.hide(lambda line: line.replace("0paque", "[masked]"))
+    try:
+        structlog.get_logger().warning("sweep_failed", error="token 0paque", path=["0paque"])
+        logging.getLogger("aiohttp.client").warning("odd answer: %r", b"0paque")
+        raised = RuntimeError("0paque")
+        structlog.get_logger().error("worker_failed", exc_info=raised)
+    finally:
+        logs.hide(lambda line: line)
+    assert "0paque" not in stream.getvalue()
+    assert stream.getvalue().count("[masked]") == 4

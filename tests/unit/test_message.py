@@ -1,5 +1,6 @@
 """What is said of each event."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -56,6 +57,11 @@ SAID = {
     EventType.JOB_UNKNOWN_STATUS: (
         {},
         'Export 24116 has an unknown status in prod, "NEW". Not taken for an end: watching on.',
+    ),
+    EventType.JOB_ID_REUSED: (
+        {"why": "a job in status NEW, created at 2026-01-05T02:20:00.000Z, has its id"},
+        "Export 24116 has ended, and its id is in use again in prod — a job in status NEW, created at "
+        "2026-01-05T02:20:00.000Z, has its id. That one is not watched: an id names one job for good.",
     ),
     EventType.RETRY_SCHEDULED: (
         {"root": "24116", "attempt": 2, "max_attempts": 3, "due_at": "2026-01-05T03:14:20.000Z", "mode": "auto"},
@@ -125,6 +131,13 @@ def test_a_proposal_names_the_command_that_accepts_it():
     assert message.line.endswith("Nothing happens until a person says so: segwatch jobs retry 24116")
 
 
+@pytest.mark.parametrize("type_", [EventType.SANDBOX_UNAUTHORIZED, EventType.RETRY_REFUSED, EventType.CHANNEL_FAILING])
+def test_a_cause_that_is_a_sentence_brings_no_second_full_stop(type_):
+    summary = message_of(event(type_, {"why": "403 Forbidden. Check org_id."}, reason="never")).summary
+    assert "Check org_id" in summary
+    assert not re.search(r"\.\W*\.$|\. \(", summary)
+
+
 def test_a_segment_job_is_called_one_and_no_retry_is_promised():
     message = message_of(event(EventType.JOB_FAILED, kind="segment_job"))
     assert message.line == (
@@ -145,13 +158,6 @@ def test_fields_hold_what_is_known_and_leave_out_the_rest():
         "Audiences": "seg-b: 12,000, seg-a: 5", "Steps not seen": "PROCESSING",
         "Late": "it happened while segwatch was not watching",
     }  # fmt: skip
-
-
-def test_a_link_needs_a_configured_address_and_quotes_what_it_holds():
-    said = event(EventType.JOB_FAILED, job_id="a/b c")
-    assert message_of(said).links == ()
-    links = message_of(said, base_url="https://segwatch.example.test/").links
-    assert links == (("Job", "https://segwatch.example.test/api/v1/jobs/prod/export_job/a%2Fb%20c"),)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +183,17 @@ def test_odd_times_and_texts_are_borne():
     assert moment("2026-01-05T04:14:20+01:00", NOW) == "03:14:20 UTC"
     assert text("one\ntwo\x1b[31m\u202e") == "one two [31m"
     assert len(text("x" * 10_000)) == 600
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_nothing_that_is_said_steers_a_terminal(type_):
+    odd = "a\x1b[2J\r\nb\x07\u202e"
+    names = {name for details, _ in SAID.values() for name in details}
+    details = dict.fromkeys(names, odd) | {"errors": [{"code": odd, "message": odd}] * 3, "skipped": [odd]}
+    fields = {"job_id": odd, "sandbox": odd, "kind": odd, "status": odd, "previous": odd, "reason": odd}
+    message = message_of(event(type_, details, **fields))
+    told = [message.title, message.summary, message.action, *(value for _, value in message.fields)]
+    assert all(line.isprintable() for one in told for line in one.split("\n"))
 
 
 json_values = st.recursive(

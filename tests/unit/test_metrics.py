@@ -28,7 +28,8 @@ PUBLIC = """
 segwatch_up{sandbox} segwatch_jobs{sandbox,kind,status} segwatch_job_transitions_total{sandbox,kind,status}
 segwatch_job_duration_seconds{sandbox,kind,outcome} segwatch_job_phase_duration_seconds{sandbox,kind,phase}
 segwatch_job_oldest_active_timestamp_seconds{sandbox,kind} segwatch_last_success_timestamp_seconds{sandbox,kind}
-segwatch_export_profiles{sandbox} segwatch_export_retries_total{sandbox,result}
+segwatch_segment_profiles{sandbox,segment} segwatch_export_profiles{sandbox}
+segwatch_export_retries_total{sandbox,result}
 segwatch_export_retries_pending{sandbox} segwatch_api_requests_total{sandbox,endpoint,code}
 segwatch_api_request_duration_seconds{sandbox,endpoint} segwatch_api_budget_requests_per_second{sandbox}
 segwatch_last_poll_timestamp_seconds{sandbox,kind} segwatch_detection_lag_seconds{sandbox,kind}
@@ -178,6 +179,20 @@ def test_an_end_is_timed_from_creation_and_in_two_phases():
     assert value(metrics, "detection_lag_seconds_sum", **stream) == 3
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param({}, id="no-start"),
+        pytest.param({"started_at": at(0), "created_at": None}, id="no-creation"),
+    ],
+)
+def test_a_phase_whose_beginning_nobody_knows_is_not_timed(times):
+    metrics = expecting()
+    state, event = tracker.tell(failed(minute=10, **times), EventType.JOB_FAILED, at(10))
+    metrics.on_event(event, state)
+    assert not value(metrics, "job_phase_duration_seconds_count", phase="waiting", sandbox="prod", kind="export_job")
+
+
 def test_what_happened_while_nobody_watched_says_nothing_about_the_lag():
     metrics = expecting()
     state, event = tracker.tell(failed(minute=1), EventType.JOB_FAILED, at(300), late=True)
@@ -204,6 +219,42 @@ def test_the_last_success_is_known_also_of_jobs_that_ended_before_the_start():
     metrics.set_jobs("prod", "export_job", [])  # forgotten, not undone
     assert value(metrics, "last_success_timestamp_seconds", **stream) == at(9).timestamp()
     assert value(metrics, "job_oldest_active_timestamp_seconds", **stream) == 0
+
+
+def counting(job_id: str, ended: int, status: Status = Status.SUCCEEDED, **profiles: int):
+    return job(status, job_id=job_id, ended_at=at(ended), facts=Facts(profiles=profiles))
+
+
+def sizes(metrics: Metrics) -> dict[tuple[str, str], float]:
+    found = (sample for sample in samples(metrics) if sample.name == "segwatch_segment_profiles")
+    return {(sample.labels["sandbox"], sample.labels["segment"]): sample.value for sample in found}
+
+
+def test_the_size_of_a_segment_is_shown_only_of_those_named_and_is_that_of_the_last_evaluation():
+    metrics = Metrics()
+    metrics.expect({"prod": ("segment_job",)}, (), ("nl", "be", "lu"))
+    evaluated = [
+        counting("1", 3, nl=70, be=7),
+        counting("2", 9, nl=90, other=5),
+        counting("3", 5, nl=50),
+        counting("4", 12, Status.FAILED, nl=1),
+        counting("5", 13),
+    ]
+    metrics.set_jobs("prod", "segment_job", evaluated)
+    assert sizes(metrics) == {("prod", "nl"): 90, ("prod", "be"): 7}
+    metrics.set_jobs("prod", "segment_job", evaluated[:1])  # the newer ones were forgotten, not undone
+    assert sizes(metrics) == {("prod", "nl"): 90, ("prod", "be"): 7}
+    metrics.set_jobs("prod", "segment_job", [counting("6", 20, nl=0)])
+    assert sizes(metrics)["prod", "nl"] == 0
+
+
+def test_a_segment_that_the_settings_no_longer_name_is_shown_no_longer():
+    metrics = Metrics()
+    metrics.expect({"prod": ("segment_job",)}, (), ("nl", "be"))
+    metrics.set_jobs("prod", "segment_job", [counting("1", 3, nl=70, be=7)])
+    metrics.expect({"prod": ("segment_job",)}, (), ("be",))
+    metrics.set_jobs("prod", "segment_job", [counting("1", 3, nl=70, be=7)])
+    assert sizes(metrics) == {("prod", "be"): 7}
 
 
 class Spy:

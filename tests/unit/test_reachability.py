@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+import pytest
 from builders import at
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ TOLD_AS = {
 def replay(conditions):
     state, told = None, []
     for minute, condition in enumerate(conditions):
-        if turn := turned(state, "prod", condition, why="http_503", now=at(minute)):
+        if turn := turned(state, "prod", condition, why="http_503", failing_since=at(minute - 2), now=at(minute)):
             state, event = turn
             assert state.sequence == event.sequence
             assert state.condition == condition
@@ -28,18 +29,25 @@ def replay(conditions):
 
 
 def test_a_sandbox_that_answers_from_the_start_is_not_told():
-    assert turned(None, "prod", Condition.OK, why="", now=at(0)) is None
+    assert turned(None, "prod", Condition.OK, why="", failing_since=None, now=at(0)) is None
 
 
 def test_a_recovery_says_since_when_the_sandbox_had_failed():
     down, up = replay([Condition.UNREACHABLE, Condition.UNREACHABLE, Condition.OK])
-    assert (down.details, down.severity.value) == ({"why": "http_503"}, "critical")
-    assert (up.details["since"], up.severity.value) == ("2026-01-05T03:00:00.000Z", "info")
+    began = "2026-01-05T02:58:00.000Z"  # its first failed call, two minutes before we believed it
+    assert (down.details, down.severity.value) == ({"why": "http_503", "since": began}, "critical")
+    assert (up.details["since"], up.severity.value) == (began, "info")
+
+
+@pytest.mark.parametrize("trouble", [Condition.UNREACHABLE, Condition.UNAUTHORIZED])
+def test_a_second_outage_says_since_when_it_lasts_itself(trouble):
+    told = replay([Condition.UNREACHABLE, *[Condition.OK] * 60, trouble, Condition.OK])
+    assert [event.details["since"] for event in told[2:]] == ["2026-01-05T03:59:00.000Z"] * 2
 
 
 def test_a_recovery_says_since_when_the_whole_outage_lasted():
-    up = replay([Condition.UNREACHABLE, Condition.UNAUTHORIZED, Condition.UNREACHABLE, Condition.OK])[-1]
-    assert up.details["since"] == "2026-01-05T03:00:00.000Z"
+    told = replay([Condition.UNREACHABLE, Condition.UNAUTHORIZED, Condition.UNREACHABLE, Condition.OK])
+    assert {event.details["since"] for event in told} == {"2026-01-05T02:58:00.000Z"}
 
 
 @settings(deadline=None)

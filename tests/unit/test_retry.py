@@ -243,6 +243,12 @@ def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claime
     assert isinstance(assess(answer(**fields), failed(), rows, claimed), Go)
 
 
+@pytest.mark.parametrize("created_at", [at(8), at(60 * 24)])
+def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_after_it(created_at):
+    made = assess(answer(posted_at=at(1)), failed(created_at=created_at), [export(created=1)], NONE)
+    assert made == Found(job=export(created=1), ours=True)
+
+
 @pytest.mark.parametrize("missing", ["request", "fingerprint"])
 def test_what_to_submit_must_be_known(missing):
     assert outcome(assess(answer(**{missing: ""}), failed(), [], NONE)) == Refusal.UNDECIDED
@@ -290,7 +296,13 @@ def settled(rows, *, minute=1.0, claimed=NONE, **fields):
         answer(Step.POSTING, **fields), failed(minute=-1), rows, claimed,
         policy=retry_policy(), asked_at=at(minute), now=at(minute),
     )  # fmt: skip
-    return made.job.key.id if isinstance(made, Found) else (made.step, made.reason)
+    match made:
+        case Found(job=row):
+            return row.key.id
+        case Refuse(reason=reason):
+            return Step.REFUSED, reason
+        case _:
+            return made.step, made.reason
 
 
 @pytest.mark.parametrize(
@@ -304,7 +316,8 @@ def settled(rows, *, minute=1.0, claimed=NONE, **fields):
         pytest.param([], {}, (Step.POSTING, ""), id="within-the-window-look-again"),
         pytest.param([], {"minute": 1.49}, (Step.POSTING, ""), id="to-its-last-second"),
         pytest.param([], {"minute": 1.5}, (Step.REFUSED, "undecided"), id="after-the-window-undecided"),
-        pytest.param([], {"minute": 1.5, "declined": True}, (Step.SCHEDULED, ""), id="declined-and-so-tried-again"),
+        pytest.param([], {"minute": 4.49, "declined": True}, (Step.POSTING, ""), id="declined-and-looked-for-longer"),
+        pytest.param([], {"minute": 4.5, "declined": True}, (Step.SCHEDULED, ""), id="declined-and-so-tried-again"),
         pytest.param([export()], {"minute": 99}, "2", id="after-a-long-absence"),
     ],
 )

@@ -51,6 +51,9 @@ acts = st.one_of(
     st.tuples(st.just("fail and fall due"), st.integers(0, 9)),
     st.tuples(st.just("work"), st.integers(1, 15), st.sampled_from([1, 5])),
 )  # fmt: skip
+platforms = st.tuples(  # how late its list shows an export, and its record what was ordered, in seconds
+    st.sampled_from([0, 0, 0, 20, 200]), st.sampled_from([0, 0, 0, 5, 100])
+)
 lives = st.lists(acts, min_size=5, max_size=60)
 
 
@@ -91,7 +94,7 @@ def act(house: House, name: str, *how) -> None:
             house.now = max([house.now, *(one.due_at for one in house.open())])
 
 
-def live(policy, life) -> House:
+def live(policy, life, platform=(0, 0)) -> House:
     """A house in which two exports of one thing failed, and then all this happened."""
     house = House(policy)
     for _ in range(2):
@@ -99,6 +102,7 @@ def live(policy, life) -> House:
         house.wait(10)
     house.poll()
     house.wait(120)
+    house.platform.lag_s, house.platform.tells_after_s = platform
     for name, *how in life:
         act(house, name, *how)
     return house
@@ -108,6 +112,9 @@ def calm_down(house: House) -> None:
     """Let the faults stop, every job succeed and the process work until nothing is open."""
     house.crash()
     house.fate, house.in_line_s, house.effect_after_s = Fate.TAKEN, 0, 0
+    for export in house.platform.running(house.now):
+        house.platform.end(export, Status.SUCCEEDED, house.now)
+    house.wait(house.platform.lag_s)
     began = house.now
     while True:
         for export in house.platform.running(house.now):
@@ -120,7 +127,7 @@ def calm_down(house: House) -> None:
         for _ in range(5):
             house.step()
         house.wait(1)
-    house.wait(HOLD_S)
+    house.wait(HOLD_S + house.platform.lag_s)
     house.poll()
 
 
@@ -130,9 +137,9 @@ def taken(house: House) -> Counter:
 
 
 @settings(deadline=None, max_examples=150)
-@given(policies, lives)
-def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life):
-    house = live(policy, life)
+@given(policies, lives, platforms)
+def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform):
+    house = live(policy, life, platform)
     calm_down(house)
     assert not [wish for wish, times in taken(house).items() if times > 1]
     for job in house.disk.jobs.values():
@@ -145,9 +152,9 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
 
 
 @settings(deadline=None, max_examples=80)
-@given(policies, lives)
-def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life):
-    house = live(policy, life)
+@given(policies, lives, platforms)
+def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform):
+    house = live(policy, life, platform)
     calm_down(house)
     answers = [one for one in house.disk.answers.values() if one.new_id]
     assert len({one.new_id for one in answers}) == len(answers)
@@ -160,9 +167,9 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life)
 
 
 @settings(deadline=None, max_examples=80)
-@given(policies, lives)
-def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life):
-    house = live(policy, life)
+@given(policies, lives, platforms)
+def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform):
+    house = live(policy, life, platform)
     calm_down(house)
     closed = [one for one in house.disk.events if one.type is EventType.RECOVERED]
     mended = [job for job in house.disk.jobs.values() if job.attempt > 1 and job.status is Status.SUCCEEDED]
@@ -172,9 +179,9 @@ def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life):
 
 
 @settings(deadline=None, max_examples=50)
-@given(policies, lives)
-def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life):
-    house = live(policy, life)
+@given(policies, lives, platforms)
+def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform):
+    house = live(policy, life, platform)
     calm_down(house)
     for job in house.disk.jobs.values():
         told = [one for one in house.disk.events if one.job_id == job.key.id]
@@ -240,3 +247,58 @@ def test_the_wait_for_a_declined_submission_begins_when_it_was_declined(in_line_
         house.wait(1)
     calm_down(house)
     assert taken(house) == {("1", 0): 1}
+
+
+@pytest.mark.parametrize("tells_after_s", [0, 5, 500])
+@pytest.mark.parametrize("lag_s", [0, 1, 60, 150, 209])
+@pytest.mark.parametrize("fate", [Fate.DECLINED_BUT_TAKEN, Fate.LOST_BUT_TAKEN])
+def test_what_took_effect_and_is_shown_late_or_tells_little_at_first_is_not_repeated(fate, lag_s, tells_after_s):
+    """The list may show it for the first time three settle windows after the answer, and tell nothing of it then."""
+    house = House(retry_policy(backoff=Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=4))))
+    house.platform.end(house.platform.create("nl", house.now), Status.FAILED, house.now, (ABORTED,))
+    house.poll()
+    house.wait(600)
+    house.platform.lag_s, house.platform.tells_after_s = lag_s, tells_after_s
+    house.fate, house.effect_after_s = fate, HOLD_S
+    for _ in range(4):
+        house.step()
+    house.fate = Fate.TAKEN
+    for _ in range(400):
+        house.step()
+        house.wait(1)
+    calm_down(house)
+    assert taken(house) == {("1", 0): 1}
+
+
+@pytest.mark.parametrize("status", [Status.PROCESSING, Status.SUCCEEDED])
+def test_a_colleagues_equal_export_that_tells_little_at_first_is_adopted(status):
+    house = House()
+    house.platform.end(house.platform.create("nl", house.now), Status.FAILED, house.now, (ABORTED,))
+    house.poll()
+    house.wait(600)
+    house.platform.tells_after_s = 30
+    theirs = house.platform.create("nl", house.now)
+    if status is Status.SUCCEEDED:
+        house.platform.end(theirs, status, house.now)
+    house.poll()
+    for _ in range(60):
+        house.step()
+        house.wait(1)
+    answer = house.disk.answers["1"]
+    assert (answer.step, answer.new_id) == (Step.ADOPTED, theirs.id)
+    assert not taken(house)
+
+
+def test_a_list_that_has_been_seen_to_lag_by_much_is_not_trusted_about_a_declined_submission():
+    house = House(retry_policy(backoff=Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=4))))
+    house.platform.end(house.platform.create("nl", house.now), Status.FAILED, house.now, (ABORTED,))
+    house.platform.lag_s = 900
+    house.wait(900)
+    house.poll()
+    house.wait(2)
+    house.fate, house.effect_after_s = Fate.DECLINED_BUT_TAKEN, 0
+    for _ in range(300):
+        house.step()
+        house.wait(1)
+    assert taken(house) == {("1", 0): 1}
+    assert (house.disk.answers["1"].step, house.disk.answers["1"].reason) == (Step.REFUSED, "undecided")

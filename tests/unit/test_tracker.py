@@ -136,6 +136,36 @@ def test_a_vanished_job_that_shows_itself_again_is_followed_again(status, told):
     assert (state.status, state.misses, events[0].previous) == (status, 0, "VANISHED")
 
 
+def ended(status=S.SUCCEEDED, **fields):
+    return job(status, **({"created_at": at(-5), "ended_at": at(0), "facts": facts()} | fields))
+
+
+@pytest.mark.parametrize("status", [S.NEW, S.PROCESSING, S.FAILED])
+def test_another_job_under_the_id_of_an_ended_one_is_told_once_and_not_followed(status):
+    other = seen(status, minute=9, created_at=at(8), facts=facts("other"), errors=(ABORTED,))
+    state, events = observe(ended(), other, at(9), watch())
+    assert types(events) == ["job.id_reused"]
+    assert (state.status, state.facts, state.errors, state.created_at) == (S.SUCCEEDED, facts(), (), at(-5))
+    assert observe(state, replace(other, asked_at=at(10)), at(10), watch())[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "created_at"),
+    [
+        pytest.param(ended(), at(-5), id="the-same-job"),
+        pytest.param(ended(), None, id="nobody-knows-when"),
+        pytest.param(ended(created_at=None), at(8), id="nobody-knew-when"),
+        pytest.param(ended(), at(-1), id="created-before-that-one-ended"),
+        pytest.param(ended(ended_at=at(-5)), at(-5, second=1), id="the-same-time-rounded"),
+        pytest.param(ended(minute=9, ended_at=at(-4)), at(-3), id="before-we-saw-it-end"),
+        pytest.param(job(S.PROCESSING), at(8), id="that-one-has-not-ended"),
+    ],
+)
+def test_the_same_job_seen_again_is_not_told_as_another(known, created_at):
+    _, events = observe(known, seen(known.status, minute=9, created_at=created_at), at(9), watch())
+    assert events == ()
+
+
 @pytest.mark.parametrize(
     ("status", "errors", "told"),
     [
@@ -173,6 +203,30 @@ def test_what_somebody_cancelled_is_told_as_cancelled(status, errors, told):
 def test_an_event_lists_the_steps_that_nobody_saw(before, after, skipped):
     _, events = observe(before and job(before), seen(after, minute=1), at(1), watch())
     assert events[-1].details.get("skipped") == skipped
+
+
+@pytest.mark.parametrize(
+    ("before", "sighting", "started"),
+    [
+        pytest.param(job(S.QUEUED), {"status": S.PROCESSING}, at(3), id="when-we-saw-it-begin-to-run"),
+        pytest.param(
+            job(S.QUEUED), {"status": S.PROCESSING, "started_at": at(2)}, at(2), id="the-platform-knows-better"
+        ),
+        pytest.param(
+            job(S.PROCESSING, started_at=at(1)), {"status": S.SUCCEEDED, "started_at": at(2)}, at(2), id="also-later"
+        ),
+        pytest.param(job(S.PROCESSING, started_at=at(1)), {"status": S.FAILED}, at(1), id="else-it-stays"),
+        pytest.param(None, {"status": S.PROCESSING}, None, id="found-running-it-began-who-knows-when"),
+        pytest.param(job(S.QUEUED), {"status": S.SUCCEEDED}, None, id="nobody-saw-it-run"),
+        pytest.param(job(S.UNKNOWN), {"status": S.PROCESSING}, None, id="it-may-have-run-before"),
+        pytest.param(job(S.QUEUED, minute=-99), {"status": S.PROCESSING}, None, id="it-began-while-nobody-watched"),
+        pytest.param(job(S.QUEUED), {"status": S.PROCESSING, "started_at": at(-9)}, at(-5), id="not-before-creation"),
+        pytest.param(job(S.QUEUED, created_at=at(4)), {"status": S.PROCESSING}, at(4), id="though-clocks-differ"),
+    ],
+)
+def test_a_job_started_when_the_platform_says_so_or_we_saw_it(before, sighting, started):
+    state, _ = observe(before, seen(**sighting, minute=3), at(3), watch())
+    assert state.started_at == started
 
 
 def test_another_unknown_word_is_told_and_the_word_kept():

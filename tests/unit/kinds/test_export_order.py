@@ -5,10 +5,10 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segwatch.kinds.export_order import order_of
+from segwatch.kinds.export_order import is_broad, may_be, order_of
 
 RECORD = {
     "id": 24115,
@@ -203,3 +203,47 @@ def test_a_request_keeps_evaluation_first():
 )
 def test_a_record_that_tells_too_little_repeats_nothing(path, value):
     assert order_of(changed(path, value)) == ("", "")
+
+
+def parts(value):
+    """What a record may tell of `value`: any part of it, at any depth, in any case."""
+    if isinstance(value, dict):
+        return st.fixed_dictionaries({}, optional={name: parts(inner) for name, inner in value.items()})
+    if isinstance(value, list):
+        return st.lists(st.sampled_from(value).flatmap(parts), max_size=len(value))
+    return st.sampled_from([value, value.lower(), f" {value} "]) if isinstance(value, str) else st.just(value)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(parts({name: RECORD[name] for name in RECORD if name not in ("destination", "schema")}))
+def test_a_record_that_leaves_parts_out_may_still_be_the_order(part):
+    told, _ = order_of(part | {"destination": {"datasetId": "5b020a27"}})
+    assert may_be(told, order_of(RECORD)[0])
+
+
+def test_a_record_that_tells_nothing_may_be_any_order():
+    assert may_be("", order_of(RECORD)[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param("destination/datasetId", "another", id="dataset"),
+        pytest.param("fields", "identities.id,another", id="fields"),
+        pytest.param("mergePolicy/id", "another", id="merge-policy"),
+        pytest.param("filter/segments/0/segmentId", "another", id="segment"),
+        pytest.param("filter/segments/0/status", ["exited"], id="segment-status"),
+        pytest.param("filter/fromIngestTimestamp", "2018-10-26T13:22:04-07:00", id="time"),
+        pytest.param("filter/emptyProfiles", True, id="more-than-was-ordered"),
+    ],
+)
+def test_a_record_that_says_something_else_is_another_order(path, value):
+    told, _ = order_of(changed(path, value))
+    assert not may_be(told, order_of(RECORD)[0])
+
+
+@pytest.mark.parametrize(
+    ("path", "broad"), [("filter", True), ("fields", False), ("mergePolicy", False), ("additionalFields", False)]
+)
+def test_an_order_without_a_filter_is_broad(path, broad):
+    assert is_broad(order_of(changed(path, MISSING))[0]) == broad

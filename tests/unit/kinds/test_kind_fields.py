@@ -1,6 +1,6 @@
 """Single values, in every form in which the platform has been seen to send them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -39,6 +39,28 @@ def test_a_time_is_the_same_instant_in_every_unit(value):
 @pytest.mark.parametrize("value", [0, 0.0, "0", "", None, -1, True, {}, [], "soon", 1e300, float("nan"), float("inf")])
 def test_a_time_that_says_nothing_is_unknown(value):
     assert instant(value) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("0001-01-01T00:00:00Z", id="the-first-year"),
+        pytest.param("9999-12-31T23:59:59Z", id="the-last-year"),
+        pytest.param("1970-01-01T00:00:00Z", id="the-epoch"),
+        pytest.param(1, id="a-second-after-it"),
+        pytest.param(253402300799, id="the-last-year-in-milliseconds-would-be-1978"),
+        pytest.param(253402300799000, id="the-last-year-in-microseconds-would-be-1978"),
+    ],
+)
+def test_a_time_that_is_a_placeholder_is_unknown(value):
+    assert instant(value) is None
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_time_that_is_known_can_be_reckoned_with(moment):
+    for value in (moment.isoformat(), round(moment.timestamp() * 1000)):
+        at = instant(value)
+        assert at is None or (at - timedelta(days=365 * 90) < at < at + timedelta(days=365 * 90))
 
 
 def test_milliseconds_are_kept():

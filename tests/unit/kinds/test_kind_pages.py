@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
-from segwatch.kinds.base import Asked, UnreadableReply, load_kinds
+from segwatch.kinds.base import Asked, Gap, UnreadableReply, load_kinds
 from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.kinds.segment_job import KIND as SEGMENT
 
@@ -16,6 +16,10 @@ NOON = datetime(2025, 12, 6, 12, 0, tzinfo=UTC)
 ASKED = Asked(sandbox="prod", at=NOON)
 SEGMENT_REQUEST = SEGMENT.list_active(limit=2)[0]
 EXPORT_REQUEST = EXPORT.list_newest(limit=2)
+
+
+def ms(value):
+    return datetime.fromtimestamp(value / 1000, UTC)
 
 
 def row(job_id="a", status="NEW", **rest):
@@ -106,6 +110,12 @@ def test_one_bad_row_does_not_lose_the_page(bad):
     assert page.unreadable == 1
 
 
+def test_the_place_and_the_age_of_a_bad_row_are_kept():
+    created = round(NOON.timestamp() * 1000)
+    page = export_page(row(1), {"id": 2, "status": None, "creationTime": created}, row(3), 7)
+    assert page.gaps == (Gap(after=1, created_at=NOON), Gap(after=2))
+
+
 def test_rows_that_cannot_be_decoded_do_not_lose_the_page():
     deep = b'{"id":"d","status":"NEW","x":' + b"[" * 900 + b"]" * 900 + b"}"
     huge = b'{"id":1,"status":"NEW","destination":{"datasetId":"d"},"filter":{"x":' + b"9" * 60 + b"}}"
@@ -140,6 +150,12 @@ def test_a_gateway_job_id_may_be_anything(value):
     assert one(row(24115, computeGatewayJobId=value), EXPORT).key.id == "24115"
 
 
+@pytest.mark.parametrize(("kind", "path"), [(SEGMENT, "segment"), (EXPORT, "export")])
+def test_a_job_tells_where_the_platform_answers_for_it_whatever_its_own_links_say(kind, path):
+    record = row("a b/c", _links={"checkStatus": {"href": "https://evil.example.test/jobs/other"}})
+    assert one(record, kind).facts.api_path == f"/data/core/ups/{path}/jobs/a%20b%2Fc"
+
+
 def test_errors_on_a_success_only_warn():
     seen = one(row(7, "SUCCEEDED", errors=[{"code": "1", "msg": "slow"}]), EXPORT)
     assert (seen.status, len(seen.errors)) == (Status.SUCCEEDED, 1)
@@ -148,7 +164,23 @@ def test_errors_on_a_success_only_warn():
 def test_the_end_of_a_job_comes_from_its_metrics():
     total = {"startTimeInMs": 1765000000000.0, "endTimeInMs": 1.76500077846e12}
     seen = one(row(status="FAILED", metrics={"totalTime": total}, updateTime=1765000999000))
-    assert (seen.ended_at - seen.started_at).total_seconds() == pytest.approx(778.46)
+    assert (seen.ended_at - ms(1765000000000)).total_seconds() == pytest.approx(778.46)
+
+
+@pytest.mark.parametrize(("kind", "key"), [(SEGMENT, "profileSegmentationTime"), (EXPORT, "profileExportTime")])
+@pytest.mark.parametrize(
+    ("phase", "started"),
+    [
+        pytest.param({"startTimeInMs": 1765000649532.0}, 1765000649532, id="begun"),
+        pytest.param({}, None, id="not-begun"),
+        pytest.param(None, None, id="not-told"),
+        pytest.param({"startTimeInMs": 1764000000000}, None, id="before-the-job-was-created"),
+    ],
+)
+def test_a_job_starts_when_its_own_phase_does_and_not_with_the_total_time(kind, key, phase, started):
+    metrics = {"totalTime": {"startTimeInMs": 1764999990535}, key: phase}
+    seen = one(row(7, status="PROCESSING", metrics=metrics, creationTime=1764999990535), kind)
+    assert seen.started_at == (started and ms(started))
 
 
 @pytest.mark.parametrize("metrics", [None, {}, {"totalTime": {}}, {"totalTime": {"endTimeInMs": 0}}, "x", []])
@@ -160,6 +192,12 @@ def test_without_metrics_a_job_ended_when_it_last_changed(metrics):
 
 def test_finished_metrics_do_not_end_a_running_job():
     assert one(row(status="PROCESSING", metrics={"totalTime": {"endTimeInMs": 1765000999000}})).ended_at is None
+
+
+def test_a_time_more_than_a_day_ahead_of_our_clock_is_unknown():
+    ahead = round(ASKED.at.timestamp() * 1000) + 86_400_001
+    assert one(row(creationTime=ahead)).created_at is None
+    assert one(row(creationTime=ahead - 1)).created_at is not None
 
 
 def test_whole_seconds_stand_in_for_a_missing_update_time():

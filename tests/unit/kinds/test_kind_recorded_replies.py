@@ -59,7 +59,7 @@ def test_a_created_segment_job(name):
 def test_a_finished_segment_job_counts_segments_that_it_does_not_name():
     seen = SEGMENT.parse_one(recorded("segment_job/tutorial-finished"), asked=ASKED)
     assert seen.status is Status.SUCCEEDED
-    assert (seen.started_at, seen.ended_at) == (ms(1547063631503), ms(1547063731181))
+    assert (seen.started_at, seen.ended_at) == (ms(1547063669001), ms(1547063731181))
     assert seen.facts.profiles["ca763983-5572-4ea4-809c-b7dff7e0d79b"] == 4195
     assert len(seen.facts.profiles) == 4
     assert seen.facts.segments == ("b560a09a-de85-4a1c-8477-2f3da1d9e86b",)

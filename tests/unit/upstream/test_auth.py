@@ -1,6 +1,7 @@
 """Tokens, with an identity service that answers from a script and clocks that the test moves."""
 
 import asyncio
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -12,7 +13,7 @@ from aioresponses import CallbackResult, aioresponses
 from pydantic import SecretStr
 
 from segwatch.upstream.auth import ClientSecret, OAuthTokens, TokenSources
-from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable
+from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
 from segwatch.upstream.tokens import FileTokens, TokenFile
 from segwatch.upstream.wire import Endpoint
 
@@ -185,6 +186,24 @@ async def test_a_refusal_says_what_to_check_and_shows_no_secret(world, tokens):
     assert "the-secret" not in text + repr(CREDENTIAL)
     assert "the-id" not in text + repr(CREDENTIAL)
     assert (caught.value.fate, caught.value.status, caught.value.code) == (Fate.NOT_SENT, 400, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status": 400, "payload": {"error": "invalid_client", "error_description": "x" * 290 + "{0}"}}),
+        pytest.param({"status": 400, "payload": {"error": "bad secret {0}", "error_description": "no"}}),
+        pytest.param({"status": 502, "body": "<b>client_id:{0}</b>"}),
+    ],
+    ids=["cut", "code", "html"],
+)
+async def test_no_piece_of_the_secret_is_told(world, tokens, answer):
+    secret = CREDENTIAL.client_secret.get_secret_value()
+    told = json.loads(json.dumps(answer).replace("{0}", secret))
+    world.script = [CallbackResult(**told)]
+    with pytest.raises(UpstreamError) as caught:
+        await tokens.token()
+    assert secret[:8] not in str(caught.value) + caught.value.code
 
 
 @pytest.mark.parametrize(

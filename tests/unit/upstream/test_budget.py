@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from fakes import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,22 +12,12 @@ from segwatch.upstream.budget import FLOOR_PER_S, Bucket, Budget
 from segwatch.upstream.errors import Fate, Unavailable
 
 
-class Clock:
-    """A monotonic clock that moves only while somebody sleeps on it."""
-
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-    async def sleep(self, seconds):
-        self.now += seconds
-        await asyncio.sleep(0)
-
-
 def budget(clock, *, rate=2.0, burst=2):
-    return Budget(requests_per_second=rate, burst=burst, monotonic=clock, sleep=clock.sleep)
+    return Budget(requests_per_second=rate, burst=burst, monotonic=clock.ran_s, sleep=clock.sleep)
+
+
+def share_of(shared, *, rate=2.0, burst=2):
+    return shared.share(requests_per_second=rate, burst=burst)
 
 
 def drain(bucket, now):
@@ -111,23 +102,23 @@ def test_who_waits_as_told_gets_a_call(history):
 
 
 async def test_callers_are_served_in_order():
-    clock = Clock()
-    share = budget(clock, burst=1).share()
+    clock = FakeClock(leaps=True)
+    share = share_of(budget(clock, burst=1), burst=1)
     served = []
 
     async def one(number):
         await share.acquire(max_wait=timedelta(seconds=60))
-        served.append((number, clock.now))
+        served.append((number, clock.ran_s()))
 
     await asyncio.gather(*(one(number) for number in range(4)))
     assert [number for number, _ in served] == [0, 1, 2, 3]
-    assert [at - 1000.0 for _, at in served] == pytest.approx([0, 0.5, 1.0, 1.5])
+    assert [at for _, at in served] == pytest.approx([0, 0.5, 1.0, 1.5])
 
 
 async def test_a_busy_sandbox_does_not_starve_a_quiet_one():
-    clock = Clock()
+    clock = FakeClock(leaps=True)
     shared = budget(clock, burst=1)
-    busy, quiet = shared.share(), shared.share()
+    busy, quiet = share_of(shared, burst=1), share_of(shared, burst=1)
     served = []
 
     async def one(share, name):
@@ -143,25 +134,25 @@ async def test_a_busy_sandbox_does_not_starve_a_quiet_one():
 
 
 async def test_a_deadline_that_cannot_be_met_fails_at_once_and_says_not_sent():
-    clock = Clock()
+    clock = FakeClock(leaps=True)
     shared = budget(clock)
     shared.throttled(timedelta(seconds=30))
     with pytest.raises(Unavailable, match=r"budget had no room within 5 s") as caught:
-        await shared.share().acquire(max_wait=timedelta(seconds=5), what="Sandbox prod: GET /x")
+        await share_of(shared).acquire(max_wait=timedelta(seconds=5), what="Sandbox prod: GET /x")
     assert (caught.value.fate, caught.value.reason) == (Fate.NOT_SENT, "budget")
-    assert clock.now == 1000.0
+    assert clock.ran_s() == 0.0
 
 
 async def test_a_cancelled_waiter_loses_nobodys_turn():
-    clock = Clock()
+    clock = FakeClock(leaps=True)
     gate = asyncio.Event()
 
     async def held(seconds):
         await gate.wait()
-        clock.now += seconds
+        await clock.advance(seconds=seconds)
 
-    shared = Budget(requests_per_second=1.0, burst=1, monotonic=clock, sleep=held)
-    share = shared.share()
+    shared = Budget(requests_per_second=1.0, burst=1, monotonic=clock.ran_s, sleep=held)
+    share = share_of(shared, rate=1.0, burst=1)
     minute = timedelta(minutes=1)
     await share.acquire(max_wait=minute)
     first, second, third = (asyncio.create_task(share.acquire(max_wait=minute)) for _ in range(3))
@@ -172,10 +163,20 @@ async def test_a_cancelled_waiter_loses_nobodys_turn():
     gate.set()
     await second
     assert first.cancelled() or first.cancelling()
-    assert clock.now == pytest.approx(1001.0)
+    assert clock.ran_s() == pytest.approx(1.0)
 
 
 async def test_the_rate_is_there_to_be_shown():
-    shared = budget(Clock(), rate=4.0)
-    shared.share().throttled(None)
-    assert shared.rate == shared.share().rate == 2.0
+    shared = budget(FakeClock(), rate=4.0)
+    small, large = share_of(shared, rate=1.0), share_of(shared, rate=3.0)
+    assert (small.rate, large.rate) == (1.0, 3.0)
+    small.throttled(None)  # one credential: the platform means both
+    assert (small.rate, large.rate) == (0.5, 1.5)
+
+
+async def test_a_sandbox_takes_no_more_of_a_common_budget_than_its_own_setting_allows():
+    clock = FakeClock(leaps=True)
+    small = share_of(budget(clock, rate=10.0, burst=20), rate=1.0, burst=2)
+    for _ in range(5):
+        await small.acquire(max_wait=timedelta(minutes=1))
+    assert clock.ran_s() == pytest.approx(3.0)

@@ -1,0 +1,64 @@
+"""What a list and a record prove, on a platform that shows things late and tells little of them at first.
+
+window: `settle_window`, how long the platform may hold a request.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from segwatch.jobs.model import JobState, Observation
+from segwatch.jobs.resubmission import Resubmission
+
+_RECORD_AGE = timedelta(minutes=10)
+_CLOCKS_APART = timedelta(minutes=10)
+
+
+def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
+    """Return how long a list must have been silent to prove something: three windows, and twice the lag seen."""
+    return max(3 * window, 2 * lag)
+
+
+def lag(jobs: Iterable[JobState], since: datetime) -> timedelta:
+    """Return the longest that a job took from its creation to our first sight of it, of those created after `since`.
+
+    since: when we began to watch. Our own pauses between two looks count too: that errs on the safe side.
+    """
+    spans = [job.discovered_at - job.created_at for job in jobs if job.created_at and job.created_at >= since]
+    return max([timedelta(), *spans])
+
+
+def ripe_at(job: JobState, window: timedelta) -> datetime:
+    """Return when the job's record is believed though it names no limits: a young one may not tell them yet."""
+    return job.discovered_at + patience(window)
+
+
+def believed_after(window: timedelta) -> timedelta:
+    """Return how long a job must be known for its record to be believed that it is another one than ours.
+
+    Else an export without a filter would be a doubt for ever, and a person who asks again would be stuck.
+    """
+    return max(_RECORD_AGE, 2 * patience(window))
+
+
+def earliest(failed: JobState) -> datetime | None:
+    """Return the earliest creation that an answer to this failure can show; None when that cannot be told.
+
+    A job is older than our first sight of it. Where its own time says otherwise it comes from a clock that is ahead, or
+    is a mistake, and what really came after it would look older.
+    """
+    return failed.created_at and min(failed.created_at, failed.discovered_at)
+
+
+def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:
+    """Return why this cannot be the job that the POST of `answer` brought about; "" when it can.
+
+    known: what segwatch knows of a job of that id. It may have been found while the POST was under way, not before.
+    """
+    posted_at = answer.posted_at or answer.since
+    if reply.key.id == answer.failed.id:
+        return "it is the failed one"
+    if reply.key.id in answer.known or (known and known.discovered_at < posted_at):
+        return "it was there before"
+    if reply.created_at is not None and reply.created_at < posted_at - _CLOCKS_APART:
+        return "it was created before"
+    return ""
