@@ -125,7 +125,8 @@ class Submitter:
     async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
         now, window = self._clock.now(), self._policy.settle_window
-        within = proof.patience(window) if isinstance(error, _TooLittle) else window
+        # what tells too little is taken at its word in the end, and then decides nothing any more
+        within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
         if now < self._unclear.setdefault(answer.failed, now) + within:
             self._paused[answer.failed] = now + _PAUSE
         else:
