@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from pql_profiles import MIDNIGHT, NOW, profiles, selected, sql_of
 
-from segwatch.emulator import seed
-
 DAY = timedelta(days=1)
 MONDAY = MIDNIGHT - 2 * DAY
 
@@ -365,8 +363,3 @@ def test_the_rows_tell_something():
     sizes = [sum(bool(holds(p)) for p in profiles()) for _, holds in ROWS]
     assert sizes.count(0) == 3
     assert max(sizes) < len(profiles())
-
-
-@pytest.mark.parametrize("definition", seed.definitions("prod").values(), ids=lambda row: row["name"])
-def test_seeded_definitions_are_computed(definition):
-    assert 0 < len(selected(sql_of(definition["expression"]["value"]))) < len(profiles())
