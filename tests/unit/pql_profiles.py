@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from segwatch.emulator.lake.tables import OWN_COLUMNS
 from segwatch.emulator.pql import Shape, parse, shape_of, to_sql
 
 NOW = datetime(2026, 3, 18, 10, 30, tzinfo=UTC)  # a Wednesday
@@ -39,6 +40,7 @@ SCHEMA = pa.schema(
         "interests": pa.list_(_TEXT),
         "scores": pa.list_(pa.int32()),
         "seenAt": pa.int64(),
+        "_acme": pa.struct({"plan": _TEXT}),
         "xEvent": pa.list_(
             pa.struct(
                 {
@@ -170,6 +172,7 @@ def _profile(rng: random.Random, number: int) -> Profile:
         "interests": perhaps([perhaps(rng.choice("abcde")) for _ in range(rng.randrange(5))]),
         "scores": perhaps([perhaps(rng.randrange(5)) for _ in range(rng.randrange(4))]),
         "seenAt": perhaps(int(time().timestamp() * 1000)),
+        "_acme": None if number % 5 == 0 else {"plan": ("free", "team", None)[number % 3]},
         "xEvent": perhaps([event() for _ in range(rng.randrange(8))], 0.05),
     }
 
@@ -196,7 +199,8 @@ def table() -> duckdb.DuckDBPyConnection:
 
 @cache
 def shape() -> Shape:
-    return shape_of((column[0], column[1]) for column in table().execute("FROM profile LIMIT 0").description)
+    columns = table().execute("FROM profile LIMIT 0").description
+    return shape_of((column[0], column[1]) for column in columns if column[0] not in OWN_COLUMNS)
 
 
 def sql_of(query: str) -> str:

@@ -101,6 +101,7 @@ ROWS: list[tuple[str, Any]] = [
     ("homeAddress.city.isNull()", lambda p: at(p, "homeAddress", "city") is None),
     ("workAddress.isNotNull() and not homeAddress.isNotNull()", lambda p: p["workAddress"] and not p["homeAddress"]),
     ("loyalty.points", lambda p: at(p, "loyalty", "points") is not None),
+    ('_acme.plan = "team"', lambda p: at(p, "_acme", "plan") == "team"),
     # membership
     ('homeAddress.country in ["NL", "DE"]', lambda p: at(p, "homeAddress", "country") in ("NL", "DE")),
     (

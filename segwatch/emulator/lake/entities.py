@@ -7,6 +7,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from segwatch.emulator.lake.documents import column_types, document, iso, parts
+from segwatch.emulator.lake.tables import OWN_COLUMNS
 from segwatch.emulator.settings import Json
 
 _EVENTS = "xEvent"
@@ -79,7 +80,7 @@ class Event:
 def find(cursor: DuckDBPyConnection, wanted: Iterable[Wanted], *, sandbox: str) -> list[Entity | None]:
     """Return each profile that is asked for; None for one that the sandbox does not have."""
     kinds = column_types(cursor, "profile")
-    shown = [(name, kind) for name, kind in kinds.items() if name not in ("_n", "_xid", "_ingested", _EVENTS)]
+    shown = [(name, kind) for name, kind in kinds.items() if name not in (*OWN_COLUMNS, _EVENTS)]
     # which are most of a row's weight, and not shown
     query = _ONE.format(without_events=f" EXCLUDE ({_EVENTS})" if _EVENTS in kinds else "")
     found: list[Entity | None] = []

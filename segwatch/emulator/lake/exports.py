@@ -19,6 +19,7 @@ from segwatch.emulator.lake.fields import (
     tree,
 )
 from segwatch.emulator.lake.model import EventList, Extract, Part, SegmentFilter, WrittenBatch
+from segwatch.emulator.lake.tables import OWN_COLUMNS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -128,7 +129,7 @@ def _known_fields(cursor: "DuckDBPyConnection") -> Fields:
     described = cursor.execute(
         f"SELECT who.{_IDENTITIES}, p.* FROM profile p JOIN ({_IDENTITY_MAP % 'TRUE'}) who USING (_n) LIMIT 0"
     ).description
-    return {name: kind for name, kind, *_ in described or () if not name.startswith("_")}
+    return {name: kind for name, kind, *_ in described or () if name not in OWN_COLUMNS}
 
 
 def _columns(known: Fields, order: Extract) -> dict[str, str]:

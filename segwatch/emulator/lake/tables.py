@@ -6,6 +6,9 @@ entities are looked up by) and `_ingested` (TIMESTAMPTZ). A row whose record fie
 
 from duckdb import DuckDBPyConnection
 
+# no other name that begins so is ours: a company's own XDM fields stand below one such as `_acme`
+OWN_COLUMNS = frozenset({"_n", "_xid", "_ingested"})
+
 _TABLES = """
 -- who a profile is: one row for each of its identities
 CREATE TABLE IF NOT EXISTS identity (_n BIGINT, namespace VARCHAR, id VARCHAR);

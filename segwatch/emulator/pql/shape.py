@@ -64,8 +64,8 @@ _TIMES = frozenset(
 
 
 def shape_of(columns: Iterable[tuple[str, ColumnType]]) -> Shape:
-    """Return the shape of a table by its columns. Columns that begin with `_` are the platform's own: left out."""
-    return Shape(fields={name: _type_of(kind) for name, kind in columns if not name.startswith("_")})
+    """Return the shape of profiles by the columns that a query may name."""
+    return Shape(fields={name: _type_of(kind) for name, kind in columns})
 
 
 def _type_of(column: ColumnType) -> Type:
