@@ -57,6 +57,11 @@ CASE WHEN event_count > 0 THEN list_transform(
     'device': {{'type': CASE
       WHEN e.did >= 0.43 AND e.did < 0.45 THEN 'tablet'
       WHEN chance('device', _n) < 0.75 - 0.006 * (year($today) - year(born)) + 0.15 THEN 'mobile' ELSE 'desktop'
-    END}}
+    END}},
+    -- a mail is opened somewhere else
+    'environment': CASE WHEN e.did < 0.36 OR e.did >= 0.43 THEN {{'browserDetails': {{
+      'name': one_of(['Chrome', 'Chrome', 'Chrome', 'Safari', 'Safari', 'Firefox', 'Edge'], chance('browser', _n)),
+      'version': one_of(['140.0', '141.0', '142.0', '143.0'], sqrt((e.i + chance('updates', _n)) / (event_count + 1)))
+    }}}} END
   }}
 ) END"""

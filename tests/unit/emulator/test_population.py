@@ -84,6 +84,13 @@ def test_sam_is_the_first_one_and_bought_this_week(lake):
         pytest.param(
             "person IS NULL AND homeAddress IS NULL AND consents IS NULL AND xEvent IS NOT NULL", 0.01, 0.03, id="empty"
         ),
+        pytest.param(
+            "xEvent IS NULL OR xEvent[1].environment.browserDetails.name IS NOT NULL"
+            " AND xEvent[1].environment.browserDetails.version LIKE '14_.0'",
+            0.9,
+            0.999,
+            id="browser",
+        ),
         pytest.param("_ingested <= TIMESTAMPTZ '2026-11-23 14:00:00+00'", 1, 1, id="ingested-by-now"),
     ],
 )
