@@ -92,7 +92,7 @@ async def measured(run: Run, folder: Path) -> dict[str, Any]:
     settings = EmulatorSettings(seed=run.seed, size=run.profiles, data=folder if run.on_disk else None)
     now = datetime.now(UTC)
     began = time.monotonic()
-    lake = await asyncio.to_thread(opened, settings, now=now)
+    lake = await asyncio.to_thread(opened, settings, now=now, began=lambda _: None)
     created_s = time.monotonic() - began
     created_bytes = rss_bytes()
     try:
