@@ -15,7 +15,6 @@ from segwatch.emulator.lake.model import Counters, Evaluation, Extract, WrittenB
 from segwatch.emulator.sandbox import ALL_SEGMENTS, Sandbox
 from segwatch.emulator.seed import EXPORT_FAILURE
 from segwatch.emulator.settings import Json
-from segwatch.emulator.workshop import TooLate
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -23,6 +22,27 @@ if TYPE_CHECKING:
     from segwatch.emulator.lake.lake import Work
 
 Result = TypeVar("Result")
+
+
+class Gate:
+    """What an effect passes, unless it was shut before: of the two, the first to come rules out the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_shut = self._is_passed = False
+
+    def shut(self) -> bool:
+        """Return whether nothing has passed; then nothing will."""
+        with self._lock:
+            self._is_shut = not self._is_passed
+            return self._is_shut
+
+    def go_through(self) -> None:
+        """Raise InterruptedError if it is shut."""
+        with self._lock:
+            if self._is_shut:
+                raise InterruptedError
+            self._is_passed = True
 
 
 class DataBench:
@@ -46,6 +66,7 @@ class DataBench:
         self._realized_is_all = realized_is_all
         self.counters: dict[str | int, Counters] = {}
         self.written: dict[str | int, tuple[WrittenBatch, ...]] = {}
+        self._gates: dict[Job, Gate] = {}
 
     async def prepare(self) -> None:
         await self._data.lake()
@@ -71,18 +92,32 @@ class DataBench:
             definitions=self._expressions(job),
             now=datetime.fromtimestamp(self._now(), UTC),
         )
+        gate = Gate()
+        if job.kind is Kind.SEGMENT_JOB:  # an export's effect are its batches, and comes later
+            self._gates[job] = gate
         try:
-            counters = await self._computed(lambda cursor: evaluation.evaluate(cursor, order))
+            counters = await self._computed(partial(evaluation.evaluate, order=order, settles=gate.go_through))
         except PqlError as error:
             raise ValueError(str(error)) from error
+        finally:
+            self._gates.pop(job, None)
         if job.kind is Kind.SEGMENT_JOB:
             self.counters[job.id] = counters
 
+    def withdraw(self, job: Job) -> bool:
+        gate = self._gates.get(job)
+        return gate is None or gate.shut()
+
     async def export(self, job: Job) -> None:
         self._data.demand_engine()
-        from segwatch.emulator.lake import exports  # not before a job needs the engine
+        from segwatch.emulator.lake import exports, external  # not before a job needs the engine
 
-        folder = self._data.batches.path
+        folder, now = self._data.batches.path, datetime.fromtimestamp(self._now(), UTC)
+
+        def supplied(cursor: "DuckDBPyConnection") -> None:
+            external.supply(cursor, job.sandbox, now=now)
+
+        await self._computed(supplied)
         written = [
             await self._computed(partial(exports.write, folder=folder, order=order)) for order in self._extracts(job)
         ]
@@ -146,27 +181,33 @@ class DataBench:
         return {segment_id: known[segment_id]["expression"] for segment_id in asked}
 
     async def _computed(self, work: "Work[Result]") -> Result:
-        """Return what the work returns. Cancelled, it ends the work, and raises TooLate if all was done by then."""
-        halted = threading.Event()
+        """Return what the work returns. Cancelled, it ends the work, and returns when nothing of it goes on."""
+        lock, halted = threading.Lock(), threading.Event()
         at_work: list[DuckDBPyConnection] = []
 
         def watched(cursor: "DuckDBPyConnection") -> Result:
-            at_work.append(cursor)
-            if halted.is_set():
-                raise InterruptedError
-            return work(cursor)
+            with lock:
+                if halted.is_set():
+                    raise InterruptedError
+                at_work.append(cursor)
+            try:
+                return work(cursor)
+            finally:
+                with lock:  # it is closed now, and must not be interrupted any more
+                    at_work.clear()
 
         lake = await self._data.lake()
         computing = asyncio.ensure_future(lake.compute(watched))
         try:
             return await asyncio.shield(computing)
         except asyncio.CancelledError:
-            halted.set()
-            for cursor in at_work:
-                cursor.interrupt()
+            with lock:
+                halted.set()
+                for cursor in at_work:
+                    cursor.interrupt()
             await asyncio.wait([computing])
-            if computing.exception() is None:
-                raise TooLate from None
+            if not computing.cancelled():
+                computing.exception()  # nobody else asks for it
             raise
 
     def _now_ms(self) -> int:

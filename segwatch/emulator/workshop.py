@@ -15,14 +15,10 @@ _PER_PROFILE_AND_SEGMENT_S = 20e-6  # a million profiles in 20 segments: 400 s m
 log = logging.getLogger(__name__)
 
 
-class TooLate(Exception):
-    """A work was cancelled after it had taken effect."""
-
-
 class Bench(Protocol):
     """What the workshop computes with. Raises ValueError or ServiceError for a job that cannot be computed.
 
-    A work that is cancelled returns when nothing of it can take effect any more, or raises TooLate.
+    A work that is cancelled ends when nothing of it goes on.
     """
 
     async def prepare(self) -> None:
@@ -36,6 +32,9 @@ class Bench(Protocol):
 
     async def export(self, job: Job) -> None:
         """Write the job's batches, once for ever, and keep what they hold."""
+
+    def withdraw(self, job: Job) -> bool:
+        """Return whether the job's work has not taken effect; then it never will."""
 
 
 class Lane:
@@ -100,6 +99,13 @@ class Workshop:
         if (task := self._tasks.get(job)) is not None:
             task.cancel()
 
+    def withdraw(self, job: Job) -> bool:
+        """Stop computing the job, unless its result is there already; return whether it was stopped in time."""
+        if job in self._tasks and not self._bench.withdraw(job):
+            return False
+        self.drop(job)
+        return True
+
     async def close(self) -> None:
         """Stop computing, and return when nothing is computed any more."""
         tasks = list(self._tasks.values())
@@ -117,9 +123,6 @@ class Workshop:
     async def _worked(self, job: Job) -> None:
         try:
             await self._walk(job)
-        except TooLate:
-            if job.cancel_asked:
-                self._engine.follow(job, (Step(status="SUCCEEDED", seconds=0),))
         except (ValueError, ServiceError) as error:
             self._fail(job, str(getattr(error, "message", error)))
         except Exception as error:

@@ -195,8 +195,11 @@ class World:
         self.engine.follow(job, (Step(status=status, seconds=0),))
 
     def cancel(self, job: Job) -> None:
-        """Mark the job for cancelling; it ends a moment later, unless it has. AEP contract 3.6, 4.4."""
-        if job.is_final or job.cancel_asked:
+        """Mark the job for cancelling; it ends a moment later, without any effect. AEP contract 3.6, 4.4.
+
+        Nothing happens to a job that has ended, nor to one whose result is there: that is about to succeed with it.
+        """
+        if job.is_final or job.cancel_asked or not self.workshop.withdraw(job):
             return
         job.cancel_asked = True
         self._take_over(job)

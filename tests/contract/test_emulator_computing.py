@@ -1,5 +1,8 @@
 """Jobs that are computed: what they count, what they write, who may ask for how many, and what starts them."""
 
+import asyncio
+import threading
+
 import pytest
 from emulator_fixtures import (
     DEFINITIONS,
@@ -12,6 +15,8 @@ from emulator_fixtures import (
     emulating,
     until,
 )
+
+from segwatch.emulator.lake import evaluation
 
 BATCHES = "/data/foundation/catalog/batches"
 FAST = 20_000
@@ -72,6 +77,12 @@ async def test_an_export_can_evaluate_first():
         assert export["metrics"]["totalExportedProfileCounter"] > 0
 
 
+async def test_the_external_audience_can_be_exported_before_anything_was_evaluated():
+    async with emulating(speed=FAST, size=500) as platform:
+        outside = {"segmentId": "24130077", "segmentNs": "AAM"}
+        assert (await exported(platform, filter={"segments": [outside]}))["metrics"]["totalExportedProfileCounter"] > 10
+
+
 async def test_a_job_that_is_made_to_fail_has_no_effect():
     async with emulating(speed=FAST, size=500) as platform:
         await platform.control("outcomes", {"kind": "segment_job", "next": ["FAILED"]})
@@ -98,6 +109,41 @@ async def test_a_cancelled_evaluation_has_no_effect(at):
         await platform.until_status(kept, "SUCCEEDED")
         metrics = (await evaluated(platform, SEGMENT))["metrics"]
         assert metrics["segmentedProfileByStatusCounter"][SEGMENT]["exited"] == 0
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+async def test_a_cancel_either_comes_in_time_or_leaves_the_evaluation_with_its_result(monkeypatch, is_settled):
+    reached, released = threading.Event(), threading.Event()
+    real = evaluation.evaluate
+
+    def pause():
+        reached.set()
+        released.wait(10)
+
+    def slow(cursor, order, *, settles):
+        if not is_settled:
+            return real(cursor, order, settles=lambda: (pause(), settles()))
+        counted = real(cursor, order, settles=settles)
+        pause()
+        return counted
+
+    monkeypatch.setattr(evaluation, "evaluate", slow)
+    async with emulating(speed=FAST, size=500) as platform:
+        job_id = (await platform.call("POST", SEGMENT_JOBS, json=[{"segmentId": SEGMENT}])).body["id"]
+        await asyncio.to_thread(reached.wait, 10)
+        assert (await platform.call("DELETE", f"{SEGMENT_JOBS}/{job_id}")).status == 204
+        if not is_settled:
+            await platform.until_status(job_id, "CANCELLED")
+        released.set()
+        await platform.until_status(job_id, "SUCCEEDED" if is_settled else "CANCELLED")
+        job = await platform.get(f"{SEGMENT_JOBS}/{job_id}")
+        monkeypatch.undo()
+        members = (await exported(platform))["metrics"]["totalExportedProfileCounter"]
+        if is_settled:
+            assert job["metrics"]["segmentedProfileCounter"][SEGMENT] == members > 0
+        else:
+            assert members == 0
+        assert (await platform.get(f"{SEGMENT_JOBS}/{job_id}"))["status"] == job["status"]
 
 
 async def test_a_definition_that_was_deleted_fails_its_evaluation_and_the_errors_say_so():
@@ -143,7 +189,7 @@ async def of_origin(platform, origin, count=1):
         jobs = [job for job in (await platform.control("state", method="GET"))["jobs"] if job["origin"] == origin]
         return jobs[:count] if len([job for job in jobs if job["status"] == "SUCCEEDED"]) >= count else None
 
-    return await until(found, deadline_s=10)
+    return await until(found)
 
 
 async def test_a_schedule_fires_by_its_cron_and_its_runs_name_it():

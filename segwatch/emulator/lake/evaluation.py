@@ -1,6 +1,7 @@
 """What a segment job does: all its segments over all profiles, in one scan and one transaction."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -46,10 +47,11 @@ GROUP BY namespace ORDER BY namespace
 """
 
 
-def evaluate(cursor: DuckDBPyConnection, order: Evaluation) -> Counters:
+def evaluate(cursor: DuckDBPyConnection, order: Evaluation, *, settles: Callable[[], None] = lambda: None) -> Counters:
     """Return what the run counted, after its result is in `membership`.
 
     A run that was applied before is not applied again: its counters are returned, and nothing changes.
+    settles: called right before the result takes effect; what it raises prevents that.
     Raises pql.PqlError for an expression that cannot be evaluated; then nothing changes either.
     """
     if (known := counters(cursor, order.run_id)) is not None:
@@ -60,6 +62,7 @@ def evaluate(cursor: DuckDBPyConnection, order: Evaluation) -> Counters:
     try:
         counted = _apply(cursor, order, list(wanted.values()))
         cursor.execute("INSERT INTO run VALUES (?, ?, ?)", [order.run_id, order.sandbox, json.dumps(asdict(counted))])
+        settles()
     except BaseException:
         cursor.rollback()
         raise

@@ -143,6 +143,19 @@ def test_a_run_that_fails_on_its_way_changes_nothing_and_can_be_asked_for_again(
     assert run(lake, box, {"s-one": these(2)}, run_id=f"{box} b").segments["s-one"].exited == 1
 
 
+def test_a_run_that_is_refused_when_it_settles_changes_nothing(lake):
+    def refuse():
+        raise InterruptedError
+
+    box = sandbox()
+    order = Evaluation(run_id=f"{box} refused", sandbox=box, definitions={"s-one": these(1)}, now=NOW)
+    with pytest.raises(InterruptedError):
+        evaluation.evaluate(lake, order, settles=refuse)
+    assert memberships(lake, box) == {}
+    assert evaluation.counters(lake, order.run_id) is None
+    assert evaluation.evaluate(lake, order).segments["s-one"].members == 1
+
+
 def test_now_in_an_expression_is_the_run_s(lake):
     late = {"s-one": {"value": "$now > TIMESTAMPTZ '2026-11-24 00:00:00+00'"}}
     box = sandbox()
