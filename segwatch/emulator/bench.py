@@ -90,6 +90,7 @@ class DataBench:
             run_id=str(job.id),
             sandbox=job.sandbox,
             definitions=self._expressions(job),
+            known=frozenset(self._sandbox(job.sandbox).definitions),
             now=datetime.fromtimestamp(self._now(), UTC),
         )
         gate = Gate()

@@ -155,6 +155,24 @@ async def test_a_definition_that_was_deleted_fails_its_evaluation_and_the_errors
         assert "does not exist any more" in error["msg"]
 
 
+async def test_with_the_next_run_nobody_is_in_a_definition_that_was_deleted():
+    sam = {"schema.name": "_xdm.context.profile", "entityId": "sam@example.org", "entityIdNS": "email"}
+
+    async def segments_of_sam(platform):
+        (one,) = (await platform.get("/data/core/ups/access/entities", params=sam)).values()
+        return set(one["entity"]["segmentMembership"]["ups"])
+
+    async with emulating(speed=FAST, size=500) as platform:
+        await evaluated(platform)
+        assert SEGMENT in await segments_of_sam(platform)
+        await platform.call("DELETE", f"{DEFINITIONS}/{SEGMENT}")
+        await evaluated(platform, OTHER_SEGMENT)
+        left = await segments_of_sam(platform)
+        assert SEGMENT not in left
+        assert len(left) > 1  # those that were not evaluated again stay
+        assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] == 0
+
+
 async def test_two_evaluations_a_day_may_be_asked_for_in_a_sandbox():
     body = [{"segmentId": SEGMENT}]
     async with emulating() as platform:

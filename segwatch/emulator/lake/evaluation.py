@@ -40,6 +40,11 @@ WHERE is_in OR was_in OR former.since >= $now - INTERVAL 30 DAY
 _FORGET = "DELETE FROM membership WHERE sandbox = $sandbox AND namespace = $namespace AND segment_id = $segment_id"
 _KEEP = "INSERT INTO membership SELECT $sandbox, $namespace, $segment_id, _n, status, since FROM settled"
 
+_FORGET_DELETED = """
+DELETE FROM membership
+WHERE sandbox = $sandbox AND namespace = $namespace AND NOT list_contains($known, segment_id)
+"""
+
 _BY_NAMESPACE = """
 SELECT namespace{counts}
 FROM (SELECT DISTINCT _n, namespace FROM identity) JOIN (FROM flagged WHERE NOT is_lost) USING (_n)
@@ -88,6 +93,7 @@ def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> 
     flags = "".join(f",\n  ({condition}) AS s{i}" for i, condition in enumerate(wanted))
     cursor.execute(_FLAG.format(flags=flags), {"sandbox": order.sandbox, "now": order.now})
     by_status = [_settle(cursor, order, f"s{i}", segment_id) for i, segment_id in enumerate(order.definitions)]
+    _forget_deleted(cursor, order)
     counts = "".join(f", count(*) FILTER (s{i})" for i in range(len(wanted)))
     by_namespace = cursor.execute(_BY_NAMESPACE.format(counts=counts)).fetchall()
     (profiles,) = cursor.execute("SELECT count(*) FROM flagged WHERE NOT is_lost").fetchone() or (0,)
@@ -105,6 +111,13 @@ def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> 
             for i, segment_id in enumerate(order.definitions)
         },
     )
+
+
+def _forget_deleted(cursor: DuckDBPyConnection, order: Evaluation) -> None:
+    """Take everybody out of the segments whose definitions were deleted since the last run."""
+    if order.known is not None:
+        known = sorted(order.known | order.definitions.keys())
+        cursor.execute(_FORGET_DELETED, {"sandbox": order.sandbox, "namespace": NAMESPACE, "known": known})
 
 
 def _settle(cursor: DuckDBPyConnection, order: Evaluation, flag: str, segment_id: str) -> dict[str, int]:

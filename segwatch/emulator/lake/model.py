@@ -16,12 +16,14 @@ class Evaluation:
     """What one segment job evaluates.
 
     definitions: the expression of each segment, by its id. now: what `now` means in them.
+    known: all segments that the sandbox has; nobody is in another one afterwards. None leaves those as they are.
     """
 
     run_id: str
     sandbox: str
     definitions: Mapping[str, Json]
     now: datetime
+    known: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
