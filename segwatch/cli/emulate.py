@@ -1,7 +1,7 @@
 """`segwatch emulate`: a local platform."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
@@ -13,7 +13,7 @@ async def emulate(
     *,
     port: Port = 8787,
     speed: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
-    seed: int = 0,
+    seed: int | None = None,
     dialect: Literal["current", "seed"] = "current",
     client_id: str | None = None,
     client_secret: str | None = None,
@@ -39,7 +39,7 @@ async def emulate(
     speed
         Divides every duration of a job: 60 makes an hour a minute.
     seed
-        The same seed and the same requests give the same ids and outcomes.
+        The same seed and the same requests give the same ids and outcomes; 0 without it.
     dialect
         `current` answers like today's documents, `seed` like the older tutorials.
     client_id
@@ -52,6 +52,7 @@ async def emulate(
         A file of your own profiles (.parquet or .ndjson) instead of made-up ones.
     data
         A directory that keeps everything, also over a crash; without it all is in memory and goes with the command.
+        One that has its profiles keeps them: their seed, size and profiles need not be given again.
     scenario
         A file of what happens by itself, and when; or `night`, which comes along.
     evaluations_per_day
@@ -76,10 +77,11 @@ async def emulate(
         story = None if scenario is None else load(scenario)
     except ScenarioError as error:
         fail(Exit.USAGE, *error.problems)
-    people = {} if size is None else {"size": size}
+    wanted = {"seed": seed, "size": size, "profiles": profiles}
+    demanded: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     settings = EmulatorSettings(
-        seed=seed, speed=speed, dialect=dialect, client_id=client_id, client_secret=client_secret,
-        data=data, profiles=profiles, evaluations_per_day=evaluations_per_day, **people,
+        speed=speed, dialect=dialect, client_id=client_id, client_secret=client_secret,
+        data=data, evaluations_per_day=evaluations_per_day, demanded=frozenset(demanded), **demanded,
     )  # fmt: skip
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -4,16 +4,18 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from segwatch.emulator.settings import Json
+from segwatch.emulator.settings import EmulatorSettings, Json
 
 _FILE = "platform.sqlite3"
 _LOCK = "platform.lock"
-_FORMAT = 1
+_FORMAT = 2
+_MADE_WITH = "made_with"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
@@ -80,6 +82,30 @@ class Archive:
         self._facts.clear()
         self._documents.clear()
         self.put_fact("format", _FORMAT)
+
+    def note_making(self, settings: EmulatorSettings) -> None:
+        """Put down which profiles there are from now on."""
+        self.put_fact(_MADE_WITH, _making(settings))
+
+    def as_made(self, settings: EmulatorSettings) -> EmulatorSettings:
+        """Return the settings with the seed and profiles that the directory was made with, if it has any yet.
+
+        Raises ArchiveError, and lets the directory go, if others are demanded.
+        """
+        was = self.fact(_MADE_WITH)
+        if was is None:
+            return settings
+        asked = _making(settings)
+        others = [f"--{name} {asked[name]}" for name in asked if name in settings.demanded and asked[name] != was[name]]
+        if others:
+            self.close()
+            people = "size" if was["profiles"] is None else "profiles"
+            raise ArchiveError(
+                f"{self._folder} was made with --seed {was['seed']} --{people} {was[people]}, not with"
+                f" {' '.join(others)}. Leave that out, or choose another directory."
+            )
+        profiles = None if was["profiles"] is None else Path(was["profiles"])
+        return replace(settings, seed=was["seed"], size=was["size"], profiles=profiles)
 
     def put_fact(self, name: str, value: object) -> None:
         """Put down one value under its name, if it is another than before."""
@@ -175,6 +201,11 @@ class Archive:
         elif written != _FORMAT:
             self.close()
             raise ArchiveError(f"{self._folder} was written by another version of segwatch. Choose another directory.")
+
+
+def _making(settings: EmulatorSettings) -> Json:
+    profiles = None if settings.profiles is None else str(settings.profiles.resolve())
+    return {"seed": settings.seed, "size": settings.size, "profiles": profiles}
 
 
 def _locked(folder: Path) -> int:

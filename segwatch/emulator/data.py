@@ -26,11 +26,13 @@ def missing_engine() -> str | None:
 
 
 class Data:
-    """What the settings ask for, one for all sandboxes. now: epoch seconds."""
+    """What the settings ask for, one for all sandboxes. now: epoch seconds. made: hears that the profiles are there."""
 
-    def __init__(self, settings: EmulatorSettings, *, now: Callable[[], float]) -> None:
+    def __init__(self, settings: EmulatorSettings, *, now: Callable[[], float], made: Callable[[], None]) -> None:
         self._settings = settings
         self._now = now
+        self._made = made
+        self.is_made = False
         self._opening: asyncio.Task[Lake] | None = None
         self._unready: Lake | None = None
         self.batches = BatchFolder(settings.data)
@@ -85,11 +87,14 @@ class Data:
 
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
-            return await asyncio.to_thread(opened, self._settings, now=now, began=self._note)
+            lake = await asyncio.to_thread(opened, self._settings, now=now, began=self._note)
         except ValueError as exc:
             raise DataError(500, str(exc)) from exc
         finally:
             self._unready = None
+        self.is_made = True
+        self._made()
+        return lake
 
     def _note(self, lake: "Lake") -> None:
         self._unready = lake  # in the thread that opens it

@@ -31,6 +31,9 @@ class Keeper:
         world.data.batches.sweep()
         if (facts := archive.fact("world")) is not None:
             self._restore_facts(facts)
+            for sandbox in facts["sandboxes"]:
+                for _, documents in world.sandbox(sandbox).shelves():
+                    documents.clear()  # of the seed's, too: some may have been deleted
             for sandbox, shelf, name, one in archive.documents():
                 dict(world.sandbox(sandbox).shelves())[shelf][name] = one
             self._restore_ledger_and_journal()
@@ -86,6 +89,8 @@ class Keeper:
         self._events = world.journal.written
         archive.put_documents(self._documents())
         archive.put_fact("world", self._facts())
+        if world.data.is_made:
+            archive.note_making(world.settings)
         archive.flush()
 
     def close(self) -> None:
@@ -101,6 +106,7 @@ class Keeper:
     def _facts(self) -> Json:
         world = self._world
         return {
+            "sandboxes": [sandbox.name for sandbox in world.sandboxes()],
             "counts": world.counts,
             "quirks": sorted(quirk.value for quirk in world.quirks),
             "outcomes": {kind.value: list(queue) for kind, queue in world.outcomes.items()},

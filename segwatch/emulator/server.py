@@ -56,10 +56,12 @@ def build_app(
 ) -> web.Application:
     """Return the whole emulator as an application; its timers end and its data is closed when it is cleaned up.
 
-    Raises ArchiveError when the settings' directory cannot be used.
+    Raises ArchiveError when the settings' directory cannot be used, or was made with others.
     """
     # first of all: it says so if another process has the directory
     archive = None if settings.data is None else Archive(settings.data)
+    if archive is not None:
+        settings = archive.as_made(settings)
     world = World(settings, now=time.time, call_later=_call_later)
     keeper = None if archive is None else Keeper(world, archive, call_later=_call_later)
     front = Front(world, keeper)
@@ -78,7 +80,11 @@ def build_app(
         if keeper is not None:
             keeper.restore()
         if prepared:
-            await world.data.prepare()
+            try:
+                await world.data.prepare()
+            except DataError:
+                await stop(_app)  # aiohttp does not clean up what did not start
+                raise
         playback.start(scenario)
 
     async def stop(_app: web.Application) -> None:

@@ -29,6 +29,8 @@ class EmulatorSettings:
     data: the directory that keeps everything; None keeps it in memory, and it goes with the process.
     size: how many profiles are made up. profiles: a file of one's own (.parquet or .ndjson) to load instead.
     evaluations_per_day: how many evaluations may be asked for in a sandbox on one emulated day.
+    demanded: which of `seed`, `size` and `profiles` somebody insists on; the others give way to those that the
+    directory was made with.
     """
 
     seed: int = 0
@@ -41,6 +43,7 @@ class EmulatorSettings:
     size: int = 10_000
     profiles: Path | None = None
     evaluations_per_day: int = 2
+    demanded: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.speed > 0:

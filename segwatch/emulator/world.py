@@ -50,7 +50,7 @@ class World:
         self.witness: Witness | None = None
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
-        self.data = Data(settings, now=now)
+        self.data = Data(settings, now=now, made=self.touch)
         self.bench = DataBench(self.data, sandbox=self.sandbox, now=now, realized_is_all=self._realized_is_all)
         self.engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
         self.workshop = Workshop(self.engine, self.bench, speed=settings.speed, now=now, done=self._follow_up)

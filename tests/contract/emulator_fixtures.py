@@ -108,11 +108,11 @@ async def until(condition: Callable[[], Awaitable[Any]], deadline_s: float = 15.
 
 
 @asynccontextmanager
-async def emulating(**settings: Any) -> AsyncIterator[Platform]:
+async def emulating(*, prepared: bool = False, **settings: Any) -> AsyncIterator[Platform]:
     # a new connection per request: aiohttp repeats a GET by itself when a kept one was reset
     connector = aiohttp.TCPConnector(force_close=True)
     async with (
-        running(EmulatorSettings(**{"size": 200} | settings)) as base_url,
+        running(EmulatorSettings(**{"size": 200} | settings), prepared=prepared) as base_url,
         aiohttp.ClientSession(connector=connector) as session,
     ):
         platform = Platform(session, base_url)

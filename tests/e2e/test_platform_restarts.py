@@ -171,6 +171,20 @@ async def test_a_second_process_is_told_who_has_the_directory(tmp_path: Path) ->
         assert f"is in use by another local platform (process {first.child.pid})".encode() in complaint
 
 
+async def test_a_directory_of_other_profiles_is_refused(tmp_path: Path) -> None:
+    async with emulating(tmp_path, "--speed", "300") as first:
+        await first.call("POST", "/_emulator/evaluations", {})  # computed when the profiles are there
+
+        async def counted() -> bool:
+            return any(job["status"] == "PROCESSING" for job in (await first.jobs()).values())
+
+        await until(counted, "the profiles are there")
+    other = await process(tmp_path, "--seed", "1")
+    _, complaint = await asyncio.wait_for(other.communicate(), 30)
+    assert other.returncode == 2
+    assert b"was made with --seed 0 --size 2000, not with --seed 1" in complaint
+
+
 async def test_a_scenario_goes_on_where_it_was(tmp_path: Path) -> None:
     scenario = tmp_path / "my.toml"
     entries = [f'[[jobs]]\nat = "{minute}m"\nkind = "export_job"\n' for minute in range(10)]
