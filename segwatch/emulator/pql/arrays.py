@@ -9,10 +9,6 @@ from segwatch.emulator.pql.values import Value, stored, truth
 _SCALARS = (Kind.TEXT, Kind.NUMBER, Kind.TRUTH)
 
 
-def filtered(array: str, variable: str, condition: str) -> str:
-    return f"list_filter({array}, lambda {variable}: {condition})"
-
-
 def call(node: Call, parts: list[Value]) -> Value:
     name, at = node.function, node.at
     match name:
@@ -24,7 +20,9 @@ def call(node: Call, parts: list[Value]) -> Value:
         case "intersects" | "subsetOf" | "supersetOf" | "intersection":
             return _both(name, parts[0].of(Kind.ARRAY, name), parts[1].of(Kind.ARRAY, name), at)
         case "count":
-            return Value(sql=f"coalesce(len({parts[0].of(Kind.ARRAY, name).sql}), 0)", type=NUMBER, at=at)
+            array = parts[0].of(Kind.ARRAY, name)
+            sql = array.found.count if array.found is not None else f"coalesce(len({array.sql}), 0)"
+            return Value(sql=sql, type=NUMBER, at=at)
         case "head":
             array = parts[0].of(Kind.ARRAY, name)
             return stored(f"list_extract({array.sql}, 1)", array.item, at)

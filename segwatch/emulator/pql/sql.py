@@ -26,7 +26,7 @@ from segwatch.emulator.pql.tree import (
     Truth,
     Variable,
 )
-from segwatch.emulator.pql.values import Value, certain, condition, truth
+from segwatch.emulator.pql.values import Found, Value, certain, condition, truth
 
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
@@ -187,20 +187,20 @@ class _Compiler:
         where = node.sources[0].where
         if where is None:
             return array
-        return Value(
-            sql=arrays.filtered(array.sql, variable, self.condition(where, within)), type=array.type, at=node.at
-        )
+        found = Found(array=array.sql, variable=variable, condition=self.condition(where, within))
+        return Value(sql=found.items, type=array.type, at=node.at, found=found)
 
     def _exists(self, sources: tuple[Source, ...], seen: _Variables) -> str:
         source, rest = sources[0], sources[1:]
         array, variable, within = self._source(source, seen)
-        found = array.sql
+        found = None
         if source.where is not None:
-            found = arrays.filtered(found, variable, self.condition(source.where, within))
+            found = Found(array=array.sql, variable=variable, condition=self.condition(source.where, within))
         if rest:
-            # A filter of its own: DuckDB works out both sides of an AND, and this side is a search per item.
-            found = arrays.filtered(found, variable, self._exists(rest, within))
-        return f"coalesce(len({found}) > 0, false)"
+            # Among the items found: DuckDB works out both sides of an AND, and this side is a search per item.
+            among = array.sql if found is None else found.items
+            found = Found(array=among, variable=variable, condition=self._exists(rest, within))
+        return condition(array) if found is None else found.any
 
     def _forall(self, node: Search, seen: _Variables) -> Value:
         source = node.sources[0]
@@ -213,8 +213,8 @@ class _Compiler:
         if source.where is None:
             raise PqlError("forall says of every item that a condition holds. Write where and the condition.", node.at)
         array, variable, within = self._source(source, seen)
-        broken = arrays.filtered(array.sql, variable, f"(NOT {self.condition(source.where, within)})")
-        return certain(f"coalesce(len({broken}) = 0, true)", node.at)
+        broken = Found(array=array.sql, variable=variable, condition=f"(NOT {self.condition(source.where, within)})")
+        return certain(f"(NOT {broken.any})", node.at)
 
     def _count(self, node: Search, seen: _Variables, at: Place) -> Value:
         if node.quantifier != "select":
@@ -225,19 +225,21 @@ class _Compiler:
         """Return how many combinations of items there are."""
         source, rest = sources[0], sources[1:]
         array, variable, within = self._source(source, seen)
-        found = array.sql
-        if source.where is not None:
-            found = arrays.filtered(found, variable, self.condition(source.where, within))
+        if source.where is None:
+            among, how_many = array.sql, f"coalesce(len({array.sql}), 0)"
+        else:
+            found = Found(array=array.sql, variable=variable, condition=self.condition(source.where, within))
+            among, how_many = found.items, found.count
         if not rest:
-            return f"coalesce(len({found}), 0)"
-        return f"coalesce(list_sum(list_transform({found}, lambda {variable}: {self._found(rest, within)})), 0)"
+            return how_many
+        return f"coalesce(list_sum(list_transform({among}, lambda {variable}: {self._found(rest, within)})), 0)"
 
     def _each(self, node: Each, seen: _Variables) -> Value:
         source = Source(variable=node.variable, array=node.array, where=None, at=node.at)
         array, variable, within = self._source(source, seen)
         if node.function == "filter":
-            sql = arrays.filtered(array.sql, variable, self.condition(node.body, within))
-            return Value(sql=sql, type=array.type, at=node.at)
+            found = Found(array=array.sql, variable=variable, condition=self.condition(node.body, within))
+            return Value(sql=found.items, type=array.type, at=node.at, found=found)
         body = self.value(node.body, within)
         if body.kind is Kind.TIME:
             body = times.as_time(body)

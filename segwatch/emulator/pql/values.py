@@ -19,12 +19,39 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The items of an array for which a condition holds; all SQL. variable: what the condition calls an item.
+
+    Whether there are any, and how many, is asked of the conditions: copying the items costs DuckDB twice as much.
+    """
+
+    array: str
+    variable: str
+    condition: str
+
+    @property
+    def items(self) -> str:
+        return f"list_filter({self.array}, lambda {self.variable}: {self.condition})"
+
+    @property
+    def any(self) -> str:
+        verdicts = f"list_transform({self.array}, lambda {self.variable}: {self.condition})"
+        return f"coalesce(list_contains({verdicts}, true), false)"
+
+    @property
+    def count(self) -> str:
+        held = f"list_transform({self.array}, lambda {self.variable}: nullif({self.condition}, false))"
+        return f"coalesce(list_count({held}), 0)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
     """sql: the value; NULL is a missing one, unless `never_null`.
 
     span: the stretch that a day or a period covers; its sql is then the start.
     is_path: it names something of a profile, so that a condition may ask whether it is there.
     text: the text that was written, of a literal one.
+    found: how an array was searched for, if it was.
     """
 
     sql: str
@@ -34,6 +61,7 @@ class Value:
     never_null: bool = False
     is_path: bool = False
     text: str | None = None
+    found: Found | None = None
 
     def __post_init__(self) -> None:
         if len(self.sql) > MAX_SQL:
@@ -70,6 +98,8 @@ def condition(value: Value) -> str:
     match value.kind:
         case Kind.TRUTH:
             return value.sql if value.never_null else f"coalesce({value.sql}, false)"
+        case Kind.ARRAY if value.found is not None:
+            return value.found.any
         case Kind.ARRAY:
             return f"coalesce(len({value.sql}) > 0, false)"
         case _ if value.is_path:
