@@ -22,23 +22,24 @@ FROM profile AS p
 WHERE $now IS NOT NULL
 """
 
+_THESE = "sandbox = $sandbox AND namespace = $namespace AND list_contains($segments, segment_id)"
+_REMEMBER = f"""
+CREATE OR REPLACE TEMP TABLE former AS
+SELECT segment_id, _n, status <> 'exited' AS was_in, since FROM membership WHERE {_THESE}
+"""
+_FORGET = f"DELETE FROM membership WHERE {_THESE}"
+
 # `since` is when somebody entered or left, until that changes; who left is kept for 30 days. AEP contract 9
 _SETTLE = """
-CREATE OR REPLACE TEMP TABLE settled AS
-SELECT
-  flagged._n,
-  CASE WHEN NOT is_in THEN 'exited' WHEN was_in THEN 'existing' ELSE 'realized' END AS status,
-  CASE WHEN is_in = coalesce(was_in, false) THEN former.since ELSE $now END AS since
-FROM (SELECT _n, {flag} AND NOT is_lost AS is_in FROM flagged) AS flagged
-LEFT JOIN (
-  SELECT _n, status <> 'exited' AS was_in, since FROM membership
-  WHERE sandbox = $sandbox AND namespace = $namespace AND segment_id = $segment_id
-) AS former ON former._n = flagged._n
-WHERE is_in OR was_in OR former.since >= $now - INTERVAL 30 DAY
+INSERT INTO membership
+SELECT $sandbox, $namespace, $segment_id, _n,
+  CASE WHEN is_in IS NULL THEN 'exited' WHEN was_in THEN 'existing' ELSE 'realized' END,
+  CASE WHEN coalesce(is_in, false) = coalesce(was_in, false) THEN since ELSE $now END
+FROM (SELECT _n, true AS is_in FROM flagged WHERE {flag} AND NOT is_lost)
+FULL JOIN (SELECT _n, was_in, since FROM former WHERE segment_id = $segment_id) USING (_n)
+WHERE is_in OR was_in OR since >= $now - INTERVAL 30 DAY
 """
-
-_FORGET = "DELETE FROM membership WHERE sandbox = $sandbox AND namespace = $namespace AND segment_id = $segment_id"
-_KEEP = "INSERT INTO membership SELECT $sandbox, $namespace, $segment_id, _n, status, since FROM settled"
+_BY_STATUS = f"SELECT segment_id, status, count(*) FROM membership WHERE {_THESE} GROUP BY ALL"
 
 _FORGET_DELETED = """
 DELETE FROM membership
@@ -92,20 +93,20 @@ def counters(cursor: DuckDBPyConnection, run_id: str) -> Counters | None:
 def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> Counters:
     flags = "".join(f",\n  ({condition}) AS s{i}" for i, condition in enumerate(wanted))
     cursor.execute(_FLAG.format(flags=flags), {"sandbox": order.sandbox, "now": order.now})
-    by_status = [_settle(cursor, order, f"s{i}", segment_id) for i, segment_id in enumerate(order.definitions)]
+    by_status = _settle(cursor, order)
     _forget_deleted(cursor, order)
     counts = "".join(f", count(*) FILTER (s{i})" for i in range(len(wanted)))
     by_namespace = cursor.execute(_BY_NAMESPACE.format(counts=counts)).fetchall()
     (profiles,) = cursor.execute("SELECT count(*) FROM flagged WHERE NOT is_lost").fetchone() or (0,)
-    for table in ("flagged", "settled"):
+    for table in ("flagged", "former"):
         cursor.execute(f"DROP TABLE IF EXISTS {table}")
     return Counters(
         profiles=profiles,
         segments={
             segment_id: SegmentCount(
-                realized=by_status[i].get("realized", 0),
-                existing=by_status[i].get("existing", 0),
-                exited=by_status[i].get("exited", 0),
+                realized=by_status.get((segment_id, "realized"), 0),
+                existing=by_status.get((segment_id, "existing"), 0),
+                exited=by_status.get((segment_id, "exited"), 0),
                 by_namespace={row[0]: row[i + 1] for row in by_namespace if row[i + 1]},
             )
             for i, segment_id in enumerate(order.definitions)
@@ -120,9 +121,13 @@ def _forget_deleted(cursor: DuckDBPyConnection, order: Evaluation) -> None:
         cursor.execute(_FORGET_DELETED, {"sandbox": order.sandbox, "namespace": NAMESPACE, "known": known})
 
 
-def _settle(cursor: DuckDBPyConnection, order: Evaluation, flag: str, segment_id: str) -> dict[str, int]:
-    segment = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segment_id": segment_id}
-    cursor.execute(_SETTLE.format(flag=flag), segment | {"now": order.now})
-    cursor.execute(_FORGET, segment)
-    cursor.execute(_KEEP, segment)
-    return dict(cursor.execute("SELECT status, count(*) FROM settled GROUP BY status").fetchall())
+def _settle(cursor: DuckDBPyConnection, order: Evaluation) -> dict[tuple[str, str], int]:
+    """Bring `membership` up to date, and return how many there are of each segment and status."""
+    these = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segments": list(order.definitions)}
+    for query in (_REMEMBER, _FORGET):
+        cursor.execute(query, these)
+    for i, segment_id in enumerate(order.definitions):
+        given = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segment_id": segment_id, "now": order.now}
+        cursor.execute(_SETTLE.format(flag=f"s{i}"), given)
+    rows = cursor.execute(_BY_STATUS, these).fetchall()
+    return {(segment_id, status): count for segment_id, status, count in rows}
