@@ -82,7 +82,8 @@ ROWS = (
     ('personalEmail.address.doesNotContain("EXAMPLE.ORG", false)',
         lambda p, now: not (at(p, "personalEmail.address") or "@example.org").endswith("@example.org")),
     ('mobilePhone.number like "+31%7_"',
-        lambda p, now: (at(p, "mobilePhone.number") or "").startswith("+31") and at(p, "mobilePhone.number")[-2] == "7"),
+        lambda p, now: (at(p, "mobilePhone.number") or "").startswith("+31")
+        and at(p, "mobilePhone.number")[-2] == "7"),
     ('person.name.lastName.matches("^[dO].")',
         lambda p, now: (at(p, "person.name.lastName") or "x")[0] in "dO"),
     ('"running" in interests and interests.count() >= 2',
