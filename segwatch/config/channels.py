@@ -8,7 +8,8 @@ from pydantic_core import CoreSchema
 
 from segwatch.backoff import Backoff
 from segwatch.config.sections import Section, setting
-from segwatch.config.values import ChannelName, SecretUrl, ShortDuration, SigningSecret, refuse
+from segwatch.config.values import ChannelName, SecretUrl, ShortDuration, SigningSecret
+from segwatch.errors import Refused
 from segwatch.jobs.events import EventType, Severity
 
 
@@ -81,7 +82,7 @@ class _Schema:
 def _listed(value: object) -> object:
     """Return one value as a list of it; ids may be written as numbers."""
     if value == [] or value == ():
-        raise refuse(", which is empty and would match nothing. Leave the key out to match everything.")
+        raise Refused(", which is empty and would match nothing. Leave the key out to match everything.")
     many = value if isinstance(value, list | tuple) else (value,)
     return tuple(str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in many)
 

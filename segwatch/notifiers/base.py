@@ -5,9 +5,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -15,49 +13,20 @@ import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
+from segwatch.addresses import split_url
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
+from segwatch.retry_after import wish_of
 
 _RETRY_STATUSES = frozenset({408, 425, 429})
-_RETRY_AFTER_MAX_S = 365 * 86400  # past any maximum age; timedelta would overflow
+_RETRY_AFTER_MAX = timedelta(days=365)  # past any maximum age; timedelta would overflow
 _EXCERPT_MAX = 200
 _REPLY_BYTES_MAX = 4096
 _DRAIN_S = 1.0
 _TELLING_MIN = 6  # runes: a shorter part of a URL ("hooks", "in", "v1") gives nothing away
 
 
-def url_problem(url: str) -> str:
-    """Return what is wrong with a receiver's URL and what to write instead; "" when nothing is.
-
-    `http://` is for loopback only: the URL itself is often the receiver's only secret. The answer shows the host.
-    """
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "is not a URL. Write https://HOST/PATH."
-    if not parts.scheme or not (host or "://" in url):
-        return "has no scheme. Write https:// in front of it."
-    if parts.scheme not in ("https", "http"):
-        return f'has the scheme "{parts.scheme}". Write https://HOST/PATH.'
-    if not host or url != url.strip() or any(c.isspace() for c in url):
-        return "has no host, or a space in it. Write https://HOST/PATH."
-    if parts.scheme == "http" and not _is_loopback(host):
-        return f"sends secrets to {host} in the clear. Write https:// (http:// is for loopback only)."
-    return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host.rstrip(".").lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _usable(url: SecretStr) -> SecretStr:
-    if problem := url_problem(url.get_secret_value()):
-        raise ValueError(problem)
+    split_url(url.get_secret_value())
     return url
 
 
@@ -118,11 +87,11 @@ def load_notifiers() -> dict[str, NotifierKind]:
     return found
 
 
-def outcome_of(status: int, headers: Mapping[str, str], body: str = "", *, now: datetime | None = None) -> Outcome:
+def outcome_of(status: int, retry_after: str, body: str, *, now: datetime) -> Outcome:
     """Return what an HTTP reply means for the delivery.
 
-    body: what of the reply may be shown; it becomes part of the reason. now: needed to read a Retry-After that
-    is a date. A redirect is refused, not followed: it would hand the event to a host that nobody configured.
+    retry_after: the header, if any. body: what of the reply may be shown; it becomes part of the reason.
+    A redirect is refused, not followed: it would hand the event to a host that nobody configured.
     """
     code = f"http_{status}"
     if 200 <= status <= 299:
@@ -132,30 +101,8 @@ def outcome_of(status: int, headers: Mapping[str, str], body: str = "", *, now: 
     excerpt = " ".join("".join(c if c.isprintable() else " " for c in body).split())[:_EXCERPT_MAX]
     reason = f"{code}: {excerpt}" if excerpt else code
     if status in _RETRY_STATUSES or status >= 500:
-        return Retryable(reason=reason, retry_after=retry_after(headers, now))
+        return Retryable(reason=reason, retry_after=wish_of(retry_after, now, most=_RETRY_AFTER_MAX))
     return Rejected(reason=reason)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime | None) -> timedelta | None:
-    """Return the wait that a Retry-After header asks for, in seconds or as an HTTP date, if it is readable."""
-    text = next((value.strip() for name, value in headers.items() if name.lower() == "retry-after"), "")
-    if not text:
-        return None
-    try:
-        seconds = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else _until(text, now)
-    except (ValueError, OverflowError):
-        return None
-    if seconds is None:
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), _RETRY_AFTER_MAX_S))
-
-
-def _until(text: str, now: datetime | None) -> float | None:
-    """Return the seconds until an HTTP date. Raises ValueError for anything else."""
-    if now is None:
-        return None
-    at = parsedate_to_datetime(text)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
 
 
 async def post(
@@ -184,7 +131,7 @@ async def post(
         ) as reply:
             text = await _start_of(reply)
             shown = _without(_telling_parts(url, secrets), text)
-            return outcome_of(reply.status, reply.headers, shown, now=around.now())
+            return outcome_of(reply.status, reply.headers.get("Retry-After", ""), shown, now=around.now())
     except aiohttp.InvalidURL:
         return Rejected(reason="bad_url")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
