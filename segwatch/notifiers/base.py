@@ -1,28 +1,18 @@
-"""What every channel shares: its protocol, and how a receiver's reply becomes an outcome."""
+"""What every kind of channel must tell: its settings, and how to build a receiver from them."""
 
-import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
 from segwatch.addresses import split_url
-from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
-from segwatch.retry_after import wish_of
-
-_RETRY_STATUSES = frozenset({408, 425, 429})
-_RETRY_AFTER_MAX = timedelta(days=365)  # past any maximum age; timedelta would overflow
-_EXCERPT_MAX = 200
-_REPLY_BYTES_MAX = 4096
-_DRAIN_S = 1.0
-_TELLING_MIN = 6  # runes: a shorter part of a URL ("hooks", "in", "v1") gives nothing away
+from segwatch.deliveries.model import Delivery, Outcome
 
 
 def _usable(url: SecretStr) -> SecretStr:
@@ -30,20 +20,21 @@ def _usable(url: SecretStr) -> SecretStr:
     return url
 
 
-SecretUrl = Annotated[SecretStr, AfterValidator(_usable)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_usable)]  # whoever knows a receiver's URL can post to it
 
 
 class Options(BaseModel):
-    """The settings that one kind of channel adds to the common ones; a module's subclass names its own.
+    """The settings that one kind of channel adds to those of all; a module's subclass names its own.
 
-    Errors never show what was written: it may be a secret.
+    Its docstring and the descriptions of its fields are what the reference says. A field for a `SecretStr` can also be
+    given as a file: `config` adds `KEY_file`. A validator refuses with `Refused`. Errors never show what was written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class NotifierContext:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
@@ -71,7 +62,7 @@ class NotifierKind(Protocol):
     name: str
     options: type[Options]
 
-    def build(self, options: Any, around: Surroundings) -> Notifier:
+    def build(self, options: Any, context: NotifierContext) -> Notifier:
         """Return the receiver that `options`, an instance of `self.options`, describes."""
 
 
@@ -85,103 +76,3 @@ def load_notifiers() -> dict[str, NotifierKind]:
         if kind is not None:
             found[kind.name] = kind
     return found
-
-
-def outcome_of(status: int, retry_after: str, body: str, *, now: datetime) -> Outcome:
-    """Return what an HTTP reply means for the delivery.
-
-    retry_after: the header, if any. body: what of the reply may be shown; it becomes part of the reason.
-    A redirect is refused, not followed: it would hand the event to a host that nobody configured.
-    """
-    code = f"http_{status}"
-    if 200 <= status <= 299:
-        return Accepted()
-    if 300 <= status <= 399:
-        return Rejected(reason=f"{code}: redirects are not followed")
-    excerpt = " ".join("".join(c if c.isprintable() else " " for c in body).split())[:_EXCERPT_MAX]
-    reason = f"{code}: {excerpt}" if excerpt else code
-    if status in _RETRY_STATUSES or status >= 500:
-        return Retryable(reason=reason, retry_after=wish_of(retry_after, now, most=_RETRY_AFTER_MAX))
-    return Rejected(reason=reason)
-
-
-async def post(
-    around: Surroundings,
-    url: SecretStr,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    secrets: tuple[SecretStr, ...] = (),
-) -> Outcome:
-    """Return how one POST ended. Failures of the network may pass and are worth another attempt.
-
-    secrets: what beside the URL no reason may show, even when the receiver repeats it.
-    """
-    asked = {"User-Agent": "segwatch", "Accept-Encoding": "identity"} | dict(headers)
-    timeout = aiohttp.ClientTimeout(total=around.timeout_s)
-    try:
-        async with around.session.post(
-            url.get_secret_value(),
-            data=body,
-            headers=asked,
-            timeout=timeout,
-            allow_redirects=False,
-            **around.route_to(url.get_secret_value()),
-            auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
-        ) as reply:
-            text = await _start_of(reply)
-            shown = _without(_telling_parts(url, secrets), text)
-            return outcome_of(reply.status, reply.headers.get("Retry-After", ""), shown, now=around.now())
-    except aiohttp.InvalidURL:
-        return Rejected(reason="bad_url")
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        return Retryable(reason=_network_reason(exc))
-
-
-async def _start_of(reply: aiohttp.ClientResponse) -> str:
-    """Return the first bytes of a reply as text. What was accepted stays so, however the reply goes on."""
-    found = bytearray()
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            while len(found) < _REPLY_BYTES_MAX:
-                chunk = await reply.content.read(_REPLY_BYTES_MAX - len(found))
-                if not chunk:
-                    break
-                found += chunk
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        pass  # the status has been read, and it decides
-    return found.decode("utf-8", "replace")
-
-
-def _network_reason(exc: Exception) -> str:
-    """Return one word of a small set: what exceptions of the network say of themselves may name the URL."""
-    match exc:
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientConnectorDNSError():
-            return "dns"
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return "tls"
-        case aiohttp.ClientConnectorError():
-            return "connect"
-        case aiohttp.ClientConnectionError() | OSError():
-            return "connection_lost"
-        case _:
-            return "bad_reply"
-
-
-def _telling_parts(url: SecretStr, secrets: tuple[SecretStr, ...]) -> list[str]:
-    """Return what must not be shown, longest first: 404 pages repeat the path, and the path is the secret."""
-    whole = url.get_secret_value()
-    parts = urlsplit(whole)
-    pieces = [*parts.path.split("/"), *parts.query.replace("=", "&").split("&")]
-    told = [whole, parts.path, parts.query, parts.username, parts.password, *pieces]
-    told += [secret.get_secret_value() for secret in secrets]
-    known = {form for one in told if one for form in (one, unquote(one)) if len(form) >= _TELLING_MIN}
-    return sorted(known, key=len, reverse=True)
-
-
-def _without(telling: list[str], text: str) -> str:
-    for part in telling:
-        text = text.replace(part, "[redacted]")
-    return text

@@ -9,7 +9,8 @@ import json
 from pydantic import SecretStr, field_validator
 
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.notifiers.base import NotifierKind, Options, SecretUrl, Surroundings, post
+from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.posting import post
 
 _PREFIX = "whsec_"
 
@@ -35,25 +36,25 @@ class WebhookOptions(Options):
 class Webhook:
     """Sends the public form of an event."""
 
-    def __init__(self, options: WebhookOptions, around: Surroundings) -> None:
+    def __init__(self, options: WebhookOptions, context: NotifierContext) -> None:
         self._url = options.url
         self._secret = options.secret
-        self._around = around
+        self._context = context
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Delivery is at least once: a repeat carries the same webhook-id."""
         body = json.dumps(delivery.event.payload(), ensure_ascii=False, separators=(",", ":")).encode()
-        timestamp = int(self._around.now().timestamp())
+        timestamp = int(self._context.now().timestamp())
         headers = {
             "Content-Type": "application/json",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
         }
         if self._secret is None:
-            return await post(self._around, self._url, body, headers)
+            return await post(self._context, self._url, body, headers)
         key = signing_key(self._secret.get_secret_value())
         headers["webhook-signature"] = signature(key, delivery.id, timestamp, body)
-        return await post(self._around, self._url, body, headers, secrets=(self._secret,))
+        return await post(self._context, self._url, body, headers, secrets=(self._secret,))
 
 
 def signing_key(secret: str) -> bytes:
@@ -82,9 +83,9 @@ class WebhookKind:
     name = "webhook"
     options: type[Options] = WebhookOptions
 
-    def build(self, options: WebhookOptions, around: Surroundings) -> Webhook:
+    def build(self, options: WebhookOptions, context: NotifierContext) -> Webhook:
         """Return the configured receiver."""
-        return Webhook(options, around)
+        return Webhook(options, context)
 
 
 NOTIFIER: NotifierKind = WebhookKind()

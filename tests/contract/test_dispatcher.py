@@ -20,7 +20,7 @@ from segwatch.deliveries.model import Accepted, Stage
 from segwatch.deliveries.routing import Route, promises
 from segwatch.deliveries.settle import Policy
 from segwatch.jobs.events import Event, EventType, Severity
-from segwatch.notifiers.base import Surroundings
+from segwatch.notifiers.base import NotifierContext
 from segwatch.notifiers.webhook import Webhook, WebhookOptions
 from segwatch.store.base import Change, EventFilter, StoreUnavailable
 from segwatch.store.factory import store_of
@@ -84,10 +84,10 @@ class House:
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
         if isinstance(target, Receiver):
-            around = Surroundings(
+            context = NotifierContext(
                 channel=name, session=self.session, now=lambda: datetime.now(UTC), timeout_s=timeout_s
             )
-            target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), around)
+            target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), context)
         if routed:
             self.routes.append(Route(match=match, channels=(name,)))
         self.workers[name] = ChannelWorker(

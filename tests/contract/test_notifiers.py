@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Delivery, Rejected, Retryable
 from segwatch.jobs.events import Event, EventType, Severity, severity_of
-from segwatch.notifiers.base import Surroundings, load_notifiers, outcome_of
+from segwatch.notifiers.base import NotifierContext, load_notifiers
+from segwatch.notifiers.posting import outcome_of
 from segwatch.notifiers.slack import FIELD_MAX, HEADER_MAX, SECTION_MAX, Slack, SlackOptions, clip, payload_of
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, 900_000, tzinfo=UTC)
@@ -50,8 +51,8 @@ async def session():
 def build(session):
     def of(name, url, *, timeout_s=5.0, now=lambda: NOW, **options):
         kind = KINDS[name]
-        around = Surroundings(channel="ops", session=session, now=now, timeout_s=timeout_s)
-        return kind.build(kind.options.model_validate({"url": url} | options), around)
+        context = NotifierContext(channel="ops", session=session, now=now, timeout_s=timeout_s)
+        return kind.build(kind.options.model_validate({"url": url} | options), context)
 
     return of
 
@@ -288,8 +289,8 @@ def test_a_clipped_text_holds_no_half_escape():
 
 async def test_slack_gets_no_more_than_one_message_per_pace(session):
     async with Receiver() as receiver:
-        around = Surroundings(channel="ops", session=session, now=lambda: NOW)
-        slack = Slack(SlackOptions.model_validate({"url": receiver.url}), around, pace_s=0.05)
+        context = NotifierContext(channel="ops", session=session, now=lambda: NOW)
+        slack = Slack(SlackOptions.model_validate({"url": receiver.url}), context, pace_s=0.05)
         await asyncio.gather(*(slack.send(delivery()) for _ in range(4)))
     times = [got.at for got in receiver.got]
     assert times[-1] - times[0] >= 0.1  # of 0.15: the receiver may note the first one late
@@ -297,7 +298,7 @@ async def test_slack_gets_no_more_than_one_message_per_pace(session):
 
 async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):
     kind = KINDS["log"]
-    notifier = kind.build(kind.options(), Surroundings(channel="journal", session=session, now=lambda: NOW))
+    notifier = kind.build(kind.options(), NotifierContext(channel="journal", session=session, now=lambda: NOW))
     with capture_logs() as lines:
         assert await notifier.send(delivery(details={"channel": "x", "event": "y", "attempt": 1})) == Accepted()
     (line,) = lines
