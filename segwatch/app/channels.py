@@ -21,14 +21,13 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
     """Return the configured channel of that name, ready to send."""
     chosen = next(channel for channel in settings.channels if channel.name == name)
     kind = load_notifiers()[chosen.kind]
-    options = kind.options(**{key: getattr(chosen, key) for key in kind.options.model_fields})
     timeout_s = chosen.timeout.total_seconds()
     context = NotifierContext(
         channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy
     )
     return Channel(
         name=name,
-        notifier=kind.build(options, context),
+        notifier=kind.build(chosen, context),
         policy=settle.Policy(backoff=chosen.backoff, max_age=chosen.max_age),
         timeout_s=timeout_s,
     )

@@ -1,6 +1,6 @@
 """The settings: their types, defaults, sources and errors."""
 
-from segwatch.config.channels import Channel, LogChannel, Match, Route, SlackChannel, WebhookChannel
+from segwatch.config.channels import ChannelSection, Match, Route
 from segwatch.config.display import redacted, schema
 from segwatch.config.loading import find, load
 from segwatch.config.problems import ConfigError
@@ -10,13 +10,12 @@ from segwatch.config.settings import Settings
 from segwatch.config.values import Listen, format_duration, parse_duration
 
 __all__ = [
-    "Channel",
+    "ChannelSection",
     "ConfigError",
     "Daemon",
     "Http",
     "Listen",
     "Log",
-    "LogChannel",
     "Match",
     "Platform",
     "Polling",
@@ -25,9 +24,7 @@ __all__ = [
     "Route",
     "Sandbox",
     "Settings",
-    "SlackChannel",
     "Store",
-    "WebhookChannel",
     "find",
     "format_duration",
     "load",

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -120,7 +121,7 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
         if error["type"] == "extra_forbidden":
             _unknown_key(draft, loc)
         elif error["type"] == "missing":
-            draft.wrong(loc, f" is missing. Write {loc[-1]} = ...")
+            _missing(draft, loc)
         elif error["type"] == "union_tag_not_found":
             draft.wrong((*loc, "kind"), f" is missing. Known kinds: {', '.join(_kinds(spot))}.")
         elif error["type"] == "union_tag_invalid":
@@ -129,6 +130,17 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
         else:
             tail = _shape(draft, loc, error["type"]) or _tail(error, value, spot)
             draft.wrong(loc, f" is {_seen(value, spot, error['type'])}{tail}")
+
+
+def _missing(draft: Draft, loc: Loc) -> None:
+    above, key = loc[:-1], str(loc[-1])
+    spot = spot_of(Settings, above, draft.values)
+    if spot is None or f"{key}_file" not in spot.keys:
+        draft.wrong(loc, f" is missing. Write {key} = ...")
+    elif (
+        inner(reduce(inner, above, draft.values), f"{key}_file") is None
+    ):  # else it has been told why that file is no good
+        draft.wrong(above, f" has no {key}. Write {key}_file = ... or {key} = ...")
 
 
 def _place(loc: Loc, values: dict[str, Any]) -> tuple[Loc, Any]:

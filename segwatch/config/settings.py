@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from segwatch.config.channels import Channel, Route
+from segwatch.config.channels import AnyChannel, Route
 from segwatch.config.sections import Daemon, Http, Log, Metrics, Platform, Polling, Retry, Sandbox, Store
 
 ENV_PREFIX = "SEGWATCH_"
@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     retry: Retry = Field(default_factory=Retry, description=str(Retry.__doc__))
     store: Store = Field(default_factory=Store, description=str(Store.__doc__))
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
-    channels: tuple[Channel, ...] = Field((), description="One receiver of notifications.")
+    channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")
     routes: tuple[Route, ...] = Field((), description=str(Route.__doc__))
     metrics: Metrics = Field(default_factory=Metrics, description=str(Metrics.__doc__))
     log: Log = Field(default_factory=Log, description=str(Log.__doc__))

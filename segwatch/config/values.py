@@ -1,7 +1,5 @@
 """The kinds of value that a setting can have: how each is written, read, and written again."""
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,13 +90,7 @@ def _service_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _secret_url(url: SecretStr) -> SecretStr:
-    split_url(url.get_secret_value())
-    return url
-
-
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
-SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 
 
 def _plain_secret(secret: SecretStr) -> SecretStr:
@@ -117,21 +109,8 @@ def _header_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
-def _signing_secret(secret: SecretStr) -> SecretStr:
-    text = _plain_secret(secret).get_secret_value()
-    encoded = text.removeprefix("whsec_")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise Refused(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
-    return secret
-
-
 Secret = Annotated[SecretStr, AfterValidator(_plain_secret)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
-SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 
 
 def _fits(pattern: str, tail: str) -> Callable[[str], str]:

@@ -13,7 +13,7 @@ _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL
 
 
 class LogOptions(Options):
-    """Nothing to set."""
+    """Writes each notification as a log line."""
 
 
 class Log:

@@ -8,6 +8,8 @@ import asyncio
 import json
 from typing import Any
 
+from pydantic import Field
+
 from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.jobs.events import EventType, Severity, rfc3339
@@ -37,9 +39,9 @@ _GOOD_NEWS = frozenset(
 
 
 class SlackOptions(Options):
-    """Where to send. url: the incoming webhook; whoever knows it can post."""
+    """Posts to a Slack incoming webhook."""
 
-    url: SecretUrl
+    url: SecretUrl = Field(description="The incoming webhook's address.")
 
 
 class Slack:
