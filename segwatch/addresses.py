@@ -4,7 +4,7 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from segwatch.errors import Refused
+from segwatch.errors import BadValue
 
 
 def is_loopback(host: str) -> bool:
@@ -16,22 +16,22 @@ def is_loopback(host: str) -> bool:
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the parts of an https URL, or of an http URL on loopback. Raises Refused, which does not repeat it."""
+    """Return the parts of an https URL, or of an http URL on loopback. Raises BadValue, which does not repeat it."""
     if not url or re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise Refused(", which is empty or contains a blank. Write https:// and the host.")
+        raise BadValue(", which is empty or contains a blank. Write https:// and the host.")
     if "://" not in url:
-        raise Refused(", which has no scheme. Write https:// before it.")
+        raise BadValue(", which has no scheme. Write https:// before it.")
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        raise Refused(", which is no URL. Write https:// and the host.") from None
+        raise BadValue(", which is no URL. Write https:// and the host.") from None
     if not host:
-        raise Refused(", which names no host. Write https:// and the host.")
+        raise BadValue(", which names no host. Write https:// and the host.")
     if parts.scheme not in ("https", "http"):
-        raise Refused(", which is neither https:// nor http://. Write https:// and the host.")
+        raise BadValue(", which is neither https:// nor http://. Write https:// and the host.")
     if parts.scheme == "http" and not is_loopback(host):
-        raise Refused(", which is not encrypted. Write https://; http:// is for loopback hosts only.")
+        raise BadValue(", which is not encrypted. Write https://; http:// is for loopback hosts only.")
     return parts
 
 

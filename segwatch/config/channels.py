@@ -12,7 +12,7 @@ from segwatch.backoff import Backoff
 from segwatch.config.layout import is_secret
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName, ShortDuration
-from segwatch.errors import Refused
+from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 from segwatch.kinds.base import load_kinds
 from segwatch.notifiers.base import NotifierKind, load_notifiers
@@ -83,7 +83,7 @@ class _Schema:
 def _listed(value: object) -> object:
     """Return one value as a list of it; ids may be written as numbers."""
     if value == [] or value == ():
-        raise Refused(", which is empty and would match nothing. Leave the key out to match everything.")
+        raise BadValue(", which is empty and would match nothing. Leave the key out to match everything.")
     many = value if isinstance(value, list | tuple) else (value,)
     return tuple(str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in many)
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from segwatch.config.layout import Loc, Spot, inner, is_secret, kinds_of, spot_of, words_of
 from segwatch.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
-from segwatch.errors import Refused, SegwatchError
+from segwatch.errors import BadValue, SegwatchError
 
 HIDDEN = "**********"
 _LONGEST_SHOWN = 80
@@ -201,7 +201,7 @@ def _shape(draft: Draft, loc: Loc, type_: str) -> str:
 
 def _tail(error: Mapping[str, Any], value: object, spot: Spot | None) -> str:
     type_, about = error["type"], error.get("ctx", {})
-    if isinstance(about.get("error"), Refused):
+    if isinstance(about.get("error"), BadValue):
         return str(about["error"])
     if type_ in ("enum", "literal_error") and spot is not None and spot.field is not None:
         return f".{known_or_hint(str(value), words_of(spot.field.annotation), 'values')}"

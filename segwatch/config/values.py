@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandle
 from pydantic_core import CoreSchema
 
 from segwatch.addresses import is_host, split_url
-from segwatch.errors import Refused
+from segwatch.errors import BadValue
+from segwatch.store.factory import file_of
 
 DURATION_PATTERN = r"^[0-9]{1,12}(ms|s|m|h|d)$"
 
@@ -24,14 +25,14 @@ def parse_duration(value: object) -> timedelta:
         return value
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if re.fullmatch("[0-9]{1,12}", text):
-        raise Refused(f', which has no unit. Write "{text}s".')
+        raise BadValue(f', which has no unit. Write "{text}s".')
     found = re.match(DURATION_PATTERN, text)
     if found is None or text.endswith("\n"):
-        raise Refused(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
+        raise BadValue(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
     unit = found[1]
     span_ms = int(text.removesuffix(unit)) * _UNITS_MS[unit]
     if span_ms > _LONGEST_MS:
-        raise Refused(', which is above 3650d. Write "3650d" or shorter.')
+        raise BadValue(', which is above 3650d. Write "3650d" or shorter.')
     return timedelta(milliseconds=span_ms)
 
 
@@ -53,9 +54,9 @@ class _Within:
 
     def __call__(self, span: timedelta) -> timedelta:
         if span < parse_duration(self.least):
-            raise Refused(f', which is below {self.least}. Write "{self.least}" or longer.')
+            raise BadValue(f', which is below {self.least}. Write "{self.least}" or longer.')
         if span > parse_duration(self.most):
-            raise Refused(f', which is above {self.most}. Write "{self.most}" or shorter.')
+            raise BadValue(f', which is above {self.most}. Write "{self.most}" or shorter.')
         return span
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -74,7 +75,7 @@ Grace = Annotated[timedelta, *_span("1s", "9s")]
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # pydantic would take `true` for 1
-        raise Refused(", which is not a number. Write a number.")
+        raise BadValue(", which is not a number. Write a number.")
     return value
 
 
@@ -86,7 +87,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_tr
 def _service_url(url: str) -> str:
     parts = split_url(url)
     if parts.username is not None or parts.query or parts.fragment:
-        raise Refused(", which has more than scheme, host, port and path. Write these only.")
+        raise BadValue(", which has more than scheme, host, port and path. Write these only.")
     return url.rstrip("/")
 
 
@@ -96,16 +97,16 @@ ServiceUrl = Annotated[str, AfterValidator(_service_url)]
 def _plain_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text:
-        raise Refused(", which is empty. Write the secret, or leave the setting out.")
+        raise BadValue(", which is empty. Write the secret, or leave the setting out.")
     if not text.isprintable():
-        raise Refused(", which contains a line break or a control character. Write the secret on one line.")
+        raise BadValue(", which contains a line break or a control character. Write the secret on one line.")
     return secret
 
 
 def _header_secret(secret: SecretStr) -> SecretStr:
     text = _plain_secret(secret).get_secret_value()
     if " " in text or not text.isascii():
-        raise Refused(", which contains a blank or a letter that a header cannot carry. Write the token only.")
+        raise BadValue(", which contains a blank or a letter that a header cannot carry. Write the token only.")
     return secret
 
 
@@ -116,7 +117,7 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 def _fits(pattern: str, tail: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
-            raise Refused(tail)
+            raise BadValue(tail)
         return text
 
     return check
@@ -151,7 +152,7 @@ _SEGMENTS_MAX = 100
 def _few(segments: tuple[str, ...]) -> tuple[str, ...]:
     if len(segments) > _SEGMENTS_MAX:
         tail = f", which names {len(segments)} segments. Name {_SEGMENTS_MAX} or fewer: each is a series of its own."
-        raise Refused(tail)
+        raise BadValue(tail)
     return segments
 
 
@@ -182,10 +183,10 @@ def _listen(value: object) -> Listen:
         else None
     )
     if found is None or int(found[3]) > 65535:
-        raise Refused(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
+        raise BadValue(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
     host = found[1] or found[2]
     if not is_host(host):
-        raise Refused(', which is no address of a machine. Write such as "127.0.0.1:9469", or the name of a host.')
+        raise BadValue(', which is no address of a machine. Write such as "127.0.0.1:9469", or the name of a host.')
     return Listen(host=host, port=int(found[3]))
 
 
@@ -193,15 +194,7 @@ ListenAddress = Annotated[Listen, BeforeValidator(_listen), PlainSerializer(str)
 
 
 def _store_url(url: str) -> str:
-    scheme, colon, rest = url.partition(":")
-    if not colon or scheme != "sqlite":
-        raise Refused(". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.")
-    path = "/" + rest.lstrip("/")
-    if not rest.startswith("///") or path.startswith(("/./", "/../")) or path.endswith("/"):
-        raise Refused(
-            ", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db."
-        )
-    return f"sqlite://{path}"
+    return f"sqlite://{file_of(url)}"
 
 
 StoreUrl = Annotated[str, AfterValidator(_store_url)]

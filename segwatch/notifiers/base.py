@@ -27,7 +27,7 @@ class Options(BaseModel):
     """The settings that one kind of channel adds to those of all; a module's subclass names its own.
 
     Its docstring and the descriptions of its fields are what the reference says. A field for a `SecretStr` can also be
-    given as a file: `config` adds `KEY_file`. A validator refuses with `Refused`. Errors never show what was written.
+    given as a file: `config` adds `KEY_file`. A validator refuses with `BadValue`. Errors never show what was written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.errors import Refused
+from segwatch.errors import BadValue
 from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.posting import post
 
@@ -58,16 +58,16 @@ class Webhook:
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that a secret stands for. Raises Refused, which does not show it, if it is none."""
+    """Return the key that a secret stands for. Raises BadValue, which does not show it, if it is none."""
     if not secret:
-        raise Refused(", which is empty. Write the secret, or leave the setting out.")
+        raise BadValue(", which is empty. Write the secret, or leave the setting out.")
     encoded = secret.removeprefix(_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise Refused(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
+        raise BadValue(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
     return key
 
 

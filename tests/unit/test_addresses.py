@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from segwatch.addresses import is_host, is_loopback, split_url
-from segwatch.errors import Refused
+from segwatch.errors import BadValue
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from segwatch.errors import Refused
     ],
 )
 def test_tls_is_demanded_except_on_loopback(url, fine):
-    with nullcontext() if fine else pytest.raises(Refused, match="Write https://"):
+    with nullcontext() if fine else pytest.raises(BadValue, match="Write https://"):
         split_url(url)
 
 
