@@ -181,11 +181,6 @@ class Store(Section):
         default="90d",
     )
 
-    @property
-    def path(self) -> Path:
-        """Return the database's file."""
-        return Path(self.url.removeprefix("sqlite://"))
-
 
 class Http(Section):
     """The HTTP server: metrics, health, reload."""

@@ -37,7 +37,7 @@ class SqliteStore:
     """`Store` on one file. See there for what each method promises.
 
     exclusive: be the daemon: hold the lock, make the file, migrate it. Without it: a command beside a running daemon.
-    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds, its callers.
+    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds.
     """
 
     def __init__(

@@ -353,13 +353,13 @@ def test_a_time_comes_back_as_it_was(moment):
 
 
 async def test_callers_who_come_together_share_a_commit(path):
-    commits: list[int] = []
-    store = SqliteStore(path, on_commit=lambda seconds, callers: commits.append(callers))
+    commits: list[float] = []
+    store = SqliteStore(path, on_commit=commits.append)
     await store.open()
     await asyncio.gather(*(store.commit([told(job(f"j{n}"))[1]]) for n in range(500)))
+    assert len(await store.jobs(JobFilter())) == 500
     await store.close()
-    assert sum(commits) == 500
-    assert len(commits) < 50
+    assert 0 < len(commits) < 50
 
 
 async def test_more_callers_than_there_is_room_for_are_all_served(store):

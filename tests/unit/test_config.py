@@ -40,7 +40,7 @@ def test_one_sandbox_is_enough(settings):
     assert got.polling.overdue_after.of("segment_job") == timedelta(minutes=150)
     assert got.retry.mode is Mode.AUTO
     assert got.http.listen == Listen(host="127.0.0.1", port=9469)
-    assert got.store.path == Path("/var/lib/segwatch/segwatch.db")
+    assert got.store.url == "sqlite:///var/lib/segwatch/segwatch.db"
     assert got.channels == got.routes == ()
 
 
@@ -56,7 +56,7 @@ def test_the_environment_wins_over_the_file_key_by_key(settings):
     assert got.polling.overdue_after.of("export_job") == timedelta(hours=3)
     assert got.polling.overdue_after.of("segment_job") == timedelta(minutes=150)
     assert got.retry.policy.max_attempts == 7
-    assert got.store.path == Path("/data/x.db")
+    assert got.store.url == "sqlite:///data/x.db"
 
 
 def test_the_environment_alone_is_enough():
