@@ -28,7 +28,7 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
     return Channel(
         name=name,
         notifier=kind.build(chosen, context),
-        policy=settle.Policy(backoff=chosen.backoff, max_age=chosen.max_age),
+        policy=settle.DeliveryPolicy(backoff=chosen.backoff, max_age=chosen.max_age),
         timeout_s=timeout_s,
     )
 

@@ -115,7 +115,7 @@ class Match(Section):
         )
 
 
-class Route(Section):
+class RouteSection(Section):
     """Which events go to which channels. Every route that matches is followed; a channel is told once."""
 
     match: Match = Field(default_factory=Match, description=str(Match.__doc__))

@@ -169,7 +169,7 @@ class Retry(Section):
         )
 
 
-class Store(Section):
+class StoreSection(Section):
     """Where jobs, events and promised notifications are kept."""
 
     url: StoreUrl = setting(
@@ -195,7 +195,7 @@ class Http(Section):
     token_file: Path | None = setting("File that holds `token`.", default=None)
 
 
-class Metrics(Section):
+class MetricsSection(Section):
     """What the metrics show beyond the usual."""
 
     segments: SegmentIds = setting(
@@ -204,7 +204,7 @@ class Metrics(Section):
     )
 
 
-class Log(Section):
+class LogSection(Section):
     """What is written to stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = setting(
@@ -215,7 +215,7 @@ class Log(Section):
     )
 
 
-class Daemon(Section):
+class DaemonSection(Section):
     """The process as a whole."""
 
     shutdown_grace: Grace = setting(
