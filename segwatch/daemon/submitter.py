@@ -125,7 +125,8 @@ class Submitter:
     async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
         now, window = self._clock.now(), self._policy.settle_window
-        within = proof.patience(window) if isinstance(error, _TooLittle) else window
+        # what tells too little is taken at its word in the end, and then decides nothing any more
+        within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
         if now < self._unclear.setdefault(answer.failed, now) + within:
             self._paused[answer.failed] = now + _PAUSE
         else:
@@ -134,17 +135,20 @@ class Submitter:
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
-        whole = await self._completed(answer, failed)
-        if not whole.whole:
-            return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
-        around = await self._surroundings(whole, await self._turn_breaker())
-        admitted = retry.admit(whole, around, self._policy, self._clock.now())
+        failing = await self._turn_breaker()
+        admitted = await self._admitted(answer, failing)
         if isinstance(admitted, Refuse):
             return await self._refuse(answer, admitted)
         if isinstance(admitted, Hold):
-            return await self._move(answer, replace(whole, due_at=admitted.until))
+            return await self._move(answer, replace(answer, due_at=admitted.until))
         if isinstance(admitted, Propose):
-            return await self._move(answer, replace(whole, step=Step.PROPOSED, since=self._clock.now()))
+            return await self._move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
+        # only now: what is held would spend the call budget on its record, again and again
+        whole = await self._completed(answer, failed)
+        if not whole.whole:
+            return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
+        if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
+            return await self._move(answer, replace(whole, due_at=twin.until))
         look = await self._lookout.look(whole, failed, beat)
         match retry.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
             case Unclear(why=why):
@@ -158,6 +162,10 @@ class Submitter:
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, retry.posting(whole, go, self._clock.now())))
         return None
+
+    async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
+        around = await self._surroundings(answer, failing)
+        return retry.admit(answer, around, self._policy, self._clock.now())
 
     async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
         """Let a POST under way end even when we are told to stop: its answer is worth the wait."""

@@ -277,6 +277,15 @@ async def test_a_colleagues_export_that_tells_little_at_first_is_not_doubled(hou
     assert house.platform.submitted == []
 
 
+async def test_an_export_that_still_tells_little_when_it_is_known_for_long_is_another_one(house):
+    tells_from(house, 9999)
+    known = job("7", created_at=at(9.9), discovered_at=at(10), facts=NEW.facts)
+    await house.store.commit([Change(job=known)])
+    assert (await house.ends(due(), settle_window=SHORTLY)).step is Step.SUBMITTED
+    assert len(house.platform.submitted) == 1
+    assert house.clock.now() >= at(20)
+
+
 async def test_a_list_that_stays_bad_is_no_ground_for_a_submission(house):
     house.platform.lists = [CUT] * 1000
     ended = await house.ends(due(due_at=at(10)))
@@ -383,3 +392,19 @@ async def test_an_answer_that_names_a_job_which_can_be_ours_is_believed(house, r
     house.platform.reply = reply
     ended = await house.ends(due())
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "60")
+
+
+async def test_what_is_held_asks_the_platform_nothing(house):
+    others = [job(f"8{n}", status=Status.FAILED, word="FAILED", ended_at=at(10), facts=WHOLE) for n in range(2)]
+    for number, other in enumerate(others):
+        other = replace(other, facts=replace(other.facts, fingerprint=f"f-{number}"))
+        await house.store.commit([Change(job=other)])
+    read = []
+
+    async def one(job_id):
+        read.append(house.clock.now())
+        return ITSELF
+
+    house.platform.one = one
+    assert (await house.ends(due(), breaker_failures=2)).step is Step.SUBMITTED
+    assert min(read) >= at(10) + POLICY.backoff.first
