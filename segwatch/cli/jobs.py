@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.explanation import answer_of, explained, for_people, record_of
+from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.session import opened, the_job
@@ -125,8 +125,7 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     """
     async with opened(config, readonly=False) as (_, store):
         state = await the_job(store, job)
-        kind = load_kinds().get(state.key.kind)
-        if kind is None or not kind.resubmits:
+        if not resubmits(state):
             fail(Exit.FAILED, f"{state.key} is {state.word}: only a failed or cancelled export can be submitted again")
         before = await store.resubmission(state.key)
         wish = wished(state, before, SystemClock().now())

@@ -270,8 +270,9 @@ class Submitter:
         async def changes() -> Sequence[Change]:
             before = await self._store.subject(breaker.stream_of(self._source.sandbox))
             turned = breaker.turned(
-                before, self._source.sandbox, held=held, failing=failing, window=self._policy.breaker_window, now=now
-            )
+                before, self._source.sandbox, self._kind.name,
+                held=held, failing=failing, window=self._policy.breaker_window, now=now,
+            )  # fmt: skip
             return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
 
         await self._recorder.write(changes)

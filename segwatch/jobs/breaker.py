@@ -63,8 +63,9 @@ def _comes_before(other: Resubmission, answer: Resubmission) -> bool:
 
 
 def turned(
-    before: SubjectState | None, sandbox: str, *, held: bool, failing: Failing, window: timedelta, now: datetime
-) -> tuple[SubjectState, Event] | None:
+    before: SubjectState | None, sandbox: str, kind: str,
+    *, held: bool, failing: Failing, window: timedelta, now: datetime,
+) -> tuple[SubjectState, Event] | None:  # fmt: skip
     """Return the breaker's new state and what is told of it; None when it stays as it is."""
     condition = BreakerCondition.HELD if held else BreakerCondition.FLOWING
     if condition == (before.condition if before else BreakerCondition.FLOWING):
@@ -80,7 +81,7 @@ def turned(
         at=now,
         severity=severity_of(type_),
         sandbox=sandbox,
-        kind="export_job",
+        kind=kind,
         details={"failures": failing.exports, "window_s": window.total_seconds(), "since": rfc3339(since)},
     )
     return state, event

@@ -46,6 +46,7 @@ def test_holding_and_releasing_are_told_once_each_and_in_order():
         if turn := turned(
             state,
             "prod",
+            "export_job",
             held=held,
             failing=Failing(exports=5, last_at=None),
             window=timedelta(minutes=15),

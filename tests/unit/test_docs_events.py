@@ -162,7 +162,7 @@ def resubmissions():
     state = None
     for exports, clock in ((5, "02:20:00.120"), (0, "02:36:00.120")):
         state, event = breaker.turned(
-            state, "prod", held=exports > 0, failing=Failing(exports=exports, last_at=None),
+            state, "prod", "export_job", held=exports > 0, failing=Failing(exports=exports, last_at=None),
             window=timedelta(minutes=15), now=at(clock),
         )  # fmt: skip
         yield event
