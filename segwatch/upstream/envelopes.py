@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from segwatch.kinds.fields import excerpt, items, mapping, text, whole
+from segwatch.kinds.excerpts import excerpt
+from segwatch.kinds.fields import items, mapping, text, whole
 from segwatch.retry_after import wish_of
 
 _WORDS_MAX = 300
