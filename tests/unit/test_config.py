@@ -196,6 +196,7 @@ def test_the_schema_describes_every_setting():
     assert got["$defs"]["Polling"]["properties"]["interval"]["pattern"]
     assert got["$defs"]["Http"]["properties"]["listen"]["default"] == "127.0.0.1:9469"
     assert got["$defs"]["Polling"]["properties"]["concurrency"]["minimum"] == 1
+    assert got["$defs"]["SlackChannel"]["required"] == ["name", "kind"]  # not the url: url_file will do
 
 
 def test_the_file_is_found_where_the_user_says(tmp_path):
