@@ -15,9 +15,8 @@ from segwatch.jobs.model import JobKey, JobState, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
 from segwatch.jobs.tracker import job_details
+from segwatch.kinds.base import load_kinds
 from segwatch.store.base import EventFilter, LoggedEvent, Store
-
-_EXPORT = "export_job"
 
 
 async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:
@@ -32,7 +31,7 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
         "told": [_told(one.event) for one in logged],
         "events": [{"position": one.position} | one.event.payload() for one in logged],
         "retry": answer_of(answer),
-        "policy": _policy(settings.retry.policy) if state.key.kind == _EXPORT else None,
+        "policy": _policy(settings.retry.policy) if resubmits(state) else None,
         "rule": _rule(state, settings.retry.policy),
         "chain": await _chain(store, state, chain),
         "deliveries": [_delivery(one, routes_of(settings)) for each in promised.values() for one in each],
@@ -66,6 +65,12 @@ def for_people(record: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def resubmits(state: JobState) -> bool:
+    """True for a job of a kind whose failures may be answered by submitting it again."""
+    kind = load_kinds().get(state.key.kind)  # None for one that an older version knew
+    return kind is not None and kind.resubmits
+
+
 def answer_of(answer: Resubmission | None) -> dict[str, Any] | None:
     """Return what is done about a failure, as commands show it."""
     if answer is None:
@@ -81,7 +86,7 @@ def why(
     state: JobState, answer: Resubmission | None, policy: RetryPolicy, logged: Sequence[LoggedEvent] = ()
 ) -> list[str]:
     """Return sentences: what is done about the job's failure, which rule decided, and by which figures."""
-    if state.key.kind != _EXPORT:
+    if not resubmits(state):
         return ["no retry: only exports are submitted again"]
     attempt = f"it is attempt {state.attempt} of {policy.max_attempts}"
     if not state.status.is_final:
@@ -137,7 +142,7 @@ def _by_rule(state: JobState, policy: RetryPolicy) -> str:
 
 
 def _rule(state: JobState, policy: RetryPolicy) -> dict[str, Any] | None:
-    rule = ruling(state.errors, policy.rules) if state.key.kind == _EXPORT else None
+    rule = ruling(state.errors, policy.rules) if resubmits(state) else None
     if rule is None:
         return None
     return {"rule": policy.rules.index(rule), "code": rule.code, "text": rule.text, "action": rule.action.value}
