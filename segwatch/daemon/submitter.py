@@ -80,7 +80,9 @@ class Submitter:
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind.name and answer.due_at <= now and answer.failed not in self._paused
+            if answer.failed.kind == self._kind.name
+            and answer.is_due(now, max_delay=self._policy.backoff.cap)
+            and answer.failed not in self._paused
         ]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
