@@ -75,7 +75,8 @@ class Submitter:
 
     async def _due(self) -> list[Resubmission]:
         now = self._clock.now()
-        self._paused = {job: until for job, until in self._paused.items() if until > now}
+        # none is paused for longer than a day, except by a clock that was wrong
+        self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
         answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
         return [
             answer
