@@ -11,7 +11,6 @@ from segwatch.jobs.model import JobState, Observation
 
 OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
 _CLOCKS_APART = timedelta(hours=2)  # far more than the platform's clock and ours differ
-_CLOCKS_USUALLY_APART = timedelta(minutes=10)
 _FORGOTTEN_ABOUT = timedelta(minutes=30)  # half of what jobs are kept beyond the time that a list may show them
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 PAGE_LEAST = 50  # rows to ask for where few are needed
@@ -151,11 +150,9 @@ def is_news(row: Observation, position: Position) -> bool:
     if ended is None:
         return position.swept_at is not None
     began_at = min(position.began_at or row.asked_at, row.asked_at)  # else our clock was set back since
-    if position.swept_at is None:
-        # no sweep is complete yet, perhaps since several starts: what ended meanwhile ended before our eyes
+    if position.swept_at is None or position.watermark is position.frontier is None:
+        # no sweep has shown anything yet, perhaps since several starts: what ended meanwhile ended before our eyes
         return ended >= began_at
-    if position.watermark is position.frontier is None:
-        return ended >= began_at - _CLOCKS_USUALLY_APART  # the list was empty, or was said to be
     was_recorded = ended <= (position.watermark or position.swept_at)
     if was_recorded and position.forgotten_before and ended < position.forgotten_before + _FORGOTTEN_ABOUT:
         return False  # it has been deleted from the store since
