@@ -36,13 +36,13 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 needs its venv module: on Debian, install python3-venv" >&2; exit 1; }
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@echo "installing segwatch into $(VENV) ..."
+	@echo "installing segwatch into $(VENV) ..." >&2
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@echo "installing the test tools into $(VENV) ..."
+	@echo "installing the test tools into $(VENV) ..." >&2
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 

@@ -3,3 +3,10 @@
 
 class SegwatchError(Exception):
     """Something that segwatch expected might go wrong; its text says what to do next."""
+
+
+class BadValue(ValueError):
+    """A value that a setting cannot have.
+
+    Its text goes on behind the setting and the value, neither of which it repeats: `, which has no unit. Write "15s".`
+    """

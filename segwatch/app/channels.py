@@ -8,7 +8,7 @@ from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle
-from segwatch.notifiers.base import Surroundings, load_notifiers
+from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
 
 
@@ -21,13 +21,14 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
     """Return the configured channel of that name, ready to send."""
     chosen = next(channel for channel in settings.channels if channel.name == name)
     kind = load_notifiers()[chosen.kind]
-    options = kind.options(**{key: getattr(chosen, key) for key in kind.options.model_fields})
     timeout_s = chosen.timeout.total_seconds()
-    around = Surroundings(channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy)
+    context = NotifierContext(
+        channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy
+    )
     return Channel(
         name=name,
-        notifier=kind.build(options, around),
-        policy=settle.Policy(backoff=chosen.backoff, max_age=chosen.max_age),
+        notifier=kind.build(chosen, context),
+        policy=settle.DeliveryPolicy(backoff=chosen.backoff, max_age=chosen.max_age),
         timeout_s=timeout_s,
     )
 

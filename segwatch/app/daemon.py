@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from segwatch.app.generation import Generation, Process
+from segwatch.app.generation import Generation, Lasting
 from segwatch.app.meter import Meter
 from segwatch.backoff import Backoff
 from segwatch.config import ConfigError, Settings
@@ -38,7 +38,7 @@ class Daemon:
         self._metrics = Metrics()
         meter, clock = Meter(self._metrics), SystemClock()
         heartbeats = Heartbeats(monotonic=asyncio.get_running_loop().time)
-        self._process = Process(
+        self._lasting = Lasting(
             store=store_of(settings.store.url, on_commit=meter.committed),
             clock=clock,
             bus=Bus(),
@@ -52,10 +52,10 @@ class Daemon:
             Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,
             token=lambda: self._generation.settings.http.token,
         )  # fmt: skip
-        self._generation = Generation(settings, self._process, began=self._process.clock.now())
+        self._generation = Generation(settings, self._lasting, began=self._lasting.clock.now())
         self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done
         self._stopping = asyncio.Event()
-        self._process.bus.listen(self._hear)
+        self._lasting.bus.listen(self._hear)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then drain and return.
@@ -63,7 +63,7 @@ class Daemon:
         A disk that cannot be written is waited for. Raises StoreError when the store is another daemon's or none of
         ours, OSError when the address is taken.
         """
-        settings, process = self._generation.settings, self._process
+        settings, lasting = self._generation.settings, self._lasting
         try:
             url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
             log.info("listening", url=url)
@@ -72,7 +72,7 @@ class Daemon:
                     return
                 await self._generation.start()
             caretaker = Caretaker(
-                process.store, process.clock, self._readiness, self._metrics,
+                lasting.store, lasting.clock, self._readiness, self._metrics,
                 retention=self._retention,
                 channels=lambda: [channel.name for channel in self._generation.settings.channels],
             )  # fmt: skip
@@ -87,9 +87,9 @@ class Daemon:
                 await self._generation.drain()
         finally:
             self._stopping.set()
-            await process.supervisor.stop()
+            await lasting.supervisor.stop()
             await self._server.stop()
-            await process.store.close()
+            await lasting.store.close()
             log.info("stopped")
 
     async def _opened(self, stop: asyncio.Event) -> bool:
@@ -97,7 +97,7 @@ class Daemon:
         failures = 0
         while not stop.is_set():
             try:
-                await self._process.store.open()
+                await self._lasting.store.open()
             except StoreUnavailable as error:
                 failures += 1
                 if self._readiness.problem("store", str(error)):
@@ -126,7 +126,7 @@ class Daemon:
             if self._stopping.is_set():
                 # whoever stops us waits for its turn to drain, and nothing must have begun by then
                 return _SHUTTING_DOWN
-            self._generation = Generation(settings, self._process, began=self._process.clock.now())
+            self._generation = Generation(settings, self._lasting, began=self._lasting.clock.now())
             logs.configure(level=settings.log.level, format_=settings.log.format)
             await self._generation.start()
             self._metrics.reload_ok.set(1)
@@ -158,7 +158,7 @@ class Daemon:
 
     def _hear(self, news: News) -> None:
         event = news.event
-        self._process.meter.heard(news)
+        self._lasting.meter.heard(news)
         log.info(
             "event", type=event.type.value, stream=event.stream, sequence=event.sequence, status=event.status,
             previous=event.previous, reason=event.reason, late=event.late,

@@ -41,7 +41,7 @@ _REMEMBER_MIN = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Lasting:
     """What lives as long as the process does."""
 
     store: Store
@@ -56,10 +56,10 @@ class Process:
 class Generation:
     """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before."""
 
-    def __init__(self, settings: Settings, process: Process, began: datetime) -> None:
+    def __init__(self, settings: Settings, lasting: Lasting, began: datetime) -> None:
         self.settings = settings
         self._began = began
-        self._process = process
+        self._lasting = lasting
         self._routes = channels.routes_of(settings)
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
@@ -70,14 +70,14 @@ class Generation:
 
     async def start(self) -> None:
         """Build everything and let it run."""
-        kinds = tuple(self._process.kinds)
+        kinds = tuple(self._lasting.kinds)
         names = tuple(channel.name for channel in self.settings.channels)
         sandboxes = {one.name: kinds for one in self.settings.sandboxes}
-        self._process.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
+        self._lasting.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)
-        meter, clock = self._process.meter, self._process.clock
+        meter, clock = self._lasting.meter, self._lasting.clock
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called)
         logs.hide(clients.hide)
         for sandbox in self.settings.sandboxes:
@@ -85,8 +85,8 @@ class Generation:
 
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
-        await self._process.supervisor.stop("sandbox:")
-        await self._process.supervisor.stop("channel:")
+        await self._lasting.supervisor.stop("sandbox:")
+        await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
 
     def wake(self) -> None:
@@ -97,32 +97,32 @@ class Generation:
     async def measure(self) -> None:
         """Set the gauges that are measured when somebody asks."""
         for recorder in self._recorders:
-            self._process.meter.measure_jobs(recorder, self._process.kinds)
-        self._process.meter.measure_access(self._budgets, self._tokens)
-        await self._process.meter.measure_store(
-            self._process.store,
+            self._lasting.meter.measure_jobs(recorder, self._lasting.kinds)
+        self._lasting.meter.measure_access(self._budgets, self._tokens)
+        await self._lasting.meter.measure_store(
+            self._lasting.store,
             [channel.name for channel in self.settings.channels],
             [sandbox.name for sandbox in self.settings.sandboxes],
         )
 
     def keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
         """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""
-        self._process.meter.kept(name)
+        self._lasting.meter.kept(name)
         within_s = BEAT_WITHIN_S + patience.total_seconds()
-        self._process.supervisor.start(Worker(name=name, run=run, within_s=within_s))
+        self._lasting.supervisor.start(Worker(name=name, run=run, within_s=within_s))
 
     def _start_channels(self) -> None:
         session = channels.open_session()
         self._resources.push_async_callback(session.close)
-        process = self._process
+        lasting = self._lasting
         for one in self.settings.channels:
             worker = ChannelWorker(
-                channels.channel_of(self.settings, one.name, session, process.clock),
-                store=process.store,
+                channels.channel_of(self.settings, one.name, session, lasting.clock),
+                store=lasting.store,
                 routes=self._routes,
-                clock=process.clock,
+                clock=lasting.clock,
                 random=random.random,
-                observer=process.meter,
+                observer=lasting.meter,
                 told=self._told,
                 grace_s=self._grace_s,
             )
@@ -130,26 +130,26 @@ class Generation:
             self.keep(f"channel:{one.name}", worker.run)
 
     async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
-        process, kinds = self._process, self._process.kinds
+        lasting, kinds = self._lasting, self._lasting.kinds
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(
-            sandbox.name, process.store, process.clock, process.bus, partial(_promise, self._routes),
+            sandbox.name, lasting.store, lasting.clock, lasting.bus, partial(_promise, self._routes),
             policies={name: self._policy(kind) for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
         )  # fmt: skip
         self._recorders.append(recorder)
-        sentinel = Sentinel(recorder, process.store, process.clock, process.meter.metrics)
+        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
         demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
         readers: list[Reader] = []
         for name, kind in kinds.items():
             with suppress(StoreError):  # then the reader writes it, as soon as the store works
                 await recorder.position(name, self._began)
-            source = Source(kind, client, budget, process.clock, unreadable=process.meter.unreadable, places=places)
+            source = Source(kind, client, budget, lasting.clock, unreadable=lasting.meter.unreadable, places=places)
             self._follow(source, recorder, sentinel, demand, readers)
             if kind.resubmits:
                 policy = self.settings.retry.policy
-                submitter = Submitter(source, recorder, process.store, process.clock, policy, grace_s=self._grace_s)
+                submitter = Submitter(source, recorder, lasting.store, lasting.clock, policy, grace_s=self._grace_s)
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
 
     def _follow(
@@ -161,14 +161,14 @@ class Generation:
 
         def poll(job: JobState) -> None:
             name = f"{prefix}/{job.key.id}"
-            self._process.supervisor.start(Worker(name=name, run=Poller(job, reader, cadence).run))
+            self._lasting.supervisor.start(Worker(name=name, run=Poller(job, reader, cadence).run))
 
         def retry_all() -> None:
             for one in readers:
                 one.retry_now()
 
         reader = Reader(
-            source, recorder, self._process.clock, cadence, sentinel,
+            source, recorder, self._lasting.clock, cadence, sentinel,
             demand=demand,
             began_at=self._began,
             lookback=self.settings.polling.lookback,
@@ -185,7 +185,7 @@ class Generation:
 
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            self._process.bus.publish(News(event=event))
+            self._lasting.bus.publish(News(event=event))
 
 
 def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:

@@ -35,7 +35,7 @@ class Meter:
         """Count replies or rows that could not be read."""
         self.metrics.parse_errors.labels(part).inc(count)
 
-    def committed(self, seconds: float, callers: int) -> None:
+    def committed(self, seconds: float) -> None:
         """Time one commit of the store."""
         self.metrics.commit_seconds.observe(seconds)
 

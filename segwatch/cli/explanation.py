@@ -10,14 +10,17 @@ from segwatch.config import Settings
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.deliveries.routing import Route
+from segwatch.jobs import breaker
+from segwatch.jobs.breaker import BreakerCondition
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.proof import patience
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
+from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.tracker import job_details
+from segwatch.kinds.base import load_kinds
 from segwatch.store.base import EventFilter, LoggedEvent, Store
-
-_EXPORT = "export_job"
 
 
 async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:
@@ -26,17 +29,19 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
     answer = await store.resubmission(state.key)
     chain = [one for one in await store.resubmissions(state.key.sandbox) if one.root == state.root]
     promised = {one.event.id: await store.deliveries(event_id=one.event.id) for one in logged}
+    breaker_state = await store.subject(breaker.stream_of(state.key.sandbox)) if resubmits(state) else None
     return {
         "job": record_of(state),
         "polls": {"looks": state.looks, "last_at": state.asked_at, "misses": state.misses},
         "told": [_told(one.event) for one in logged],
         "events": [{"position": one.position} | one.event.payload() for one in logged],
         "retry": answer_of(answer),
-        "policy": _policy(settings.retry.policy) if state.key.kind == _EXPORT else None,
+        "policy": _policy(settings.retry.policy) if resubmits(state) else None,
         "rule": _rule(state, settings.retry.policy),
+        "breaker": breaker_state and {"condition": breaker_state.condition, "since": breaker_state.since},
         "chain": await _chain(store, state, chain),
         "deliveries": [_delivery(one, routes_of(settings)) for each in promised.values() for one in each],
-        "why": why(state, answer, settings.retry.policy, logged),
+        "why": why(state, answer, settings.retry.policy, logged, breaker_state),
     }
 
 
@@ -66,6 +71,12 @@ def for_people(record: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def resubmits(state: JobState) -> bool:
+    """True for a job of a kind whose failures may be answered by submitting it again."""
+    kind = load_kinds().get(state.key.kind)  # None for one that an older version knew
+    return kind is not None and kind.resubmits
+
+
 def answer_of(answer: Resubmission | None) -> dict[str, Any] | None:
     """Return what is done about a failure, as commands show it."""
     if answer is None:
@@ -78,10 +89,11 @@ def answer_of(answer: Resubmission | None) -> dict[str, Any] | None:
 
 
 def why(
-    state: JobState, answer: Resubmission | None, policy: RetryPolicy, logged: Sequence[LoggedEvent] = ()
-) -> list[str]:
+    state: JobState, answer: Resubmission | None, policy: RetryPolicy, logged: Sequence[LoggedEvent] = (),
+    breaker_state: SubjectState | None = None,
+) -> list[str]:  # fmt: skip
     """Return sentences: what is done about the job's failure, which rule decided, and by which figures."""
-    if state.key.kind != _EXPORT:
+    if not resubmits(state):
         return ["no retry: only exports are submitted again"]
     attempt = f"it is attempt {state.attempt} of {policy.max_attempts}"
     if not state.status.is_final:
@@ -92,13 +104,16 @@ def why(
     if answer is None:
         cause = "retry.mode is off" if policy.mode is Mode.OFF else "it failed before segwatch first looked"
         return [f"no retry: {cause}; {attempt}. `segwatch jobs retry {state.key.id}` submits it"]
-    said = [_step(state, answer, policy, logged)]
+    held = breaker_state if breaker_state and breaker_state.condition == BreakerCondition.HELD else None
+    said = [_step(state, answer, policy, logged, held)]
     if not answer.manual:
         said.append(_by_rule(state, policy))
     return [*said, f"policy: {_figures(policy)}"]
 
 
-def _step(state: JobState, answer: Resubmission, policy: RetryPolicy, logged: Sequence[LoggedEvent]) -> str:
+def _step(
+    state: JobState, answer: Resubmission, policy: RetryPolicy, logged: Sequence[LoggedEvent], held: SubjectState | None
+) -> str:
     """Return how far the answer has come."""
     attempt = f"attempt {answer.attempt} of {policy.max_attempts}"
     again = f"`segwatch jobs retry {state.key.id}` submits it all the same"
@@ -107,9 +122,20 @@ def _step(state: JobState, answer: Resubmission, policy: RetryPolicy, logged: Se
             return (
                 f"{attempt} is proposed, since retry.mode is propose: `segwatch jobs retry {state.key.id}` submits it"
             )
+        case Step.SCHEDULED if held and not answer.manual:
+            return (
+                f"{attempt} is held since {clock(held.since)} UTC: many different exports fail at once, so one at a"
+                f" time is tried until one works; `segwatch jobs retry {state.key.id}` submits it now"
+            )
         case Step.SCHEDULED:
             asked = "somebody asked for it" if answer.manual else "the policy allows it"
             return f"{attempt} is due at {clock(answer.due_at)} UTC: {asked}"
+        case Step.POSTING if answer.declined:
+            until = (answer.posted_at or answer.since) + patience(policy.settle_window)
+            return (
+                f"{attempt} was posted and the platform answered with an error: its list is looked at for a new export,"
+                f" and if it shows none, the next try is scheduled after {clock(until)} UTC"
+            )
         case Step.POSTING:
             return f"{attempt} was posted and its reply is not known yet: the platform's list will tell"
         case Step.SUBMITTED:
@@ -137,7 +163,7 @@ def _by_rule(state: JobState, policy: RetryPolicy) -> str:
 
 
 def _rule(state: JobState, policy: RetryPolicy) -> dict[str, Any] | None:
-    rule = ruling(state.errors, policy.rules) if state.key.kind == _EXPORT else None
+    rule = ruling(state.errors, policy.rules) if resubmits(state) else None
     if rule is None:
         return None
     return {"rule": policy.rules.index(rule), "code": rule.code, "text": rule.text, "action": rule.action.value}

@@ -1,19 +1,17 @@
 """`segwatch jobs`: what is known of jobs, and a person's wish to submit one again."""
 
 import sys
-from dataclasses import replace
-from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.explanation import answer_of, explained, for_people, record_of
+from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.session import opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.model import JobState, Status
-from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.retry import NotNow, wished
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import Change, Conflict, JobFilter
 
@@ -127,17 +125,12 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     """
     async with opened(config, readonly=False) as (_, store):
         state = await the_job(store, job)
-        if state.key.kind != "export_job" or state.status not in (Status.FAILED, Status.CANCELLED):
+        if not resubmits(state):
             fail(Exit.FAILED, f"{state.key} is {state.word}: only a failed or cancelled export can be submitted again")
         before = await store.resubmission(state.key)
-        if before and before.step in (Step.SUBMITTED, Step.ADOPTED):
-            fail(Exit.FAILED, f"{state.key} is answered by job {before.new_id}; retry that one if it failed too")
-        if before and before.step is Step.POSTING:
-            fail(
-                Exit.FAILED, f"{state.key} is being submitted; `segwatch jobs explain {state.key.id}` shows how it ends"
-            )
-        now = SystemClock().now()
-        wish = replace(before or _fresh(state, now), step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
+        wish = wished(state, before, SystemClock().now())
+        if isinstance(wish, NotNow):
+            fail(Exit.FAILED, f"{state.key} {wish.why}")
         try:
             await store.commit([Change(resubmission=wish, resubmission_before=before)])
         except Conflict:
@@ -147,13 +140,6 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     else:
         then = f"`segwatch jobs explain {state.key.id}` shows how it goes"
         lines([f"the running daemon will submit {state.key} again within seconds; {then}"])
-
-
-def _fresh(state: JobState, now: datetime) -> Resubmission:
-    return Resubmission(
-        failed=state.key, root=state.root, attempt=state.attempt + 1, fingerprint=state.facts.fingerprint,
-        request=state.facts.request, step=Step.SCHEDULED, due_at=now, since=now,
-    )  # fmt: skip
 
 
 def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:

@@ -40,7 +40,8 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
         for name, kind in (kinds | gone).items():
             depth, said = depths.get(name), await store.subject(health.stream_of(name))
             rows.append({
-                "channel": name, "kind": kind, "condition": said.condition if said else health.Condition.HEALTHY.value,
+                "channel": name, "kind": kind,
+                "condition": said.condition if said else health.ChannelCondition.HEALTHY.value,
                 "pending": depth.pending if depth else 0, "dead": depth.dead if depth else 0,
                 "oldest": depth.oldest if depth else None,
             })  # fmt: skip

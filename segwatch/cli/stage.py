@@ -84,7 +84,7 @@ format = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoStage:
     """The three processes, ready, and a session to ask them."""
 
     platform: Process
@@ -112,7 +112,7 @@ class Stage:
 class Ticker:
     """Prints what the receiver gets, as it gets it."""
 
-    def __init__(self, stage: Stage, *, quiet: bool) -> None:
+    def __init__(self, stage: DemoStage, *, quiet: bool) -> None:
         self._stage = stage
         self._quiet = quiet
         self._shown = 0
@@ -165,7 +165,7 @@ def event_of(payload: dict[str, Any]) -> Event:
 
 
 @asynccontextmanager
-async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncIterator[Stage]:
+async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncIterator[DemoStage]:
     """Start the three processes, and end them in the order in which a host would be drained."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
@@ -177,7 +177,7 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         settings = _settings_file(folder, platform.url, receiver.url, port, overdue_after_s(length_s))
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
-        yield Stage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
+        yield DemoStage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
 
 
 def _settings_file(folder: Path, platform: str, receiver: str, port: int, overdue_s: int) -> Path:
@@ -201,7 +201,7 @@ def program() -> str:
     return shlex.quote(full if here.startswith(os.pardir) else here)
 
 
-def _announce(stage: Stage) -> None:
+def _announce(stage: DemoStage) -> None:
     show_one(
         {
             "local platform": f"{stage.platform.url}/_emulator/state",
@@ -213,7 +213,7 @@ def _announce(stage: Stage) -> None:
     lines([""])
 
 
-async def _played(length_s: float, stage: Stage, stop: asyncio.Event) -> None:
+async def _played(length_s: float, stage: DemoStage, stop: asyncio.Event) -> None:
     """Let the story be played, then wait until all jobs have ended and all was told; both for a bounded time."""
     async with asyncio.timeout(length_s + _SETTLE_S):
         # the last step starts a job that needs the rest of the time
@@ -239,7 +239,7 @@ async def _first_of(*awaited: Awaitable[object]) -> None:
         task.result()
 
 
-def _blame(stage: Stage) -> None:
+def _blame(stage: DemoStage) -> None:
     """End the demo when one of its processes ended before its time, with the end of that one's log."""
     for process in stage.cast:
         if process.has_ended:

@@ -1,33 +1,18 @@
 """The settings: their types, defaults, sources and errors."""
 
-from segwatch.config.channels import Channel, LogChannel, Match, Route, SlackChannel, WebhookChannel
 from segwatch.config.display import redacted, schema
 from segwatch.config.loading import find, load
 from segwatch.config.problems import ConfigError
 from segwatch.config.reference import reference
-from segwatch.config.sections import Daemon, Http, Log, Platform, Polling, Retry, RetryRule, Sandbox, Store
+from segwatch.config.sections import Sandbox
 from segwatch.config.settings import Settings
 from segwatch.config.values import Listen, format_duration, parse_duration
 
 __all__ = [
-    "Channel",
     "ConfigError",
-    "Daemon",
-    "Http",
     "Listen",
-    "Log",
-    "LogChannel",
-    "Match",
-    "Platform",
-    "Polling",
-    "Retry",
-    "RetryRule",
-    "Route",
     "Sandbox",
     "Settings",
-    "SlackChannel",
-    "Store",
-    "WebhookChannel",
     "find",
     "format_duration",
     "load",

@@ -1,27 +1,33 @@
 """Who is told: the channels, and the routes that lead to them."""
 
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
 from segwatch.backoff import Backoff
+from segwatch.config.layout import is_secret
 from segwatch.config.sections import Section, setting
-from segwatch.config.values import ChannelName, SecretUrl, ShortDuration, SigningSecret, refuse
+from segwatch.config.values import ChannelName, ShortDuration
+from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
+from segwatch.kinds.base import load_kinds
+from segwatch.notifiers.base import NotifierKind, load_notifiers
 
 
-def _unset(schema: dict[str, Any]) -> None:
-    """Take the default out of a schema: `load` sees to it that the setting is given, here or in a file."""
-    schema.pop("default", None)
+def _file_will_do(schema: dict[str, Any]) -> None:
+    """Take out of what a schema requires all that may be given as a file: `load` sees to it that one of both is."""
+    if "required" in schema:
+        schema["required"] = [key for key in schema["required"] if f"{key}_file" not in schema["properties"]]
 
 
-_NEEDED: dict[str, Any] = {"validate_default": False, "json_schema_extra": _unset}
-
-
-class _Channel(Section):
+class ChannelSection(Section):
     """What all channels have."""
+
+    model_config = ConfigDict(json_schema_extra=_file_will_do)
 
     name: ChannelName = setting("The channel's name, for routes, metrics and `notify replay`.")
     kind: str = setting("How the receiver is spoken to.")
@@ -38,36 +44,32 @@ class _Channel(Section):
         return Backoff(first=self.first_delay, cap=self.max_delay)
 
 
-class LogChannel(_Channel):
-    """Writes each notification as a log line."""
+def _section_of(kind: NotifierKind) -> type[ChannelSection]:
+    """Return the settings of one kind of channel: its own beside those of all, and a file for each secret.
 
-    kind: Literal["log"] = setting("How the receiver is spoken to.")
-
-
-class WebhookChannel(_Channel):
-    """Posts each event as JSON, signed as the Standard Webhooks specification says if a secret is given."""
-
-    kind: Literal["webhook"] = setting("How the receiver is spoken to.")
-    url: SecretUrl = setting("Where to post. Required, here or in `url_file`.", default=None, **_NEEDED)
-    url_file: Path | None = setting("File that holds `url`.", default=None)
-    secret: SigningSecret | None = setting(
-        "Signs each request: base64, with or without `whsec_` before it, as the receiver hands it out.", default=None
+    An instance is also one of the kind's options, so that a notifier is built from what was validated here.
+    """
+    secrets = [key for key, field in kind.options.model_fields.items() if is_secret(field.annotation)]
+    added: dict[str, Any] = {
+        f"{key}_file": (Path | None, setting(f"File that holds `{key}`.", default=None)) for key in secrets
+    }
+    added["kind"] = (Literal[kind.name], setting("How the receiver is spoken to."))
+    name = "".join(word.title() for word in kind.name.split("_"))
+    # the first base comes last in the table
+    bases = (kind.options, ChannelSection)
+    return cast(
+        type[ChannelSection], create_model(f"{name}Channel", __base__=bases, __doc__=kind.options.__doc__, **added)
     )
-    secret_file: Path | None = setting("File that holds `secret`.", default=None)
-    format: Literal["standard"] = setting("The form of the body.", default="standard")
 
 
-class SlackChannel(_Channel):
-    """Posts to a Slack incoming webhook."""
-
-    kind: Literal["slack"] = setting("How the receiver is spoken to.")
-    url: SecretUrl = setting(
-        "The incoming webhook's address. Required, here or in `url_file`.", default=None, **_NEEDED
-    )
-    url_file: Path | None = setting("File that holds `url`.", default=None)
-
-
-Channel = Annotated[LogChannel | WebhookChannel | SlackChannel, Field(discriminator="kind")]
+if TYPE_CHECKING:  # which kinds there are is known when their files have been found
+    AnyChannel = ChannelSection
+    KindName = str
+else:
+    AnyChannel = Annotated[
+        reduce(or_, (_section_of(kind) for kind in load_notifiers().values())), Field(discriminator="kind")
+    ]
+    KindName = Literal[tuple(load_kinds())]
 
 _T = TypeVar("_T")
 
@@ -81,7 +83,7 @@ class _Schema:
 def _listed(value: object) -> object:
     """Return one value as a list of it; ids may be written as numbers."""
     if value == [] or value == ():
-        raise refuse(", which is empty and would match nothing. Leave the key out to match everything.")
+        raise BadValue(", which is empty and would match nothing. Leave the key out to match everything.")
     many = value if isinstance(value, list | tuple) else (value,)
     return tuple(str(one) if isinstance(one, int) and not isinstance(one, bool) else one for one in many)
 
@@ -98,7 +100,7 @@ class Match(Section):
     type: OneOrMore[EventType] | None = setting("The event's type, such as `job.failed`.", default=None)
     severity: OneOrMore[Severity] | None = setting("The event's severity.", default=None)
     sandbox: OneOrMore[str] | None = setting("A sandbox's `name`.", default=None)
-    kind: OneOrMore[Literal["segment_job", "export_job"]] | None = setting("The job's kind.", default=None)
+    kind: OneOrMore[KindName] | None = setting("The job's kind.", default=None)
     status: OneOrMore[StatusWord] | None = setting("The job's status, in the platform's words.", default=None)
     reason: OneOrMore[str] | None = setting("The event's `reason`.", default=None)
     job_id: OneOrMore[str] | None = setting("The job's id.", default=None)
@@ -113,7 +115,7 @@ class Match(Section):
         )
 
 
-class Route(Section):
+class RouteSection(Section):
     """Which events go to which channels. Every route that matches is followed; a channel is told once."""
 
     match: Match = Field(default_factory=Match, description=str(Match.__doc__))

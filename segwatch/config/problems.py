@@ -5,14 +5,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from segwatch.config.layout import Loc, Spot, inner, is_secret, kinds_of, spot_of, words_of
 from segwatch.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
-from segwatch.config.values import REFUSED
-from segwatch.errors import SegwatchError
+from segwatch.errors import BadValue, SegwatchError
 
 HIDDEN = "**********"
 _LONGEST_SHOWN = 80
@@ -121,7 +121,7 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
         if error["type"] == "extra_forbidden":
             _unknown_key(draft, loc)
         elif error["type"] == "missing":
-            draft.wrong(loc, f" is missing. Write {loc[-1]} = ...")
+            _missing(draft, loc)
         elif error["type"] == "union_tag_not_found":
             draft.wrong((*loc, "kind"), f" is missing. Known kinds: {', '.join(_kinds(spot))}.")
         elif error["type"] == "union_tag_invalid":
@@ -130,6 +130,17 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
         else:
             tail = _shape(draft, loc, error["type"]) or _tail(error, value, spot)
             draft.wrong(loc, f" is {_seen(value, spot, error['type'])}{tail}")
+
+
+def _missing(draft: Draft, loc: Loc) -> None:
+    above, key = loc[:-1], str(loc[-1])
+    spot = spot_of(Settings, above, draft.values)
+    if spot is None or f"{key}_file" not in spot.keys:
+        draft.wrong(loc, f" is missing. Write {key} = ...")
+    elif (
+        inner(reduce(inner, above, draft.values), f"{key}_file") is None
+    ):  # else it has been told why that file is no good
+        draft.wrong(above, f" has no {key}. Write {key}_file = ... or {key} = ...")
 
 
 def _place(loc: Loc, values: dict[str, Any]) -> tuple[Loc, Any]:
@@ -190,8 +201,8 @@ def _shape(draft: Draft, loc: Loc, type_: str) -> str:
 
 def _tail(error: Mapping[str, Any], value: object, spot: Spot | None) -> str:
     type_, about = error["type"], error.get("ctx", {})
-    if type_ == REFUSED:
-        return str(about["tail"])
+    if isinstance(about.get("error"), BadValue):
+        return str(about["error"])
     if type_ in ("enum", "literal_error") and spot is not None and spot.field is not None:
         return f".{known_or_hint(str(value), words_of(spot.field.annotation), 'values')}"
     if type_ in _WANTED:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from segwatch.config.layout import is_list, is_secret, kinds_of, models_in, words_of
+from segwatch.config.layout import is_list, is_secret, kinds_of, models_in, secrets_of, words_of
 from segwatch.config.settings import Settings
 from segwatch.config.values import Listen
 
@@ -63,7 +63,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _table(table: type[BaseModel]) -> Iterator[str]:
     rows = [
-        f"| `{key}` | {_type(field)} | {_default(field)} | {field.description} |"
+        f"| `{key}` | {_type(field)} | {_default(key, table)} | {field.description} |"
         for key, field in table.model_fields.items()
         if not models_in(field.annotation)
     ]
@@ -92,9 +92,10 @@ def _leaves(annotation: Any) -> Iterator[type]:
     return (part for part in _parts(annotation) if isinstance(part, type) and not issubclass(part, Enum))
 
 
-def _default(field: FieldInfo) -> str:
+def _default(key: str, table: type[BaseModel]) -> str:
+    field = table.model_fields[key]
     if field.is_required():
-        return "required"
+        return f"required, or `{key}_file`" if key in secrets_of(table) else "required"
     if field.default in (None, PydanticUndefined, ""):
         return ""
     return f"`{json.dumps(field.default)}`"

@@ -16,9 +16,6 @@ def check_relations(draft: Draft) -> None:
     _check_names(draft, "channels", channels)
     for index, sandbox in sandboxes:
         _check_credential(draft, index, sandbox)
-    for index, channel in channels:
-        if channel.get("kind") in ("webhook", "slack") and not _is_given(channel, "url"):
-            draft.wrong(("channels", index), " has no url. Write url_file = ... or url = ...")
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(sandboxes), _names(channels))
 

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from segwatch.backoff import Backoff
 from segwatch.config.values import (
@@ -23,9 +23,11 @@ from segwatch.config.values import (
     ShortDuration,
     StoreUrl,
     Word,
+    format_duration,
 )
 from segwatch.jobs.cadence import Cadence
 from segwatch.jobs.retry import Action, Mode, RetryPolicy, Rule
+from segwatch.kinds.base import JobKind, load_kinds
 
 
 class Section(BaseModel):
@@ -76,16 +78,29 @@ class Sandbox(Section):
     burst: Count = setting("Calls that may be made at once after a quiet time.", default=10)
 
 
-class OverdueAfter(Section):
+class _OverdueAfter(Section):
     """How old a job may grow before it is told as overdue."""
 
-    segment_job: Duration = setting("Age at which an active segment job is overdue.", default="150m")
-    export_job: Duration = setting("Age at which an active export job is overdue.", default="120m")
-
     def of(self, kind: str) -> timedelta:
-        """Return the age for the job kind `kind`. Raises KeyError for one that has no setting."""
+        """Return the age for the job kind `kind`."""
         ages: dict[str, timedelta] = dict(self)
         return ages[kind]
+
+
+def _overdue_after(kind: JobKind) -> tuple[Any, Any]:
+    described = f"Age at which an active {kind.name.replace('_', ' ')} is overdue."
+    return Duration, setting(described, default=format_duration(kind.overdue_after))
+
+
+if TYPE_CHECKING:  # which kinds there are is known when their files have been found
+    OverdueAfter = _OverdueAfter
+else:
+    OverdueAfter = create_model(
+        "OverdueAfter",
+        __base__=_OverdueAfter,
+        __doc__=_OverdueAfter.__doc__,
+        **{kind.name: _overdue_after(kind) for kind in load_kinds().values()},
+    )
 
 
 class Polling(Section):
@@ -154,7 +169,7 @@ class Retry(Section):
         )
 
 
-class Store(Section):
+class StoreSection(Section):
     """Where jobs, events and promised notifications are kept."""
 
     url: StoreUrl = setting(
@@ -165,11 +180,6 @@ class Store(Section):
         "Age at which ended jobs and their events are deleted. Never less than an hour above `polling.lookback`.",
         default="90d",
     )
-
-    @property
-    def path(self) -> Path:
-        """Return the database's file."""
-        return Path(self.url.removeprefix("sqlite://"))
 
 
 class Http(Section):
@@ -185,7 +195,7 @@ class Http(Section):
     token_file: Path | None = setting("File that holds `token`.", default=None)
 
 
-class Metrics(Section):
+class MetricsSection(Section):
     """What the metrics show beyond the usual."""
 
     segments: SegmentIds = setting(
@@ -194,7 +204,7 @@ class Metrics(Section):
     )
 
 
-class Log(Section):
+class LogSection(Section):
     """What is written to stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = setting(
@@ -205,7 +215,7 @@ class Log(Section):
     )
 
 
-class Daemon(Section):
+class DaemonSection(Section):
     """The process as a whole."""
 
     shutdown_grace: Grace = setting(

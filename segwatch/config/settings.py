@@ -3,8 +3,18 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from segwatch.config.channels import Channel, Route
-from segwatch.config.sections import Daemon, Http, Log, Metrics, Platform, Polling, Retry, Sandbox, Store
+from segwatch.config.channels import AnyChannel, RouteSection
+from segwatch.config.sections import (
+    DaemonSection,
+    Http,
+    LogSection,
+    MetricsSection,
+    Platform,
+    Polling,
+    Retry,
+    Sandbox,
+    StoreSection,
+)
 
 ENV_PREFIX = "SEGWATCH_"
 ENV_DELIMITER = "__"
@@ -26,13 +36,13 @@ class Settings(BaseSettings):
     sandboxes: tuple[Sandbox, ...] = Field((), description=str(Sandbox.__doc__))
     polling: Polling = Field(default_factory=Polling, description=str(Polling.__doc__))
     retry: Retry = Field(default_factory=Retry, description=str(Retry.__doc__))
-    store: Store = Field(default_factory=Store, description=str(Store.__doc__))
+    store: StoreSection = Field(default_factory=StoreSection, description=str(StoreSection.__doc__))
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
-    channels: tuple[Channel, ...] = Field((), description="One receiver of notifications.")
-    routes: tuple[Route, ...] = Field((), description=str(Route.__doc__))
-    metrics: Metrics = Field(default_factory=Metrics, description=str(Metrics.__doc__))
-    log: Log = Field(default_factory=Log, description=str(Log.__doc__))
-    daemon: Daemon = Field(default_factory=Daemon, description=str(Daemon.__doc__))
+    channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")
+    routes: tuple[RouteSection, ...] = Field((), description=str(RouteSection.__doc__))
+    metrics: MetricsSection = Field(default_factory=MetricsSection, description=str(MetricsSection.__doc__))
+    log: LogSection = Field(default_factory=LogSection, description=str(LogSection.__doc__))
+    daemon: DaemonSection = Field(default_factory=DaemonSection, description=str(DaemonSection.__doc__))
 
     @classmethod
     def settings_customise_sources(

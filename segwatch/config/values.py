@@ -1,31 +1,22 @@
-"""The kinds of value that a setting can have: how each is written, read, and written again.
+"""The kinds of value that a setting can have: how each is written, read, and written again."""
 
-A reader refuses with the tail of a sentence that begins with the setting: `, which has no unit. Write "15s".`
-"""
-
-import base64
-import binascii
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer, SecretStr
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
-REFUSED = "refused"  # the type of our own refusals among pydantic's errors
+from segwatch.addresses import is_host, split_url
+from segwatch.errors import BadValue
+from segwatch.store.factory import file_of
+
 DURATION_PATTERN = r"^[0-9]{1,12}(ms|s|m|h|d)$"
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS = 3650 * _UNITS_MS["d"]
-
-
-def refuse(tail: str) -> PydanticCustomError:
-    """Return the error whose text is `tail`; see the head of this module."""
-    return PydanticCustomError(REFUSED, "{tail}", {"tail": tail})
 
 
 def parse_duration(value: object) -> timedelta:
@@ -34,14 +25,14 @@ def parse_duration(value: object) -> timedelta:
         return value
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if re.fullmatch("[0-9]{1,12}", text):
-        raise refuse(f', which has no unit. Write "{text}s".')
+        raise BadValue(f', which has no unit. Write "{text}s".')
     found = re.match(DURATION_PATTERN, text)
     if found is None or text.endswith("\n"):
-        raise refuse(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
+        raise BadValue(', which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".')
     unit = found[1]
     span_ms = int(text.removesuffix(unit)) * _UNITS_MS[unit]
     if span_ms > _LONGEST_MS:
-        raise refuse(', which is above 3650d. Write "3650d" or shorter.')
+        raise BadValue(', which is above 3650d. Write "3650d" or shorter.')
     return timedelta(milliseconds=span_ms)
 
 
@@ -63,9 +54,9 @@ class _Within:
 
     def __call__(self, span: timedelta) -> timedelta:
         if span < parse_duration(self.least):
-            raise refuse(f', which is below {self.least}. Write "{self.least}" or longer.')
+            raise BadValue(f', which is below {self.least}. Write "{self.least}" or longer.')
         if span > parse_duration(self.most):
-            raise refuse(f', which is above {self.most}. Write "{self.most}" or shorter.')
+            raise BadValue(f', which is above {self.most}. Write "{self.most}" or shorter.')
         return span
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -84,7 +75,7 @@ Grace = Annotated[timedelta, *_span("1s", "9s")]
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):  # pydantic would take `true` for 1
-        raise refuse(", which is not a number. Write a number.")
+        raise BadValue(", which is not a number. Write a number.")
     return value
 
 
@@ -93,87 +84,40 @@ CountOrZero = Annotated[int, Field(ge=0), BeforeValidator(_no_truth)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 
-def is_loopback(host: str) -> bool:
-    """True for 127.0.0.0/8, ::1 and localhost: what is sent there does not leave the machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _split_url(url: str) -> SplitResult:
-    """Return the parts of an https URL, or of an http URL on loopback. Refuses without repeating the URL."""
-    if not url or re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise refuse(", which is empty or contains a blank. Write https:// and the host.")
-    if "://" not in url:
-        raise refuse(", which has no scheme. Write https:// before it.")
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        raise refuse(", which is no URL. Write https:// and the host.") from None
-    if not host:
-        raise refuse(", which names no host. Write https:// and the host.")
-    if parts.scheme not in ("https", "http"):
-        raise refuse(", which is neither https:// nor http://. Write https:// and the host.")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise refuse(", which is not encrypted. Write https://; http:// is for loopback hosts only.")
-    return parts
-
-
 def _service_url(url: str) -> str:
-    parts = _split_url(url)
+    parts = split_url(url)
     if parts.username is not None or parts.query or parts.fragment:
-        raise refuse(", which has more than scheme, host, port and path. Write these only.")
+        raise BadValue(", which has more than scheme, host, port and path. Write these only.")
     return url.rstrip("/")
 
 
-def _secret_url(url: SecretStr) -> SecretStr:
-    _split_url(url.get_secret_value())
-    return url
-
-
 ServiceUrl = Annotated[str, AfterValidator(_service_url)]
-SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
 
 
 def _plain_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text:
-        raise refuse(", which is empty. Write the secret, or leave the setting out.")
+        raise BadValue(", which is empty. Write the secret, or leave the setting out.")
     if not text.isprintable():
-        raise refuse(", which contains a line break or a control character. Write the secret on one line.")
+        raise BadValue(", which contains a line break or a control character. Write the secret on one line.")
     return secret
 
 
 def _header_secret(secret: SecretStr) -> SecretStr:
     text = _plain_secret(secret).get_secret_value()
     if " " in text or not text.isascii():
-        raise refuse(", which contains a blank or a letter that a header cannot carry. Write the token only.")
-    return secret
-
-
-def _signing_secret(secret: SecretStr) -> SecretStr:
-    text = _plain_secret(secret).get_secret_value()
-    encoded = text.removeprefix("whsec_")
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not key:
-        raise refuse(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
+        raise BadValue(", which contains a blank or a letter that a header cannot carry. Write the token only.")
     return secret
 
 
 Secret = Annotated[SecretStr, AfterValidator(_plain_secret)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
-SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
 
 
 def _fits(pattern: str, tail: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
-            raise refuse(tail)
+            raise BadValue(tail)
         return text
 
     return check
@@ -208,7 +152,7 @@ _SEGMENTS_MAX = 100
 def _few(segments: tuple[str, ...]) -> tuple[str, ...]:
     if len(segments) > _SEGMENTS_MAX:
         tail = f", which names {len(segments)} segments. Name {_SEGMENTS_MAX} or fewer: each is a series of its own."
-        raise refuse(tail)
+        raise BadValue(tail)
     return segments
 
 
@@ -221,11 +165,6 @@ class Listen:
 
     host: str
     port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """True when only this machine can connect."""
-        return is_loopback(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -244,23 +183,18 @@ def _listen(value: object) -> Listen:
         else None
     )
     if found is None or int(found[3]) > 65535:
-        raise refuse(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
-    return Listen(host=found[1] or found[2], port=int(found[3]))
+        raise BadValue(', which is not host:port. Write such as "127.0.0.1:9469"; "0.0.0.0:9469" for every interface.')
+    host = found[1] or found[2]
+    if not is_host(host):
+        raise BadValue(', which is no address of a machine. Write such as "127.0.0.1:9469", or the name of a host.')
+    return Listen(host=host, port=int(found[3]))
 
 
 ListenAddress = Annotated[Listen, BeforeValidator(_listen), PlainSerializer(str)]
 
 
 def _store_url(url: str) -> str:
-    scheme, colon, rest = url.partition(":")
-    if not colon or scheme != "sqlite":
-        raise refuse(". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.")
-    path = "/" + rest.lstrip("/")
-    if not rest.startswith("///") or path.startswith(("/./", "/../")) or path.endswith("/"):
-        raise refuse(
-            ", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db."
-        )
-    return f"sqlite://{path}"
+    return f"sqlite://{file_of(url)}"
 
 
 StoreUrl = Annotated[str, AfterValidator(_store_url)]

@@ -14,7 +14,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.settle import Policy, reason_code, settle
+from segwatch.deliveries.settle import DeliveryPolicy, reason_code, settle
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import Notifier
 from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
@@ -44,7 +44,7 @@ class Channel:
 
     name: str
     notifier: Notifier
-    policy: Policy
+    policy: DeliveryPolicy
     timeout_s: float = 10.0
     concurrency: int = 8
 

@@ -8,7 +8,7 @@ import structlog
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import reachability
-from segwatch.jobs.reachability import FAILURES_IN_A_ROW, Condition
+from segwatch.jobs.reachability import FAILURES_IN_A_ROW, SandboxCondition
 from segwatch.store.base import Change, Store, StoreError
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.errors import Unauthorized, UpstreamError
@@ -35,7 +35,7 @@ class Sentinel:
         self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
         if not any(self._failures.values()):
             self._metrics.up.labels(self._sandbox).set(1)
-            await self._turn(Condition.OK, "")
+            await self._turn(SandboxCondition.OK, "")
 
     async def failed(self, kind: str, error: UpstreamError | StoreError, at: datetime) -> None:
         """Note a sweep that began at `at` and was cut short."""
@@ -45,11 +45,11 @@ class Sentinel:
         self._failing_since.setdefault(kind, at)
         self._metrics.up.labels(self._sandbox).set(0)
         if isinstance(error, Unauthorized) and self._failures[kind] > 1:
-            await self._turn(Condition.UNAUTHORIZED, str(error))
+            await self._turn(SandboxCondition.UNAUTHORIZED, str(error))
         elif self._failures[kind] >= FAILURES_IN_A_ROW and not isinstance(error, Unauthorized):
-            await self._turn(Condition.UNREACHABLE, str(error))
+            await self._turn(SandboxCondition.UNREACHABLE, str(error))
 
-    async def _turn(self, condition: Condition, why: str) -> None:
+    async def _turn(self, condition: SandboxCondition, why: str) -> None:
         async def changes() -> Sequence[Change]:
             before = await self._store.subject(reachability.stream_of(self._sandbox))
             turned = reachability.turned(

@@ -15,10 +15,11 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
-from segwatch.jobs import breaker, proof, retry, tracker
+from segwatch.jobs import breaker, proof, retry, submission, tracker
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
-from segwatch.jobs.retry import Found, Go, Hold, Posted, Propose, Refuse, RetryPolicy, Unclear
+from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
+from segwatch.jobs.submission import Found, Posted, Unclear
 from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
@@ -74,12 +75,15 @@ class Submitter:
 
     async def _due(self) -> list[Resubmission]:
         now = self._clock.now()
-        self._paused = {job: until for job, until in self._paused.items() if until > now}
+        # none is paused for longer than a day, except by a clock that was wrong
+        self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
         answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind.name and answer.due_at <= now and answer.failed not in self._paused
+            if answer.failed.kind == self._kind.name
+            and answer.is_due(now, max_delay=self._policy.backoff.cap)
+            and answer.failed not in self._paused
         ]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
@@ -150,7 +154,7 @@ class Submitter:
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
             return await self._move(answer, replace(whole, due_at=twin.until))
         look = await self._lookout.look(whole, failed, beat)
-        match retry.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
+        match submission.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
@@ -160,7 +164,7 @@ class Submitter:
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
-                await self._finish(self._intend_and_post(answer, retry.posting(whole, go, self._clock.now())))
+                await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
         return None
 
     async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
@@ -190,7 +194,7 @@ class Submitter:
         except UpstreamError as error:
             posted = _posted(error)
             log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            after = retry.after_post(answer, posted, self._policy, self._clock.now())
+            after = submission.after_post(answer, posted, self._policy, self._clock.now())
             await self._move(answer, after, why=posted.why)
         else:
             known, told = await self._recorder.fresh(job.key), job.facts.request
@@ -202,7 +206,7 @@ class Submitter:
             why = f"the platform answered with export {job.key.id}, but {doubt}"
             log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
             lost = Posted(how=Posted.How.LOST, why=why)
-            await self._move(answer, retry.after_post(answer, lost, self._policy, self._clock.now()), why=why)
+            await self._move(answer, submission.after_post(answer, lost, self._policy, self._clock.now()), why=why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
@@ -210,7 +214,7 @@ class Submitter:
         claimed = await self._claimed(answer)
         now = self._clock.now()
         since = self._recorder.policies[self._kind.name].watch.since
-        settled = retry.settle(
+        settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now,
             doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
         )  # fmt: skip
@@ -269,8 +273,9 @@ class Submitter:
         async def changes() -> Sequence[Change]:
             before = await self._store.subject(breaker.stream_of(self._source.sandbox))
             turned = breaker.turned(
-                before, self._source.sandbox, held=held, failing=failing, window=self._policy.breaker_window, now=now
-            )
+                before, self._source.sandbox, self._kind.name,
+                held=held, failing=failing, window=self._policy.breaker_window, now=now,
+            )  # fmt: skip
             return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
 
         await self._recorder.write(changes)

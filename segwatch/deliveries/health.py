@@ -11,7 +11,7 @@ from segwatch.jobs.subject import SubjectState
 FAILURES_MAX = 5
 
 
-class Condition(StrEnum):
+class ChannelCondition(StrEnum):
     """The word that `SubjectState.condition` holds for a channel."""
 
     HEALTHY = "healthy"
@@ -67,21 +67,21 @@ def judged(health: ChannelHealth, now: datetime) -> tuple[ChannelHealth, tuple[E
     accepts again. The answer counts only once it is recorded: until then ask again with the old state, and
     the same is said.
     """
-    was_failing = health.said is not None and health.said.condition == Condition.FAILING
+    was_failing = health.said is not None and health.said.condition == ChannelCondition.FAILING
     if health.accepted and was_failing:
-        return _said(health, Condition.HEALTHY, EventType.CHANNEL_RECOVERED, now)
+        return _said(health, ChannelCondition.HEALTHY, EventType.CHANNEL_RECOVERED, now)
     if (health.rejected or health.failures >= FAILURES_MAX) and not was_failing:
-        return _said(health, Condition.FAILING, EventType.CHANNEL_FAILING, now)
+        return _said(health, ChannelCondition.FAILING, EventType.CHANNEL_FAILING, now)
     return health, ()
 
 
 def _said(
-    health: ChannelHealth, condition: Condition, type_: EventType, now: datetime
+    health: ChannelHealth, condition: ChannelCondition, type_: EventType, now: datetime
 ) -> tuple[ChannelHealth, tuple[Event, ...]]:
     sequence = 1 if health.said is None else health.said.sequence + 1
     # both events say since when it fails, or had failed
     trouble = health.failing_since or (health.said.since if health.said else now)
-    since = trouble if condition is Condition.FAILING else now
+    since = trouble if condition is ChannelCondition.FAILING else now
     said = SubjectState(stream=health.stream, condition=condition.value, since=since, sequence=sequence)
     event = Event(
         type=type_,

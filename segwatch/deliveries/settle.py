@@ -8,7 +8,7 @@ from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Ret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class DeliveryPolicy:
     """How long one channel is tried.
 
     max_age: how long after the promise a failed attempt is still followed by another.
@@ -18,7 +18,7 @@ class Policy:
     max_age: timedelta
 
 
-def settle(delivery: Delivery, outcome: Outcome, now: datetime, policy: Policy, u: float) -> Delivery:
+def settle(delivery: Delivery, outcome: Outcome, now: datetime, policy: DeliveryPolicy, u: float) -> Delivery:
     """Return the delivery after an attempt that ended at `now`.
 
     A delivery that may be tried again is due by backoff or when the receiver asked for it, whichever is

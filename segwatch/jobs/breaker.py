@@ -3,14 +3,19 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from segwatch.jobs.events import Event, EventType, rfc3339, severity_of
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 
-HELD = "held"
-FLOWING = "flowing"
+
+class BreakerCondition(StrEnum):
+    """What becomes of a sandbox's resubmissions."""
+
+    FLOWING = "flowing"
+    HELD = "held"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +63,12 @@ def _comes_before(other: Resubmission, answer: Resubmission) -> bool:
 
 
 def turned(
-    before: SubjectState | None, sandbox: str, *, held: bool, failing: Failing, window: timedelta, now: datetime
-) -> tuple[SubjectState, Event] | None:
+    before: SubjectState | None, sandbox: str, kind: str,
+    *, held: bool, failing: Failing, window: timedelta, now: datetime,
+) -> tuple[SubjectState, Event] | None:  # fmt: skip
     """Return the breaker's new state and what is told of it; None when it stays as it is."""
-    condition = HELD if held else FLOWING
-    if condition == (before.condition if before else FLOWING):
+    condition = BreakerCondition.HELD if held else BreakerCondition.FLOWING
+    if condition == (before.condition if before else BreakerCondition.FLOWING):
         return None
     stream = stream_of(sandbox)
     state = SubjectState(stream=stream, condition=condition, since=now, sequence=(before.sequence if before else 0) + 1)
@@ -75,7 +81,7 @@ def turned(
         at=now,
         severity=severity_of(type_),
         sandbox=sandbox,
-        kind="export_job",
+        kind=kind,
         details={"failures": failing.exports, "window_s": window.total_seconds(), "since": rfc3339(since)},
     )
     return state, event

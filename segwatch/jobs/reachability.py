@@ -9,7 +9,7 @@ from segwatch.jobs.subject import SubjectState
 FAILURES_IN_A_ROW = 3  # one lost call is the network's weather; three sweeps in a row are news
 
 
-class Condition(StrEnum):
+class SandboxCondition(StrEnum):
     """How a sandbox answers."""
 
     OK = "ok"
@@ -18,14 +18,14 @@ class Condition(StrEnum):
 
 
 _TOLD_AS = {
-    Condition.OK: EventType.SANDBOX_RECOVERED,
-    Condition.UNREACHABLE: EventType.SANDBOX_UNREACHABLE,
-    Condition.UNAUTHORIZED: EventType.SANDBOX_UNAUTHORIZED,
+    SandboxCondition.OK: EventType.SANDBOX_RECOVERED,
+    SandboxCondition.UNREACHABLE: EventType.SANDBOX_UNREACHABLE,
+    SandboxCondition.UNAUTHORIZED: EventType.SANDBOX_UNAUTHORIZED,
 }
 
 
 def turned(
-    before: SubjectState | None, sandbox: str, condition: Condition,
+    before: SubjectState | None, sandbox: str, condition: SandboxCondition,
     *, why: str, failing_since: datetime | None, now: datetime,
 ) -> tuple[SubjectState, Event] | None:  # fmt: skip
     """Return the sandbox's new state and what is told of it; None when it is as it was.
@@ -33,11 +33,11 @@ def turned(
     why: what the last failed call brought. failing_since: when the first sweep that failed of late began; None while
     all are well. Every event says since when the outage lasts, or had lasted; another sort of trouble continues it.
     """
-    if condition == (before.condition if before else Condition.OK):
+    if condition == (before.condition if before else SandboxCondition.OK):
         return None
     stream = stream_of(sandbox)
     sequence = (before.sequence if before else 0) + 1
-    ongoing = before.since if before and before.condition != Condition.OK else None
+    ongoing = before.since if before and before.condition != SandboxCondition.OK else None
     outage = ongoing or failing_since or now
     details = {"why": why} if why else {}
     details["since"] = rfc3339(outage)
@@ -51,7 +51,7 @@ def turned(
         sandbox=sandbox,
         details=details,
     )
-    since = now if condition is Condition.OK else outage
+    since = now if condition is SandboxCondition.OK else outage
     return SubjectState(stream=stream, condition=condition.value, since=since, sequence=sequence), event
 
 

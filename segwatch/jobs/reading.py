@@ -11,6 +11,7 @@ from segwatch.jobs.model import JobState, Observation
 
 OVERLAP = timedelta(seconds=3)  # `updateTime` may come in whole seconds (AEP contract 3.3), and rows of one second tie
 _CLOCKS_APART = timedelta(hours=2)  # far more than the platform's clock and ours differ
+_FORGOTTEN_ABOUT = timedelta(minutes=30)  # half of what jobs are kept beyond the time that a list may show them
 CREATION_OVERLAP = timedelta(seconds=60)  # a record may show up in the list later than its creation time says
 PAGE_LEAST = 50  # rows to ask for where few are needed
 
@@ -153,7 +154,7 @@ def is_news(row: Observation, position: Position) -> bool:
         # no sweep has shown anything yet, perhaps since several starts: what ended meanwhile ended before our eyes
         return ended >= began_at
     was_recorded = ended <= (position.watermark or position.swept_at)
-    if was_recorded and position.forgotten_before and ended < position.forgotten_before + _CLOCKS_APART:
+    if was_recorded and position.forgotten_before and ended < position.forgotten_before + _FORGOTTEN_ABOUT:
         return False  # it has been deleted from the store since
     # what had ended by then is known since the first sweep, so nothing need be hidden for clocks that differ
     return ended >= began_at - _CLOCKS_APART

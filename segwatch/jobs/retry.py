@@ -1,19 +1,16 @@
-"""Whether a failed export is submitted again, and when; and that it never is twice.
+"""Whether a failed export is submitted again, and when: `judge` when the job fails, `admit` when its time has come."""
 
-Three questions, asked in this order: `judge` when the job fails, `admit` when its time has come, `assess` when the
-platform's list has been read. What happened to a POST is the edge's to report: `after_post`.
-"""
-
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.backoff import Backoff, spread
-from segwatch.jobs import proof
 from segwatch.jobs.breaker import Failing
-from segwatch.jobs.model import JobError, JobState, Observation, Status
+from segwatch.jobs.model import JobError, JobState, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+
+_LOOK_AGAIN = timedelta(seconds=15)
 
 
 class Mode(StrEnum):
@@ -104,61 +101,20 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """This job answers the failure already. ours: our own submission put it there, though its answer was lost."""
+class NotNow:
+    """What a person asked for cannot be done; `why` goes on behind the job's name."""
 
-    job: Observation
-    ours: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
-    """This job tells too little to be told apart from the one that we want: nothing can be decided before it does."""
-
-    job: Observation
-
-    @property
-    def why(self) -> str:
-        """The same in words."""
-        return f"the platform does not tell enough of export {self.job.key.id} to know whether it is the same"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
-    """How the one POST ended, as the edge saw it.
-
-    NOT_SENT: surely no effect. DECLINED: answered with a server error. LOST: no answer. REJECTED: answered with a 4xx.
-    """
-
-    class How(StrEnum):
-        """The ways in which it can end without a new job."""
-
-        NOT_SENT = "not_sent"
-        DECLINED = "declined"
-        LOST = "lost"
-        REJECTED = "rejected"
-
-    how: How
     why: str
-    retry_after: timedelta | None = None
-
-
-_LOOK = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
 
 
 def judge(job: JobState, policy: RetryPolicy, now: datetime) -> Resubmission | None:
     """Return the answer to a job that has just FAILED, open or refused; None when nothing shall be done (mode off)."""
     if policy.mode is Mode.OFF:
         return None
-    answer = Resubmission(
-        failed=job.key,
-        root=job.root,
-        attempt=job.attempt + 1,
-        fingerprint=job.facts.fingerprint,
-        request=job.facts.request,
+    answer = replace(
+        _answer_to(job, now),
         step=Step.SCHEDULED if policy.mode is Mode.AUTO else Step.PROPOSED,
         due_at=now + policy.backoff.delay(job.attempt, spread(str(job.key))),
-        since=now,
     )
     if job.was_cancelled:
         return refused(answer, Refusal.CANCELLED, now)
@@ -169,6 +125,28 @@ def judge(job: JobState, policy: RetryPolicy, now: datetime) -> Resubmission | N
             else _within_attempts(answer, policy, now)
         )
     return _within_attempts(answer, policy, now)
+
+
+def wished(job: JobState, before: Resubmission | None, now: datetime) -> Resubmission | NotNow:
+    """Return the answer to a person who wants a job submitted again, whatever the policy says; or why it cannot be.
+
+    before: the answer that the job has already, if any.
+    """
+    if job.status not in (Status.FAILED, Status.CANCELLED):
+        return NotNow(why=f"is {job.word}: only a failed or cancelled export can be submitted again")
+    if before and before.step in (Step.SUBMITTED, Step.ADOPTED):
+        return NotNow(why=f"is answered by job {before.new_id}; retry that one if it failed too")
+    if before and before.step is Step.POSTING:
+        return NotNow(why=f"is being submitted; `segwatch jobs explain {job.key.id}` shows how it ends")
+    answer = before or _answer_to(job, now)
+    return replace(answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
+
+
+def _answer_to(job: JobState, now: datetime) -> Resubmission:
+    return Resubmission(
+        failed=job.key, root=job.root, attempt=job.attempt + 1, fingerprint=job.facts.fingerprint,
+        request=job.facts.request, step=Step.SCHEDULED, due_at=now, since=now,
+    )  # fmt: skip
 
 
 def ruling(errors: Iterable[JobError], rules: Iterable[Rule]) -> Rule | None:
@@ -187,7 +165,7 @@ def admit(
 ) -> Go | Hold | Refuse | Propose:
     """Return whether a SCHEDULED answer that is due may go ahead. A person's wish passes all limits but a twin."""
     if around.twin_in_flight:
-        return Hold(until=now + _LOOK.cap)
+        return Hold(until=now + _LOOK_AGAIN)
     if answer.manual:
         return Go()
     if policy.mode is Mode.OFF:
@@ -201,144 +179,9 @@ def admit(
     if around.failing.exports >= policy.breaker_failures:
         pause = (around.failing.last_at or now) + policy.backoff.first
         if around.on_trial or now < pause:
-            return Hold(until=max(pause, now + _LOOK.cap))
+            return Hold(until=max(pause, now + _LOOK_AGAIN))
     return Go()
-
-
-def assess(
-    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (),
-) -> Go | Refuse | Found | Unclear:  # fmt: skip
-    """Return what the platform's list says about a SCHEDULED answer, before its POST.
-
-    listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
-    some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them.
-    """
-    if ours := _ours(answer, failed, listed := tuple(listed), claimed):
-        return ours
-    equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
-    for row in equal:
-        if _leaves_room(row, answer):
-            continue
-        running = row.status is not Status.SUCCEEDED
-        if row.key.id not in claimed and not answer.manual and _follows(row, failed):
-            return Found(job=row, ours=False)
-        what = "already runs" if running else "already succeeded"
-        return Refuse(reason=Refusal.SUPERSEDED, why=f"the equal export {row.key.id} {what}")
-    if not answer.request or not answer.fingerprint:
-        return Refuse(reason=Refusal.UNDECIDED, why="the platform's record does not tell what to submit")
-    unknown = [row for row in listed if row.key.id in doubtful]
-    for row in unknown:
-        if not _leaves_room(row, answer) or (answer.posted_at and _is_free(row, answer, claimed)):
-            return Unclear(job=row)
-    return Go(known=tuple(sorted(row.key.id for row in (*equal, *unknown))))
-
-
-def settle(
-    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
-    policy: RetryPolicy, asked_at: datetime, now: datetime,
-    doubtful: Collection[str] = (), lag: timedelta = timedelta(),
-) -> Found | Resubmission | Refuse:  # fmt: skip
-    """Return what the list says about a POSTING answer whose reply we do not have: the job, or the answer's next step.
-
-    asked_at: when the first page of `listed` was asked for. lag: how late the list has been seen to be. We look again
-    within the settle window, and for longer where a job tells too little, or where the platform itself declined the
-    POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused, since it
-    cannot be decided.
-    """
-    if ours := _ours(answer, failed, listed := tuple(listed), claimed):
-        return ours
-    unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, answer, claimed)]
-    longest = max(proof.patience(policy.settle_window), policy.backoff.cap)
-    wanted = proof.patience(policy.settle_window, lag)
-    window = min(wanted, longest) if answer.declined or unknown else policy.settle_window
-    posted_at = answer.posted_at or answer.since
-    if asked_at < posted_at + window:
-        looks = max(1, int((now - posted_at) / _LOOK.first)).bit_length()
-        wait = _LOOK.delay(looks, spread(str(answer.failed)))
-        return replace(answer, due_at=min(now + wait, max(now, posted_at + window)))
-    if unknown:
-        return Refuse(reason=Refusal.UNDECIDED, why=Unclear(job=unknown[0]).why)
-    if not answer.declined:
-        why = "no reply came to the submission, and the platform lists no new export"
-        return Refuse(reason=Refusal.UNDECIDED, why=why)
-    if wanted > longest:
-        why = f"the platform answered with an error, and its list comes up to {lag.total_seconds():.0f} s late"
-        return Refuse(reason=Refusal.UNDECIDED, why=why)
-    return _again(answer, policy, now)
-
-
-def _ours(
-    answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str]
-) -> Found | None:
-    """Return the job that an earlier POST of this answer brought about, whatever has become of it since.
-
-    A POST that was lost, or declined, may have taken effect long after we ceased to look for it.
-    """
-    if answer.posted_at is None:
-        return None
-    fresh = [
-        row for row in listed if _equals(row, answer) and _is_newer(row, failed) and _is_free(row, answer, claimed)
-    ]
-    if not fresh:
-        return None
-    return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
-
-
-def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
-    """Return the POSTING answer after a POST that brought no job.
-
-    The settle window begins anew, now: the POST may have stood in line for long before it left.
-    """
-    match posted.how:
-        case Posted.How.REJECTED:
-            return refused(answer, Refusal.NEVER, now)
-        case Posted.How.NOT_SENT:
-            waiting = _again(answer, policy, now)
-            due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
-            return replace(waiting, due_at=due_at, posted_at=None)  # so it does not count against the day's budget
-        case Posted.How.DECLINED | Posted.How.LOST:
-            declined = posted.how is Posted.How.DECLINED
-            look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
-            return replace(answer, declined=declined, posted_at=now, due_at=look_at)
-
-
-def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
-    """Return the answer as it must be on disk before the POST leaves."""
-    return replace(
-        answer, step=Step.POSTING, known=go.known, posted_at=now, since=now, tries=answer.tries + 1, declined=False,
-        due_at=now + _LOOK.first,
-    )  # fmt: skip
-
-
-def _again(answer: Resubmission, policy: RetryPolicy, now: datetime) -> Resubmission:
-    wait = policy.backoff.delay(max(1, answer.tries), spread(f"{answer.failed}#{answer.tries}"))
-    return replace(answer, step=Step.SCHEDULED, due_at=now + wait, since=now)
 
 
 def _within_attempts(answer: Resubmission, policy: RetryPolicy, now: datetime) -> Resubmission:
     return refused(answer, Refusal.ATTEMPTS, now) if answer.attempt > policy.max_attempts else answer
-
-
-def _equals(row: Observation, answer: Resubmission) -> bool:
-    return bool(answer.fingerprint) and row.facts.fingerprint == answer.fingerprint and row.key.id != answer.failed.id
-
-
-def _is_free(row: Observation, answer: Resubmission, claimed: frozenset[str]) -> bool:
-    """True unless the job was there before our POST, or answers another failure: then it is not ours."""
-    return row.key.id not in claimed and row.key.id not in answer.known
-
-
-def _leaves_room(row: Observation, answer: Resubmission) -> bool:
-    """True for an equal job beside which another one may be submitted."""
-    if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
-        return True  # it has, or will have, a failure and an answer of its own
-    return answer.manual and row.status is Status.SUCCEEDED  # the person has seen it and wants another
-
-
-def _is_newer(row: Observation, failed: JobState) -> bool:
-    return row.created_at is None or (since := proof.earliest(failed)) is None or row.created_at >= since
-
-
-def _follows(row: Observation, failed: JobState) -> bool:
-    return row.created_at is not None and failed.ended_at is not None and row.created_at >= failed.ended_at

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import segwatch.kinds
@@ -63,6 +63,7 @@ class JobKind(Protocol):
     """One kind of remote work.
 
     path: the statuses that a job walks through before it ends, in order.
+    overdue_after: how old an active job may grow before it is told as overdue, unless the settings say otherwise.
     resubmits: True for a kind whose failed jobs may be submitted again.
     changes_first: True when `list_newest` asks for rows ordered by their last change, newest first;
     False when lists come by creation only.
@@ -72,6 +73,7 @@ class JobKind(Protocol):
 
     name: str
     path: tuple[Status, ...]
+    overdue_after: timedelta
     changes_first: bool
     resubmits: bool
     page_size: int

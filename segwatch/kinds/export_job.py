@@ -1,6 +1,7 @@
 """Export jobs: audiences written to a dataset. Source: AEP contract 4."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ class ExportJob:
 
     name = "export_job"
     path: tuple[Status, ...] = (Status.NEW, Status.PROCESSING)
+    overdue_after = timedelta(minutes=120)
     changes_first = False
     resubmits = True
     page_size = 250

@@ -1,6 +1,5 @@
 """Single values of the platform's JSON, read tolerantly: ids, times, numbers, lists, error entries."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,10 +14,6 @@ _TIMES_UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 _NUMBER_MAX = 10**30  # no id or counter is larger; Python refuses to print integers of thousands of digits
 _ERRORS_MAX = 20
 _ERROR_TEXT_MAX = 2_000
-_EXCERPT_MAX = 120
-_SECRETIVE = re.compile(
-    r"(?i)(?:bearer\s+\S+|eyJ[\w.=-]{8,}|\"?(?:access_token|client_secret|refresh_token|jwt_token|api[-_]?key)\"?\s*[:=]\s*\"?[^\s\",&}]+)"
-)
 
 
 def text(value: Any) -> str:
@@ -128,12 +123,3 @@ def _error_of(entry: Any) -> JobError | None:
     code = text(entry.get("code"))
     words = next((found for key in ("msg", "message", "description") if (found := text(entry.get(key)))), "")
     return JobError(code=code, text=words[:_ERROR_TEXT_MAX]) if code or words else None
-
-
-def excerpt(body: bytes, *, length: int = _EXCERPT_MAX) -> str:
-    """Return the beginning of a body in one printable line, fit for a log: tokens, keys and secrets are masked."""
-    line = body[: length * 4].decode("utf-8", errors="replace")
-    line = _SECRETIVE.sub("[masked]", line)
-    line = "".join(sign if sign.isprintable() else " " for sign in line)
-    line = " ".join(line.split())
-    return line if len(line) <= length and len(body) <= length * 4 else f"{line[:length]}..."

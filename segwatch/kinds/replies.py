@@ -10,7 +10,8 @@ import msgspec
 
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.kinds.base import Asked, Gap, Page, Request, UnreadableReply
-from segwatch.kinds.fields import errors_of, excerpt, identity, instant, mapping, text, whole
+from segwatch.kinds.excerpts import excerpt
+from segwatch.kinds.fields import errors_of, identity, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
 _AHEAD_MAX = timedelta(days=1)  # no two clocks differ by more

@@ -1,6 +1,7 @@
 """Segment jobs: evaluations of audiences. Source: AEP contract 3."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from segwatch.jobs.model import Facts, Observation, Status
@@ -18,6 +19,7 @@ class SegmentJob:
 
     name = "segment_job"
     path: tuple[Status, ...] = (Status.NEW, Status.QUEUED, Status.PROCESSING)
+    overdue_after = timedelta(minutes=150)
     changes_first = True
     resubmits = False
     page_size = 100

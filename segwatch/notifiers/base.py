@@ -1,80 +1,40 @@
-"""What every channel shares: its protocol, and how a receiver's reply becomes an outcome."""
+"""What every kind of channel must tell: its settings, and how to build a receiver from them."""
 
-import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
+from datetime import datetime
 from typing import Annotated, Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
-from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
-
-_RETRY_STATUSES = frozenset({408, 425, 429})
-_RETRY_AFTER_MAX_S = 365 * 86400  # past any maximum age; timedelta would overflow
-_EXCERPT_MAX = 200
-_REPLY_BYTES_MAX = 4096
-_DRAIN_S = 1.0
-_TELLING_MIN = 6  # runes: a shorter part of a URL ("hooks", "in", "v1") gives nothing away
-
-
-def url_problem(url: str) -> str:
-    """Return what is wrong with a receiver's URL and what to write instead; "" when nothing is.
-
-    `http://` is for loopback only: the URL itself is often the receiver's only secret. The answer shows the host.
-    """
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "is not a URL. Write https://HOST/PATH."
-    if not parts.scheme or not (host or "://" in url):
-        return "has no scheme. Write https:// in front of it."
-    if parts.scheme not in ("https", "http"):
-        return f'has the scheme "{parts.scheme}". Write https://HOST/PATH.'
-    if not host or url != url.strip() or any(c.isspace() for c in url):
-        return "has no host, or a space in it. Write https://HOST/PATH."
-    if parts.scheme == "http" and not _is_loopback(host):
-        return f"sends secrets to {host} in the clear. Write https:// (http:// is for loopback only)."
-    return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host.rstrip(".").lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+from segwatch.addresses import split_url
+from segwatch.deliveries.model import Delivery, Outcome
 
 
 def _usable(url: SecretStr) -> SecretStr:
-    if problem := url_problem(url.get_secret_value()):
-        raise ValueError(problem)
+    split_url(url.get_secret_value())
     return url
 
 
-SecretUrl = Annotated[SecretStr, AfterValidator(_usable)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_usable)]  # whoever knows a receiver's URL can post to it
 
 
 class Options(BaseModel):
-    """The settings that one kind of channel adds to the common ones; a module's subclass names its own.
+    """The settings that one kind of channel adds to those of all; a module's subclass names its own.
 
-    Errors never show what was written: it may be a secret.
+    Its docstring and the descriptions of its fields are what the reference says. A field for a `SecretStr` can also be
+    given as a file: `config` adds `KEY_file`. A validator refuses with `BadValue`. Errors never show what was written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class NotifierContext:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
@@ -102,7 +62,7 @@ class NotifierKind(Protocol):
     name: str
     options: type[Options]
 
-    def build(self, options: Any, around: Surroundings) -> Notifier:
+    def build(self, options: Any, context: NotifierContext) -> Notifier:
         """Return the receiver that `options`, an instance of `self.options`, describes."""
 
 
@@ -116,125 +76,3 @@ def load_notifiers() -> dict[str, NotifierKind]:
         if kind is not None:
             found[kind.name] = kind
     return found
-
-
-def outcome_of(status: int, headers: Mapping[str, str], body: str = "", *, now: datetime | None = None) -> Outcome:
-    """Return what an HTTP reply means for the delivery.
-
-    body: what of the reply may be shown; it becomes part of the reason. now: needed to read a Retry-After that
-    is a date. A redirect is refused, not followed: it would hand the event to a host that nobody configured.
-    """
-    code = f"http_{status}"
-    if 200 <= status <= 299:
-        return Accepted()
-    if 300 <= status <= 399:
-        return Rejected(reason=f"{code}: redirects are not followed")
-    excerpt = " ".join("".join(c if c.isprintable() else " " for c in body).split())[:_EXCERPT_MAX]
-    reason = f"{code}: {excerpt}" if excerpt else code
-    if status in _RETRY_STATUSES or status >= 500:
-        return Retryable(reason=reason, retry_after=retry_after(headers, now))
-    return Rejected(reason=reason)
-
-
-def retry_after(headers: Mapping[str, str], now: datetime | None) -> timedelta | None:
-    """Return the wait that a Retry-After header asks for, in seconds or as an HTTP date, if it is readable."""
-    text = next((value.strip() for name, value in headers.items() if name.lower() == "retry-after"), "")
-    if not text:
-        return None
-    try:
-        seconds = float(text) if text.isascii() and text.replace(".", "", 1).isdigit() else _until(text, now)
-    except (ValueError, OverflowError):
-        return None
-    if seconds is None:
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), _RETRY_AFTER_MAX_S))
-
-
-def _until(text: str, now: datetime | None) -> float | None:
-    """Return the seconds until an HTTP date. Raises ValueError for anything else."""
-    if now is None:
-        return None
-    at = parsedate_to_datetime(text)
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-
-
-async def post(
-    around: Surroundings,
-    url: SecretStr,
-    body: bytes,
-    headers: Mapping[str, str],
-    *,
-    secrets: tuple[SecretStr, ...] = (),
-) -> Outcome:
-    """Return how one POST ended. Failures of the network may pass and are worth another attempt.
-
-    secrets: what beside the URL no reason may show, even when the receiver repeats it.
-    """
-    asked = {"User-Agent": "segwatch", "Accept-Encoding": "identity"} | dict(headers)
-    timeout = aiohttp.ClientTimeout(total=around.timeout_s)
-    try:
-        async with around.session.post(
-            url.get_secret_value(),
-            data=body,
-            headers=asked,
-            timeout=timeout,
-            allow_redirects=False,
-            **around.route_to(url.get_secret_value()),
-            auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
-        ) as reply:
-            text = await _start_of(reply)
-            shown = _without(_telling_parts(url, secrets), text)
-            return outcome_of(reply.status, reply.headers, shown, now=around.now())
-    except aiohttp.InvalidURL:
-        return Rejected(reason="bad_url")
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        return Retryable(reason=_network_reason(exc))
-
-
-async def _start_of(reply: aiohttp.ClientResponse) -> str:
-    """Return the first bytes of a reply as text. What was accepted stays so, however the reply goes on."""
-    found = bytearray()
-    try:
-        async with asyncio.timeout(_DRAIN_S):
-            while len(found) < _REPLY_BYTES_MAX:
-                chunk = await reply.content.read(_REPLY_BYTES_MAX - len(found))
-                if not chunk:
-                    break
-                found += chunk
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        pass  # the status has been read, and it decides
-    return found.decode("utf-8", "replace")
-
-
-def _network_reason(exc: Exception) -> str:
-    """Return one word of a small set: what exceptions of the network say of themselves may name the URL."""
-    match exc:
-        case TimeoutError():
-            return "timeout"
-        case aiohttp.ClientConnectorDNSError():
-            return "dns"
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return "tls"
-        case aiohttp.ClientConnectorError():
-            return "connect"
-        case aiohttp.ClientConnectionError() | OSError():
-            return "connection_lost"
-        case _:
-            return "bad_reply"
-
-
-def _telling_parts(url: SecretStr, secrets: tuple[SecretStr, ...]) -> list[str]:
-    """Return what must not be shown, longest first: 404 pages repeat the path, and the path is the secret."""
-    whole = url.get_secret_value()
-    parts = urlsplit(whole)
-    pieces = [*parts.path.split("/"), *parts.query.replace("=", "&").split("&")]
-    told = [whole, parts.path, parts.query, parts.username, parts.password, *pieces]
-    told += [secret.get_secret_value() for secret in secrets]
-    known = {form for one in told if one for form in (one, unquote(one)) if len(form) >= _TELLING_MIN}
-    return sorted(known, key=len, reverse=True)
-
-
-def _without(telling: list[str], text: str) -> str:
-    for part in telling:
-        text = text.replace(part, "[redacted]")
-    return text

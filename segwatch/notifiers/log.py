@@ -7,13 +7,13 @@ import structlog
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
 from segwatch.jobs.events import Severity
-from segwatch.notifiers.base import NotifierKind, Options, Surroundings
+from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
 
 _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
 
 class LogOptions(Options):
-    """Nothing to set."""
+    """Writes each notification as a log line."""
 
 
 class Log:
@@ -41,9 +41,9 @@ class LogKind:
     name = "log"
     options: type[Options] = LogOptions
 
-    def build(self, options: LogOptions, around: Surroundings) -> Log:
+    def build(self, options: LogOptions, context: NotifierContext) -> Log:
         """Return the log of this channel."""
-        return Log(around.channel)
+        return Log(context.channel)
 
 
 NOTIFIER: NotifierKind = LogKind()

@@ -8,10 +8,13 @@ import asyncio
 import json
 from typing import Any
 
+from pydantic import Field
+
 from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.jobs.events import EventType, Severity, rfc3339
-from segwatch.notifiers.base import NotifierKind, Options, SecretUrl, Surroundings, post
+from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.posting import post
 
 HEADER_MAX = 150
 SECTION_MAX = 3000
@@ -36,17 +39,17 @@ _GOOD_NEWS = frozenset(
 
 
 class SlackOptions(Options):
-    """Where to send. url: the incoming webhook; whoever knows it can post."""
+    """Posts to a Slack incoming webhook."""
 
-    url: SecretUrl
+    url: SecretUrl = Field(description="The incoming webhook's address.")
 
 
 class Slack:
     """Posts one message per event, at most one a second: Slack turns faster senders off."""
 
-    def __init__(self, options: SlackOptions, around: Surroundings, *, pace_s: float = _PACE_S) -> None:
+    def __init__(self, options: SlackOptions, context: NotifierContext, *, pace_s: float = _PACE_S) -> None:
         self._url = options.url
-        self._around = around
+        self._context = context
         self._pace_s = pace_s
         self._next_at = 0.0
 
@@ -55,7 +58,7 @@ class Slack:
         await self._turn()
         message = message_of(delivery.event)
         body = json.dumps(payload_of(message), ensure_ascii=False, separators=(",", ":")).encode()
-        return await post(self._around, self._url, body, {"Content-Type": "application/json; charset=utf-8"})
+        return await post(self._context, self._url, body, {"Content-Type": "application/json; charset=utf-8"})
 
     async def _turn(self) -> None:
         """Wait for this sender's place in the queue; each gets one, in the order of asking."""
@@ -122,9 +125,9 @@ class SlackKind:
     name = "slack"
     options: type[Options] = SlackOptions
 
-    def build(self, options: SlackOptions, around: Surroundings) -> Slack:
+    def build(self, options: SlackOptions, context: NotifierContext) -> Slack:
         """Return the configured receiver."""
-        return Slack(options, around)
+        return Slack(options, context)
 
 
 NOTIFIER: NotifierKind = SlackKind()

@@ -5,68 +5,69 @@ import binascii
 import hashlib
 import hmac
 import json
+from typing import Annotated, Literal
 
-from pydantic import SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.notifiers.base import NotifierKind, Options, SecretUrl, Surroundings, post
+from segwatch.errors import BadValue
+from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.posting import post
 
 _PREFIX = "whsec_"
 
 
+def _signs(secret: SecretStr) -> SecretStr:
+    signing_key(secret.get_secret_value())
+    return secret
+
+
 class WebhookOptions(Options):
-    """Where to send, and what to sign with.
+    """Posts each event as JSON, signed as the Standard Webhooks specification says if a secret is given."""
 
-    secret: base64, with `whsec_` before it as receivers hand it out, or without.
-    Requests are unsigned without it.
-    """
-
-    url: SecretUrl
-    secret: SecretStr | None = None
-
-    @field_validator("secret")
-    @classmethod
-    def _readable(cls, secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None:
-            signing_key(secret.get_secret_value())
-        return secret
+    url: SecretUrl = Field(description="Where to post.")
+    secret: Annotated[SecretStr, AfterValidator(_signs)] | None = Field(
+        None,
+        description="Signs each request: base64, with or without `whsec_` before it, as the receiver hands it out.",
+    )
+    format: Literal["standard"] = Field("standard", description="The form of the body.")
 
 
 class Webhook:
     """Sends the public form of an event."""
 
-    def __init__(self, options: WebhookOptions, around: Surroundings) -> None:
+    def __init__(self, options: WebhookOptions, context: NotifierContext) -> None:
         self._url = options.url
         self._secret = options.secret
-        self._around = around
+        self._context = context
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Delivery is at least once: a repeat carries the same webhook-id."""
         body = json.dumps(delivery.event.payload(), ensure_ascii=False, separators=(",", ":")).encode()
-        timestamp = int(self._around.now().timestamp())
+        timestamp = int(self._context.now().timestamp())
         headers = {
             "Content-Type": "application/json",
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
         }
         if self._secret is None:
-            return await post(self._around, self._url, body, headers)
+            return await post(self._context, self._url, body, headers)
         key = signing_key(self._secret.get_secret_value())
         headers["webhook-signature"] = signature(key, delivery.id, timestamp, body)
-        return await post(self._around, self._url, body, headers, secrets=(self._secret,))
+        return await post(self._context, self._url, body, headers, secrets=(self._secret,))
 
 
 def signing_key(secret: str) -> bytes:
-    """Return the key that a secret stands for. Raises ValueError, without showing it, if it is none."""
+    """Return the key that a secret stands for. Raises BadValue, which does not show it, if it is none."""
     if not secret:
-        raise ValueError("is empty. Leave it out to send unsigned requests.")
-    encoded = secret.removeprefix(_PREFIX).strip()
+        raise BadValue(", which is empty. Write the secret, or leave the setting out.")
+    encoded = secret.removeprefix(_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        raise ValueError('is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
+        raise BadValue(', which is not base64, with or without "whsec_" before it. Copy it again from the receiver.')
     return key
 
 
@@ -82,9 +83,9 @@ class WebhookKind:
     name = "webhook"
     options: type[Options] = WebhookOptions
 
-    def build(self, options: WebhookOptions, around: Surroundings) -> Webhook:
+    def build(self, options: WebhookOptions, context: NotifierContext) -> Webhook:
         """Return the configured receiver."""
-        return Webhook(options, around)
+        return Webhook(options, context)
 
 
 NOTIFIER: NotifierKind = WebhookKind()

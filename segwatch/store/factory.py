@@ -2,22 +2,28 @@
 
 from pathlib import Path
 
-from segwatch.store.base import Store, StoreError
+from segwatch.errors import BadValue
+from segwatch.store.base import Store
 from segwatch.store.sqlite import SqliteStore
 from segwatch.store.writer import OnCommit
 
 
-def store_of(url: str, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None) -> Store:
-    """Return the store that `url` names, not yet open. Raises StoreError that says what to write instead.
+def file_of(url: str) -> Path:
+    """Return the database file that `url` names: the text behind `sqlite://` as it is, nothing is decoded.
 
-    `sqlite:///var/lib/segwatch.db` is an absolute path, `sqlite://segwatch.db` lies below the working directory. The
-    text behind the scheme is the path as it is: nothing is decoded. The rest is as in `SqliteStore`.
+    Raises BadValue, which does not repeat the URL: it may hold a password.
     """
-    scheme, separator, rest = url.partition("://")
-    if scheme != "sqlite" or not separator:
-        # The rest of the address may hold a password.
-        told = f"begins with {scheme}://" if separator else "names no engine"
-        raise StoreError(f"store.url {told}. Write sqlite:///var/lib/segwatch/segwatch.db.")
-    if not rest.strip("/"):
-        raise StoreError(f"store.url is {url}, which names no file. Write sqlite:///var/lib/segwatch/segwatch.db.")
-    return SqliteStore(Path(rest), exclusive=exclusive, readonly=readonly, on_commit=on_commit)
+    scheme, colon, rest = url.partition(":")
+    if not colon or scheme != "sqlite":
+        raise BadValue(". This version keeps its data in SQLite. Write sqlite:/// and an absolute path.")
+    path = "/" + rest.lstrip("/")
+    if not rest.startswith("///") or path.startswith(("/./", "/../")) or path.endswith("/"):
+        raise BadValue(
+            ", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db."
+        )
+    return Path(path)
+
+
+def store_of(url: str, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None) -> Store:
+    """Return the store that `url` names, not yet open. The rest is as in `SqliteStore`. Raises BadValue."""
+    return SqliteStore(file_of(url), exclusive=exclusive, readonly=readonly, on_commit=on_commit)

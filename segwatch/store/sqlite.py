@@ -26,8 +26,8 @@ from segwatch.store.base import (
 )
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare
-from segwatch.store.reader import Reader
 from segwatch.store.rows import micros
+from segwatch.store.snapshots import Snapshots
 from segwatch.store.writer import OnCommit, Writer
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class SqliteStore:
     """`Store` on one file. See there for what each method promises.
 
     exclusive: be the daemon: hold the lock, make the file, migrate it. Without it: a command beside a running daemon.
-    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds, its callers.
+    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class SqliteStore:
         self._on_commit = on_commit
         self._lock: Lock | None = None
         self._writer: Writer | None = None
-        self._reader: Reader | None = None
+        self._snapshots: Snapshots | None = None
 
     async def open(self) -> None:
-        if self._reader is not None:
+        if self._snapshots is not None:
             return
         try:
             await asyncio.to_thread(self._take)
@@ -64,15 +64,15 @@ class SqliteStore:
             self._writer = Writer(
                 self._open_to_write, path=str(self._path), on_commit=self._on_commit, verify=self._verify
             )
-        self._reader = Reader(self._open_to_read, path=str(self._path))
+        self._snapshots = Snapshots(self._open_to_read, path=str(self._path))
 
     async def close(self) -> None:
         # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
-        if self._reader is not None:
-            await self._reader.close()
+        if self._snapshots is not None:
+            await self._snapshots.close()
         if self._writer is not None:
             await self._writer.close()
-        self._reader = self._writer = None
+        self._snapshots = self._writer = None
         self._release()
 
     async def commit(self, changes: Sequence[Change]) -> None:
@@ -171,9 +171,9 @@ class SqliteStore:
         return await self._writer.run(do)
 
     async def _read(self, do: Callable[[sqlite3.Connection], T]) -> T:
-        if self._reader is None:
+        if self._snapshots is None:
             raise StoreError(f"{self._path} is not open")
-        return await self._reader.run(do)
+        return await self._snapshots.run(do)
 
     async def _aside(self, do: Callable[[sqlite3.Connection], T]) -> T:
         """Run what takes long on a connection and a thread of its own."""

@@ -18,7 +18,7 @@ T = TypeVar("T")
 BATCH = 256  # callers in one COMMIT: past this the fsync is paid for, and the first caller would only wait longer
 WAITING = 1024  # works handed over and not yet written; further callers wait on the loop
 
-OnCommit = Callable[[float, int], None]
+OnCommit = Callable[[float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Writer:
     """Runs functions on the one writing connection, each whole or not at all, many in one durable transaction.
 
     connect: opens the connection, in the writer's thread; called again after the disk failed. on_commit: told of each
-    COMMIT, on the loop: how long the transaction took in seconds, and how many callers shared it.
+    COMMIT, on the loop: how long the transaction took in seconds.
     verify: asked before each transaction, and after it with True; raises StoreGone when the file is not ours any more.
     """
 
@@ -147,7 +147,7 @@ class Writer:
             else:
                 work.future.set_result(outcome)
         if self._on_commit is not None and took_s is not None:
-            self._on_commit(took_s, len(batch))
+            self._on_commit(took_s)
 
 
 def _apply(db: sqlite3.Connection, work: _Work) -> Any:

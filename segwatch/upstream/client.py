@@ -11,7 +11,7 @@ import msgspec
 from yarl import URL
 
 from segwatch.kinds.base import Request
-from segwatch.kinds.fields import excerpt
+from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
 from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of
 from segwatch.upstream.errors import (

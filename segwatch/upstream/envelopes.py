@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from segwatch.kinds.fields import excerpt, items, mapping, text, whole
+from segwatch.kinds.excerpts import excerpt
+from segwatch.kinds.fields import items, mapping, text, whole
+from segwatch.retry_after import wish_of
 
 _WORDS_MAX = 300
 _BODY_MAX = 120  # of a body that has no words of its own
@@ -73,17 +74,8 @@ def retry_after_of(headers: Mapping[str, str], complaint: Complaint, now: dateti
 
     headers: names in lower case. None when nobody says. At most an hour. Source: AEP contract 1.4.
     """
-    given = headers.get("retry-after", "").strip()
-    if given.replace(".", "", 1).isdecimal():
-        return _clamped(float(given[:20]))
-    if given:
-        try:
-            until = parsedate_to_datetime(given)
-        except (ValueError, OverflowError):
-            return complaint.retry_after
-        until = until.replace(tzinfo=UTC) if until.tzinfo is None else until
-        return _clamped((until - now).total_seconds())
-    return complaint.retry_after
+    wish = wish_of(headers.get("retry-after", ""), now, most=_WAIT_MAX)
+    return complaint.retry_after if wish is None else wish
 
 
 def _clamped(seconds: float) -> timedelta:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from segwatch.kinds.fields import excerpt
+from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.errors import Fate, Unauthorized
 
 

@@ -2,11 +2,11 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
 
 from aiohttp import web
 from pydantic import SecretStr
 
+from segwatch.addresses import is_loopback
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import CONTENT_TYPE, Exposition
 
@@ -85,7 +85,7 @@ class Server:
         """Return why this caller may not change anything: it lacks the token, or is elsewhere and there is none."""
         token = self._token()
         if token is None:
-            if is_loopback(request.remote):
+            if is_loopback(request.remote or ""):
                 return None
             return web.Response(status=403, text="set http.token to allow this from other hosts, or send SIGHUP\n")
         given = request.headers.get("Authorization", "").encode()
@@ -93,11 +93,3 @@ class Server:
             return None
         headers = {"WWW-Authenticate": "Bearer"}
         return web.Response(status=401, headers=headers, text="send http.token as Authorization: Bearer ...\n")
-
-
-def is_loopback(address: str | None) -> bool:
-    """True for an address of this host's loopback network."""
-    try:
-        return ip_address(address or "").is_loopback
-    except ValueError:
-        return False

@@ -18,16 +18,16 @@ from segwatch.backoff import Backoff
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.deliveries.model import Accepted, Stage
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.settle import Policy
+from segwatch.deliveries.settle import DeliveryPolicy
 from segwatch.jobs.events import Event, EventType, Severity
-from segwatch.notifiers.base import Surroundings
+from segwatch.notifiers.base import NotifierContext
 from segwatch.notifiers.webhook import Webhook, WebhookOptions
 from segwatch.store.base import Change, EventFilter, StoreUnavailable
 from segwatch.store.factory import store_of
 
 SECRET = "whsec_" + base64.b64encode(b"a key of twenty-four byte").decode()
 MS = timedelta(milliseconds=1)
-POLICY = Policy(backoff=Backoff(first=10 * MS, cap=30 * MS), max_age=timedelta(minutes=1))
+POLICY = DeliveryPolicy(backoff=Backoff(first=10 * MS, cap=30 * MS), max_age=timedelta(minutes=1))
 
 
 JOBS, EVERYTHING = {"kind": "export_job"}, {}
@@ -84,10 +84,10 @@ class House:
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
         if isinstance(target, Receiver):
-            around = Surroundings(
+            context = NotifierContext(
                 channel=name, session=self.session, now=lambda: datetime.now(UTC), timeout_s=timeout_s
             )
-            target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), around)
+            target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), context)
         if routed:
             self.routes.append(Route(match=match, channels=(name,)))
         self.workers[name] = ChannelWorker(
@@ -362,7 +362,7 @@ async def test_a_notifier_that_breaks_is_retried_and_shows_no_secret(house):
 
 async def test_retry_after_holds_back_the_whole_channel(house):
     first = Answer(429, {"Retry-After": "1"})
-    policy = Policy(backoff=Backoff(first=10 * MS, cap=300 * MS), max_age=timedelta(minutes=1))
+    policy = DeliveryPolicy(backoff=Backoff(first=10 * MS, cap=300 * MS), max_age=timedelta(minutes=1))
     async with Receiver(lambda n, request: first if n == 0 else Answer()) as receiver:
         house.add("ops", receiver, policy=policy)
         async with house.running():
@@ -379,7 +379,7 @@ async def test_retry_after_holds_back_the_whole_channel(house):
 
 async def test_a_clock_set_back_by_an_hour_does_not_silence_a_channel_for_an_hour(house):
     first = Answer(429, {"Retry-After": "1"})
-    policy = Policy(backoff=Backoff(first=10 * MS, cap=timedelta(seconds=1)), max_age=timedelta(minutes=1))
+    policy = DeliveryPolicy(backoff=Backoff(first=10 * MS, cap=timedelta(seconds=1)), max_age=timedelta(minutes=1))
     async with Receiver(lambda n, request: first if n == 0 else Answer()) as receiver:
         house.add("ops", receiver, policy=policy)
         await house.tell(event(1))

@@ -270,6 +270,17 @@ async def test_a_fault_that_makes_no_sense_is_refused_with_a_hint(platform, faul
     assert hint in reply.body["error"]
 
 
+@pytest.mark.parametrize(("method", "struck"), [("get", True), ("*", True), ("POST", False)])
+async def test_a_fault_is_for_one_method_or_for_all(platform, method, struck):
+    await platform.control("faults", {"method": method, "path": "/*", "fault": {"status": 503}})
+    assert ((await platform.call("GET", EXPORT_JOBS)).status == 503) is struck
+
+
+async def test_a_fault_for_a_method_that_is_none_is_refused_with_a_hint(platform):
+    reply = await platform.call("POST", "/_emulator/faults", json={"method": "PST", "fault": {"reset": True}})
+    assert (reply.status, "GET, HEAD, POST" in reply.body["error"]) == (400, True)
+
+
 async def test_a_client_that_does_not_wait_for_a_delayed_post_has_submitted_nevertheless(platform):
     await inject(platform, {"delay_s": 0.1})
     with pytest.raises(TimeoutError):

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Delivery, Rejected, Retryable
 from segwatch.jobs.events import Event, EventType, Severity, severity_of
-from segwatch.notifiers.base import Surroundings, load_notifiers, outcome_of, url_problem
+from segwatch.notifiers.base import NotifierContext, load_notifiers
+from segwatch.notifiers.posting import outcome_of
 from segwatch.notifiers.slack import FIELD_MAX, HEADER_MAX, SECTION_MAX, Slack, SlackOptions, clip, payload_of
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, 900_000, tzinfo=UTC)
@@ -50,8 +51,8 @@ async def session():
 def build(session):
     def of(name, url, *, timeout_s=5.0, now=lambda: NOW, **options):
         kind = KINDS[name]
-        around = Surroundings(channel="ops", session=session, now=now, timeout_s=timeout_s)
-        return kind.build(kind.options.model_validate({"url": url} | options), around)
+        context = NotifierContext(channel="ops", session=session, now=now, timeout_s=timeout_s)
+        return kind.build(kind.options.model_validate({"url": url} | options), context)
 
     return of
 
@@ -177,31 +178,8 @@ def test_an_unknown_setting_is_refused(name):
         KINDS[name].options.model_validate({"url": "https://hooks.example.test/in", "ulr": "x"})
 
 
-@pytest.mark.parametrize(
-    ("url", "fine"),
-    [
-        ("https://hooks.example.test/in?key=1", True),
-        ("http://127.0.0.1:8787/in", True),
-        ("http://127.8.8.8/in", True),
-        ("http://[::1]:8787/in", True),
-        ("http://localhost/in", True),
-        ("http://localhost.example.test/in", False),
-        ("http://127.0.0.1.example.test/in", False),
-        ("http://127.0.0.1@example.test/in", False),
-        ("http://10.0.0.1/in", False),
-        ("https://host:99999/in", False),
-        ("https://a b/in", False),
-        ("https:///in", False),
-        ("file:///etc/passwd", False),
-        ("", False),
-    ],
-)
-def test_tls_is_demanded_except_on_loopback(url, fine):
-    assert (url_problem(url) == "") is fine
-
-
 def test_a_huge_retry_after_is_borne():
-    assert outcome_of(503, {"retry-after": "9" * 400}).retry_after == timedelta(days=365)
+    assert outcome_of(503, "9" * 400, "", now=NOW).retry_after == timedelta(days=365)
 
 
 @pytest.mark.parametrize("secret", [f"whsec_{KEY}", KEY])
@@ -311,8 +289,8 @@ def test_a_clipped_text_holds_no_half_escape():
 
 async def test_slack_gets_no_more_than_one_message_per_pace(session):
     async with Receiver() as receiver:
-        around = Surroundings(channel="ops", session=session, now=lambda: NOW)
-        slack = Slack(SlackOptions.model_validate({"url": receiver.url}), around, pace_s=0.05)
+        context = NotifierContext(channel="ops", session=session, now=lambda: NOW)
+        slack = Slack(SlackOptions.model_validate({"url": receiver.url}), context, pace_s=0.05)
         await asyncio.gather(*(slack.send(delivery()) for _ in range(4)))
     times = [got.at for got in receiver.got]
     assert times[-1] - times[0] >= 0.1  # of 0.15: the receiver may note the first one late
@@ -320,7 +298,7 @@ async def test_slack_gets_no_more_than_one_message_per_pace(session):
 
 async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):
     kind = KINDS["log"]
-    notifier = kind.build(kind.options(), Surroundings(channel="journal", session=session, now=lambda: NOW))
+    notifier = kind.build(kind.options(), NotifierContext(channel="journal", session=session, now=lambda: NOW))
     with capture_logs() as lines:
         assert await notifier.send(delivery(details={"channel": "x", "event": "y", "attempt": 1})) == Accepted()
     (line,) = lines

@@ -22,6 +22,7 @@ from store_builders import at, job, key, moved, told
 
 import segwatch
 from segwatch.deliveries.model import Stage
+from segwatch.errors import BadValue
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import Position
 from segwatch.store import file, reads, rows, writes
@@ -166,22 +167,23 @@ async def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://me:hunter2@db/x", "begins with mysql://"),
-        ("/var/lib/x.db", "names no engine"),
+        ("mysql://me:hunter2@db/x", "Write sqlite:///"),
+        ("/var/lib/x.db", "Write sqlite:///"),
         ("sqlite:///", "names no file"),
         ("sqlite://", "names no file"),
+        ("sqlite://x.db", "names no file"),
+        ("sqlite:///./x.db", "names no file"),
+        ("sqlite:///x/", "names no file"),
     ],
 )
 def test_a_wrong_url_says_what_to_write(url, says):
-    with pytest.raises(StoreError, match=r"Write sqlite:///var/lib/segwatch/segwatch\.db") as caught:
+    with pytest.raises(BadValue, match=says) as caught:
         store_of(url)
-    assert says in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
-async def test_a_url_may_be_relative_and_hold_any_character(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    store = store_of("sqlite://a ?#%41.db")
+async def test_a_url_may_hold_any_character(tmp_path):
+    store = store_of(f"sqlite://{tmp_path}/a ?#%41.db")
     await store.open()
     await store.close()
     assert (tmp_path / "a ?#%41.db").exists()
@@ -351,13 +353,13 @@ def test_a_time_comes_back_as_it_was(moment):
 
 
 async def test_callers_who_come_together_share_a_commit(path):
-    commits: list[int] = []
-    store = SqliteStore(path, on_commit=lambda seconds, callers: commits.append(callers))
+    commits: list[float] = []
+    store = SqliteStore(path, on_commit=commits.append)
     await store.open()
     await asyncio.gather(*(store.commit([told(job(f"j{n}"))[1]]) for n in range(500)))
+    assert len(await store.jobs(JobFilter())) == 500
     await store.close()
-    assert sum(commits) == 500
-    assert len(commits) < 50
+    assert 0 < len(commits) < 50
 
 
 async def test_more_callers_than_there_is_room_for_are_all_served(store):

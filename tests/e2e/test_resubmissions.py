@@ -208,7 +208,7 @@ async def test_of_many_held_answers_one_is_tried_also_while_its_fate_is_unknown(
     tmp_path_factory: pytest.TempPathFactory, fault: Json
 ) -> None:
     async with House(tmp_path_factory.mktemp("held")) as house:
-        daemon = await house.daemon(retry={"breaker_failures": 4, "settle_window": "5s"})
+        daemon = await house.daemon(retry={"breaker_failures": 4, "settle_window": "20s"})
         await house.watching(daemon)
         await house.platform.fault(f"{EXPORTS}*", method="POST", fault=fault)
         bodies = [an_export(fields=f"person.held{number}") for number in range(6)]
@@ -226,3 +226,10 @@ async def test_of_many_held_answers_one_is_tried_also_while_its_fate_is_unknown(
         await until(posted, "the one that is tried", within_s=20.0)
         await house.swept(daemon, times=3)
         assert await house.platform.requests(f"POST {EXPORTS}") == 1
+        told = [(await house.command("jobs", "explain", job, "--json")).json for job in jobs]
+        assert all(one["breaker"]["condition"] == "held" for one in told)
+        waiting = [one["why"][0] for one in told if one["retry"]["step"] == "scheduled"]
+        assert len(waiting) == 5
+        assert all("is held since" in why for why in waiting)
+        (tried,) = (one["why"][0] for one in told if one["retry"]["step"] != "scheduled")
+        assert ("answered with an error" if "status" in fault else "was submitted as") in tried

@@ -8,11 +8,12 @@ from enum import StrEnum
 from builders import EXPORT_PATH, T0, facts, retry_policy, seen, watch
 
 from segwatch import decision
-from segwatch.jobs import breaker, proof, retry
+from segwatch.jobs import breaker, proof, retry, submission
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobError, JobState, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
-from segwatch.jobs.retry import Found, Hold, Posted, Refuse, RetryPolicy, Unclear
+from segwatch.jobs.retry import Hold, Refuse, RetryPolicy
+from segwatch.jobs.submission import Found, Posted, Unclear
 
 HOLD_S = 60  # the platform may act on a request, and list what came of it, so long after it was sent
 NEVER = JobError(code="7", text="No such dataset.")
@@ -190,14 +191,14 @@ class House:
             return self._write(answer, replace(answer, due_at=admitted.until))
         _, listed, doubtful = self._look(failed)
         yield
-        assessed = retry.assess(whole, failed, listed, self._claimed(answer), doubtful)
+        assessed = submission.assess(whole, failed, listed, self._claimed(answer), doubtful)
         if isinstance(assessed, Refuse):
             return self._write(answer, retry.refused(answer, assessed.reason, self.now))
         if isinstance(assessed, Found):
             return self._link(answer, whole, Step.ADOPTED, assessed.job)
         if isinstance(assessed, Unclear):
             return self._look_again(answer, failed)
-        posting = retry.posting(whole, assessed, self.now)
+        posting = submission.posting(whole, assessed, self.now)
         self._write(answer, posting)
         yield
         yield from self._post(posting)
@@ -206,7 +207,7 @@ class House:
     def _settle(
         self, answer: Resubmission, failed: JobState, listed: list[Observation], doubtful: set[str], asked_at: datetime
     ) -> None:
-        settled = retry.settle(
+        settled = submission.settle(
             answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now,
             doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), T0),
         )  # fmt: skip
@@ -246,7 +247,7 @@ class House:
             self._link(answer, answer, Step.SUBMITTED, reply)
         else:
             posted = Posted(how=_HEARD[fate], why=fate.value)
-            self._write(answer, retry.after_post(answer, posted, self.policy, self.now))
+            self._write(answer, submission.after_post(answer, posted, self.policy, self.now))
 
     def _write(self, before: Resubmission, after: Resubmission) -> None:
         failed, events = self.disk.jobs[before.failed.id], ()

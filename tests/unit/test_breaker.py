@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from builders import CANCELLED, answer, at, facts, failed, job
 
-from segwatch.jobs.breaker import FLOWING, HELD, Failing, failing, on_trial, turned
+from segwatch.jobs.breaker import BreakerCondition, Failing, failing, on_trial, turned
 from segwatch.jobs.events import rfc3339
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Step
@@ -46,6 +46,7 @@ def test_holding_and_releasing_are_told_once_each_and_in_order():
         if turn := turned(
             state,
             "prod",
+            "export_job",
             held=held,
             failing=Failing(exports=5, last_at=None),
             window=timedelta(minutes=15),
@@ -54,7 +55,10 @@ def test_holding_and_releasing_are_told_once_each_and_in_order():
             state, event = turn
             told.append((event.type.value, event.sequence, event.stream, event.severity.value))
             assert event.details["since"] == rfc3339(at(5 if minute == 5 else 1))
-            assert (state.condition, state.since) == (HELD if held else FLOWING, at(minute))
+            assert (state.condition, state.since) == (
+                BreakerCondition.HELD if held else BreakerCondition.FLOWING,
+                at(minute),
+            )
     assert told == [
         ("export.retries_held", 1, "retries/prod", "critical"),
         ("export.retries_released", 2, "retries/prod", "info"),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.deliveries.health import FAILURES_MAX, ChannelHealth, Condition, counted, judged
+from segwatch.deliveries.health import FAILURES_MAX, ChannelCondition, ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Rejected, Retryable
 from segwatch.jobs.events import EventType
 from segwatch.jobs.subject import SubjectState
@@ -30,7 +30,9 @@ def test_a_channel_fails_at_the_fifth_failure_in_a_row_and_says_so_once():
     assert (event.type, event.stream, event.sequence) == (EventType.CHANNEL_FAILING, "channel/ops", 1)
     began = "2026-01-05T03:11:30.000Z"
     assert event.details == {"channel": "ops", "why": "http_503", "failures": FAILURES_MAX, "since": began}
-    assert health.said == SubjectState(stream="channel/ops", condition=Condition.FAILING, since=NOW - TOOK, sequence=1)
+    assert health.said == SubjectState(
+        stream="channel/ops", condition=ChannelCondition.FAILING, since=NOW - TOOK, sequence=1
+    )
 
 
 def test_one_rejection_is_enough():

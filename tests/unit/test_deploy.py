@@ -11,6 +11,7 @@ from cyclopts import CycloptsError
 from segwatch import __version__
 from segwatch.cli.commands import app
 from segwatch.config import Settings, load
+from segwatch.store.factory import file_of
 from segwatch.web import server
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ UNIT = (ROOT / "deploy/systemd/segwatch.service").read_text(encoding="utf-8")
 MANIFEST = (ROOT / "deploy/kubernetes/segwatch.yaml").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 HTTP = Settings.model_fields["http"].default_factory()
-STATE_FOLDER = Settings.model_fields["store"].default_factory().path.parent
+STATE_FOLDER = file_of(Settings.model_fields["store"].default_factory().url).parent
 
 
 def unit_settings():

@@ -162,7 +162,7 @@ def resubmissions():
     state = None
     for exports, clock in ((5, "02:20:00.120"), (0, "02:36:00.120")):
         state, event = breaker.turned(
-            state, "prod", held=exports > 0, failing=Failing(exports=exports, last_at=None),
+            state, "prod", "export_job", held=exports > 0, failing=Failing(exports=exports, last_at=None),
             window=timedelta(minutes=15), now=at(clock),
         )  # fmt: skip
         yield event
@@ -171,11 +171,14 @@ def resubmissions():
 def sandboxes():
     call = "Sandbox prod: GET /data/core/ups/export/jobs:"
     hint = "Check org_id, and that the credential's product profile covers this organization."
-    down = (reachability.Condition.UNREACHABLE, f"{call} 503 Service Unavailable [request 4f2a]")
-    out = (reachability.Condition.UNAUTHORIZED, f"{call} 403 403025 Profile is not valid [request 4f2a]. {hint}")
+    down = (reachability.SandboxCondition.UNREACHABLE, f"{call} 503 Service Unavailable [request 4f2a]")
+    out = (reachability.SandboxCondition.UNAUTHORIZED, f"{call} 403 403025 Profile is not valid [request 4f2a]. {hint}")
     for trouble in (down, out):
         state = None
-        for (condition, why), clock in ((trouble, "02:20:00.120"), ((reachability.Condition.OK, ""), "02:41:07.480")):
+        for (condition, why), clock in (
+            (trouble, "02:20:00.120"),
+            ((reachability.SandboxCondition.OK, ""), "02:41:07.480"),
+        ):
             state, event = reachability.turned(
                 state, "prod", condition, why=why, failing_since=at("02:19:22.007"), now=at(clock)
             )

@@ -211,8 +211,8 @@ FORGOTTEN = position(
     ("ended", "news"),
     [
         pytest.param(at(4999), False, id="deleted-from-the-store"),
-        pytest.param(at(5000) + HOUR, False, id="perhaps-deleted-as-two-clocks-differ"),
-        pytest.param(at(5000) + 3 * HOUR, True, id="still-in-the-store-had-it-been-seen"),
+        pytest.param(at(5020), False, id="perhaps-deleted-as-two-clocks-differ"),
+        pytest.param(at(5031), True, id="still-in-the-store-had-it-been-seen"),
     ],
 )
 def test_what_was_deleted_from_the_store_is_no_news_when_a_list_shows_it_again(ended, news):

@@ -1,41 +1,18 @@
 """Whether a failed export is submitted again, and when."""
 
-from datetime import timedelta
+from dataclasses import replace
 
 import pytest
-from builders import ABORTED, CANCELLED, answer, around, at, failed, job, retry_policy, seen
+from builders import ABORTED, CANCELLED, answer, around, at, failed, job, retry_policy
 from builders import facts as facts_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import JobError, Status
 from segwatch.jobs.resubmission import Refusal, Step
-from segwatch.jobs.retry import (
-    Action,
-    Found,
-    Go,
-    Hold,
-    Mode,
-    Posted,
-    Propose,
-    Refuse,
-    Rule,
-    admit,
-    after_post,
-    assess,
-    judge,
-    posting,
-    ruling,
-    settle,
-)
+from segwatch.jobs.retry import Action, Go, Hold, Mode, NotNow, Propose, Refuse, Rule, admit, judge, ruling, wished
 
-NONE: frozenset[str] = frozenset()
 QUOTA = JobError(code="0090000009", text="Quota exceeded for dataset")
-
-
-def export(job_id="2", status=Status.PROCESSING, *, created=1, **fields):
-    """An export equal to the failed one, which ended at minute 0."""
-    return seen(status, job_id=job_id, **({"created_at": at(created), "facts": facts_of()} | fields))
 
 
 # judge: when the job fails
@@ -163,186 +140,38 @@ def test_a_hold_ends_soon_and_in_the_future(failing, failed_minute, on_trial, tw
         assert at(0) < admitted.until <= at(max(0, failed_minute) + 2)
 
 
-# assess: when the list has been read, before the POST
+# wished: what a person may ask for
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+def test_a_person_may_have_submitted_what_the_policy_would_not(status):
+    made = wished(replace(failed(attempt=9), status=status), None, at(1))
+    assert (made.step, made.attempt, made.root, made.due_at, made.manual) == (Step.SCHEDULED, 10, "24116", at(1), True)
+    assert (made.request, made.fingerprint) == (facts_of().request, facts_of().fingerprint)
+
+
+@pytest.mark.parametrize("step", [Step.SCHEDULED, Step.PROPOSED, Step.REFUSED])
+def test_a_wish_takes_the_place_of_an_answer_that_is_still_open_or_was_refused(step):
+    before = answer(step, reason="budget" if step is Step.REFUSED else "", tries=1, posted_at=at(0))
+    made = wished(failed(), before, at(5))
+    assert made == replace(before, step=Step.SCHEDULED, reason="", due_at=at(5), since=at(5), manual=True)
+    assert (made.tries, made.posted_at) == (1, at(0)), "what may have been submitted is not forgotten"
+
+
+@pytest.mark.parametrize("status", [one for one in Status if one not in (Status.FAILED, Status.CANCELLED)])
+def test_what_has_not_failed_is_not_submitted_again(status):
+    assert wished(job(status), None, at(1)) == NotNow(
+        why=f"is {job(status).word}: only a failed or cancelled export can be submitted again"
+    )
 
 
 @pytest.mark.parametrize(
-    ("rows", "claimed", "expected"),
+    ("step", "fields", "why"),
     [
-        pytest.param([], NONE, Go(), id="nothing-there"),
-        pytest.param([export("24116", Status.FAILED, created=-5)], NONE, Go(), id="only-itself"),
-        pytest.param([export(created=1)], NONE, "2", id="created-since-the-failure-is-adopted"),
-        pytest.param([export(created=0)], NONE, "2", id="created-as-it-failed"),
-        pytest.param([export(status=Status.SUCCEEDED)], NONE, "2", id="has-succeeded-already"),
-        pytest.param([export(created=-1)], NONE, Refusal.SUPERSEDED, id="ran-beside-it"),
-        pytest.param(
-            [export(status=Status.SUCCEEDED, created=-1)], NONE, Refusal.SUPERSEDED, id="ran-beside-it-and-succeeded"
-        ),
-        pytest.param([export(created=-6)], NONE, Go(), id="older"),
-        pytest.param([export()], frozenset({"2"}), Refusal.SUPERSEDED, id="answers-another-failure-already"),
-        pytest.param([export(status=Status.FAILED)], NONE, Go(known=("2",)), id="failed-too"),
-        pytest.param([export(status=Status.CANCELLED)], NONE, Go(known=("2",)), id="was-cancelled"),
-        pytest.param([export(facts=facts_of("be"))], NONE, Go(), id="another-export"),
-        pytest.param([export(status=Status.UNKNOWN, word="PARKED")], NONE, "2", id="an-unknown-status-may-be-running"),
-        pytest.param([export("3", Status.FAILED), export("2")], NONE, "2", id="one-failed-one-runs"),
-        pytest.param(
-            [export("9", Status.FAILED), export("10", Status.FAILED)], NONE, Go(known=("10", "9")), id="known-are-noted"
-        ),
-        pytest.param([export(created_at=None)], NONE, Refusal.SUPERSEDED, id="nobody-knows-since-when"),
+        (Step.SUBMITTED, {"new_id": "2"}, "is answered by job 2; retry that one if it failed too"),
+        (Step.ADOPTED, {"new_id": "2"}, "is answered by job 2; retry that one if it failed too"),
+        (Step.POSTING, {}, "is being submitted; `segwatch jobs explain 24116` shows how it ends"),
     ],
 )
-def test_the_list_decides_between_adopting_refusing_and_submitting(rows, claimed, expected):
-    assert outcome(assess(answer(), failed(), rows, claimed)) == expected
-
-
-def outcome(found):
-    match found:
-        case Found(job=row, ours=False):
-            return row.key.id
-        case Refuse(reason=reason):
-            return reason
-        case _:
-            return found
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        pytest.param([export(status=Status.SUCCEEDED)], Go(known=("2",)), id="they-saw-it-and-want-another"),
-        pytest.param([export()], Refusal.SUPERSEDED, id="but-not-beside-one-that-runs"),
-    ],
-)
-def test_a_person_may_repeat_what_succeeded_but_not_what_runs(rows, expected):
-    assert outcome(assess(answer(manual=True), failed(), rows, NONE)) == expected
-
-
-@pytest.mark.parametrize("manual", [False, True], ids=["by-itself", "a-person-asks"])
-@pytest.mark.parametrize("status", [Status.PROCESSING, Status.FAILED, Status.CANCELLED, Status.SUCCEEDED])
-@pytest.mark.parametrize("created", [1, None])
-def test_an_earlier_submission_that_shows_up_late_is_ours_whatever_became_of_it(created, status, manual):
-    made = answer(posted_at=at(0), tries=1, known=("1",), manual=manual)
-    late = export(status=status, created_at=created and at(created))
-    assert assess(made, failed(), [export("1", Status.FAILED), late], NONE) == Found(job=late, ours=True)
-
-
-@pytest.mark.parametrize(
-    ("fields", "rows", "claimed"),
-    [
-        pytest.param({}, [export(status=Status.FAILED)], NONE, id="we-never-submitted"),
-        pytest.param(
-            {"posted_at": at(0), "known": ("2",)}, [export(status=Status.FAILED)], NONE, id="was-there-before"
-        ),
-        pytest.param(
-            {"posted_at": at(0)}, [export(status=Status.FAILED)], frozenset({"2"}), id="answers-another-failure"
-        ),
-        pytest.param({"posted_at": at(0)}, [export(created=-6)], NONE, id="older-than-the-failure"),
-        pytest.param({"posted_at": at(0)}, [export(facts=facts_of("be"))], NONE, id="another-export"),
-    ],
-)
-def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claimed):
-    assert isinstance(assess(answer(**fields), failed(), rows, claimed), Go)
-
-
-@pytest.mark.parametrize("created_at", [at(8), at(60 * 24)])
-def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_after_it(created_at):
-    made = assess(answer(posted_at=at(1)), failed(created_at=created_at), [export(created=1)], NONE)
-    assert made == Found(job=export(created=1), ours=True)
-
-
-@pytest.mark.parametrize("missing", ["request", "fingerprint"])
-def test_what_to_submit_must_be_known(missing):
-    assert outcome(assess(answer(**{missing: ""}), failed(), [], NONE)) == Refusal.UNDECIDED
-
-
-def test_without_the_time_of_the_failure_nothing_is_adopted():
-    assert outcome(assess(answer(), failed(ended_at=None, updated_at=at(-3)), [export()], NONE)) == Refusal.SUPERSEDED
-
-
-def test_an_unknown_fingerprint_equals_nothing():
-    blank = facts_of(order="")
-    assert outcome(assess(answer(fingerprint=""), failed(facts=blank), [export(facts=blank)], NONE)) == "undecided"
-
-
-# posting, after_post, settle: around the POST
-
-
-def test_the_intent_notes_what_was_there_before():
-    made = posting(answer(tries=1, declined=True), Go(known=("7",)), at(5))
-    assert (made.step, made.posted_at, made.known, made.tries) == (Step.POSTING, at(5), ("7",), 2)
-    assert not made.declined
-
-
-@pytest.mark.parametrize(
-    ("how", "step", "declined", "reason"),
-    [
-        pytest.param(Posted.How.NOT_SENT, Step.SCHEDULED, False, "", id="not-sent"),
-        pytest.param(Posted.How.LOST, Step.POSTING, False, "", id="lost"),
-        pytest.param(Posted.How.DECLINED, Step.POSTING, True, "", id="declined"),
-        pytest.param(Posted.How.REJECTED, Step.REFUSED, False, "never", id="rejected"),
-    ],
-)
-def test_how_a_post_ended_decides_the_next_step(how, step, declined, reason):
-    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1))
-    assert (made.step, made.declined, made.reason) == (step, declined, reason)
-
-
-def test_a_wait_that_the_platform_asks_for_is_kept():
-    posted = Posted(how=Posted.How.NOT_SENT, why="429", retry_after=timedelta(minutes=30))
-    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1)).due_at == at(31)
-
-
-def settled(rows, *, minute=1.0, claimed=NONE, **fields):
-    made = settle(
-        answer(Step.POSTING, **fields), failed(minute=-1), rows, claimed,
-        policy=retry_policy(), asked_at=at(minute), now=at(minute),
-    )  # fmt: skip
-    match made:
-        case Found(job=row):
-            return row.key.id
-        case Refuse(reason=reason):
-            return Step.REFUSED, reason
-        case _:
-            return made.step, made.reason
-
-
-@pytest.mark.parametrize(
-    ("rows", "fields", "expected"),
-    [
-        pytest.param([export()], {}, "2", id="a-new-one-is-ours"),
-        pytest.param([export(status=Status.FAILED)], {}, "2", id="though-it-failed"),
-        pytest.param([export("3", created=2), export("2", created=1)], {}, "2", id="the-oldest-new-one"),
-        pytest.param([export()], {"known": ("2",)}, (Step.POSTING, ""), id="it-was-there-before"),
-        pytest.param([export()], {"claimed": frozenset({"2"})}, (Step.POSTING, ""), id="it-answers-another-failure"),
-        pytest.param([], {}, (Step.POSTING, ""), id="within-the-window-look-again"),
-        pytest.param([], {"minute": 1.49}, (Step.POSTING, ""), id="to-its-last-second"),
-        pytest.param([], {"minute": 1.5}, (Step.REFUSED, "undecided"), id="after-the-window-undecided"),
-        pytest.param([], {"minute": 4.49, "declined": True}, (Step.POSTING, ""), id="declined-and-looked-for-longer"),
-        pytest.param([], {"minute": 4.5, "declined": True}, (Step.SCHEDULED, ""), id="declined-and-so-tried-again"),
-        pytest.param([export()], {"minute": 99}, "2", id="after-a-long-absence"),
-    ],
-)
-def test_a_post_without_a_reply_is_settled_by_looking(rows, fields, expected):
-    assert settled(rows, **fields) == expected
-
-
-def test_a_list_asked_for_within_the_window_proves_nothing_when_it_arrives_after_it():
-    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=at(1), now=at(9))
-    assert (made.step, made.due_at) == (Step.POSTING, at(9))
-
-
-@settings(deadline=None)
-@given(st.integers(0, 89_999))
-def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
-    now = at(second=milliseconds / 1000)
-    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=now, now=now)
-    assert now < made.due_at <= min(now + timedelta(seconds=15), at(1.5))
-
-
-@settings(deadline=None)
-@given(st.integers(1, 40), st.integers(0, 5))
-def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries):
-    policy = retry_policy(max_attempts=99)
-    first = judge(failed(attempt=attempt), policy, at(0))
-    again = after_post(answer(Step.POSTING, tries=tries), Posted(how=Posted.How.NOT_SENT, why=""), policy, at(0))
-    for made in (first, again):
-        assert at(1) <= made.due_at <= at(60)
+def test_what_is_answered_or_on_its_way_is_not_submitted_beside_it(step, fields, why):
+    assert wished(failed(), answer(step, **fields), at(1)) == NotNow(why=why)

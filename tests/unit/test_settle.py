@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from segwatch.backoff import Backoff
 from segwatch.deliveries.model import Accepted, Delivery, Rejected, Retryable, Stage
-from segwatch.deliveries.settle import Policy, reason_code, settle
+from segwatch.deliveries.settle import DeliveryPolicy, reason_code, settle
 from segwatch.jobs.events import Event, EventType, Severity
 
 NOW = datetime(2026, 1, 5, 3, 12, tzinfo=UTC)
 S = timedelta(seconds=1)
-POLICY = Policy(backoff=Backoff(first=2 * S, cap=60 * S), max_age=600 * S)
+POLICY = DeliveryPolicy(backoff=Backoff(first=2 * S, cap=60 * S), max_age=600 * S)
 EVENT = Event(type=EventType.JOB_FAILED, stream="prod/export_job/1", sequence=1, at=NOW, severity=Severity.CRITICAL)
 
 

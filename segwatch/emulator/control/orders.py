@@ -14,6 +14,7 @@ from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, Sandbox
 
 _JOBS_MAX = 100_000
+_METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 _FAULT_KINDS = ("status", "reset", "accept_then_reset", "truncate", "garbage", "slow_bytes_per_s", "rewrite")
 
 
@@ -164,7 +165,7 @@ def new_fault(body: Any) -> NewFault:
     return NewFault(
         fault=_fault(order.value("fault")),
         shown=order.value("fault"),
-        method=order.text("method").upper() if "method" in order else None,
+        method=_method(order.text("method", "*")),
         path=order.text("path", "*"),
         times=order.whole("times", least=1),
         probability=1.0 if probability is None else probability,
@@ -216,6 +217,14 @@ def _fault(value: Any) -> Fault:
         slow_bytes_per_s=order.number("slow_bytes_per_s", least=0.001),
         rewrite=rewrite,
     )
+
+
+def _method(word: str) -> str | None:
+    if word == "*":
+        return None
+    if word.upper() not in _METHODS:
+        raise _refusal(f"method is {word!r}. Write one of {', '.join(_METHODS)}, or leave it out for all of them.")
+    return word.upper()
 
 
 def _refusal(message: str) -> ServiceError:

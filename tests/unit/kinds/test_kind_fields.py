@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import JobError
-from segwatch.kinds.fields import errors_of, excerpt, identity, instant, items, text, truth, whole
+from segwatch.kinds.excerpts import excerpt
+from segwatch.kinds.fields import errors_of, identity, instant, items, text, truth, whole
 
 NOON = datetime(2025, 12, 6, 12, 0, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())

@@ -13,7 +13,7 @@ from segwatch.store.faults import fault_of
 T = TypeVar("T")
 
 
-class Reader:
+class Snapshots:
     """Runs functions on a connection that cannot write. connect: opens it, again after a fault."""
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], *, path: str) -> None:

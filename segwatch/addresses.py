@@ -1,0 +1,47 @@
+"""Addresses as people write them: what stays on this machine, and what may be sent a secret."""
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from segwatch.errors import BadValue
+
+
+def is_loopback(host: str) -> bool:
+    """True for 127.0.0.0/8, ::1 and localhost: what is sent there does not leave the machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of an https URL, or of an http URL on loopback. Raises BadValue, which does not repeat it."""
+    if not url or re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise BadValue(", which is empty or contains a blank. Write https:// and the host.")
+    if "://" not in url:
+        raise BadValue(", which has no scheme. Write https:// before it.")
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        raise BadValue(", which is no URL. Write https:// and the host.") from None
+    if not host:
+        raise BadValue(", which names no host. Write https:// and the host.")
+    if parts.scheme not in ("https", "http"):
+        raise BadValue(", which is neither https:// nor http://. Write https:// and the host.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise BadValue(", which is not encrypted. Write https://; http:// is for loopback hosts only.")
+    return parts
+
+
+def is_host(text: str) -> bool:
+    """True for what can be the address or the name of a machine; one that ends in a number must be an address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        return all(re.fullmatch("[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", one) for one in labels) and not (
+            labels[-1].isdigit()
+        )
+    return True

@@ -1,0 +1,120 @@
+"""How one POST to a receiver is made, and how its reply becomes an outcome."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+from pydantic import SecretStr
+
+from segwatch.deliveries.model import Accepted, Outcome, Rejected, Retryable
+from segwatch.notifiers.base import NotifierContext
+from segwatch.retry_after import wish_of
+
+_RETRY_STATUSES = frozenset({408, 425, 429})
+_RETRY_AFTER_MAX = timedelta(days=365)  # past any maximum age; timedelta would overflow
+_EXCERPT_MAX = 200
+_REPLY_BYTES_MAX = 4096
+_DRAIN_S = 1.0
+_TELLING_MIN = 6  # runes: a shorter part of a URL ("hooks", "in", "v1") gives nothing away
+
+
+def outcome_of(status: int, retry_after: str, body: str, *, now: datetime) -> Outcome:
+    """Return what an HTTP reply means for the delivery.
+
+    retry_after: the header, if any. body: what of the reply may be shown; it becomes part of the reason.
+    A redirect is refused, not followed: it would hand the event to a host that nobody configured.
+    """
+    code = f"http_{status}"
+    if 200 <= status <= 299:
+        return Accepted()
+    if 300 <= status <= 399:
+        return Rejected(reason=f"{code}: redirects are not followed")
+    excerpt = " ".join("".join(c if c.isprintable() else " " for c in body).split())[:_EXCERPT_MAX]
+    reason = f"{code}: {excerpt}" if excerpt else code
+    if status in _RETRY_STATUSES or status >= 500:
+        return Retryable(reason=reason, retry_after=wish_of(retry_after, now, most=_RETRY_AFTER_MAX))
+    return Rejected(reason=reason)
+
+
+async def post(
+    context: NotifierContext,
+    url: SecretStr,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    secrets: tuple[SecretStr, ...] = (),
+) -> Outcome:
+    """Return how one POST ended. Failures of the network may pass and are worth another attempt.
+
+    secrets: what beside the URL no reason may show, even when the receiver repeats it.
+    """
+    asked = {"User-Agent": "segwatch", "Accept-Encoding": "identity"} | dict(headers)
+    timeout = aiohttp.ClientTimeout(total=context.timeout_s)
+    try:
+        async with context.session.post(
+            url.get_secret_value(),
+            data=body,
+            headers=asked,
+            timeout=timeout,
+            allow_redirects=False,
+            **context.route_to(url.get_secret_value()),
+            auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
+        ) as reply:
+            text = await _start_of(reply)
+            shown = _without(_telling_parts(url, secrets), text)
+            return outcome_of(reply.status, reply.headers.get("Retry-After", ""), shown, now=context.now())
+    except aiohttp.InvalidURL:
+        return Rejected(reason="bad_url")
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        return Retryable(reason=_network_reason(exc))
+
+
+async def _start_of(reply: aiohttp.ClientResponse) -> str:
+    """Return the first bytes of a reply as text. What was accepted stays so, however the reply goes on."""
+    found = bytearray()
+    try:
+        async with asyncio.timeout(_DRAIN_S):
+            while len(found) < _REPLY_BYTES_MAX:
+                chunk = await reply.content.read(_REPLY_BYTES_MAX - len(found))
+                if not chunk:
+                    break
+                found += chunk
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        pass  # the status has been read, and it decides
+    return found.decode("utf-8", "replace")
+
+
+def _network_reason(exc: Exception) -> str:
+    """Return one word of a small set: what exceptions of the network say of themselves may name the URL."""
+    match exc:
+        case TimeoutError():
+            return "timeout"
+        case aiohttp.ClientConnectorDNSError():
+            return "dns"
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return "tls"
+        case aiohttp.ClientConnectorError():
+            return "connect"
+        case aiohttp.ClientConnectionError() | OSError():
+            return "connection_lost"
+        case _:
+            return "bad_reply"
+
+
+def _telling_parts(url: SecretStr, secrets: tuple[SecretStr, ...]) -> list[str]:
+    """Return what must not be shown, longest first: 404 pages repeat the path, and the path is the secret."""
+    whole = url.get_secret_value()
+    parts = urlsplit(whole)
+    pieces = [*parts.path.split("/"), *parts.query.replace("=", "&").split("&")]
+    told = [whole, parts.path, parts.query, parts.username, parts.password, *pieces]
+    told += [secret.get_secret_value() for secret in secrets]
+    known = {form for one in told if one for form in (one, unquote(one)) if len(form) >= _TELLING_MIN}
+    return sorted(known, key=len, reverse=True)
+
+
+def _without(telling: list[str], text: str) -> str:
+    for part in telling:
+        text = text.replace(part, "[redacted]")
+    return text
