@@ -61,7 +61,8 @@ class OAuthTokens:
         self._endpoint = endpoint
         self._proxy = proxy_for(endpoint.ims_url) if endpoint.trust_env else None
         self._now = now
-        self._redactor = redactor or redactor_of(credential)
+        self._redactor = redactor or Redactor()
+        learn(self._redactor, credential)
         self._monotonic = monotonic or asyncio.get_running_loop().time
         self._sleep = sleep
         self._flight = asyncio.Lock()
@@ -152,7 +153,7 @@ class OAuthTokens:
     def _keep(self, answer: tuple[str, timedelta]) -> None:
         token, life = answer
         self._token = token
-        self._redactor.know(token)
+        self._redactor.know(token, owner=self._credential.client_id)
         self._expires_at = self._now() + life
         self._renew_at = self._expires_at - min(_MARGIN_MAX, life / 10)
 
@@ -235,37 +236,29 @@ def _token_of(body: bytes, what: str) -> tuple[str, timedelta]:
     return token, timedelta(milliseconds=life) if life > _SECONDS_MAX else timedelta(seconds=life)
 
 
-def redactor_of(credential: Credential) -> Redactor:
-    """Return what masks this credential's secrets; of a token file, those that were read are made known to it later."""
-    ids = (credential.client_id,)
+def learn(redactor: Redactor, credential: Credential) -> None:
+    """Let the redactor mask this credential's secrets; a token file's are made known when they are used."""
+    redactor.know_id(credential.client_id)
     match credential:
         case ClientSecret():
-            return Redactor(credential.client_secret.get_secret_value(), ids=ids)
+            redactor.know(credential.client_secret.get_secret_value(), owner=credential.client_id, given=True)
         case FixedToken():
-            return Redactor(credential.token.get_secret_value(), ids=ids)
+            redactor.know(credential.token.get_secret_value(), owner=credential.client_id, given=True)
         case TokenFile():
-            return Redactor(ids=ids)
+            pass
 
 
 class TokenSources:
-    """One source and one redactor for each credential, however many sandboxes use it."""
+    """One source for each credential, however many sandboxes use it. redactor: learns all their secrets."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, endpoint: Endpoint, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, endpoint: Endpoint, now: Callable[[], datetime], redactor: Redactor
+    ) -> None:
         self._session = session
         self._endpoint = endpoint
         self._now = now
+        self._redactor = redactor
         self._sources: dict[Credential, TokenSource] = {}
-        self._redactors: dict[Credential, Redactor] = {}
-
-    def redactor_of(self, credential: Credential) -> Redactor:
-        """Return what masks this credential's secrets, the same for equal credentials."""
-        return self._redactors.setdefault(credential, redactor_of(credential))
-
-    def hide(self, line: str) -> str:
-        """Return a line of the log without the secrets of any credential."""
-        for redactor in self._redactors.values():
-            line = redactor.line(line)
-        return line
 
     def of(self, credential: Credential) -> TokenSource:
         """Return the source of this credential's tokens, the same for equal credentials."""
@@ -274,11 +267,13 @@ class TokenSources:
         return self._sources[credential]
 
     def _open(self, credential: Credential) -> TokenSource:
+        learn(self._redactor, credential)
         match credential:
             case TokenFile():
                 return FileTokens(credential)
             case FixedToken():
                 return FixedTokens(credential)
             case ClientSecret():
-                redactor = self.redactor_of(credential)
-                return OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now, redactor=redactor)
+                return OAuthTokens(
+                    self._session, credential, endpoint=self._endpoint, now=self._now, redactor=self._redactor
+                )

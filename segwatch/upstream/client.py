@@ -80,7 +80,7 @@ class PlatformClient:
         max_wait: timedelta = timedelta(seconds=30),
         body_max_bytes: int = BODY_MAX_BYTES,
     ) -> None:
-        """redactor: what masks this credential's secrets; it learns the tokens that are used.
+        """redactor: what masks secrets; it learns the tokens that are used.
 
         max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed.
         """
@@ -133,7 +133,7 @@ class PlatformClient:
 
     async def _token(self, *, rejected: str | None = None) -> str:
         token = await self._tokens.token(rejected=rejected)
-        self.redactor.know(token)
+        self.redactor.know(token, owner=self._sandbox.api_key)
         return token
 
     async def _send(self, request: Request, token: str, what: str) -> Reply:

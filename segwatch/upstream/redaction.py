@@ -1,4 +1,4 @@
-"""What may not be shown: the secrets of one credential, in every form in which an answer may repeat them."""
+"""What may not be shown: the secrets of all credentials, in every form in which an answer may repeat them."""
 
 import base64
 import html
@@ -8,33 +8,48 @@ from functools import partial
 from urllib.parse import quote, quote_plus
 
 MASK = "[masked]"
-_KEPT = 16  # tokens remembered: an answer may still speak of one that was renewed since
+_KEPT = 64  # of each credential and sort remembered: an answer may still speak of one that was renewed since
 _TELLING_MIN = 8  # characters: so long a beginning of a secret is masked too, since a text may be cut anywhere
 _WORD_MIN = 4  # a shorter secret would mask half of every sentence
 _SURE_MIN = 16  # a shorter one might be in data by chance, and data must stay what it is
 
 
 class Redactor:
-    """Masks the secrets of one credential in whatever leaves this room.
+    """Masks secrets in whatever leaves this room: one for the process, since what was a secret once remains one.
 
     ids: what is no secret, and still nobody's business: the API key. They are masked in texts, not in logs and data.
     """
 
     def __init__(self, *secrets: str, ids: tuple[str, ...] = ()) -> None:
-        self._secrets = {secret: _forms(secret) for secret in secrets}
-        self._ids = [form for one in ids for form in _forms(one)]
-        self._latest: list[str] = []
+        self._known: dict[tuple[str, bool], dict[str, list[str]]] = {}
+        self._ids: dict[str, list[str]] = {}
+        self._sort()
+        for secret in secrets:
+            self.know(secret, given=True)
+        for one in ids:
+            self.know_id(one)
+
+    def know(self, secret: str, *, owner: str = "", given: bool = False) -> None:
+        """Mask this from now on; of each owner's tokens, and of what it was given, those used last are remembered.
+
+        owner: the client id. given: it stands in the settings, and no number of tokens may push it out.
+        """
+        if not secret:
+            return
+        kept = self._known.setdefault((owner, given), {})
+        if secret in kept:
+            kept[secret] = kept.pop(secret)
+            return
+        kept[secret] = _forms(secret)
+        if len(kept) > _KEPT:
+            del kept[next(iter(kept))]
         self._sort()
 
-    def know(self, token: str) -> None:
-        """Mask this from now on; of those made known in this way, the last ones are remembered."""
-        if token in self._secrets or not token:
-            return
-        self._secrets[token] = _forms(token)
-        self._latest.append(token)
-        if len(self._latest) > _KEPT:
-            del self._secrets[self._latest.pop(0)]
-        self._sort()
+    def know_id(self, one: str) -> None:
+        """Mask this in texts from now on."""
+        if one not in self._ids:
+            self._ids[one] = _forms(one)
+            self._sort()
 
     def __call__(self, text: str) -> str:
         """Return a text, whole or cut, without the secrets and without a telling beginning of one."""
@@ -46,8 +61,10 @@ class Redactor:
 
     def _sort(self) -> None:
         """Put the longest first: tokens may begin alike, and one may be the beginning of another."""
+        self._secrets = {secret: forms for kept in self._known.values() for secret, forms in kept.items()}
         self._secret = sorted({form for forms in self._secrets.values() for form in forms}, key=len, reverse=True)
-        self._all = sorted({*self._secret, *self._ids}, key=len, reverse=True)
+        ids = {form for forms in self._ids.values() for form in forms}
+        self._all = sorted({*self._secret, *ids}, key=len, reverse=True)
 
     def body(self, body: bytes) -> bytes:
         """Return an answer without the whole secrets: a job's error text goes to chats and into the store.

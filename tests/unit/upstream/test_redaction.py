@@ -50,10 +50,13 @@ def test_a_secret_that_was_cut_is_masked(length):
 
 def test_tokens_of_late_are_remembered_and_the_secret_always():
     mask = Redactor(SECRET)
-    for n in range(40):
-        mask.know(f"token-number-{n:04}-of-many")
-    assert mask(f"{SECRET} token-number-0039-of-many") == "[masked] [masked]"
-    assert mask("token-number-0030-of-many") == "[masked]"
+    for n in range(100):
+        mask.know(f"{n:04}-number-of-many", owner="one")
+        mask.know("the-one-in-use", owner="one")
+    mask.know("0pq-of-another", owner="two")
+    assert mask(f"{SECRET} 0099-number-of-many") == "[masked] [masked]"
+    assert mask("0040-number-of-many, the-one-in-use, 0pq-of-another") == "[masked], [masked], [masked]"
+    assert mask("0000-number-of-many") == "0000-number-of-many", "it is bounded"
 
 
 def test_what_is_no_secret_stays():
