@@ -24,7 +24,7 @@ from segwatch.upstream.errors import (
     Unavailable,
     UpstreamError,
 )
-from segwatch.upstream.redaction import Redactor
+from segwatch.upstream.redaction import Redactor, is_json
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, exchange, proxy_for
 
@@ -200,7 +200,7 @@ class PlatformClient:
             text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply)}"
             raise BadReply(text, fate=Fate.LOST, reason="error_as_success", status=reply.status, code=said.code)
         body = self.redactor.body(reply.body)
-        if body.strip() and not _is_json(body):
+        if body.strip() and not is_json(body):
             shown = excerpt(self.redactor(body.decode(errors="replace")).encode())
             text = f"{what}: {reply.status}, but the body is not JSON: {shown}"
             raise BadReply(text, fate=Fate.LOST, reason="not_json", status=reply.status)
@@ -238,12 +238,3 @@ class PlatformClient:
 
     def _request_id(self, reply: Reply) -> str:
         return excerpt(self.redactor(reply.headers.get("x-request-id", "")).encode(), length=80)
-
-
-def _is_json(body: bytes) -> bool:
-    """True for one whole JSON value: a body may be cut short and still have the length that it announces."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
