@@ -67,6 +67,7 @@ class OAuthTokens:
         self._sleep = sleep
         self._flight = asyncio.Lock()
         self._token = ""
+        self._accepted = ""  # the token that the platform took last, from any sandbox
         self._expires_at: datetime | None = None
         self._renew_at: datetime | None = None
         self._asked_at: float | None = None
@@ -83,27 +84,30 @@ class OAuthTokens:
     def accepted(self, token: str) -> None:
         """Take note that the platform took this token."""
         self._rejections = 0
+        self._accepted = token
 
     async def token(self, *, rejected: str | None = None) -> str:
         """Return a token with some life left. One request at a time; who comes meanwhile waits and shares its result.
 
-        While an early renewal fails, the old token is used up.
+        While an early renewal fails, the old token is used up; so is one that the platform took from another sandbox.
         """
         if self._is_good(rejected):
             return self._token
         async with self._flight:
             if self._is_good(rejected):
                 return self._token
-            if rejected is not None and rejected == self._token:
+            if rejected is not None and rejected == self._token and self._renew_at is not None:
                 self._forget_rejected()
-            return await self._renew()
+            return await self._renew(rejected)
 
     def _is_good(self, rejected: str | None) -> bool:
         fresh = self._renew_at is not None and self._now() < self._renew_at
         return bool(self._token) and fresh and self._token != rejected
 
     def _forget_rejected(self) -> None:
-        self._token, self._expires_at, self._renew_at = "", None, None
+        self._renew_at = None
+        if self._token != self._accepted:
+            self._token, self._expires_at = "", None
         self._rejections += 1
         if self._rejections > 1:
             wait = _AFTER_SILENCE.ceiling(self._rejections - 1).total_seconds()
@@ -118,8 +122,9 @@ class OAuthTokens:
                 wait,
             )
 
-    async def _renew(self) -> str:
-        spare = self._token if self._expires_at is not None and self._now() < self._expires_at else ""
+    async def _renew(self, rejected: str | None) -> str:
+        is_alive = self._expires_at is not None and self._now() < self._expires_at
+        spare = self._token if is_alive and self._token != rejected else ""
         held_s = self._hold_until - self._monotonic()
         if self._failure is not None and held_s > 0:
             if spare:

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from segwatch.backoff import Backoff
 from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
@@ -42,6 +43,7 @@ _ADVICE = {
 _ADVICE_403 = (
     "Ask an administrator for the permissions of this sandbox: Manage Segments, Evaluate a segment, View Datasets"
 )
+_AFTER_VAIN_RENEWAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,10 @@ class Call:
 
 
 class PlatformClient:
-    """Calls the platform for one sandbox. It tries once, and once more after renewing a token."""
+    """Calls the platform for one sandbox. It tries once, and once more after renewing a token.
+
+    When the new token is rejected too, it asks for no other for a while: others may share the credential.
+    """
 
     def __init__(
         self,
@@ -96,6 +101,8 @@ class PlatformClient:
         self.redactor = redactor or Redactor(ids=(sandbox.api_key,))
         self._max_wait = max_wait
         self._body_max_bytes = body_max_bytes
+        self._vain_renewals = 0
+        self._no_renewal_until = 0.0
 
     @property
     def patience(self) -> timedelta:
@@ -121,12 +128,18 @@ class PlatformClient:
     async def _call(self, request: Request, what: str) -> Reply:
         token = await self._token()
         reply = await self._send(request, token, what)
-        if reply.status == 401:
+        clock = asyncio.get_running_loop().time
+        if reply.status == 401 and clock() >= self._no_renewal_until:
             # answered by the gateway before any service saw it, so sending it again is safe, a POST too
             token = await self._token(rejected=token)
             reply = await self._send(request, token, what)
+            if reply.status == 401 and clock() >= self._no_renewal_until:
+                self._vain_renewals += 1
+                wait = _AFTER_VAIN_RENEWAL.ceiling(self._vain_renewals)
+                self._no_renewal_until = clock() + wait.total_seconds()
         if reply.status != 401:
             self._tokens.accepted(token)
+            self._vain_renewals, self._no_renewal_until = 0, 0.0
         if 200 <= reply.status < 300:
             return self._checked(reply, what)
         raise self._failure(reply, what)

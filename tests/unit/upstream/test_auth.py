@@ -259,6 +259,22 @@ async def test_while_an_early_renewal_fails_the_old_token_is_used_up(world, toke
         await tokens.token()
 
 
+async def test_what_one_sandbox_gets_rejected_stays_good_for_another_while_a_renewal_fails(world, tokens):
+    world.script = [{}, *[refusal(429, "slow", **{"Retry-After": "20"}) for _ in range(2)]]
+    tokens.accepted(await tokens.token())
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await tokens.token(rejected="token-1")
+        assert await tokens.token() == "token-1"
+        tokens.accepted("token-1")
+        world.advance(5)
+    assert len(world.asked) == 2
+    world.advance(30)
+    assert await tokens.token() == "token-1"
+    world.advance(30)
+    assert await tokens.token() == "token-2"
+
+
 async def test_sandboxes_with_equal_credentials_share_a_source(world, tmp_path):
     async with aiohttp.ClientSession() as session:
         sources = TokenSources(session, endpoint=ENDPOINT, now=lambda: world.wall, redactor=Redactor())
