@@ -10,6 +10,7 @@ from segwatch.config import Sandbox, Settings
 from segwatch.upstream.auth import ClientSecret, Credential, TokenSources
 from segwatch.upstream.budget import Budget, Share
 from segwatch.upstream.client import Call, Identity, PlatformClient
+from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import FixedToken, TokenFile, TokenSource
 from segwatch.upstream.wire import Endpoint, Timeouts
 
@@ -22,8 +23,9 @@ class Clients:
 
     def __init__(
         self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
-        observe: Callable[[Call], None] = lambda call: None,
+        observe: Callable[[Call], None] = lambda call: None, redactor: Redactor | None = None,
     ) -> None:  # fmt: skip
+        """redactor: masks the secrets of these settings too, from now on."""
         timeout = settings.platform.timeout
         self._session = session
         self._now = now
@@ -33,7 +35,8 @@ class Clients:
             ims_url=settings.platform.ims_url,
             timeouts=Timeouts(connect=timeout, read=timeout, total=timeout),
         )
-        self._tokens = TokenSources(session, endpoint=self._endpoint, now=now)
+        self._redactor = redactor or Redactor()
+        self._tokens = TokenSources(session, endpoint=self._endpoint, now=now, redactor=self._redactor)
         together: defaultdict[tuple[str, str], list[Sandbox]] = defaultdict(list)
         for sandbox in settings.sandboxes:
             together[sandbox.org_id, sandbox.client_id].append(sandbox)
@@ -44,18 +47,12 @@ class Clients:
             for owner, all_ in together.items()
         }
 
-    @property
-    def hide(self) -> Callable[[str], str]:
-        """What takes the secrets of all credentials out of a line of the log."""
-        return self._tokens.hide
-
     def of(self, sandbox: Sandbox) -> tuple[PlatformClient, Share, TokenSource]:
         """Return the client of one sandbox, its call budget, and where it gets its token."""
         budget = self._budgets[sandbox.org_id, sandbox.client_id].share(
             requests_per_second=sandbox.requests_per_second, burst=sandbox.burst
         )
-        credential = credential_of(sandbox)
-        tokens = self._tokens.of(credential)
+        tokens = self._tokens.of(credential_of(sandbox))
         client = PlatformClient(
             self._session,
             sandbox=Identity(name=sandbox.name, org_id=sandbox.org_id, api_key=sandbox.client_id),
@@ -64,7 +61,7 @@ class Clients:
             budget=budget,
             now=self._now,
             observe=self._observe,
-            redactor=self._tokens.redactor_of(credential),
+            redactor=self._redactor,
         )
         return client, budget, tokens
 

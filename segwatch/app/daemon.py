@@ -21,6 +21,7 @@ from segwatch.store.factory import store_of
 from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
+from segwatch.upstream.redaction import Redactor
 from segwatch.web.server import Server
 
 log = structlog.get_logger()
@@ -46,7 +47,9 @@ class Daemon:
             heartbeats=heartbeats,
             supervisor=Supervisor(clock, heartbeats, on_restart=meter.restarted),
             kinds=load_kinds(),
+            redactor=Redactor(),  # what was a secret before a reload is one still: others may repeat it for a day
         )
+        logs.hide(self._lasting.redactor.line)
         self._readiness = Readiness()
         self._server = Server(
             Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,

@@ -31,9 +31,9 @@ from segwatch.jobs.model import JobState
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store, StoreError
-from segwatch.telemetry import logs
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
+from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import open_session
 
@@ -51,6 +51,7 @@ class Lasting:
     heartbeats: Heartbeats
     supervisor: Supervisor
     kinds: Mapping[str, JobKind]
+    redactor: Redactor
 
 
 class Generation:
@@ -78,8 +79,7 @@ class Generation:
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
-        clients = Clients(self.settings, session, now=clock.now, observe=meter.called)
-        logs.hide(clients.hide)
+        clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
 

@@ -61,11 +61,13 @@ class OAuthTokens:
         self._endpoint = endpoint
         self._proxy = proxy_for(endpoint.ims_url) if endpoint.trust_env else None
         self._now = now
-        self._redactor = redactor or redactor_of(credential)
+        self._redactor = redactor or Redactor()
+        learn(self._redactor, credential)
         self._monotonic = monotonic or asyncio.get_running_loop().time
         self._sleep = sleep
         self._flight = asyncio.Lock()
         self._token = ""
+        self._accepted = ""  # the token that the platform took last, from any sandbox
         self._expires_at: datetime | None = None
         self._renew_at: datetime | None = None
         self._asked_at: float | None = None
@@ -82,27 +84,30 @@ class OAuthTokens:
     def accepted(self, token: str) -> None:
         """Take note that the platform took this token."""
         self._rejections = 0
+        self._accepted = token
 
     async def token(self, *, rejected: str | None = None) -> str:
         """Return a token with some life left. One request at a time; who comes meanwhile waits and shares its result.
 
-        While an early renewal fails, the old token is used up.
+        While an early renewal fails, the old token is used up; so is one that the platform took from another sandbox.
         """
         if self._is_good(rejected):
             return self._token
         async with self._flight:
             if self._is_good(rejected):
                 return self._token
-            if rejected is not None and rejected == self._token:
+            if rejected is not None and rejected == self._token and self._renew_at is not None:
                 self._forget_rejected()
-            return await self._renew()
+            return await self._renew(rejected)
 
     def _is_good(self, rejected: str | None) -> bool:
         fresh = self._renew_at is not None and self._now() < self._renew_at
         return bool(self._token) and fresh and self._token != rejected
 
     def _forget_rejected(self) -> None:
-        self._token, self._expires_at, self._renew_at = "", None, None
+        self._renew_at = None
+        if self._token != self._accepted:
+            self._token, self._expires_at = "", None
         self._rejections += 1
         if self._rejections > 1:
             wait = _AFTER_SILENCE.ceiling(self._rejections - 1).total_seconds()
@@ -117,8 +122,9 @@ class OAuthTokens:
                 wait,
             )
 
-    async def _renew(self) -> str:
-        spare = self._token if self._expires_at is not None and self._now() < self._expires_at else ""
+    async def _renew(self, rejected: str | None) -> str:
+        is_alive = self._expires_at is not None and self._now() < self._expires_at
+        spare = self._token if is_alive and self._token != rejected else ""
         held_s = self._hold_until - self._monotonic()
         if self._failure is not None and held_s > 0:
             if spare:
@@ -152,7 +158,7 @@ class OAuthTokens:
     def _keep(self, answer: tuple[str, timedelta]) -> None:
         token, life = answer
         self._token = token
-        self._redactor.know(token)
+        self._redactor.know(token, owner=self._credential.client_id)
         self._expires_at = self._now() + life
         self._renew_at = self._expires_at - min(_MARGIN_MAX, life / 10)
 
@@ -235,37 +241,29 @@ def _token_of(body: bytes, what: str) -> tuple[str, timedelta]:
     return token, timedelta(milliseconds=life) if life > _SECONDS_MAX else timedelta(seconds=life)
 
 
-def redactor_of(credential: Credential) -> Redactor:
-    """Return what masks this credential's secrets; of a token file, those that were read are made known to it later."""
-    ids = (credential.client_id,)
+def learn(redactor: Redactor, credential: Credential) -> None:
+    """Let the redactor mask this credential's secrets; a token file's are made known when they are used."""
+    redactor.know_id(credential.client_id)
     match credential:
         case ClientSecret():
-            return Redactor(credential.client_secret.get_secret_value(), ids=ids)
+            redactor.know(credential.client_secret.get_secret_value(), owner=credential.client_id, given=True)
         case FixedToken():
-            return Redactor(credential.token.get_secret_value(), ids=ids)
+            redactor.know(credential.token.get_secret_value(), owner=credential.client_id, given=True)
         case TokenFile():
-            return Redactor(ids=ids)
+            pass
 
 
 class TokenSources:
-    """One source and one redactor for each credential, however many sandboxes use it."""
+    """One source for each credential, however many sandboxes use it. redactor: learns all their secrets."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, endpoint: Endpoint, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, endpoint: Endpoint, now: Callable[[], datetime], redactor: Redactor
+    ) -> None:
         self._session = session
         self._endpoint = endpoint
         self._now = now
+        self._redactor = redactor
         self._sources: dict[Credential, TokenSource] = {}
-        self._redactors: dict[Credential, Redactor] = {}
-
-    def redactor_of(self, credential: Credential) -> Redactor:
-        """Return what masks this credential's secrets, the same for equal credentials."""
-        return self._redactors.setdefault(credential, redactor_of(credential))
-
-    def hide(self, line: str) -> str:
-        """Return a line of the log without the secrets of any credential."""
-        for redactor in self._redactors.values():
-            line = redactor.line(line)
-        return line
 
     def of(self, credential: Credential) -> TokenSource:
         """Return the source of this credential's tokens, the same for equal credentials."""
@@ -274,11 +272,13 @@ class TokenSources:
         return self._sources[credential]
 
     def _open(self, credential: Credential) -> TokenSource:
+        learn(self._redactor, credential)
         match credential:
             case TokenFile():
                 return FileTokens(credential)
             case FixedToken():
                 return FixedTokens(credential)
             case ClientSecret():
-                redactor = self.redactor_of(credential)
-                return OAuthTokens(self._session, credential, endpoint=self._endpoint, now=self._now, redactor=redactor)
+                return OAuthTokens(
+                    self._session, credential, endpoint=self._endpoint, now=self._now, redactor=self._redactor
+                )

@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from segwatch.backoff import Backoff
 from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
@@ -24,7 +25,7 @@ from segwatch.upstream.errors import (
     Unavailable,
     UpstreamError,
 )
-from segwatch.upstream.redaction import Redactor
+from segwatch.upstream.redaction import Redactor, is_json
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, exchange, proxy_for
 
@@ -42,6 +43,7 @@ _ADVICE = {
 _ADVICE_403 = (
     "Ask an administrator for the permissions of this sandbox: Manage Segments, Evaluate a segment, View Datasets"
 )
+_AFTER_VAIN_RENEWAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,10 @@ class Call:
 
 
 class PlatformClient:
-    """Calls the platform for one sandbox. It tries once, and once more after renewing a token."""
+    """Calls the platform for one sandbox. It tries once, and once more after renewing a token.
+
+    When the new token is rejected too, it asks for no other for a while: others may share the credential.
+    """
 
     def __init__(
         self,
@@ -80,7 +85,7 @@ class PlatformClient:
         max_wait: timedelta = timedelta(seconds=30),
         body_max_bytes: int = BODY_MAX_BYTES,
     ) -> None:
-        """redactor: what masks this credential's secrets; it learns the tokens that are used.
+        """redactor: what masks secrets; it learns the tokens that are used.
 
         max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed.
         """
@@ -96,6 +101,8 @@ class PlatformClient:
         self.redactor = redactor or Redactor(ids=(sandbox.api_key,))
         self._max_wait = max_wait
         self._body_max_bytes = body_max_bytes
+        self._vain_renewals = 0
+        self._no_renewal_until = 0.0
 
     @property
     def patience(self) -> timedelta:
@@ -121,19 +128,25 @@ class PlatformClient:
     async def _call(self, request: Request, what: str) -> Reply:
         token = await self._token()
         reply = await self._send(request, token, what)
-        if reply.status == 401:
+        clock = asyncio.get_running_loop().time
+        if reply.status == 401 and clock() >= self._no_renewal_until:
             # answered by the gateway before any service saw it, so sending it again is safe, a POST too
             token = await self._token(rejected=token)
             reply = await self._send(request, token, what)
+            if reply.status == 401 and clock() >= self._no_renewal_until:
+                self._vain_renewals += 1
+                wait = _AFTER_VAIN_RENEWAL.ceiling(self._vain_renewals)
+                self._no_renewal_until = clock() + wait.total_seconds()
         if reply.status != 401:
             self._tokens.accepted(token)
+            self._vain_renewals, self._no_renewal_until = 0, 0.0
         if 200 <= reply.status < 300:
             return self._checked(reply, what)
         raise self._failure(reply, what)
 
     async def _token(self, *, rejected: str | None = None) -> str:
         token = await self._tokens.token(rejected=rejected)
-        self.redactor.know(token)
+        self.redactor.know(token, owner=self._sandbox.api_key)
         return token
 
     async def _send(self, request: Request, token: str, what: str) -> Reply:
@@ -200,7 +213,7 @@ class PlatformClient:
             text = f"{what}: {reply.status}, but the body is an error: {self._told(said, reply)}"
             raise BadReply(text, fate=Fate.LOST, reason="error_as_success", status=reply.status, code=said.code)
         body = self.redactor.body(reply.body)
-        if body.strip() and not _is_json(body):
+        if body.strip() and not is_json(body):
             shown = excerpt(self.redactor(body.decode(errors="replace")).encode())
             text = f"{what}: {reply.status}, but the body is not JSON: {shown}"
             raise BadReply(text, fate=Fate.LOST, reason="not_json", status=reply.status)
@@ -238,12 +251,3 @@ class PlatformClient:
 
     def _request_id(self, reply: Reply) -> str:
         return excerpt(self.redactor(reply.headers.get("x-request-id", "")).encode(), length=80)
-
-
-def _is_json(body: bytes) -> bool:
-    """True for one whole JSON value: a body may be cut short and still have the length that it announces."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True

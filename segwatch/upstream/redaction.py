@@ -1,40 +1,65 @@
-"""What may not be shown: the secrets of one credential, in every form in which an answer may repeat them."""
+"""What may not be shown: the secrets of all credentials, in every form in which an answer may repeat them."""
 
 import base64
 import html
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
 MASK = "[masked]"
-_KEPT = 16  # tokens remembered: an answer may still speak of one that was renewed since
+_KEPT = 64  # of each credential and sort remembered: an answer may still speak of one that was renewed since
 _TELLING_MIN = 8  # characters: so long a beginning of a secret is masked too, since a text may be cut anywhere
 _WORD_MIN = 4  # a shorter secret would mask half of every sentence
-_SURE_MIN = 16  # a shorter one might be in data by chance, and data must stay what it is
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')  # a string in JSON, names of fields too
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+_PIECE = re.compile(r"(.{4}).", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+_Index = Mapping[str, tuple[str, ...]]  # the first characters of forms, and all forms that begin so
 
 
 class Redactor:
-    """Masks the secrets of one credential in whatever leaves this room.
+    """Masks secrets in whatever leaves this room: one for the process, since what was a secret once remains one.
 
     ids: what is no secret, and still nobody's business: the API key. They are masked in texts, not in logs and data.
     """
 
     def __init__(self, *secrets: str, ids: tuple[str, ...] = ()) -> None:
-        self._secrets = {secret: _forms(secret) for secret in secrets}
-        self._ids = [form for one in ids for form in _forms(one)]
-        self._latest: list[str] = []
-        self._sort()
+        self._known: dict[tuple[str, bool], dict[str, list[str]]] = {}
+        self._ids: dict[str, list[str]] = {}
+        self._secret: _Index = {}
+        self._all: _Index = {}
+        for secret in secrets:
+            self.know(secret, given=True)
+        for one in ids:
+            self.know_id(one)
 
-    def know(self, token: str) -> None:
-        """Mask this from now on; of those made known in this way, the last ones are remembered."""
-        if token in self._secrets or not token:
+    def know(self, secret: str, *, owner: str = "", given: bool = False) -> None:
+        """Mask this from now on; of each owner's tokens, and of what it was given, those used last are remembered.
+
+        owner: the client id. given: it stands in the settings, and no number of tokens may push it out.
+        """
+        if not secret:
             return
-        self._secrets[token] = _forms(token)
-        self._latest.append(token)
-        if len(self._latest) > _KEPT:
-            del self._secrets[self._latest.pop(0)]
-        self._sort()
+        kept = self._known.setdefault((owner, given), {})
+        if secret in kept:
+            kept[secret] = kept.pop(secret)
+            return
+        kept[secret] = _forms(secret)
+        self._secret, self._all = _with(self._secret, kept[secret]), _with(self._all, kept[secret])
+        if len(kept) > _KEPT:
+            del kept[next(iter(kept))]
+            self._build()
+
+    def know_id(self, one: str) -> None:
+        """Mask this in texts from now on."""
+        if one not in self._ids:
+            self._ids[one] = _forms(one)
+            self._all = _with(self._all, self._ids[one])
 
     def __call__(self, text: str) -> str:
         """Return a text, whole or cut, without the secrets and without a telling beginning of one."""
@@ -44,44 +69,97 @@ class Redactor:
         """Return the same for a line of the log, where ids may stay."""
         return _masked(text, self._secret)
 
-    def _sort(self) -> None:
-        """Put the longest first: tokens may begin alike, and one may be the beginning of another."""
-        self._secret = sorted({form for forms in self._secrets.values() for form in forms}, key=len, reverse=True)
-        self._all = sorted({*self._secret, *self._ids}, key=len, reverse=True)
+    def _build(self) -> None:
+        every = [form for kept in self._known.values() for forms in kept.values() for form in forms]
+        self._secret = _with({}, every)
+        self._all = _with(self._secret, [form for forms in self._ids.values() for form in forms])
 
     def body(self, body: bytes) -> bytes:
-        """Return an answer without the whole secrets: a job's error text goes to chats and into the store.
+        """Return an answer without secrets and their beginnings: what a job says goes to chats and into the store.
 
-        JSON stays JSON: what takes a secret's place needs no escape.
+        JSON stays JSON, and everything but the strings that tell a secret stays as it was, byte by byte.
         """
-        for secret, forms in self._secrets.items():
-            if len(secret) >= _SURE_MIN:
-                for form in forms:
-                    body = body.replace(form.encode(), MASK.encode())
-        return body
+        text = body.decode(errors="replace")
+        plain = _ESCAPE.sub(_unescaped, text) if "\\" in text else text
+        told = {start: self._secret[start] for start in _present(plain, self._secret)}
+        if not told:
+            return body
+        if not is_json(body):
+            return _masked(text, self._secret).encode()
+        return _LITERAL.sub(lambda found: _masked_literal(found[0], told), text).encode()
 
 
-def _masked(text: str, forms: list[str]) -> str:
+def is_json(body: bytes) -> bool:
+    """True for one whole JSON value: a body may be cut short and still have the length that it announces."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _with(index: _Index, forms: Iterable[str]) -> _Index:
+    """Return a new index with these forms too: another thread may be reading the old one, for a line of the log."""
+    new = dict(index)
     for form in forms:
-        text = text.replace(form, MASK)
-    for start in {form[:_TELLING_MIN] for form in forms if len(form) >= _TELLING_MIN}:
-        if start in text:
-            text = _without_cut(text, start, [form for form in forms if form.startswith(start)])
-    return text
+        there = new.get(form[:_TELLING_MIN], ())
+        if form not in there:
+            new[form[:_TELLING_MIN]] = (*there, form)
+    return new
 
 
-def _without_cut(text: str, start: str, forms: list[str]) -> str:
-    """Return the text without any beginning of a form, as far as it agrees. start: how all the forms begin."""
+def _present(text: str, starts: Iterable[str]) -> list[str]:
+    """Return which of these stand in a long text, without a search of all of it for each of them.
+
+    Wherever eight characters stand, they cover one of the pieces of four that begin at every fifth character.
+    """
+    pieces = set(_PIECE.findall(text + " "))
+    return [
+        start
+        for start in starts
+        if (len(start) < _TELLING_MIN or any(start[n : n + 4] in pieces for n in range(5))) and start in text
+    ]
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2])
+
+
+def _masked_literal(literal: str, index: _Index) -> str:
+    value = json.loads(literal, strict=False)
+    masked = _masked(value, index)
+    return literal if masked == value else json.dumps(masked)
+
+
+def _masked(text: str, index: _Index) -> str:
+    """Return the text without any form, and without any telling beginning of one, as far as it agrees."""
+    spans = sorted(span for start, forms in index.items() if start in text for span in _spans(text, start, forms))
+    if not spans:
+        return text
     kept, at = [], 0
-    while (found := text.find(start, at)) >= 0:
-        end = found + max(_agreeing(text[found : found + len(form)], form) for form in forms)
-        kept += [text[at:found], MASK]
-        at = end
+    for begin, end in spans:
+        if begin >= at:
+            kept += [text[at:begin], MASK]
+        at = max(at, end)
     return "".join([*kept, text[at:]])
 
 
-def _agreeing(one: str, other: str) -> int:
-    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+def _spans(text: str, start: str, forms: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Yield where forms, or beginnings of them, stand. start: how all of them begin; a shorter one is a form itself."""
+    if len(start) < _TELLING_MIN:
+        for found in re.finditer(rf"(?<![\w-]){re.escape(start)}(?![\w-])", text):
+            yield found.span()
+        return
+    at = text.find(start)
+    while at >= 0:
+        yield at, at + max(_agreeing(text, at, form) for form in forms)
+        at = text.find(start, at + 1)
+
+
+def _agreeing(text: str, at: int, form: str) -> int:
+    if text.startswith(form, at):
+        return len(form)
+    return next(n for n, char in enumerate(form) if text[at + n : at + n + 1] != char)
 
 
 def _forms(secret: str) -> list[str]:

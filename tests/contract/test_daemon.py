@@ -163,6 +163,16 @@ async def test_a_reload_refuses_what_needs_a_restart_and_then_changes_nothing(ho
     assert not (house.folder / "other.db").exists()
 
 
+async def test_what_was_a_secret_before_a_reload_is_still_masked_after_it(house, capsys):
+    async with house.daemon() as daemon:
+        for secret in ("the-second-0ne", "the-third-0ne"):
+            house.write('log.format = "json"\n', **{"hush-hush": secret})
+            assert await daemon.reload() == ()
+        capsys.readouterr()
+        structlog.get_logger().info("line", said="hush-hush, the-second-0ne and the-third-0ne")
+        assert '"[masked], [masked] and [masked]"' in capsys.readouterr().err
+
+
 async def test_a_reload_applies_the_log_level(house, capsys):
     async with house.daemon() as daemon:
         shown = []

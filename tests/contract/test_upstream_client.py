@@ -11,8 +11,10 @@ import pytest
 from fakes import FakeClock
 from raw_platform import API_KEY, GET, NOON, POST, FixedTokens, client_of, raw_platform, reply
 
+from segwatch.backoff import Backoff
 from segwatch.daemon.source import Source
 from segwatch.kinds.base import Request, load_kinds
+from segwatch.upstream import client as client_module
 from segwatch.upstream.budget import Budget
 from segwatch.upstream.errors import (
     BadReply,
@@ -241,6 +243,26 @@ async def test_a_token_that_stays_rejected_needs_a_person():
     error, requests = await failure_of(rejected, rejected, tokens=FixedTokens("a", "b", "c"))
     assert (type(error), error.status, error.code, error.fate) == (Unauthorized, 401, "401013", ANSWERED)
     assert len(requests) == 2
+
+
+async def test_a_sandbox_that_is_always_rejected_leaves_the_tokens_of_others_alone_for_a_while(monkeypatch):
+    monkeypatch.setattr(client_module, "_AFTER_VAIN_RENEWAL", Backoff(first=timedelta(seconds=0.3), cap=timedelta(1)))
+    rejected, tokens = reply(401, {"error_code": "401013"}), FixedTokens(*"abcdef")
+    async with (
+        raw_platform(*[rejected] * 6, reply(), rejected) as platform,
+        client_of(platform.url, tokens=tokens) as client,
+    ):
+        for _ in range(3):
+            with pytest.raises(Unauthorized):
+                await client.call(GET)
+        assert tokens.tokens[0] == "b"
+        await asyncio.sleep(0.4)
+        with pytest.raises(Unauthorized):
+            await client.call(GET)
+        assert tokens.tokens[0] == "c"
+        await client.call(GET)
+        await client.call(GET)
+        assert tokens.tokens[0] == "d", "a token that is taken ends the wait"
 
 
 async def test_every_exchange_is_observed():

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from segwatch.upstream.auth import ClientSecret, OAuthTokens, TokenSources
 from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
-from segwatch.upstream.tokens import FileTokens, TokenFile
+from segwatch.upstream.redaction import Redactor
+from segwatch.upstream.tokens import FileTokens, FixedToken, TokenFile
 from segwatch.upstream.wire import Endpoint
 
 IMS = "https://ims.example"
@@ -258,14 +259,41 @@ async def test_while_an_early_renewal_fails_the_old_token_is_used_up(world, toke
         await tokens.token()
 
 
+async def test_what_one_sandbox_gets_rejected_stays_good_for_another_while_a_renewal_fails(world, tokens):
+    world.script = [{}, *[refusal(429, "slow", **{"Retry-After": "20"}) for _ in range(2)]]
+    tokens.accepted(await tokens.token())
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            await tokens.token(rejected="token-1")
+        assert await tokens.token() == "token-1"
+        tokens.accepted("token-1")
+        world.advance(5)
+    assert len(world.asked) == 2
+    world.advance(30)
+    assert await tokens.token() == "token-1"
+    world.advance(30)
+    assert await tokens.token() == "token-2"
+
+
 async def test_sandboxes_with_equal_credentials_share_a_source(world, tmp_path):
     async with aiohttp.ClientSession() as session:
-        sources = TokenSources(session, endpoint=ENDPOINT, now=lambda: world.wall)
+        sources = TokenSources(session, endpoint=ENDPOINT, now=lambda: world.wall, redactor=Redactor())
         twin = ClientSecret(client_id="the-id", client_secret=SecretStr("the-secret&="), scopes=("openid", "session"))
         other = ClientSecret(client_id="the-id", client_secret=SecretStr("new"), scopes=("openid", "session"))
         assert sources.of(CREDENTIAL) is sources.of(twin)
         assert sources.of(CREDENTIAL) is not sources.of(other)
         assert isinstance(sources.of(TokenFile(client_id="x", path=tmp_path)), FileTokens)
+
+
+async def test_secrets_of_all_credentials_and_of_former_settings_are_masked_for_everybody(world):
+    redactor = Redactor()
+    async with aiohttp.ClientSession() as session:
+        for secret in ("one-0paque-secret", "new-0paque-secret"):
+            sources = TokenSources(session, endpoint=ENDPOINT, now=lambda: world.wall, redactor=redactor)
+            sources.of(ClientSecret(client_id="the-id", client_secret=SecretStr(secret), scopes=("openid",)))
+            sources.of(FixedToken(client_id=f"id-of-{secret}", token=SecretStr(f"t0ken-{secret}")))
+    said = "one-0paque-secret new-0paque-secret t0ken-one-0paque-secret"
+    assert redactor.line(said) == redactor(said) == "[masked] [masked] [masked]"
 
 
 async def test_a_token_file_is_read_again_when_it_changes(tmp_path):

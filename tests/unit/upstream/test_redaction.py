@@ -50,10 +50,13 @@ def test_a_secret_that_was_cut_is_masked(length):
 
 def test_tokens_of_late_are_remembered_and_the_secret_always():
     mask = Redactor(SECRET)
-    for n in range(40):
-        mask.know(f"token-number-{n:04}-of-many")
-    assert mask(f"{SECRET} token-number-0039-of-many") == "[masked] [masked]"
-    assert mask("token-number-0030-of-many") == "[masked]"
+    for n in range(100):
+        mask.know(f"{n:04}-number-of-many", owner="one")
+        mask.know("the-one-in-use", owner="one")
+    mask.know("0pq-of-another", owner="two")
+    assert mask(f"{SECRET} 0099-number-of-many") == "[masked] [masked]"
+    assert mask("0040-number-of-many, the-one-in-use, 0pq-of-another") == "[masked], [masked], [masked]"
+    assert mask("0000-number-of-many") == "0000-number-of-many", "it is bounded"
 
 
 def test_what_is_no_secret_stays():
@@ -63,9 +66,49 @@ def test_what_is_no_secret_stays():
     assert mask.line("key the-api-key-0001") == "key the-api-key-0001"
 
 
-def test_data_loses_whole_secrets_only_and_stays_json():
-    mask = Redactor(SECRET, "a-short-one", ids=("the-api-key-0001",))
-    record = {"errors": [{"msg": f"bad {SECRET}"}], "by": "the-api-key-0001", "cut": SECRET[:12], "x": "a-short-one"}
-    for encoded in (json.dumps(record), json.dumps(record, ensure_ascii=False)):
-        masked = json.loads(mask.body(encoded.encode()))
-        assert masked == record | {"errors": [{"msg": "bad [masked]"}]}
+def test_a_short_secret_is_masked_as_a_whole_word_only():
+    mask = Redactor("test", "Zq7!xyz99Kwv")
+    assert mask("(test) tests, latest, pre-test; =test") == "([masked]) tests, latest, pre-test; =[masked]"
+    assert mask("token Zq7!xyz99Kwv, Zq7!xyz9... (cut)") == "token [masked], [masked]... (cut)"
+
+
+def test_a_beginning_that_runs_into_another_secret_hides_nothing():
+    mask = Redactor("opaque-Tok3n-0123", "0123-another-0paque")
+    assert mask("x opaque-Topaque-Tok3n-0123-another-0paque y") == "x [masked] y"
+
+
+def test_data_loses_secrets_whole_or_cut_and_stays_the_json_it_was():
+    mask = Redactor(SECRET, "a-short-one", "tiny", ids=("the-api-key-0001",))
+    record = {
+        "errors": [{"msg": f"bad {SECRET} and {SECRET[:20]}... \ud83d\ude00 \"ü\"\\"}], SECRET[:12]: "destiny, tiny!",
+        "by": "the-api-key-0001", "x": "\na-short-one", "n": [1.10, 12345678901234567890, None],
+    }  # fmt: skip
+    wanted = {
+        "errors": [{"msg": 'bad [masked] and [masked]... \ud83d\ude00 "ü"\\'}], "[masked]": "destiny, [masked]!",
+        "by": "the-api-key-0001", "x": "\n[masked]", "n": [1.10, 12345678901234567890, None],
+    }  # fmt: skip
+    record, wanted = (json.loads(json.dumps(one)) for one in (record, wanted))
+    plain, ascii_ = json.dumps(record, ensure_ascii=False), json.dumps(record)
+    escaped = plain.replace("a-short", "\\u0061\\u002dshort").replace("/", "\\/")
+    for encoded in (plain, ascii_, escaped):
+        assert json.loads(mask.body(encoded.encode())) == wanted
+
+
+@given(st.integers(0, 30), st.integers(0, 9))
+def test_data_is_searched_everywhere(before, behind):
+    body = b" " * before + b'"%s"' % SECRET[:TELLING].encode() + b" " * behind
+    assert Redactor(SECRET).body(body) == b" " * before + b'"[masked]"' + b" " * behind
+
+
+def test_data_that_tells_no_secret_stays_byte_by_byte():
+    mask = Redactor(SECRET, "tiny")
+    for body in (b'{"a": 1.10,  "b":"\\u0041\\/destiny"}', b"\xff\xfe", b""):
+        assert mask.body(body) == body
+    assert mask.body(b'{ "a": 1.10,"b":"\\u0041", "c":"tiny" }') == b'{ "a": 1.10,"b":"\\u0041", "c":"[masked]" }'
+
+
+def test_the_first_letter_of_a_secret_is_not_taken_for_that_of_an_escape():
+    mask = Redactor("nQ7xyz99KwvLmPqRsTuV", "0123456789abcdef")
+    body = json.dumps({"msg": "header:\nQ7xyz99KwvLmPqRsTuV and\nnQ7xyz99KwvLmPqRsTuV"}).encode()
+    assert json.loads(mask.body(body)) == {"msg": "header:\nQ7xyz99KwvLmPqRsTuV and\n[masked]"}
+    assert mask.body(b'no JSON: "nQ7xyz99K... ') == b'no JSON: "[masked]... '
