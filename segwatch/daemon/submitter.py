@@ -152,8 +152,9 @@ class Submitter:
             return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
             return await self._move(answer, replace(whole, due_at=twin.until))
-        look = await self._lookout.look(whole, failed, beat)
-        match submission.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
+        claimed = await self._claimed(answer)
+        look = await self._lookout.look(whole, failed, beat, claimed)
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, look.akin):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
@@ -196,10 +197,9 @@ class Submitter:
             after = submission.after_post(answer, posted, self._policy, self._clock.now())
             await self._move(answer, after, why=posted.why)
         else:
-            known, told = await self._recorder.fresh(job.key), job.facts.request
-            doubt = proof.doubt_about(job, answer, known)
-            if not (doubt or self._kind.may_be(told, answer.request) or self._kind.may_be(answer.request, told)):
-                doubt = "it has another order"
+            doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
+            if not doubt and self._kind.is_another(job.facts, answer.request):
+                doubt = "it has another dataset or other segments"
             if not doubt:
                 return await self._link(answer, answer, Step.SUBMITTED, job)
             why = f"the platform answered with export {job.key.id}, but {doubt}"
@@ -209,8 +209,8 @@ class Submitter:
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
-        look = await self._lookout.look(answer, failed, beat)
         claimed = await self._claimed(answer)
+        look = await self._lookout.look(answer, failed, beat, claimed)
         now = self._clock.now()
         since = self._recorder.policies[self._kind.name].watch.since
         settled = submission.settle(

@@ -75,7 +75,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Look, then submit. known: equal exports that exist already."""
+    """Look, then submit. known: exports that exist already and are, or look like, the one that is wanted."""
 
     known: tuple[str, ...] = ()
 

@@ -28,14 +28,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
-    """This job tells too little to be told apart from the one that we want: nothing can be decided before it does."""
+    """This job cannot be told apart from the one that we want, or have posted: nothing can be decided meanwhile."""
 
     job: Observation
 
     @property
     def why(self) -> str:
         """The same in words."""
-        return f"the platform does not tell enough of export {self.job.key.id} to know whether it is the same"
+        return f"what the platform tells of export {self.job.key.id} leaves open whether it is the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +60,13 @@ class Posted:
 
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (),
+    doubtful: Collection[str] = (), akin: Collection[str] = (),
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
-    some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them.
+    some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
+    earlier POST of this answer may have made. akin: ids of jobs that could be taken for the effect of the POST to come.
     """
     if ours := _ours(answer, failed, listed := tuple(listed), claimed):
         return ours
@@ -84,7 +85,7 @@ def assess(
     for row in unknown:
         if not _leaves_room(row, answer) or (answer.posted_at and _is_free(row, answer, claimed)):
             return Unclear(job=row)
-    return Go(known=tuple(sorted(row.key.id for row in (*equal, *unknown))))
+    return Go(known=tuple(sorted({row.key.id for row in (*equal, *unknown)} | {*akin, *answer.known})))
 
 
 def settle(

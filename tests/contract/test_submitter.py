@@ -24,11 +24,15 @@ from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change
 from segwatch.store.sqlite import SqliteStore
+from segwatch.upstream.errors import Fate, Unavailable
 
-WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
-SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
-LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
-LONGER_FILTER = Facts(dataset="d1", request='{"fields":"x","filter":"z","schema":"z"}', fingerprint="f-z")
+ORDER = '{"destination":{"datasetId":"d1"},"fields":"x","filter":"y"}'
+WHOLE = Facts(dataset="d1", request=ORDER, fingerprint="f-whole")
+SHORT = Facts(dataset="d1", request='{"destination":{"datasetId":"d1"},"fields":"x"}', fingerprint="f-short")
+LONGER = Facts(dataset="d1", request=ORDER.replace('"y"', '"y","schema":"z"'), fingerprint="f-longer")
+CHANGED = Facts(dataset="d1", request='{"fields":"x","filter":"z"}', fingerprint="f-z")
+OTHER_SEGMENTS = replace(CHANGED, segments=("s9",))
+ELSEWHERE = Facts(dataset="d2", request='{"destination":{"datasetId":"d2"}}', fingerprint="f-2")
 POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
@@ -261,8 +265,34 @@ async def test_a_new_export_that_never_tells_enough_is_no_ground_for_a_second_su
     assert house.platform.submitted == []
 
 
-async def test_a_new_export_that_turns_out_to_be_another_one_is_none_either(house):
-    tells_from(house, 10.7, facts=LONGER)
+@pytest.mark.parametrize("facts", [LONGER, CHANGED], ids=["filled-in", "changed"])
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_of_which_the_platform_changed_the_order_is_no_ground_either(house, facts, declined):
+    house.platform.exports = [replace(NEW, facts=facts), ITSELF]
+    house.platform.record = replace(NEW, facts=facts)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_what_was_there_before_the_post_is_no_doubt_after_it(house):
+    house.platform.exports = [replace(NEW, facts=CHANGED), ITSELF]
+    intents = []
+
+    async def decline(request):
+        intents.append((await house.store.resubmission(key("1"))).known)
+        if len(intents) == 1:
+            raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+        return replace(export("101", minute=10), created_at=None)
+
+    house.platform.submit = decline
+    assert (await house.ends(due(), settle_window=SHORTLY)).new_id == "101"
+    assert intents == [("7",), ("7",)]
+
+
+@pytest.mark.parametrize("facts", [ELSEWHERE, OTHER_SEGMENTS], ids=["dataset", "segments"])
+async def test_a_new_export_that_turns_out_to_be_plainly_another_one_is_one(house, facts):
+    tells_from(house, 10.7, facts=facts)
     ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY)
     assert ended.step is Step.SUBMITTED
     assert len(house.platform.submitted) == 1
@@ -353,7 +383,8 @@ OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
         pytest.param(OLDER, id="an-older-one"),
         pytest.param(replace(OLDER, created_at=None), id="one-that-was-known-before"),
         pytest.param(export("60", minute=-6), id="one-created-before"),
-        pytest.param(export("60", minute=10, facts=LONGER_FILTER), id="one-with-another-order"),
+        pytest.param(export("60", minute=10, facts=OTHER_SEGMENTS), id="one-of-other-segments"),
+        pytest.param(export("60", minute=10, facts=ELSEWHERE), id="one-into-another-dataset"),
     ],
 )
 async def test_an_answer_that_names_a_job_which_cannot_be_ours_counts_as_lost(house, reply):
@@ -385,6 +416,7 @@ async def test_the_submissions_of_a_day_count_against_its_budget(house, posted, 
         pytest.param(export("60", minute=10), id="all-of-it"),
         pytest.param(export("60", minute=1, facts=Facts()), id="little-and-by-a-slow-clock"),
         pytest.param(export("60", minute=10, facts=LONGER), id="with-what-was-left-to-the-platform"),
+        pytest.param(export("60", minute=10, facts=CHANGED), id="with-what-the-platform-changed"),
         pytest.param(replace(export("60", minute=10), created_at=None), id="without-a-time"),
     ],
 )
