@@ -184,17 +184,17 @@ class Submitter:
 
     async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
         await self._move(before, posting)
-        await self._post(posting)
+        await self._post(before, posting)
 
-    async def _post(self, answer: Resubmission) -> None:
-        """Make the one POST of an answer that is on disk as POSTING, and write how it ended."""
+    async def _post(self, before: Resubmission, answer: Resubmission) -> None:
+        """Make the one POST of an answer that is on disk as POSTING, and write how it ended. before: the POST."""
         log.info("resubmission_posted", job=str(answer.failed), attempt=answer.attempt)
         try:
             job = await self._source.submit(answer.request)
         except UpstreamError as error:
             posted = _posted(error)
             log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            after = submission.after_post(answer, posted, self._policy, self._clock.now())
+            after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
             await self._move(answer, after, why=posted.why)
         else:
             doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
@@ -205,7 +205,8 @@ class Submitter:
             why = f"the platform answered with export {job.key.id}, but {doubt}"
             log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
             lost = Posted(how=Posted.How.LOST, why=why)
-            await self._move(answer, submission.after_post(answer, lost, self._policy, self._clock.now()), why=why)
+            after = submission.after_post(answer, lost, self._policy, self._clock.now(), before=before)
+            await self._move(answer, after, why=why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""

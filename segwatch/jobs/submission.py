@@ -139,9 +139,12 @@ def _ours(
     return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
 
 
-def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
+def after_post(
+    answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime, *, before: Resubmission
+) -> Resubmission:
     """Return the POSTING answer after a POST that brought no job.
 
+    before: the same answer without this POST. One that was not sent leaves of the earlier ones what was known of them.
     The settle window begins anew, now: the POST may have stood in line for long before it left.
     """
     match posted.how:
@@ -150,7 +153,9 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
         case Posted.How.NOT_SENT:
             waiting = _again(answer, policy, now)
             due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
-            return replace(waiting, due_at=due_at, posted_at=None)  # so it does not count against the day's budget
+            return replace(  # so it does not count against the day's budget
+                waiting, due_at=due_at, posted_at=before.posted_at, known=before.known, declined=before.declined
+            )
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
             look_at = now + _LOOK.delay(1, spread(str(answer.failed)))

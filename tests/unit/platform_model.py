@@ -201,7 +201,7 @@ class House:
         posting = submission.posting(whole, assessed, self.now)
         self._write(answer, posting)
         yield
-        yield from self._post(posting)
+        yield from self._post(answer, posting)
         return None
 
     def _settle(
@@ -231,7 +231,7 @@ class House:
         del self._unclear[failed.key.id]
         return self._write(answer, retry.refused(answer, Refusal.UNDECIDED, self.now))
 
-    def _post(self, answer: Resubmission) -> Steps:
+    def _post(self, before: Resubmission, answer: Resubmission) -> Steps:
         fate, effect_after_s = self.fate, self.effect_after_s
         self.wait(self.in_line_s)  # for the call budget, for a token
         sent_at, new = self.now, None
@@ -247,7 +247,7 @@ class House:
             self._link(answer, answer, Step.SUBMITTED, reply)
         else:
             posted = Posted(how=_HEARD[fate], why=fate.value)
-            self._write(answer, submission.after_post(answer, posted, self.policy, self.now))
+            self._write(answer, submission.after_post(answer, posted, self.policy, self.now, before=before))
 
     def _write(self, before: Resubmission, after: Resubmission) -> None:
         failed, events = self.disk.jobs[before.failed.id], ()

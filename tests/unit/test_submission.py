@@ -140,13 +140,26 @@ def test_the_intent_notes_what_was_there_before():
     ],
 )
 def test_how_a_post_ended_decides_the_next_step(how, step, declined, reason):
-    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1))
+    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1), before=answer())
     assert (made.step, made.declined, made.reason) == (step, declined, reason)
 
 
 def test_a_wait_that_the_platform_asks_for_is_kept():
     posted = Posted(how=Posted.How.NOT_SENT, why="429", retry_after=timedelta(minutes=30))
-    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1)).due_at == at(31)
+    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1), before=answer()).due_at == at(31)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(answer(), id="the-first"),
+        pytest.param(answer(posted_at=at(-9), known=("7",), declined=True), id="after-one-that-was-declined"),
+    ],
+)
+def test_a_post_that_was_not_sent_leaves_what_is_known_of_an_earlier_one(before):
+    intent = posting(before, Go(known=("7", "8")), at(0))
+    made = after_post(intent, Posted(how=Posted.How.NOT_SENT, why="429"), retry_policy(), at(1), before=before)
+    assert (made.posted_at, made.known, made.declined) == (before.posted_at, before.known, before.declined)
 
 
 def settled(rows, *, minute=1.0, claimed=NONE, **fields):
@@ -201,6 +214,7 @@ def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
 def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries):
     policy = retry_policy(max_attempts=99)
     first = judge(failed(attempt=attempt), policy, at(0))
-    again = after_post(answer(Step.POSTING, tries=tries), Posted(how=Posted.How.NOT_SENT, why=""), policy, at(0))
+    not_sent = Posted(how=Posted.How.NOT_SENT, why="")
+    again = after_post(answer(Step.POSTING, tries=tries), not_sent, policy, at(0), before=answer())
     for made in (first, again):
         assert at(1) <= made.due_at <= at(60)
