@@ -150,6 +150,12 @@ class Submitter:
         whole = await self._completed(answer, failed)
         if not whole.whole:
             return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
+        if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
+            why = (
+                "its record names no filter, nor does that of any other export here, so the platform may not tell filters:"
+                " to submit it could export everything"
+            )
+            return await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
             return await self._move(answer, replace(whole, due_at=twin.until))
         claimed = await self._claimed(answer)
@@ -243,6 +249,11 @@ class Submitter:
             answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
         is_young = failed.discovered_at <= self._clock.now() < proof.ripe_at(failed, self._policy.settle_window)
         return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
+
+    def _tells_limits(self) -> bool:
+        """True when some known export's order is limited: then a record without limits belongs to one without."""
+        requests = (job.facts.request for job in self._recorder.known(self._kind.name))
+        return any(request and not self._kind.is_broad(request) for request in requests)
 
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))

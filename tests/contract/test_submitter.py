@@ -197,12 +197,28 @@ async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house)
     assert house.platform.submitted == [WHOLE.request]
 
 
+async def filtered(house):
+    """Let there be another export, whose record tells a filter."""
+    await house.store.commit([Change(job=job("50", status=Status.SUCCEEDED, created_at=at(-60), facts=CHANGED))])
+
+
+async def test_no_export_without_a_filter_is_submitted_where_no_record_tells_one(house):
+    house.platform.record = replace(ITSELF, facts=SHORT)
+    failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=SHORT)
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint)
+    await house.store.commit([Change(job=failed, resubmission=short)])
+    ended = await house.over()
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
 @pytest.mark.parametrize("tells_in_the_end", [True, False])
 async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
     """Else an export that failed at once would be repeated as an export of everything."""
     house.clock.time = at(8)
     house.platform.record = replace(ITSELF, facts=SHORT)
     short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(8))
+    await filtered(house)
     turns = house.platform.one
 
     async def one(job_id):
