@@ -65,7 +65,7 @@ class Lookout:
         asked_at = self._clock.now()
         listed = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
-        rows = {job.key.id: _as_seen(job) for job in known.values() if _came_after(job, failed)} | listed
+        rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
         for id_, row in rows.items():
             told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
@@ -163,7 +163,8 @@ def _facts_of(job: JobState | None, row: Observation) -> Facts | None:
     return None if job is None or tracker.is_another(job, row) else job.facts
 
 
-def _as_seen(job: JobState) -> Observation:
+def seen_of(job: JobState) -> Observation:
+    """Return what was last seen of a job that we know."""
     return Observation(
         key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, created_at=job.created_at,
         updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at, errors=job.errors, facts=job.facts,

@@ -12,7 +12,7 @@ import structlog
 from segwatch import decision
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import Inconclusive, Lookout
+from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, proof, retry, submission, tracker
@@ -138,6 +138,8 @@ class Submitter:
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
+        if await self._joins_a_chain(answer, failed):
+            return None
         failing = await self._turn_breaker()
         admitted = await self._admitted(answer, failing)
         if isinstance(admitted, Refuse):
@@ -152,13 +154,15 @@ class Submitter:
             return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
         if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
             why = (
-                "its record names no filter, nor does that of any other export here, so the platform may not tell filters:"
-                " to submit it could export everything"
+                "its record names no filter, nor does that of any other export here, so the platform may not tell"
+                " filters: to submit it could export everything"
             )
             return await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
             return await self._move(answer, replace(whole, due_at=twin.until))
         claimed = await self._claimed(answer)
+        if whole.fingerprint != answer.fingerprint and await self._joins_a_chain(whole, failed):
+            return None
         look = await self._lookout.look(whole, failed, beat, claimed)
         match submission.assess(whole, failed, look.rows, claimed, look.doubtful, look.akin):
             case Unclear(why=why):
@@ -172,6 +176,19 @@ class Submitter:
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
         return None
+
+    async def _joins_a_chain(self, answer: Resubmission, failed: JobState) -> bool:
+        """Link the failed job to an earlier answer that was given up or put off, if it was that one's late effect.
+
+        Its own answer then counts on in that chain, and the next turn decides on it.
+        """
+        given_up = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
+        others = await self._store.resubmissions(self._source.sandbox, steps=given_up)
+        earlier = submission.led_to(others, failed, answer.fingerprint)
+        if earlier is None or failed.key.id in await self._claimed(answer):
+            return False
+        await self._link(earlier, earlier, Step.SUBMITTED, seen_of(failed), by="look")
+        return True
 
     async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
         around = await self._surroundings(answer, failing)

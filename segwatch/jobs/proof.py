@@ -49,6 +49,11 @@ def earliest(failed: JobState) -> datetime | None:
     return failed.created_at and min(failed.created_at, failed.discovered_at)
 
 
+def is_since(job: JobState, posted_at: datetime) -> bool:
+    """Return whether the job may have been created by a POST of that time, whatever separates the two clocks."""
+    return job.discovered_at >= posted_at - _CLOCKS_APART and job.born_at >= posted_at - _CLOCKS_APART
+
+
 def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:
     """Return why this cannot be the job that the POST of `answer` brought about; "" when it can.
 

@@ -122,6 +122,22 @@ def settle(
     return _again(answer, policy, now)
 
 
+def led_to(answers: Iterable[Resubmission], failed: JobState, fingerprint: str) -> Resubmission | None:
+    """Return the answer whose POST brought `failed` about, though its reply never came and the list was silent.
+
+    fingerprint: of `failed`, as its own answer has it.
+    """
+    if not fingerprint:
+        return None
+    fit = [
+        one for one in answers
+        if one.posted_at is not None and one.step not in (Step.POSTING, Step.SUBMITTED, Step.ADOPTED)
+        and one.reason != Refusal.NEVER and one.fingerprint == fingerprint and one.failed != failed.key
+        and failed.key.id not in one.known and proof.is_since(failed, one.posted_at)
+    ]  # fmt: skip
+    return min(fit, key=lambda one: (one.posted_at or one.since, one.failed), default=None)
+
+
 def _ours(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str]
 ) -> Found | None:

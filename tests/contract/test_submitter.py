@@ -389,6 +389,46 @@ async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_
     assert len(house.platform.submitted) == 1
 
 
+async def two_failures(house, **fields):
+    """Let the job that an undecided answer may have led to fail too, with an answer of its own."""
+    given_up = due(Step.REFUSED, reason="undecided", posted_at=at(2), tries=1, **fields)
+    first = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+    late = job(
+        "7", status=Status.FAILED, word="FAILED", created_at=at(2), discovered_at=at(4), ended_at=at(5), facts=WHOLE
+    )
+    its_own = replace(due(), failed=key("7"), root="7", attempt=2)
+    await house.store.commit([Change(job=first, resubmission=given_up)])
+    await house.store.commit([Change(job=late, resubmission=its_own)])
+    house.platform.record = export("7", minute=2, status=Status.FAILED)
+    house.platform.exports.insert(0, house.platform.record)
+
+
+async def test_the_late_effect_of_an_undecided_submission_counts_as_an_attempt_of_its_chain(house):
+    await two_failures(house)
+    ended = await house.over("7", max_attempts=2)
+    assert (ended.step, ended.reason, ended.root, ended.attempt) == (Step.REFUSED, "attempts", "1", 3)
+    first = await house.store.resubmission(key("1"))
+    assert (first.step, first.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"fingerprint": "f-other"}, id="of-another-order"),
+        pytest.param({"known": ("7",)}, id="it-was-there-before"),
+        pytest.param({"posted_at": at(13)}, id="it-was-created-before"),
+        pytest.param({"reason": "never"}, id="it-was-refused-by-the-platform"),
+    ],
+)
+async def test_a_failed_export_that_no_submission_can_have_made_is_answered_by_itself(house, fields):
+    await two_failures(house)
+    given_up = await house.store.resubmission(key("1"))
+    await house.store.commit([Change(resubmission=replace(given_up, **fields), resubmission_before=given_up)])
+    ended = await house.over("7", max_attempts=2)
+    assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
+
+
 OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
 
 
