@@ -56,6 +56,7 @@ class Submitter:
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
+        self._waiting: dict[JobKey, tuple[datetime | None, float]] = {}  # for the effect of which POST, since when
         self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -77,6 +78,8 @@ class Submitter:
         now = self._clock.now()
         self._paused = {job: until for job, until in self._paused.items() if until > now}
         answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        posting = {answer.failed for answer in answers if answer.step is Step.POSTING}
+        self._waiting = {job: waited for job, waited in self._waiting.items() if job in posting}
         return [
             answer
             for answer in answers
@@ -217,8 +220,7 @@ class Submitter:
         except UpstreamError as error:
             posted = _posted(error)
             log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
-            await self._move(answer, after, why=posted.why)
+            await self._unanswered(before, answer, posted)
         else:
             doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
             if not doubt and self._kind.is_another(job.facts, answer.request):
@@ -228,17 +230,22 @@ class Submitter:
             why = f"the platform answered with export {job.key.id}, but {doubt}"
             log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
             lost = Posted(how=Posted.How.LOST, why=why)
-            after = submission.after_post(answer, lost, self._policy, self._clock.now(), before=before)
-            await self._move(answer, after, why=why)
+            await self._unanswered(before, answer, lost)
+
+    async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
+        after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
+        self._silence(after)  # the wait begins
+        await self._move(answer, after, why=posted.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
+        silence = self._silence(answer)
         claimed = await self._claimed(answer)
         look = await self._lookout.look(answer, failed, beat, claimed)
         now = self._clock.now()
         since = self._recorder.policies[self._kind.name].watch.since
         settled = submission.settle(
-            answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now,
+            answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=now,
             doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
         )  # fmt: skip
         match settled:
@@ -248,6 +255,15 @@ class Submitter:
                 await self._refuse(answer, refusal)
             case _:
                 await self._move(answer, settled)
+
+    def _silence(self, answer: Resubmission) -> timedelta:
+        """Return for how long this process has waited for the effect of the answer's POST, by a clock never set."""
+        now_s = self._clock.ran_s()
+        posted_at, since_s = self._waiting.get(answer.failed, (None, now_s))
+        if posted_at != answer.posted_at:
+            since_s = now_s
+        self._waiting[answer.failed] = answer.posted_at, since_s
+        return timedelta(seconds=now_s - since_s)
 
     async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.

@@ -90,15 +90,16 @@ def assess(
 
 def settle(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
-    policy: RetryPolicy, asked_at: datetime, now: datetime,
+    policy: RetryPolicy, silence: timedelta, now: datetime,
     doubtful: Collection[str] = (), lag: timedelta = timedelta(),
 ) -> Found | Resubmission | Refuse:  # fmt: skip
     """Return what the list says about a POSTING answer whose reply we do not have: the job, or the answer's next step.
 
-    asked_at: when the first page of `listed` was asked for. lag: how late the list has been seen to be. We look again
-    within the settle window, and for longer where a job tells too little, or where the platform itself declined the
-    POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused, since it
-    cannot be decided.
+    silence: from when we began to wait for the POST's effect until the first page of `listed` was asked for, by a clock
+    that is never set: a time of day that jumps would make it longer. lag: how late the list has been seen to be.
+    We look again within the settle window, and for longer where a job tells too little, or where the platform itself
+    declined the POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused,
+    since it cannot be decided.
     """
     if ours := _ours(answer, failed, listed := tuple(listed), claimed):
         return ours
@@ -106,11 +107,10 @@ def settle(
     longest = max(proof.patience(policy.settle_window), policy.backoff.cap)
     wanted = proof.patience(policy.settle_window, lag)
     window = min(wanted, longest) if answer.declined or unknown else policy.settle_window
-    posted_at = answer.posted_at or answer.since
-    if asked_at < posted_at + window:
-        looks = max(1, int((now - posted_at) / _LOOK.first)).bit_length()
+    if silence < window:
+        looks = max(1, int(silence / _LOOK.first)).bit_length()
         wait = _LOOK.delay(looks, spread(str(answer.failed)))
-        return replace(answer, due_at=min(now + wait, max(now, posted_at + window)))
+        return replace(answer, due_at=now + min(wait, window - silence))
     if unknown:
         return Refuse(reason=Refusal.UNDECIDED, why=Unclear(job=unknown[0]).why)
     if not answer.declined:

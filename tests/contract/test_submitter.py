@@ -306,6 +306,31 @@ async def test_what_was_there_before_the_post_is_no_doubt_after_it(house):
     assert intents == [("7",), ("7",)]
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_clock_that_is_set_makes_no_list_silent_for_longer(house, restarts):
+    shows_s, lists = house.clock.ran_s() + 80, house.platform.page
+
+    async def page(request):
+        if house.clock.ran_s() >= shows_s and export("7", minute=10) not in house.platform.exports:
+            house.platform.exports.insert(0, export("7", minute=10))
+        return await lists(request)
+
+    async def decline(request):
+        house.platform.submitted.append(request)
+        house.clock.set(at(40))
+        raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+
+    house.platform.page, house.platform.submit = page, decline
+    if restarts:
+        await house.failed(replace(posting(), declined=True))
+        house.clock.set(at(40))
+        ended = await house.over(settle_window=SHORTLY)
+    else:
+        ended = await house.ends(due(), settle_window=SHORTLY)
+        assert len(house.platform.submitted) == 1
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+
+
 @pytest.mark.parametrize("facts", [ELSEWHERE, OTHER_SEGMENTS], ids=["dataset", "segments"])
 async def test_a_new_export_that_turns_out_to_be_plainly_another_one_is_one(house, facts):
     tells_from(house, 10.7, facts=facts)

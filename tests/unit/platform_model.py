@@ -135,6 +135,7 @@ class House:
         self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
+        self._began = T0
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -142,6 +143,7 @@ class House:
     def crash(self) -> None:
         self._under_way = None
         self._unclear = {}
+        self._began = self.now
 
     def poll(self) -> None:
         """Record what the platform shows."""
@@ -208,7 +210,8 @@ class House:
         self, answer: Resubmission, failed: JobState, listed: list[Observation], doubtful: set[str], asked_at: datetime
     ) -> None:
         settled = submission.settle(
-            answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now,
+            answer, failed, listed, self._claimed(answer), policy=self.policy, now=self.now,
+            silence=asked_at - max(self._began, answer.posted_at or answer.since),
             doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), T0),
         )  # fmt: skip
         if isinstance(settled, Found):
