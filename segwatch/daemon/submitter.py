@@ -302,7 +302,7 @@ class Submitter:
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
             failing=failing,
-            on_trial=breaker.on_trial(answer, answers, running),
+            on_trial=breaker.on_trial(answers, running),
             twin_in_flight=any(
                 other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
             ),

@@ -67,6 +67,7 @@ class Resubmission:
     known: ids of exports that the look before the POST saw and that are, or look like, the one that is wanted; one that
     is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
+    declines: how many POSTs ended so, since a person last asked.
     new_id: the job that answers. manual: a person asked, so policy limits do not apply.
     """
 
@@ -82,6 +83,7 @@ class Resubmission:
     posted_at: datetime | None = None
     known: tuple[str, ...] = ()
     declined: bool = False
+    declines: int = 0
     whole: bool = False
     new_id: str = ""
     reason: str = ""

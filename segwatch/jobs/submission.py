@@ -16,6 +16,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Refuse, RetryPolicy, refused
 
 _LOOK = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
+_DECLINES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,9 @@ def settle(
     if wanted > longest:
         why = f"the platform answered with an error, and its list comes up to {lag.total_seconds():.0f} s late"
         return Refuse(reason=Refusal.UNDECIDED, why=why)
+    if answer.declines >= _DECLINES_MAX:
+        why = f"the platform answered {answer.declines} submissions with an error, and lists no new export"
+        return Refuse(reason=Refusal.UNDECIDED, why=why)
     return _again(answer, policy, now)
 
 
@@ -175,7 +179,8 @@ def after_post(
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
             look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
-            return replace(answer, declined=declined, posted_at=now, due_at=look_at)
+            declines = answer.declines + declined
+            return replace(answer, declined=declined, declines=declines, posted_at=now, due_at=look_at)
 
 
 def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:

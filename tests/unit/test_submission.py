@@ -196,6 +196,19 @@ def test_a_post_without_a_reply_is_settled_by_looking(rows, fields, expected):
     assert settled(rows, **fields) == expected
 
 
+@pytest.mark.parametrize(("declines", "step"), [(4, Step.SCHEDULED), (5, Step.REFUSED)])
+def test_what_was_declined_five_times_is_given_up(declines, step):
+    asked = answer(Step.POSTING, tries=9, declines=declines - 1)
+    waiting = after_post(asked, Posted(how=Posted.How.DECLINED, why=""), retry_policy(), at(1), before=answer())
+    silence = timedelta(hours=1)
+    made = settle(waiting, failed(minute=-1), [], NONE, policy=retry_policy(), silence=silence, now=at(61))
+    if step is Step.REFUSED:
+        assert isinstance(made, Refuse)
+        assert "5 submissions" in made.why
+    else:
+        assert made.step is step
+
+
 def test_a_list_asked_for_within_the_window_proves_nothing_when_it_arrives_after_it():
     made = settle(
         answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), silence=timedelta(minutes=1), now=at(9)
