@@ -19,11 +19,13 @@ def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
 
 
 def lag(jobs: Iterable[JobState], since: datetime) -> timedelta:
-    """Return the longest that a job took from its creation to our first sight of it, of those created after `since`.
+    """Return the longest after a job's creation that a sweep did not show it, of those created after `since`.
 
-    since: when we began to watch. Our own pauses between two looks count too: that errs on the safe side.
+    since: when we began to watch. That we did not look for long, in an outage, says nothing of the list.
     """
-    spans = [job.discovered_at - job.created_at for job in jobs if job.created_at and job.created_at >= since]
+    spans = [
+        job.missed_at - job.created_at for job in jobs if job.missed_at and job.created_at and job.created_at >= since
+    ]
     return max([timedelta(), *spans])
 
 

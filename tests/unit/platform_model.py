@@ -136,6 +136,7 @@ class House:
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
         self._began = T0
+        self._polled_at: datetime | None = None
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -150,7 +151,10 @@ class House:
         for row in self.platform.list(self.now):
             made = decision.decide(self.disk.jobs.get(row.key.id), row, self.now, self._decides)
             assert made.state
-            self.disk.write(made.state, made.events, made.answer, None)
+            known = row.key.id in self.disk.jobs
+            state = made.state if known else replace(made.state, missed_at=self._polled_at)
+            self.disk.write(state, made.events, made.answer, None)
+        self._polled_at = self.now
 
     def ask(self, job_id: str) -> None:
         """A person wants this failure submitted again, now."""
