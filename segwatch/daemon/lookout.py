@@ -26,12 +26,14 @@ class Inconclusive(Exception):
 class Look:
     """Every export created since the failed one, as far as the platform shows it. asked_at: before the first page.
 
-    doubtful: ids of rows that may be equal to the export that is wanted: neither they nor their records tell enough.
+    doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
+    enough, and of those that a POST of ours may have brought about. akin: ids of all that are not plainly another one.
     """
 
     rows: tuple[Observation, ...]
     asked_at: datetime
     doubtful: frozenset[str] = frozenset()
+    akin: frozenset[str] = frozenset()
 
 
 class Lookout:
@@ -46,24 +48,28 @@ class Lookout:
         jobs: Callable[[], Iterable[JobState]] = tuple, *, believed_after: timedelta = timedelta(minutes=10),
     ) -> None:  # fmt: skip
         self._source = source
+        self._kind = source.kind
         self._clock = clock
         self._jobs = jobs
         self._believed_after = believed_after
         self._told: dict[str, Facts] = {}  # by records that told enough: what an export was to do never changes
 
-    async def look(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> Look:
+    async def look(
+        self, answer: Resubmission, failed: JobState, beat: Callable[[], None], claimed: frozenset[str] = frozenset()
+    ) -> Look:
         """Return all exports since `failed` was created. Raises Inconclusive.
 
+        claimed: ids of jobs that answer some other failure, so that no POST of this answer can have made them.
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
         asked_at = self._clock.now()
         listed = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
-        rows = {job.key.id: _as_seen(job) for job in known.values() if _came_after(job, failed)} | listed
+        rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
         for id_, row in rows.items():
             told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
-        unsure = [row for row in rows.values() if self._may_be_equal(row, answer, failed)]
+        unsure = [row for row in rows.values() if self._is_unsure(row, answer, failed, claimed)]
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
         doubtful = set()
@@ -78,16 +84,22 @@ class Lookout:
                 continue
             if len(record.facts.request) >= len(row.facts.request):
                 row = rows[row.key.id] = replace(row, facts=record.facts)
-            if not self._may_be_equal(row, answer, failed):
+            if not self._is_unsure(row, answer, failed, claimed):
                 self._remember(row)
             elif not self._is_believed(known.get(row.key.id), answer, asked_at):
                 doubtful.add(row.key.id)
-        return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
+        akin = [
+            id_ for id_, row in rows.items()
+            if _is_since(row, failed) and not self._kind.is_another(row.facts, answer.request)
+        ]  # fmt: skip
+        return Look(
+            rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful), akin=frozenset(akin)
+        )  # fmt: skip
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         rows: dict[str, Observation] = {}
         horizon = _horizon(failed)
-        request: Request | None = self._source.kind.list_newest(limit=self._source.kind.page_size)
+        request: Request | None = self._kind.list_newest(limit=self._kind.page_size)
         for _ in range(_PAGES_MAX):
             if request is None:
                 break
@@ -106,16 +118,22 @@ class Lookout:
             raise Inconclusive("the list does not go back to the failed export")
         return rows
 
-    def _may_be_equal(self, row: Observation, answer: Resubmission, failed: JobState) -> bool:
-        """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt."""
-        if row.key == failed.key or (answer.fingerprint and row.facts.fingerprint == answer.fingerprint):
+    def _is_unsure(self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str]) -> bool:
+        """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt.
+
+        Once we have made our POST, what is new may be its effect though the record differs: the platform may have
+        filled in or changed what it recorded. Only another dataset or other segments tell such a one apart.
+        """
+        if answer.fingerprint and row.facts.fingerprint == answer.fingerprint:
             return False
         if row.facts.dataset and failed.facts.dataset and row.facts.dataset != failed.facts.dataset:
             return False
-        since = proof.earliest(failed)
-        if row.created_at is not None and since is not None and row.created_at < since:
+        if not _is_since(row, failed):
             return False
-        return self._source.kind.may_be(row.facts.request, answer.request)
+        if self._kind.may_be(row.facts.request, answer.request):
+            return True
+        may_be_ours = answer.posted_at is not None and row.key.id not in answer.known and row.key.id not in claimed
+        return may_be_ours and not self._kind.is_another(row.facts, answer.request)
 
     def _is_believed(self, job: JobState | None, answer: Resubmission, now: datetime) -> bool:
         """True when the record of a job that we have known for long will not tell more.
@@ -131,6 +149,10 @@ class Lookout:
         self._told[row.key.id] = row.facts
 
 
+def _is_since(row: Observation, failed: JobState) -> bool:
+    return row.key != failed.key and not _is_before(row, proof.earliest(failed))
+
+
 def _came_after(job: JobState, failed: JobState) -> bool:
     since = proof.earliest(failed)
     is_newer = job.created_at is not None and since is not None and job.created_at >= since
@@ -141,7 +163,8 @@ def _facts_of(job: JobState | None, row: Observation) -> Facts | None:
     return None if job is None or tracker.is_another(job, row) else job.facts
 
 
-def _as_seen(job: JobState) -> Observation:
+def seen_of(job: JobState) -> Observation:
+    """Return what was last seen of a job that we know."""
     return Observation(
         key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, created_at=job.created_at,
         updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at, errors=job.errors, facts=job.facts,

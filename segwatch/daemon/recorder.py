@@ -148,7 +148,8 @@ class Recorder:
             news = isinstance(sighting, Missing) or reading.is_news(sighting, position)
             made = decision.decide(before, sighting, now, policy, is_news=news)
             if made.state is not None:
-                changes.append(Change(job=made.state, job_before=before, events=made.events, resubmission=made.answer))
+                state = made.state if before else replace(made.state, missed_at=position.swept_at)
+                changes.append(Change(job=state, job_before=before, events=made.events, resubmission=made.answer))
         return changes
 
     async def _write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> list[JobState]:

@@ -12,7 +12,7 @@ import structlog
 from segwatch import decision
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import Inconclusive, Lookout
+from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, proof, retry, submission, tracker
@@ -56,6 +56,7 @@ class Submitter:
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
+        self._waiting: dict[JobKey, tuple[datetime | None, float]] = {}  # for the effect of which POST, since when
         self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -78,6 +79,8 @@ class Submitter:
         # none is paused for longer than a day, except by a clock that was wrong
         self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
         answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        posting = {answer.failed for answer in answers if answer.step is Step.POSTING}
+        self._waiting = {job: waited for job, waited in self._waiting.items() if job in posting}
         return [
             answer
             for answer in answers
@@ -139,6 +142,8 @@ class Submitter:
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
+        if await self._joins_a_chain(answer, failed):
+            return None
         failing = await self._turn_breaker()
         admitted = await self._admitted(answer, failing)
         if isinstance(admitted, Refuse):
@@ -151,10 +156,19 @@ class Submitter:
         whole = await self._completed(answer, failed)
         if not whole.whole:
             return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
+        if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
+            why = (
+                "its record names no filter, nor does that of any other export here, so the platform may not tell"
+                " filters: to submit it could export everything"
+            )
+            return await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
             return await self._move(answer, replace(whole, due_at=twin.until))
-        look = await self._lookout.look(whole, failed, beat)
-        match submission.assess(whole, failed, look.rows, await self._claimed(answer), look.doubtful):
+        claimed = await self._claimed(answer)
+        if whole.fingerprint != answer.fingerprint and await self._joins_a_chain(whole, failed):
+            return None
+        look = await self._lookout.look(whole, failed, beat, claimed)
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, look.akin):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
@@ -166,6 +180,19 @@ class Submitter:
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
         return None
+
+    async def _joins_a_chain(self, answer: Resubmission, failed: JobState) -> bool:
+        """Link the failed job to an earlier answer that was given up or put off, if it was that one's late effect.
+
+        Its own answer then counts on in that chain, and the next turn decides on it.
+        """
+        given_up = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
+        others = await self._store.resubmissions(self._source.sandbox, steps=given_up)
+        earlier = submission.led_to(others, failed, answer.fingerprint)
+        if earlier is None or failed.key.id in await self._claimed(answer):
+            return False
+        await self._link(earlier, earlier, Step.SUBMITTED, seen_of(failed), by="look")
+        return True
 
     async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
         around = await self._surroundings(answer, failing)
@@ -184,38 +211,42 @@ class Submitter:
 
     async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
         await self._move(before, posting)
-        await self._post(posting)
+        await self._post(before, posting)
 
-    async def _post(self, answer: Resubmission) -> None:
-        """Make the one POST of an answer that is on disk as POSTING, and write how it ended."""
+    async def _post(self, before: Resubmission, answer: Resubmission) -> None:
+        """Make the one POST of an answer that is on disk as POSTING, and write how it ended. before: the POST."""
         log.info("resubmission_posted", job=str(answer.failed), attempt=answer.attempt)
         try:
             job = await self._source.submit(answer.request)
         except UpstreamError as error:
             posted = _posted(error)
             log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            after = submission.after_post(answer, posted, self._policy, self._clock.now())
-            await self._move(answer, after, why=posted.why)
+            await self._unanswered(before, answer, posted)
         else:
-            known, told = await self._recorder.fresh(job.key), job.facts.request
-            doubt = proof.doubt_about(job, answer, known)
-            if not (doubt or self._kind.may_be(told, answer.request) or self._kind.may_be(answer.request, told)):
-                doubt = "it has another order"
+            doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
+            if not doubt and self._kind.is_another(job.facts, answer.request):
+                doubt = "it has another dataset or other segments"
             if not doubt:
                 return await self._link(answer, answer, Step.SUBMITTED, job)
             why = f"the platform answered with export {job.key.id}, but {doubt}"
             log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
             lost = Posted(how=Posted.How.LOST, why=why)
-            await self._move(answer, submission.after_post(answer, lost, self._policy, self._clock.now()), why=why)
+            await self._unanswered(before, answer, lost)
+
+    async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
+        after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
+        self._silence(after)  # the wait begins
+        await self._move(answer, after, why=posted.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
-        look = await self._lookout.look(answer, failed, beat)
+        silence = self._silence(answer)
         claimed = await self._claimed(answer)
+        look = await self._lookout.look(answer, failed, beat, claimed)
         now = self._clock.now()
         since = self._recorder.policies[self._kind.name].watch.since
         settled = submission.settle(
-            answer, failed, look.rows, claimed, policy=self._policy, asked_at=look.asked_at, now=now,
+            answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=now,
             doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
         )  # fmt: skip
         match settled:
@@ -225,6 +256,15 @@ class Submitter:
                 await self._refuse(answer, refusal)
             case _:
                 await self._move(answer, settled)
+
+    def _silence(self, answer: Resubmission) -> timedelta:
+        """Return for how long this process has waited for the effect of the answer's POST, by a clock never set."""
+        now_s = self._clock.ran_s()
+        posted_at, since_s = self._waiting.get(answer.failed, (None, now_s))
+        if posted_at != answer.posted_at:
+            since_s = now_s
+        self._waiting[answer.failed] = answer.posted_at, since_s
+        return timedelta(seconds=now_s - since_s)
 
     async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.
@@ -244,6 +284,11 @@ class Submitter:
         is_young = failed.discovered_at <= self._clock.now() < proof.ripe_at(failed, self._policy.settle_window)
         return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
 
+    def _tells_limits(self) -> bool:
+        """True when some known export's order is limited: then a record without limits belongs to one without."""
+        requests = (job.facts.request for job in self._recorder.known(self._kind.name))
+        return any(request and not self._kind.is_broad(request) for request in requests)
+
     async def _claimed(self, answer: Resubmission) -> frozenset[str]:
         others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
         return frozenset(other.new_id for other in others if other.failed != answer.failed)
@@ -258,7 +303,7 @@ class Submitter:
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
             failing=failing,
-            on_trial=breaker.on_trial(answer, answers, running),
+            on_trial=breaker.on_trial(answers, running),
             twin_in_flight=any(
                 other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
             ),

@@ -41,25 +41,14 @@ def failing(jobs: Iterable[JobState], since: datetime) -> Failing:
     )
 
 
-def on_trial(answer: Resubmission, others: Iterable[Resubmission], running: Collection[str]) -> bool:
-    """True when some other answer is being tried, so that this one must wait for how that ends.
+def on_trial(others: Iterable[Resubmission], running: Collection[str]) -> bool:
+    """True when one of these answers is being tried, so that all the others must wait for how that ends.
 
-    It is from the moment of its POST until its job ends: also while nobody knows what became of the POST, and while one
-    that the platform declined waits for its next. Of several that were declined, the first is the one that is tried.
+    It is from the moment of its POST until its job ends: also while nobody knows what became of the POST. One that the
+    platform declined and that waits for its next holds up nobody, so that it is another one's turn.
     running: ids of the active exports.
     """
-    return any(
-        other.step is Step.POSTING
-        or other.new_id in running
-        or (other.step is Step.SCHEDULED and other.posted_at is not None and _comes_before(other, answer))
-        for other in others
-    )
-
-
-def _comes_before(other: Resubmission, answer: Resubmission) -> bool:
-    if other.posted_at is None or answer.posted_at is None:
-        return answer.posted_at is None
-    return (other.posted_at, other.failed) < (answer.posted_at, answer.failed)
+    return any(other.step is Step.POSTING or other.new_id in running for other in others)
 
 
 def turned(

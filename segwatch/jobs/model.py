@@ -118,6 +118,7 @@ class JobState:
     since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
     root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
     started_at: by our clock where the platform does not say. sequence: how many events the job has had.
+    missed_at: our clock at the last complete sweep before the job was first seen, which did not show it.
     overdue_at, reused_at: when it was told as overdue; that its id is in use again.
     """
 
@@ -138,6 +139,7 @@ class JobState:
     sequence: int = 0
     looks: int = 1
     misses: int = 0
+    missed_at: datetime | None = None
     overdue_at: datetime | None = None
     reused_at: datetime | None = None
 

@@ -19,11 +19,13 @@ def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
 
 
 def lag(jobs: Iterable[JobState], since: datetime) -> timedelta:
-    """Return the longest that a job took from its creation to our first sight of it, of those created after `since`.
+    """Return the longest after a job's creation that a sweep did not show it, of those created after `since`.
 
-    since: when we began to watch. Our own pauses between two looks count too: that errs on the safe side.
+    since: when we began to watch. That we did not look for long, in an outage, says nothing of the list.
     """
-    spans = [job.discovered_at - job.created_at for job in jobs if job.created_at and job.created_at >= since]
+    spans = [
+        job.missed_at - job.created_at for job in jobs if job.missed_at and job.created_at and job.created_at >= since
+    ]
     return max([timedelta(), *spans])
 
 
@@ -47,6 +49,11 @@ def earliest(failed: JobState) -> datetime | None:
     is a mistake, and what really came after it would look older.
     """
     return failed.created_at and min(failed.created_at, failed.discovered_at)
+
+
+def is_since(job: JobState, posted_at: datetime) -> bool:
+    """Return whether the job may have been created by a POST of that time, whatever separates the two clocks."""
+    return job.discovered_at >= posted_at - _CLOCKS_APART and job.born_at >= posted_at - _CLOCKS_APART
 
 
 def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:

@@ -75,7 +75,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Look, then submit. known: equal exports that exist already."""
+    """Look, then submit. known: exports that exist already and are, or look like, the one that is wanted."""
 
     known: tuple[str, ...] = ()
 
@@ -139,7 +139,7 @@ def wished(job: JobState, before: Resubmission | None, now: datetime) -> Resubmi
     if before and before.step is Step.POSTING:
         return NotNow(why=f"is being submitted; `segwatch jobs explain {job.key.id}` shows how it ends")
     answer = before or _answer_to(job, now)
-    return replace(answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True)
+    return replace(answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True, declines=0)
 
 
 def _answer_to(job: JobState, now: datetime) -> Resubmission:

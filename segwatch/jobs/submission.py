@@ -16,6 +16,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Refuse, RetryPolicy, refused
 
 _LOOK = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
+_DECLINES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +29,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
-    """This job tells too little to be told apart from the one that we want: nothing can be decided before it does."""
+    """This job cannot be told apart from the one that we want, or have posted: nothing can be decided meanwhile."""
 
     job: Observation
 
     @property
     def why(self) -> str:
         """The same in words."""
-        return f"the platform does not tell enough of export {self.job.key.id} to know whether it is the same"
+        return f"what the platform tells of export {self.job.key.id} leaves open whether it is the same"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +61,13 @@ class Posted:
 
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (),
+    doubtful: Collection[str] = (), akin: Collection[str] = (),
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
-    some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them.
+    some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
+    earlier POST of this answer may have made. akin: ids of jobs that could be taken for the effect of the POST to come.
     """
     if ours := _ours(answer, failed, listed := tuple(listed), claimed):
         return ours
@@ -84,20 +86,21 @@ def assess(
     for row in unknown:
         if not _leaves_room(row, answer) or (answer.posted_at and _is_free(row, answer, claimed)):
             return Unclear(job=row)
-    return Go(known=tuple(sorted(row.key.id for row in (*equal, *unknown))))
+    return Go(known=tuple(sorted({row.key.id for row in (*equal, *unknown)} | {*akin, *answer.known})))
 
 
 def settle(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
-    policy: RetryPolicy, asked_at: datetime, now: datetime,
+    policy: RetryPolicy, silence: timedelta, now: datetime,
     doubtful: Collection[str] = (), lag: timedelta = timedelta(),
 ) -> Found | Resubmission | Refuse:  # fmt: skip
     """Return what the list says about a POSTING answer whose reply we do not have: the job, or the answer's next step.
 
-    asked_at: when the first page of `listed` was asked for. lag: how late the list has been seen to be. We look again
-    within the settle window, and for longer where a job tells too little, or where the platform itself declined the
-    POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused, since it
-    cannot be decided.
+    silence: from when we began to wait for the POST's effect until the first page of `listed` was asked for, by a clock
+    that is never set: a time of day that jumps would make it longer. lag: how late the list has been seen to be.
+    We look again within the settle window, and for longer where a job tells too little, or where the platform itself
+    declined the POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused,
+    since it cannot be decided.
     """
     if ours := _ours(answer, failed, listed := tuple(listed), claimed):
         return ours
@@ -105,11 +108,10 @@ def settle(
     longest = max(proof.patience(policy.settle_window), policy.backoff.cap)
     wanted = proof.patience(policy.settle_window, lag)
     window = min(wanted, longest) if answer.declined or unknown else policy.settle_window
-    posted_at = answer.posted_at or answer.since
-    if asked_at < posted_at + window:
-        looks = max(1, int((now - posted_at) / _LOOK.first)).bit_length()
+    if silence < window:
+        looks = max(1, int(silence / _LOOK.first)).bit_length()
         wait = _LOOK.delay(looks, spread(str(answer.failed)))
-        return replace(answer, due_at=min(now + wait, max(now, posted_at + window)))
+        return replace(answer, due_at=now + min(wait, window - silence))
     if unknown:
         return Refuse(reason=Refusal.UNDECIDED, why=Unclear(job=unknown[0]).why)
     if not answer.declined:
@@ -118,7 +120,26 @@ def settle(
     if wanted > longest:
         why = f"the platform answered with an error, and its list comes up to {lag.total_seconds():.0f} s late"
         return Refuse(reason=Refusal.UNDECIDED, why=why)
+    if answer.declines >= _DECLINES_MAX:
+        why = f"the platform answered {answer.declines} submissions with an error, and lists no new export"
+        return Refuse(reason=Refusal.UNDECIDED, why=why)
     return _again(answer, policy, now)
+
+
+def led_to(answers: Iterable[Resubmission], failed: JobState, fingerprint: str) -> Resubmission | None:
+    """Return the answer whose POST brought `failed` about, though its reply never came and the list was silent.
+
+    fingerprint: of `failed`, as its own answer has it.
+    """
+    if not fingerprint:
+        return None
+    fit = [
+        one for one in answers
+        if one.posted_at is not None and one.step not in (Step.POSTING, Step.SUBMITTED, Step.ADOPTED)
+        and one.reason != Refusal.NEVER and one.fingerprint == fingerprint and one.failed != failed.key
+        and failed.key.id not in one.known and proof.is_since(failed, one.posted_at)
+    ]  # fmt: skip
+    return min(fit, key=lambda one: (one.posted_at or one.since, one.failed), default=None)
 
 
 def _ours(
@@ -138,9 +159,12 @@ def _ours(
     return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)
 
 
-def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime) -> Resubmission:
+def after_post(
+    answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime, *, before: Resubmission
+) -> Resubmission:
     """Return the POSTING answer after a POST that brought no job.
 
+    before: the same answer without this POST. One that was not sent leaves of the earlier ones what was known of them.
     The settle window begins anew, now: the POST may have stood in line for long before it left.
     """
     match posted.how:
@@ -149,11 +173,14 @@ def after_post(answer: Resubmission, posted: Posted, policy: RetryPolicy, now: d
         case Posted.How.NOT_SENT:
             waiting = _again(answer, policy, now)
             due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
-            return replace(waiting, due_at=due_at, posted_at=None)  # so it does not count against the day's budget
+            return replace(  # so it does not count against the day's budget
+                waiting, due_at=due_at, posted_at=before.posted_at, known=before.known, declined=before.declined
+            )
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
             look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
-            return replace(answer, declined=declined, posted_at=now, due_at=look_at)
+            declines = answer.declines + declined
+            return replace(answer, declined=declined, declines=declines, posted_at=now, due_at=look_at)
 
 
 def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:

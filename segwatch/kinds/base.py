@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 import segwatch.kinds
-from segwatch.jobs.model import Observation, Status
+from segwatch.jobs.model import Facts, Observation, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,9 @@ class JobKind(Protocol):
 
     def may_be(self, told: str, order: str) -> bool:
         """Return whether a job that tells `told` of its `Facts.request` may be one of `order`, the rest left out."""
+
+    def is_another(self, told: Facts, order: str) -> bool:
+        """Return whether this plainly is no job of `order`, whatever else the platform filled in or changed."""
 
     def is_broad(self, request: str) -> bool:
         """Return whether a `Facts.request` is what a record without its limits would tell as well."""

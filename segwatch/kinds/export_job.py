@@ -8,7 +8,7 @@ import msgspec
 
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.kinds.base import Asked, JobKind, Page, Request
-from segwatch.kinds.export_order import dataset_of, is_broad, may_be, order_of, segments_of
+from segwatch.kinds.export_order import dataset_of, is_another, is_broad, may_be, order_of, segments_of
 from segwatch.kinds.fields import identity, items, mapping, text, whole
 from segwatch.kinds.replies import item_path, read_bulk, read_one, read_page, sighting
 
@@ -56,6 +56,10 @@ class ExportJob:
     def may_be(self, told: str, order: str) -> bool:
         """Return whether nothing that a record tells speaks against this order (AEP contract 13, no. 29)."""
         return may_be(told, order)
+
+    def is_another(self, told: Facts, order: str) -> bool:
+        """Return whether dataset or segments say that it is no export of this order."""
+        return is_another(told, order)
 
     def is_broad(self, request: str) -> bool:
         """Return whether the order has no filter, which is to export everything (AEP contract 4.2)."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from segwatch.jobs.model import Facts
 from segwatch.kinds.fields import identity, items, mapping, text, truth, whole
 
 SCHEMA = "_xdm.context.profile"
@@ -54,6 +55,19 @@ def may_be(told: str, order: str) -> bool:
         return not told or _is_part("", _order_in(told), _order_in(order))
     except msgspec.MsgspecError:  # from another version: nothing is known of it
         return True
+
+
+def is_another(told: Facts, order: str) -> bool:
+    """Return whether an export plainly is none of `order`: it has another dataset, or other segments.
+
+    All else may differ between an order and the record that it led to: names and versions that the platform fills in.
+    order: as in `Facts.request`.
+    """
+    body = _order_in(order or "{}")
+    dataset, segments = dataset_of(body), {one.casefold() for one in segments_of(body)}
+    told_segments = {one.casefold() for one in told.segments}
+    is_elsewhere = bool(told.dataset and dataset) and told.dataset.casefold() != dataset.casefold()
+    return is_elsewhere or (bool(told_segments) and told_segments != segments)
 
 
 def is_broad(request: str) -> bool:

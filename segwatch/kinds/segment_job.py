@@ -57,6 +57,10 @@ class SegmentJob:
         """Return False: there are no orders to compare."""
         return False
 
+    def is_another(self, told: Facts, order: str) -> bool:
+        """Return True: nothing is ordered."""
+        return True
+
     def is_broad(self, request: str) -> bool:
         """Return False: there is no order to repeat."""
         return False

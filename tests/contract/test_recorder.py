@@ -133,3 +133,11 @@ async def test_looks_that_change_nothing_are_written_once_a_minute(store):
         on_disk.append((await store.job(state.key)).asked_at)
         await clock.advance(seconds=15)
     assert on_disk == [at(9)] * 4 + [at(10)] * 4 + [at(11)]
+
+
+async def test_a_job_remembers_which_sweep_did_not_show_it(store, recorder):
+    state = await an_active_job(store, recorder)
+    new = replace(ended(state), key=replace(state.key, id="new"))
+    (now,) = await recorder.record(KIND, [new], POSITION)
+    (later,) = await recorder.record(KIND, [replace(new, asked_at=at(70))], replace(POSITION, swept_at=at(60)))
+    assert (now.missed_at, later.missed_at) == (POSITION.swept_at, POSITION.swept_at)

@@ -24,11 +24,15 @@ from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change
 from segwatch.store.sqlite import SqliteStore
+from segwatch.upstream.errors import Fate, Unavailable
 
-WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
-SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
-LONGER = Facts(dataset="d1", request='{"fields":"x","filter":"y","schema":"z"}', fingerprint="f-longer")
-LONGER_FILTER = Facts(dataset="d1", request='{"fields":"x","filter":"z","schema":"z"}', fingerprint="f-z")
+ORDER = '{"destination":{"datasetId":"d1"},"fields":"x","filter":"y"}'
+WHOLE = Facts(dataset="d1", request=ORDER, fingerprint="f-whole")
+SHORT = Facts(dataset="d1", request='{"destination":{"datasetId":"d1"},"fields":"x"}', fingerprint="f-short")
+LONGER = Facts(dataset="d1", request=ORDER.replace('"y"', '"y","schema":"z"'), fingerprint="f-longer")
+CHANGED = Facts(dataset="d1", request='{"fields":"x","filter":"z"}', fingerprint="f-z")
+OTHER_SEGMENTS = replace(CHANGED, segments=("s9",))
+ELSEWHERE = Facts(dataset="d2", request='{"destination":{"datasetId":"d2"}}', fingerprint="f-2")
 POLICY = RetryPolicy(
     mode=Mode.AUTO, max_attempts=3, backoff=Backoff(first=timedelta(minutes=2), cap=timedelta(hours=1)),
     max_per_day=20, breaker_failures=5, breaker_window=timedelta(minutes=15), settle_window=timedelta(minutes=3),
@@ -193,12 +197,28 @@ async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house)
     assert house.platform.submitted == [WHOLE.request]
 
 
+async def filtered(house):
+    """Let there be another export, whose record tells a filter."""
+    await house.store.commit([Change(job=job("50", status=Status.SUCCEEDED, created_at=at(-60), facts=CHANGED))])
+
+
+async def test_no_export_without_a_filter_is_submitted_where_no_record_tells_one(house):
+    house.platform.record = replace(ITSELF, facts=SHORT)
+    failed = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=SHORT)
+    short = due(request=SHORT.request, fingerprint=SHORT.fingerprint)
+    await house.store.commit([Change(job=failed, resubmission=short)])
+    ended = await house.over()
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
 @pytest.mark.parametrize("tells_in_the_end", [True, False])
 async def test_a_record_without_a_filter_is_believed_when_the_job_has_been_known_for_a_while(house, tells_in_the_end):
     """Else an export that failed at once would be repeated as an export of everything."""
     house.clock.time = at(8)
     house.platform.record = replace(ITSELF, facts=SHORT)
     short = due(request=SHORT.request, fingerprint=SHORT.fingerprint, due_at=at(8))
+    await filtered(house)
     turns = house.platform.one
 
     async def one(job_id):
@@ -261,8 +281,59 @@ async def test_a_new_export_that_never_tells_enough_is_no_ground_for_a_second_su
     assert house.platform.submitted == []
 
 
-async def test_a_new_export_that_turns_out_to_be_another_one_is_none_either(house):
-    tells_from(house, 10.7, facts=LONGER)
+@pytest.mark.parametrize("facts", [LONGER, CHANGED], ids=["filled-in", "changed"])
+@pytest.mark.parametrize("declined", [True, False])
+async def test_a_new_export_of_which_the_platform_changed_the_order_is_no_ground_either(house, facts, declined):
+    house.platform.exports = [replace(NEW, facts=facts), ITSELF]
+    house.platform.record = replace(NEW, facts=facts)
+    ended = await house.ends(replace(posting(), declined=declined), settle_window=SHORTLY)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
+    assert house.platform.submitted == []
+
+
+async def test_what_was_there_before_the_post_is_no_doubt_after_it(house):
+    house.platform.exports = [replace(NEW, facts=CHANGED), ITSELF]
+    intents = []
+
+    async def decline(request):
+        intents.append((await house.store.resubmission(key("1"))).known)
+        if len(intents) == 1:
+            raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+        return replace(export("101", minute=10), created_at=None)
+
+    house.platform.submit = decline
+    assert (await house.ends(due(), settle_window=SHORTLY)).new_id == "101"
+    assert intents == [("7",), ("7",)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_clock_that_is_set_makes_no_list_silent_for_longer(house, restarts):
+    shows_s, lists = house.clock.ran_s() + 80, house.platform.page
+
+    async def page(request):
+        if house.clock.ran_s() >= shows_s and export("7", minute=10) not in house.platform.exports:
+            house.platform.exports.insert(0, export("7", minute=10))
+        return await lists(request)
+
+    async def decline(request):
+        house.platform.submitted.append(request)
+        house.clock.set(at(40))
+        raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+
+    house.platform.page, house.platform.submit = page, decline
+    if restarts:
+        await house.failed(replace(posting(), declined=True))
+        house.clock.set(at(40))
+        ended = await house.over(settle_window=SHORTLY)
+    else:
+        ended = await house.ends(due(), settle_window=SHORTLY)
+        assert len(house.platform.submitted) == 1
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+
+
+@pytest.mark.parametrize("facts", [ELSEWHERE, OTHER_SEGMENTS], ids=["dataset", "segments"])
+async def test_a_new_export_that_turns_out_to_be_plainly_another_one_is_one(house, facts):
+    tells_from(house, 10.7, facts=facts)
     ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY)
     assert ended.step is Step.SUBMITTED
     assert len(house.platform.submitted) == 1
@@ -343,6 +414,46 @@ async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_
     assert len(house.platform.submitted) == 1
 
 
+async def two_failures(house, **fields):
+    """Let the job that an undecided answer may have led to fail too, with an answer of its own."""
+    given_up = due(Step.REFUSED, reason="undecided", posted_at=at(2), tries=1, **fields)
+    first = job("1", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+    late = job(
+        "7", status=Status.FAILED, word="FAILED", created_at=at(2), discovered_at=at(4), ended_at=at(5), facts=WHOLE
+    )
+    its_own = replace(due(), failed=key("7"), root="7", attempt=2)
+    await house.store.commit([Change(job=first, resubmission=given_up)])
+    await house.store.commit([Change(job=late, resubmission=its_own)])
+    house.platform.record = export("7", minute=2, status=Status.FAILED)
+    house.platform.exports.insert(0, house.platform.record)
+
+
+async def test_the_late_effect_of_an_undecided_submission_counts_as_an_attempt_of_its_chain(house):
+    await two_failures(house)
+    ended = await house.over("7", max_attempts=2)
+    assert (ended.step, ended.reason, ended.root, ended.attempt) == (Step.REFUSED, "attempts", "1", 3)
+    first = await house.store.resubmission(key("1"))
+    assert (first.step, first.new_id) == (Step.SUBMITTED, "7")
+    assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"fingerprint": "f-other"}, id="of-another-order"),
+        pytest.param({"known": ("7",)}, id="it-was-there-before"),
+        pytest.param({"posted_at": at(13)}, id="it-was-created-before"),
+        pytest.param({"reason": "never"}, id="it-was-refused-by-the-platform"),
+    ],
+)
+async def test_a_failed_export_that_no_submission_can_have_made_is_answered_by_itself(house, fields):
+    await two_failures(house)
+    given_up = await house.store.resubmission(key("1"))
+    await house.store.commit([Change(resubmission=replace(given_up, **fields), resubmission_before=given_up)])
+    ended = await house.over("7", max_attempts=2)
+    assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
+
+
 OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
 
 
@@ -353,7 +464,8 @@ OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
         pytest.param(OLDER, id="an-older-one"),
         pytest.param(replace(OLDER, created_at=None), id="one-that-was-known-before"),
         pytest.param(export("60", minute=-6), id="one-created-before"),
-        pytest.param(export("60", minute=10, facts=LONGER_FILTER), id="one-with-another-order"),
+        pytest.param(export("60", minute=10, facts=OTHER_SEGMENTS), id="one-of-other-segments"),
+        pytest.param(export("60", minute=10, facts=ELSEWHERE), id="one-into-another-dataset"),
     ],
 )
 async def test_an_answer_that_names_a_job_which_cannot_be_ours_counts_as_lost(house, reply):
@@ -385,6 +497,7 @@ async def test_the_submissions_of_a_day_count_against_its_budget(house, posted, 
         pytest.param(export("60", minute=10), id="all-of-it"),
         pytest.param(export("60", minute=1, facts=Facts()), id="little-and-by-a-slow-clock"),
         pytest.param(export("60", minute=10, facts=LONGER), id="with-what-was-left-to-the-platform"),
+        pytest.param(export("60", minute=10, facts=CHANGED), id="with-what-the-platform-changed"),
         pytest.param(replace(export("60", minute=10), created_at=None), id="without-a-time"),
     ],
 )

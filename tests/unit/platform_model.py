@@ -135,6 +135,8 @@ class House:
         self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
+        self._began = T0
+        self._polled_at: datetime | None = None
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -142,13 +144,17 @@ class House:
     def crash(self) -> None:
         self._under_way = None
         self._unclear = {}
+        self._began = self.now
 
     def poll(self) -> None:
         """Record what the platform shows."""
         for row in self.platform.list(self.now):
             made = decision.decide(self.disk.jobs.get(row.key.id), row, self.now, self._decides)
             assert made.state
-            self.disk.write(made.state, made.events, made.answer, None)
+            known = row.key.id in self.disk.jobs
+            state = made.state if known else replace(made.state, missed_at=self._polled_at)
+            self.disk.write(state, made.events, made.answer, None)
+        self._polled_at = self.now
 
     def ask(self, job_id: str) -> None:
         """A person wants this failure submitted again, now."""
@@ -201,14 +207,15 @@ class House:
         posting = submission.posting(whole, assessed, self.now)
         self._write(answer, posting)
         yield
-        yield from self._post(posting)
+        yield from self._post(answer, posting)
         return None
 
     def _settle(
         self, answer: Resubmission, failed: JobState, listed: list[Observation], doubtful: set[str], asked_at: datetime
     ) -> None:
         settled = submission.settle(
-            answer, failed, listed, self._claimed(answer), policy=self.policy, asked_at=asked_at, now=self.now,
+            answer, failed, listed, self._claimed(answer), policy=self.policy, now=self.now,
+            silence=asked_at - max(self._began, answer.posted_at or answer.since),
             doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), T0),
         )  # fmt: skip
         if isinstance(settled, Found):
@@ -231,7 +238,7 @@ class House:
         del self._unclear[failed.key.id]
         return self._write(answer, retry.refused(answer, Refusal.UNDECIDED, self.now))
 
-    def _post(self, answer: Resubmission) -> Steps:
+    def _post(self, before: Resubmission, answer: Resubmission) -> Steps:
         fate, effect_after_s = self.fate, self.effect_after_s
         self.wait(self.in_line_s)  # for the call budget, for a token
         sent_at, new = self.now, None
@@ -247,7 +254,7 @@ class House:
             self._link(answer, answer, Step.SUBMITTED, reply)
         else:
             posted = Posted(how=_HEARD[fate], why=fate.value)
-            self._write(answer, submission.after_post(answer, posted, self.policy, self.now))
+            self._write(answer, submission.after_post(answer, posted, self.policy, self.now, before=before))
 
     def _write(self, before: Resubmission, after: Resubmission) -> None:
         failed, events = self.disk.jobs[before.failed.id], ()

@@ -4,12 +4,14 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from builders import ABORTED, CANCELLED, facts, retry_policy
+from builders import ABORTED, CANCELLED, at, facts, retry_policy
+from builders import job as a_job
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from platform_model import HOLD_S, NEVER, Fate, House
 
 from segwatch.backoff import Backoff
+from segwatch.jobs import proof
 from segwatch.jobs.events import EventType
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Step
@@ -293,7 +295,9 @@ def test_a_list_that_has_been_seen_to_lag_by_much_is_not_trusted_about_a_decline
     house = House(retry_policy(backoff=Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=4))))
     house.platform.end(house.platform.create("nl", house.now), Status.FAILED, house.now, (ABORTED,))
     house.platform.lag_s = 900
-    house.wait(900)
+    house.wait(890)
+    house.poll()
+    house.wait(10)
     house.poll()
     house.wait(2)
     house.fate, house.effect_after_s = Fate.DECLINED_BUT_TAKEN, 0
@@ -302,3 +306,21 @@ def test_a_list_that_has_been_seen_to_lag_by_much_is_not_trusted_about_a_decline
         house.wait(1)
     assert taken(house) == {("1", 0): 1}
     assert (house.disk.answers["1"].step, house.disk.answers["1"].reason) == (Step.REFUSED, "undecided")
+
+
+@pytest.mark.parametrize(
+    ("fields", "lag"),
+    [
+        pytest.param(
+            {"created_at": at(0), "missed_at": at(2), "discovered_at": at(9)}, 2, id="a-sweep-did-not-show-it"
+        ),
+        pytest.param(
+            {"created_at": at(2), "missed_at": at(0), "discovered_at": at(99)}, 0, id="nobody-looked-for-long"
+        ),
+        pytest.param({"created_at": at(2), "discovered_at": at(99)}, 0, id="nobody-looked-before"),
+        pytest.param({"created_at": at(-9), "missed_at": at(2)}, 0, id="created-before-we-watched"),
+    ],
+)
+def test_only_sweeps_that_did_not_show_a_job_tell_how_late_the_list_is(fields, lag):
+    """An outage, in which nobody looked, would make every declined submission of later undecided."""
+    assert proof.lag([a_job(**fields)], at(-1)) == timedelta(minutes=lag)

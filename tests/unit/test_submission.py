@@ -140,19 +140,32 @@ def test_the_intent_notes_what_was_there_before():
     ],
 )
 def test_how_a_post_ended_decides_the_next_step(how, step, declined, reason):
-    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1))
+    made = after_post(answer(Step.POSTING), Posted(how=how, why=""), retry_policy(), at(1), before=answer())
     assert (made.step, made.declined, made.reason) == (step, declined, reason)
 
 
 def test_a_wait_that_the_platform_asks_for_is_kept():
     posted = Posted(how=Posted.How.NOT_SENT, why="429", retry_after=timedelta(minutes=30))
-    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1)).due_at == at(31)
+    assert after_post(answer(Step.POSTING), posted, retry_policy(), at(1), before=answer()).due_at == at(31)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(answer(), id="the-first"),
+        pytest.param(answer(posted_at=at(-9), known=("7",), declined=True), id="after-one-that-was-declined"),
+    ],
+)
+def test_a_post_that_was_not_sent_leaves_what_is_known_of_an_earlier_one(before):
+    intent = posting(before, Go(known=("7", "8")), at(0))
+    made = after_post(intent, Posted(how=Posted.How.NOT_SENT, why="429"), retry_policy(), at(1), before=before)
+    assert (made.posted_at, made.known, made.declined) == (before.posted_at, before.known, before.declined)
 
 
 def settled(rows, *, minute=1.0, claimed=NONE, **fields):
     made = settle(
         answer(Step.POSTING, **fields), failed(minute=-1), rows, claimed,
-        policy=retry_policy(), asked_at=at(minute), now=at(minute),
+        policy=retry_policy(), silence=timedelta(minutes=minute), now=at(minute),
     )  # fmt: skip
     match made:
         case Found(job=row):
@@ -183,16 +196,32 @@ def test_a_post_without_a_reply_is_settled_by_looking(rows, fields, expected):
     assert settled(rows, **fields) == expected
 
 
+@pytest.mark.parametrize(("declines", "step"), [(4, Step.SCHEDULED), (5, Step.REFUSED)])
+def test_what_was_declined_five_times_is_given_up(declines, step):
+    asked = answer(Step.POSTING, tries=9, declines=declines - 1)
+    waiting = after_post(asked, Posted(how=Posted.How.DECLINED, why=""), retry_policy(), at(1), before=answer())
+    silence = timedelta(hours=1)
+    made = settle(waiting, failed(minute=-1), [], NONE, policy=retry_policy(), silence=silence, now=at(61))
+    if step is Step.REFUSED:
+        assert isinstance(made, Refuse)
+        assert "5 submissions" in made.why
+    else:
+        assert made.step is step
+
+
 def test_a_list_asked_for_within_the_window_proves_nothing_when_it_arrives_after_it():
-    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=at(1), now=at(9))
-    assert (made.step, made.due_at) == (Step.POSTING, at(9))
+    made = settle(
+        answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), silence=timedelta(minutes=1), now=at(9)
+    )
+    assert made.step is Step.POSTING
+    assert at(9) < made.due_at <= at(9.5)
 
 
 @settings(deadline=None)
 @given(st.integers(0, 89_999))
 def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
     now = at(second=milliseconds / 1000)
-    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), asked_at=now, now=now)
+    made = settle(answer(Step.POSTING), failed(), [], NONE, policy=retry_policy(), silence=now - at(0), now=now)
     assert now < made.due_at <= min(now + timedelta(seconds=15), at(1.5))
 
 
@@ -201,6 +230,7 @@ def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
 def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries):
     policy = retry_policy(max_attempts=99)
     first = judge(failed(attempt=attempt), policy, at(0))
-    again = after_post(answer(Step.POSTING, tries=tries), Posted(how=Posted.How.NOT_SENT, why=""), policy, at(0))
+    not_sent = Posted(how=Posted.How.NOT_SENT, why="")
+    again = after_post(answer(Step.POSTING, tries=tries), not_sent, policy, at(0), before=answer())
     for made in (first, again):
         assert at(1) <= made.due_at <= at(60)

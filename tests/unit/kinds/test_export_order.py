@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from segwatch.kinds.export_order import is_broad, may_be, order_of
+from segwatch.jobs.model import Facts
+from segwatch.kinds.export_order import is_another, is_broad, may_be, order_of
 
 RECORD = {
     "id": 24115,
@@ -240,6 +241,25 @@ def test_a_record_that_tells_nothing_may_be_any_order():
 def test_a_record_that_says_something_else_is_another_order(path, value):
     told, _ = order_of(changed(path, value))
     assert not may_be(told, order_of(RECORD)[0])
+
+
+SEGMENTS = ("4edc8488", "1rfe8422")
+
+
+@pytest.mark.parametrize(
+    ("told", "another"),
+    [
+        pytest.param({}, False, id="nothing-is-told"),
+        pytest.param({"dataset": "5B020A27"}, False, id="the-same-dataset"),
+        pytest.param({"dataset": "another"}, True, id="another-dataset"),
+        pytest.param({"segments": SEGMENTS[::-1]}, False, id="the-same-segments"),
+        pytest.param({"segments": SEGMENTS[1:]}, True, id="fewer-segments"),
+        pytest.param({"segments": (*SEGMENTS, "more")}, True, id="more-segments"),
+        pytest.param({"request": '{"fields":"another"}', "fingerprint": "another"}, False, id="all-else-may-change"),
+    ],
+)
+def test_only_dataset_and_segments_say_that_a_new_export_is_plainly_another(told, another):
+    assert is_another(Facts(**told), order_of(RECORD)[0]) is another
 
 
 @pytest.mark.parametrize(
