@@ -11,6 +11,7 @@ from segwatch.jobs.resubmission import Resubmission
 
 _RECORD_AGE = timedelta(minutes=10)
 _CLOCKS_APART = timedelta(minutes=10)
+_REACH = timedelta(hours=2)  # longer than a POST takes to show an effect, shorter than the way to the next night
 
 
 def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
@@ -52,8 +53,12 @@ def earliest(failed: JobState) -> datetime | None:
 
 
 def is_since(job: JobState, posted_at: datetime) -> bool:
-    """Return whether the job may have been created by a POST of that time, whatever separates the two clocks."""
-    return job.discovered_at >= posted_at - _CLOCKS_APART and job.born_at >= posted_at - _CLOCKS_APART
+    """Return whether the job may have been created by a POST of that time, whatever separates the two clocks.
+
+    One that was created hours later is somebody else's: the same export runs every night.
+    """
+    earliest, latest = posted_at - _CLOCKS_APART, posted_at + _REACH
+    return job.discovered_at >= earliest and earliest <= job.born_at <= latest
 
 
 def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:

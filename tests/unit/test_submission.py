@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal, Step
 from segwatch.jobs.retry import Go, Refuse, judge
-from segwatch.jobs.submission import Found, Posted, after_post, assess, posting, settle
+from segwatch.jobs.submission import Found, Posted, after_post, assess, led_to, posting, settle
 
 NONE: frozenset[str] = frozenset()
 
@@ -234,3 +234,17 @@ def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries
     again = after_post(answer(Step.POSTING, tries=tries), not_sent, policy, at(0), before=answer())
     for made in (first, again):
         assert at(1) <= made.due_at <= at(60)
+
+
+@pytest.mark.parametrize(
+    ("minute", "joins"),
+    [
+        pytest.param(15, True, id="shortly-after-its-post"),
+        pytest.param(-30, False, id="before-its-post"),
+        pytest.param(24 * 60, False, id="in-the-next-night"),
+    ],
+)
+def test_an_export_belongs_to_an_undecided_post_only_if_it_came_soon_after(minute, joins):
+    undecided = answer(Step.REFUSED, job_id="1", reason="undecided", posted_at=at(10))
+    late = failed(job_id="2", minute=minute + 5, created_at=at(minute))
+    assert (led_to([undecided], late, facts_of().fingerprint) == undecided) is joins
