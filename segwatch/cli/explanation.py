@@ -18,6 +18,7 @@ from segwatch.jobs.proof import patience
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
 from segwatch.jobs.subject import SubjectState
+from segwatch.jobs.submission import DECLINES_MAX
 from segwatch.jobs.tracker import job_details
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import EventFilter, LoggedEvent, Store
@@ -132,9 +133,11 @@ def _step(
             return f"{attempt} is due at {clock(answer.due_at)} UTC: {asked}"
         case Step.POSTING if answer.declined:
             until = (answer.posted_at or answer.since) + patience(policy.settle_window)
+            is_last = answer.declines >= DECLINES_MAX
+            then = "it is given up" if is_last else "the next try is scheduled"
             return (
-                f"{attempt} was posted and the platform answered with an error: its list is looked at for a new export,"
-                f" and if it shows none, the next try is scheduled after {clock(until)} UTC"
+                f"{attempt} was posted and the platform answered with an error, {answer.declines} of {DECLINES_MAX}:"
+                f" its list is looked at for a new export, and if it shows none, {then} after {clock(until)} UTC"
             )
         case Step.POSTING:
             return f"{attempt} was posted and its reply is not known yet: the platform's list will tell"

@@ -27,13 +27,12 @@ class Look:
     """Every export created since the failed one, as far as the platform shows it. asked_at: before the first page.
 
     doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
-    enough, and of those that a POST of ours may have brought about. akin: ids of all that are not plainly another one.
+    enough, and of those that a POST of ours may have brought about.
     """
 
     rows: tuple[Observation, ...]
     asked_at: datetime
     doubtful: frozenset[str] = frozenset()
-    akin: frozenset[str] = frozenset()
 
 
 class Lookout:
@@ -88,13 +87,7 @@ class Lookout:
                 self._remember(row)
             elif not self._is_believed(known.get(row.key.id), answer, asked_at):
                 doubtful.add(row.key.id)
-        akin = [
-            id_ for id_, row in rows.items()
-            if _is_since(row, failed) and not self._kind.is_another(row.facts, answer.request)
-        ]  # fmt: skip
-        return Look(
-            rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful), akin=frozenset(akin)
-        )  # fmt: skip
+        return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         rows: dict[str, Observation] = {}
@@ -121,32 +114,35 @@ class Lookout:
     def _is_unsure(self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str]) -> bool:
         """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt.
 
-        Once we have made our POST, what is new may be its effect though the record differs: the platform may have
-        filled in or changed what it recorded. Only another dataset or other segments tell such a one apart.
+        Another dataset or other segments tell it apart. Once we have made our POST nothing else does: what is new may
+        be its effect though the record differs, since the platform may have filled in or changed what it recorded.
         """
         if answer.fingerprint and row.facts.fingerprint == answer.fingerprint:
             return False
-        if row.facts.dataset and failed.facts.dataset and row.facts.dataset != failed.facts.dataset:
+        if not _is_since(row, failed) or self._kind.is_another(row.facts, answer.request):
             return False
-        if not _is_since(row, failed):
-            return False
-        if self._kind.may_be(row.facts.request, answer.request):
-            return True
-        may_be_ours = answer.posted_at is not None and row.key.id not in answer.known and row.key.id not in claimed
-        return may_be_ours and not self._kind.is_another(row.facts, answer.request)
+        return self._kind.may_be(row.facts.request, answer.request) or (
+            _is_new(row.key.id, answer) and row.key.id not in claimed
+        )
 
     def _is_believed(self, job: JobState | None, answer: Resubmission, now: datetime) -> bool:
         """True when the record of a job that we have known for long will not tell more.
 
         Where it may be ours only a person's wish lets us go on.
         """
-        may_be_ours = answer.posted_at is not None and not answer.manual
-        return job is not None and not may_be_ours and now - job.discovered_at >= self._believed_after
+        if job is None or (_is_new(job.key.id, answer) and not answer.manual):
+            return False
+        return now - job.discovered_at >= self._believed_after
 
     def _remember(self, row: Observation) -> None:
         if len(self._told) >= _REMEMBERED_MAX:
             self._told.clear()
         self._told[row.key.id] = row.facts
+
+
+def _is_new(id_: str, answer: Resubmission) -> bool:
+    """True for what was not there before our POST, and so may be its effect."""
+    return answer.posted_at is not None and id_ not in answer.known
 
 
 def _is_since(row: Observation, failed: JobState) -> bool:

@@ -41,6 +41,11 @@ class Source:
         return self._client.patience
 
     @property
+    def clock_behind(self) -> timedelta:
+        """Return by how much the platform's clock is behind ours, as far as it is known; less than zero if ahead."""
+        return self._client.clock_behind
+
+    @property
     def calls_per_second(self) -> float:
         """Return how many calls the sandbox's budget allows at present."""
         return self._budget.rate

@@ -2,31 +2,32 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
-from segwatch import decision
 from segwatch.backoff import Backoff, spread
+from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, proof, retry, submission, tracker
-from segwatch.jobs.model import JobKey, JobState, Missing, Observation
+from segwatch.jobs.model import JobKey, JobState, Missing
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
-from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
+from segwatch.store.base import Conflict, Store, StoreError, StoreUnavailable
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
 log = structlog.get_logger()
 
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
+_PAUSE_MAX = timedelta(minutes=1)
 _DAY = timedelta(hours=24)
 _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
 _SETBACKS_MAX = 5
@@ -48,8 +49,8 @@ class Submitter:
             source, clock, lambda: recorder.known(source.kind.name),
             believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
+        self._answers = Answers(source.sandbox, source.kind.name, recorder, store, clock, policy)
         self._recorder = recorder
-        self._store = store
         self._clock = clock
         self._policy = policy
         self._grace_s = grace_s
@@ -57,7 +58,6 @@ class Submitter:
         self._setbacks: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
         self._waiting: dict[JobKey, tuple[datetime | None, float]] = {}  # for the effect of which POST, since when
-        self._held = True  # until the first turn has looked: the last process may have told that it is
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
@@ -68,8 +68,8 @@ class Submitter:
                 for answer in await self._due():
                     beat()
                     await self._guarded(answer, beat)
-                if self._held:  # nothing may fall due for long, and people wait to hear that it is over
-                    await self._turn_breaker()
+                if self._answers.held:  # nothing may fall due for long, and people wait to hear that it is over
+                    await self._answers.turn_breaker()
             except StoreError as error:
                 log.warning("resubmissions_wait", sandbox=self._source.sandbox, error=str(error))
             await self._clock.sleep(_TURN_S)
@@ -78,15 +78,13 @@ class Submitter:
         now = self._clock.now()
         # none is paused for longer than a day, except by a clock that was wrong
         self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
-        answers = await self._store.resubmissions(self._source.sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        answers = await self._answers.unsettled()
         posting = {answer.failed for answer in answers if answer.step is Step.POSTING}
         self._waiting = {job: waited for job, waited in self._waiting.items() if job in posting}
         return [
             answer
             for answer in answers
-            if answer.failed.kind == self._kind.name
-            and answer.is_due(now, max_delay=self._policy.backoff.cap)
-            and answer.failed not in self._paused
+            if answer.is_due(now, max_delay=self._policy.backoff.cap) and answer.failed not in self._paused
         ]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
@@ -102,7 +100,7 @@ class Submitter:
             self._paused[answer.failed] = now + _SETBACK.delay(count, spread(str(answer.failed)))
             if count >= _SETBACKS_MAX:
                 why = f"segwatch fails on it ({type(error).__name__}); its log tells where"
-                await self._move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=why)
+                await self._answers.move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=why)
         else:
             self._setbacks.pop(answer.failed, None)
 
@@ -134,47 +132,51 @@ class Submitter:
         now, window = self._clock.now(), self._policy.settle_window
         # what tells too little is taken at its word in the end, and then decides nothing any more
         within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
-        if now < self._unclear.setdefault(answer.failed, now) + within:
-            self._paused[answer.failed] = now + _PAUSE
+        since = self._unclear.setdefault(answer.failed, now)
+        if now < since + within:
+            # less and less often: each look may read a hundred records
+            self._paused[answer.failed] = now + min(max(_PAUSE, (now - since) / 4), _PAUSE_MAX)
         else:
             del self._unclear[answer.failed]
-            await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
+            await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
         if await self._joins_a_chain(answer, failed):
             return None
-        failing = await self._turn_breaker()
+        failing = await self._answers.turn_breaker()
         admitted = await self._admitted(answer, failing)
         if isinstance(admitted, Refuse):
-            return await self._refuse(answer, admitted)
+            return await self._answers.refuse(answer, admitted)
         if isinstance(admitted, Hold):
-            return await self._move(answer, replace(answer, due_at=admitted.until))
+            return await self._answers.move(answer, replace(answer, due_at=admitted.until))
         if isinstance(admitted, Propose):
-            return await self._move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
+            return await self._answers.move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
         # only now: what is held would spend the call budget on its record, again and again
         whole = await self._completed(answer, failed)
         if not whole.whole:
-            return await self._move(answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window)))
+            return await self._answers.move(
+                answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window))
+            )
         if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
             why = (
                 "its record names no filter, nor does that of any other export here, so the platform may not tell"
                 " filters: to submit it could export everything"
             )
-            return await self._refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
+            return await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
         if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
-            return await self._move(answer, replace(whole, due_at=twin.until))
-        claimed = await self._claimed(answer)
+            return await self._answers.move(answer, replace(whole, due_at=twin.until))
+        claimed = await self._answers.claimed(answer)
         if whole.fingerprint != answer.fingerprint and await self._joins_a_chain(whole, failed):
             return None
         look = await self._lookout.look(whole, failed, beat, claimed)
-        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, look.akin):
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
-                await self._refuse(answer, refusal)
+                await self._answers.refuse(answer, refusal)
             case Found(job=job, ours=ours):
-                await self._link(
+                await self._answers.link(
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
@@ -186,16 +188,13 @@ class Submitter:
 
         Its own answer then counts on in that chain, and the next turn decides on it.
         """
-        given_up = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
-        others = await self._store.resubmissions(self._source.sandbox, steps=given_up)
-        earlier = submission.led_to(others, failed, answer.fingerprint)
-        if earlier is None or failed.key.id in await self._claimed(answer):
-            return False
-        await self._link(earlier, earlier, Step.SUBMITTED, seen_of(failed), by="look")
-        return True
+        earlier = await self._answers.that_led_to(failed, answer)
+        if earlier:
+            await self._answers.link(earlier, earlier, Step.SUBMITTED, seen_of(failed), by="look")
+        return earlier is not None
 
     async def _admitted(self, answer: Resubmission, failing: breaker.Failing) -> Go | Hold | Refuse | Propose:
-        around = await self._surroundings(answer, failing)
+        around = await self._answers.surroundings(answer, failing)
         return retry.admit(answer, around, self._policy, self._clock.now())
 
     async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
@@ -210,7 +209,7 @@ class Submitter:
             raise
 
     async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
-        await self._move(before, posting)
+        await self._answers.move(before, posting)
         await self._post(before, posting)
 
     async def _post(self, before: Resubmission, answer: Resubmission) -> None:
@@ -227,7 +226,7 @@ class Submitter:
             if not doubt and self._kind.is_another(job.facts, answer.request):
                 doubt = "it has another dataset or other segments"
             if not doubt:
-                return await self._link(answer, answer, Step.SUBMITTED, job)
+                return await self._answers.link(answer, answer, Step.SUBMITTED, job)
             why = f"the platform answered with export {job.key.id}, but {doubt}"
             log.warning("resubmission_unanswered", job=str(answer.failed), how=Posted.How.LOST.value, error=why)
             lost = Posted(how=Posted.How.LOST, why=why)
@@ -236,26 +235,28 @@ class Submitter:
     async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
         after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
         self._silence(after)  # the wait begins
-        await self._move(answer, after, why=posted.why)
+        await self._answers.move(answer, after, why=posted.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
         silence = self._silence(answer)
-        claimed = await self._claimed(answer)
+        claimed = await self._answers.claimed(answer)
         look = await self._lookout.look(answer, failed, beat, claimed)
         now = self._clock.now()
         since = self._recorder.policies[self._kind.name].watch.since
         settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=now,
-            doubtful=look.doubtful, lag=proof.lag(self._recorder.known(self._kind.name), since),
+            doubtful=look.doubtful, lag=proof.lag(
+                self._recorder.known(self._kind.name), since, behind=self._source.clock_behind
+            ),
         )  # fmt: skip
         match settled:
             case Found(job=job):
-                await self._link(answer, answer, Step.SUBMITTED, job, by="look")
+                await self._answers.link(answer, answer, Step.SUBMITTED, job, by="look")
             case Refuse() as refusal:
-                await self._refuse(answer, refusal)
+                await self._answers.refuse(answer, refusal)
             case _:
-                await self._move(answer, settled)
+                await self._answers.move(answer, settled)
 
     def _silence(self, answer: Resubmission) -> timedelta:
         """Return for how long this process has waited for the effect of the answer's POST, by a clock never set."""
@@ -288,89 +289,6 @@ class Submitter:
         """True when some known export's order is limited: then a record without limits belongs to one without."""
         requests = (job.facts.request for job in self._recorder.known(self._kind.name))
         return any(request and not self._kind.is_broad(request) for request in requests)
-
-    async def _claimed(self, answer: Resubmission) -> frozenset[str]:
-        others = await self._store.resubmissions(self._source.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
-        return frozenset(other.new_id for other in others if other.failed != answer.failed)
-
-    async def _surroundings(self, answer: Resubmission, failing: breaker.Failing) -> retry.Surroundings:
-        since = self._clock.now() - _DAY
-        answers = [
-            other for other in await self._store.resubmissions(self._source.sandbox, since=since)
-            if other.failed != answer.failed
-        ]  # fmt: skip
-        running = {job.key.id for job in self._recorder.active(self._kind.name)}
-        return retry.Surroundings(
-            submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
-            failing=failing,
-            on_trial=breaker.on_trial(answers, running),
-            twin_in_flight=any(
-                other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
-            ),
-        )
-
-    async def _turn_breaker(self) -> breaker.Failing:
-        """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
-        now = self._clock.now()
-        failing = breaker.failing(self._recorder.known(self._kind.name), now - self._policy.breaker_window)
-        held = failing.exports >= self._policy.breaker_failures
-
-        async def changes() -> Sequence[Change]:
-            before = await self._store.subject(breaker.stream_of(self._source.sandbox))
-            turned = breaker.turned(
-                before, self._source.sandbox, self._kind.name,
-                held=held, failing=failing, window=self._policy.breaker_window, now=now,
-            )  # fmt: skip
-            return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
-
-        await self._recorder.write(changes)
-        self._held = held
-        return failing
-
-    async def _refuse(self, answer: Resubmission, refusal: Refuse) -> None:
-        refused = retry.refused(answer, refusal.reason, self._clock.now())
-        await self._move(answer, refused, why=refusal.why)
-
-    async def _move(self, before: Resubmission, after: Resubmission, *, why: str = "") -> None:
-        """Write the answer's next step, and tell of it on the failed job's stream."""
-        if after == before:
-            return
-
-        async def changes() -> Sequence[Change]:
-            now, failed = self._clock.now(), await self._recorder.fresh(before.failed)
-            if failed is None or after.step is before.step:
-                return [Change(resubmission=after, resubmission_before=before)]
-            told, events = decision.announce(failed, after, self._policy, now, why=why)
-            return [Change(job=told, job_before=failed, events=events, resubmission=after, resubmission_before=before)]
-
-        await self._recorder.write(changes)
-
-    async def _link(
-        self, before: Resubmission, answer: Resubmission, step: Step, job: Observation, *, by: str = ""
-    ) -> None:
-        """Write that `job` answers the failure, and that it belongs to the chain, in one transaction."""
-
-        async def changes() -> Sequence[Change]:
-            now = self._clock.now()
-            failed, known = await self._recorder.fresh(before.failed), await self._recorder.fresh(job.key)
-            assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
-            done = replace(answer, step=step, new_id=job.key.id, since=now)
-            told, events = decision.announce(failed, done, self._policy, now, by=by)
-            made = decision.link(known, job, done, now, self._recorder.policies[self._kind.name])
-            its_own = await self._store.resubmission(job.key)
-            chained = None
-            if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):
-                # it failed before we knew whose it was, and began a chain of its own
-                chained = replace(its_own, root=done.root, attempt=done.attempt + 1)
-            return [
-                Change(job=told, job_before=failed, events=events, resubmission=done, resubmission_before=before),
-                Change(
-                    job=made.state, job_before=known, events=made.events,
-                    resubmission=made.answer or chained, resubmission_before=its_own,
-                ),
-            ]  # fmt: skip
-
-        await self._recorder.write(changes)
 
 
 def _posted(error: UpstreamError) -> Posted:

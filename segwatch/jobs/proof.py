@@ -19,14 +19,16 @@ def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
     return max(3 * window, 2 * lag)
 
 
-def lag(jobs: Iterable[JobState], since: datetime) -> timedelta:
+def lag(jobs: Iterable[JobState], since: datetime, *, behind: timedelta = timedelta()) -> timedelta:
     """Return the longest after a job's creation that a sweep did not show it, of those created after `since`.
 
     since: when we began to watch. That we did not look for long, in an outage, says nothing of the list.
+    behind: by how much the platform's clock, which stamps creations, is behind ours; less than zero if it is ahead.
     """
     spans = [
-        job.missed_at - job.created_at for job in jobs if job.missed_at and job.created_at and job.created_at >= since
-    ]
+        job.missed_at - job.created_at - behind
+        for job in jobs if job.missed_at and job.created_at and job.created_at + behind >= since
+    ]  # fmt: skip
     return max([timedelta(), *spans])
 
 
@@ -59,6 +61,16 @@ def is_since(job: JobState, posted_at: datetime) -> bool:
     """
     earliest, latest = posted_at - _CLOCKS_APART, posted_at + _REACH
     return job.discovered_at >= earliest and earliest <= job.born_at <= latest
+
+
+def is_soon_after(row: Observation, posted_at: datetime, failed: JobState) -> bool:
+    """Return whether an export that is newer than the failed one came early enough to be the effect of that POST.
+
+    The platform's clock may be ahead of ours, by as much at least as the failed job seemed younger than our first sight
+    of it.
+    """
+    ahead = max(timedelta(), failed.created_at - failed.discovered_at) if failed.created_at else timedelta()
+    return row.created_at is None or row.created_at <= posted_at + _REACH + ahead
 
 
 def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:

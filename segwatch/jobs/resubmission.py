@@ -64,8 +64,7 @@ class Resubmission:
     request, fingerprint: as in `Facts`. whole: the failed job's own record has told them, not just a row of a list.
     due_at: not before. tries: POSTs so far.
     posted_at: when POSTING was written, or later, when the POST was known to be over; what it did shows soon after.
-    known: ids of exports that the look before the POST saw and that are, or look like, the one that is wanted; one that
-    is not among them is new.
+    known: ids of the exports since the failure that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so, since a person last asked.
     new_id: the job that answers. manual: a person asked, so policy limits do not apply.

@@ -75,7 +75,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Look, then submit. known: exports that exist already and are, or look like, the one that is wanted."""
+    """Look, then submit. known: ids of exports that were created since the failure, and so cannot be the new one."""
 
     known: tuple[str, ...] = ()
 

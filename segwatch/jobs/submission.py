@@ -16,7 +16,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Refuse, RetryPolicy, refused
 
 _LOOK = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
-_DECLINES_MAX = 5
+DECLINES_MAX = 10  # POSTs of one answer: with the default delays they outlast an outage of some hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +61,13 @@ class Posted:
 
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (), akin: Collection[str] = (),
+    doubtful: Collection[str] = (),
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
     some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
-    earlier POST of this answer may have made. akin: ids of jobs that could be taken for the effect of the POST to come.
+    earlier POST of this answer may have made.
     """
     if ours := _ours(answer, failed, listed := tuple(listed), claimed):
         return ours
@@ -86,7 +86,9 @@ def assess(
     for row in unknown:
         if not _leaves_room(row, answer) or (answer.posted_at and _is_free(row, answer, claimed)):
             return Unclear(job=row)
-    return Go(known=tuple(sorted({row.key.id for row in (*equal, *unknown)} | {*akin, *answer.known})))
+    # whatever is there before the POST cannot be its effect, however alike it may look later
+    there = {row.key.id for row in listed if row.key != failed.key and _is_newer(row, failed)}
+    return Go(known=tuple(sorted(there | {*answer.known})))
 
 
 def settle(
@@ -120,7 +122,7 @@ def settle(
     if wanted > longest:
         why = f"the platform answered with an error, and its list comes up to {lag.total_seconds():.0f} s late"
         return Refuse(reason=Refusal.UNDECIDED, why=why)
-    if answer.declines >= _DECLINES_MAX:
+    if answer.declines >= DECLINES_MAX:
         why = f"the platform answered {answer.declines} submissions with an error, and lists no new export"
         return Refuse(reason=Refusal.UNDECIDED, why=why)
     return _again(answer, policy, now)
@@ -152,8 +154,10 @@ def _ours(
     if answer.posted_at is None:
         return None
     fresh = [
-        row for row in listed if _equals(row, answer) and _is_newer(row, failed) and _is_free(row, answer, claimed)
-    ]
+        row for row in listed
+        if _equals(row, answer) and _is_newer(row, failed) and _is_free(row, answer, claimed)
+        and proof.is_soon_after(row, answer.posted_at, failed)
+    ]  # fmt: skip
     if not fresh:
         return None
     return Found(job=min(fresh, key=lambda row: (row.created_at or row.asked_at, row.key.id)), ours=True)

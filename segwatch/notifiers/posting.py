@@ -9,8 +9,8 @@ import aiohttp
 from pydantic import SecretStr
 
 from segwatch.deliveries.model import Accepted, Outcome, Rejected, Retryable
+from segwatch.http_times import wish_of
 from segwatch.notifiers.base import NotifierContext
-from segwatch.retry_after import wish_of
 
 _RETRY_STATUSES = frozenset({408, 425, 429})
 _RETRY_AFTER_MAX = timedelta(days=365)  # past any maximum age; timedelta would overflow

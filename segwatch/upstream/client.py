@@ -11,6 +11,7 @@ import msgspec
 from yarl import URL
 
 from segwatch.backoff import Backoff
+from segwatch.http_times import date_of
 from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
@@ -43,6 +44,7 @@ _ADVICE = {
 _ADVICE_403 = (
     "Ask an administrator for the permissions of this sandbox: Manage Segments, Evaluate a segment, View Datasets"
 )
+_CLOCKS_APART_MAX = timedelta(days=1)  # more is no clock's error, but a header that somebody made up
 _AFTER_VAIN_RENEWAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
 
 
@@ -69,6 +71,8 @@ class PlatformClient:
     """Calls the platform for one sandbox. It tries once, and once more after renewing a token.
 
     When the new token is rejected too, it asks for no other for a while: others may share the credential.
+    clock_behind: by how much the platform's clock is behind ours, as its last answer told, to a second or so; less than
+    zero if it is ahead, zero while nothing is known.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class PlatformClient:
         self._body_max_bytes = body_max_bytes
         self._vain_renewals = 0
         self._no_renewal_until = 0.0
+        self.clock_behind = timedelta()
 
     @property
     def patience(self) -> timedelta:
@@ -182,6 +187,7 @@ class PlatformClient:
                 body_max_bytes=self._body_max_bytes,
             )
             code = str(reply.status)
+            self._compare_clocks(reply)
         except UpstreamError as exc:
             code = exc.reason
             raise
@@ -199,6 +205,11 @@ class PlatformClient:
             body=reply.body,
             headers=reply.headers | {"x-request-id": self._request_id(reply) or headers["x-request-id"]},
         )
+
+    def _compare_clocks(self, reply: Reply) -> None:
+        told = date_of(reply.headers.get("date", ""))
+        if told and abs(behind := self._now() - told) <= _CLOCKS_APART_MAX:
+            self.clock_behind = behind
 
     def _url(self, request: Request) -> URL:
         """Return the address; always on the configured host, the only one that may see the token."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from segwatch.http_times import wish_of
 from segwatch.kinds.excerpts import excerpt
 from segwatch.kinds.fields import items, mapping, text, whole
-from segwatch.retry_after import wish_of
 
 _WORDS_MAX = 300
 _BODY_MAX = 120  # of a body that has no words of its own

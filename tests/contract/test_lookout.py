@@ -17,10 +17,11 @@ from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.kinds.base import Gap, Page, Request
 from segwatch.kinds.export_job import KIND
 
-WHOLE = Facts(dataset="d1", request='{"fields":"x","filter":"y"}', fingerprint="f-whole")
-SHORT = Facts(dataset="d1", request='{"fields":"x"}', fingerprint="f-short")
+TO_D1 = '{"destination":{"datasetId":"d1"},"fields":"x"'
+WHOLE = Facts(dataset="d1", request=TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"}]}}', fingerprint="f-whole")
+SHORT = Facts(dataset="d1", request=TO_D1 + "}", fingerprint="f-short")
 NOTHING = Facts(dataset="d1")
-OTHER = Facts(dataset="d1", request='{"fields":"x","filter":"z"}', fingerprint="f-other")
+OTHER = Facts(dataset="d1", request=TO_D1.replace("x", "z") + "}", fingerprint="f-other")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
 ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
 MORE = Request(method="GET", path="/more", endpoint="/more")
@@ -219,6 +220,7 @@ async def test_a_record_that_told_enough_for_one_answer_is_read_again_for_one_th
         pytest.param(None, True, id="it-is-not-there-yet"),
         pytest.param(OTHER, False, id="it-says-something-else"),
         pytest.param(replace(NOTHING, dataset="d2"), False, id="it-goes-to-another-dataset"),
+        pytest.param(replace(SHORT, segments=("s2",)), False, id="it-is-of-other-segments"),
     ],
 )
 async def test_only_what_a_record_says_tells_an_export_apart(record, doubtful):
@@ -244,6 +246,13 @@ async def test_a_job_that_may_be_ours_is_not_taken_at_its_word_unless_a_person_a
     assert (
         await Lookout(source, FakeClock(NOW), lambda: [known]).look(posted, FAILED, lambda: None)
     ).doubtful == doubtful
+
+
+async def test_a_job_that_was_there_before_our_post_is_taken_at_its_word_after_it():
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
+    known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
+    posted = replace(ANSWER, posted_at=NOW, known=("11",))
+    assert not (await Lookout(source, FakeClock(NOW), lambda: [known]).look(posted, FAILED, lambda: None)).doubtful
 
 
 async def test_what_is_known_of_a_job_by_other_ways_is_used():

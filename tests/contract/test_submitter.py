@@ -65,6 +65,7 @@ class Platform:
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     reply: Observation | None = None
     poison: str = ""
+    clock_behind: timedelta = timedelta()
     kind = KIND
     sandbox = "prod"
 
@@ -304,6 +305,19 @@ async def test_what_was_there_before_the_post_is_no_doubt_after_it(house):
     house.platform.submit = decline
     assert (await house.ends(due(), settle_window=SHORTLY)).new_id == "101"
     assert intents == [("7",), ("7",)]
+
+
+@pytest.mark.parametrize(("behind_min", "step"), [(0, Step.REFUSED), (40, Step.SUBMITTED)])
+async def test_a_platform_whose_clock_is_behind_has_no_late_list(house, behind_min, step):
+    async def decline_once(request):
+        house.platform.submit = submit
+        raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+
+    missed = job("60", status=Status.SUCCEEDED, created_at=at(5 - 40), missed_at=at(6), facts=ELSEWHERE)
+    await house.store.commit([Change(job=missed)])
+    submit, house.platform.submit = house.platform.submit, decline_once
+    house.platform.clock_behind = timedelta(minutes=behind_min)
+    assert (await house.ends(due(), settle_window=SHORTLY)).step is step
 
 
 @pytest.mark.parametrize("restarts", [False, True])

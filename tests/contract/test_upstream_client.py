@@ -229,6 +229,22 @@ async def test_a_429_slows_the_budget_and_tells_the_wait():
         assert len(platform.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("date", "behind_s"),
+    [
+        pytest.param("Sat, 06 Dec 2025 11:20:00 GMT", 2400, id="behind"),
+        pytest.param("Sat, 06 Dec 2025 12:20:00 GMT", -1200, id="ahead"),
+        pytest.param("Fri, 06 Dec 1985 12:00:00 GMT", 0, id="no-clock-is-so-wrong"),
+        pytest.param("yesterday", 0, id="unreadable"),
+        pytest.param(None, 0, id="not-told"),
+    ],
+)
+async def test_how_far_apart_the_clocks_are_is_read_from_the_date_of_an_answer(date, behind_s):
+    async with raw_platform(reply(Date=date)) as platform, client_of(platform.url) as client:
+        await client.call(GET)
+        assert client.clock_behind == timedelta(seconds=behind_s)
+
+
 async def test_a_rejected_token_is_renewed_once_and_the_call_made_again():
     tokens = FixedTokens("stale", "fresh")
     rejected = reply(401, {"error_code": "401013", "message": "Oauth token is not valid"})

@@ -40,7 +40,7 @@ def export(job_id="2", status=Status.PROCESSING, *, created=1, **fields):
         pytest.param([export()], frozenset({"2"}), Refusal.SUPERSEDED, id="answers-another-failure-already"),
         pytest.param([export(status=Status.FAILED)], NONE, Go(known=("2",)), id="failed-too"),
         pytest.param([export(status=Status.CANCELLED)], NONE, Go(known=("2",)), id="was-cancelled"),
-        pytest.param([export(facts=facts_of("be"))], NONE, Go(), id="another-export"),
+        pytest.param([export(facts=facts_of("be"))], NONE, Go(known=("2",)), id="another-export"),
         pytest.param([export(status=Status.UNKNOWN, word="PARKED")], NONE, "2", id="an-unknown-status-may-be-running"),
         pytest.param([export("3", Status.FAILED), export("2")], NONE, "2", id="one-failed-one-runs"),
         pytest.param(
@@ -95,6 +95,7 @@ def test_an_earlier_submission_that_shows_up_late_is_ours_whatever_became_of_it(
         ),
         pytest.param({"posted_at": at(0)}, [export(created=-6)], NONE, id="older-than-the-failure"),
         pytest.param({"posted_at": at(0)}, [export(facts=facts_of("be"))], NONE, id="another-export"),
+        pytest.param({"posted_at": at(0)}, [export(status=Status.FAILED, created=24 * 60)], NONE, id="a-day-later"),
     ],
 )
 def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claimed):
@@ -105,6 +106,14 @@ def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claime
 def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_after_it(created_at):
     made = assess(answer(posted_at=at(1)), failed(created_at=created_at), [export(created=1)], NONE)
     assert made == Found(job=export(created=1), ours=True)
+
+
+@pytest.mark.parametrize("hours", [1, 30])
+def test_what_a_platform_with_a_clock_ahead_made_of_our_submission_is_ours(hours):
+    ahead = hours * 60
+    ended = failed(created_at=at(ahead - 5), discovered_at=at(-5))
+    late = export(created=ahead + 30)
+    assert assess(answer(posted_at=at(0)), ended, [late], NONE) == Found(job=late, ours=True)
 
 
 @pytest.mark.parametrize("missing", ["request", "fingerprint"])
@@ -196,15 +205,15 @@ def test_a_post_without_a_reply_is_settled_by_looking(rows, fields, expected):
     assert settled(rows, **fields) == expected
 
 
-@pytest.mark.parametrize(("declines", "step"), [(4, Step.SCHEDULED), (5, Step.REFUSED)])
-def test_what_was_declined_five_times_is_given_up(declines, step):
+@pytest.mark.parametrize(("declines", "step"), [(9, Step.SCHEDULED), (10, Step.REFUSED)])
+def test_what_was_declined_ten_times_is_given_up(declines, step):
     asked = answer(Step.POSTING, tries=9, declines=declines - 1)
     waiting = after_post(asked, Posted(how=Posted.How.DECLINED, why=""), retry_policy(), at(1), before=answer())
     silence = timedelta(hours=1)
     made = settle(waiting, failed(minute=-1), [], NONE, policy=retry_policy(), silence=silence, now=at(61))
     if step is Step.REFUSED:
         assert isinstance(made, Refuse)
-        assert "5 submissions" in made.why
+        assert "10 submissions" in made.why
     else:
         assert made.step is step
 

@@ -1,4 +1,4 @@
-"""The wait that a Retry-After header asks for."""
+"""Times in HTTP headers: when an answer was made, and the wait that is asked for."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.retry_after import wish_of
+from segwatch.http_times import date_of, wish_of
 
 NOON = datetime(2025, 12, 6, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -35,3 +35,17 @@ def test_a_wish_is_read_as_seconds_or_as_a_date(header, wait_s):
 def test_no_header_breaks_the_reader(header):
     wish = wish_of(header, NOON, most=HOUR)
     assert wish is None or timedelta(0) <= wish <= HOUR
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        pytest.param("Sat, 06 Dec 2025 12:00:00 GMT", NOON, id="as-servers-write-it"),
+        pytest.param("Sat, 06 Dec 2025 13:00:00 +0100", NOON, id="of-another-zone"),
+        pytest.param("Sat, 06 Dec 2025 12:00:00 -0000", NOON, id="of-no-zone"),
+        pytest.param("yesterday", None, id="unreadable"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_a_date_is_read_in_utc(header, told):
+    assert date_of(header) == told

@@ -1,0 +1,133 @@
+"""The answers to the failed exports of one sandbox, as they are on disk, and every change of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from segwatch import decision
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.recorder import Recorder
+from segwatch.jobs import breaker, retry, submission
+from segwatch.jobs.model import JobState, Observation
+from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.retry import Refuse, RetryPolicy
+from segwatch.store.base import Change, Store
+
+_DAY = timedelta(hours=24)
+
+
+class Answers:
+    """What is done about the failures of one sandbox and kind. Every call may raise StoreError, every change Conflict.
+
+    held: many different exports fail of late, so that submissions wait. True until somebody has looked, since the last
+    process may have told that they do.
+    """
+
+    def __init__(
+        self, sandbox: str, kind: str, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy
+    ) -> None:
+        self._sandbox = sandbox
+        self._kind = kind
+        self._recorder = recorder
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+        self.held = True
+
+    async def unsettled(self) -> list[Resubmission]:
+        """Return those that wait for their time, or for what became of their POST."""
+        answers = await self._store.resubmissions(self._sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        return [answer for answer in answers if answer.failed.kind == self._kind]
+
+    async def that_led_to(self, failed: JobState, answer: Resubmission) -> Resubmission | None:
+        """Return an earlier answer, given up or put off, whose POST brought `failed` about; `answer` is its own one."""
+        put_off = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
+        others = await self._store.resubmissions(self._sandbox, steps=put_off)
+        earlier = submission.led_to(others, failed, answer.fingerprint)
+        return earlier if earlier and failed.key.id not in await self.claimed(answer) else None
+
+    async def claimed(self, answer: Resubmission) -> frozenset[str]:
+        """Return the ids of the jobs that answer some other failure."""
+        others = await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+        return frozenset(other.new_id for other in others if other.failed != answer.failed)
+
+    async def surroundings(self, answer: Resubmission, failing: breaker.Failing) -> retry.Surroundings:
+        """Return what else goes on, by which it is decided whether the answer may go ahead."""
+        since = self._clock.now() - _DAY
+        answers = [
+            other for other in await self._store.resubmissions(self._sandbox, since=since)
+            if other.failed != answer.failed
+        ]  # fmt: skip
+        running = {job.key.id for job in self._recorder.active(self._kind)}
+        return retry.Surroundings(
+            submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
+            failing=failing,
+            on_trial=breaker.on_trial(answers, running),
+            twin_in_flight=any(
+                other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
+            ),
+        )
+
+    async def turn_breaker(self) -> breaker.Failing:
+        """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
+        now = self._clock.now()
+        failing = breaker.failing(self._recorder.known(self._kind), now - self._policy.breaker_window)
+        held = failing.exports >= self._policy.breaker_failures
+
+        async def changes() -> Sequence[Change]:
+            before = await self._store.subject(breaker.stream_of(self._sandbox))
+            turned = breaker.turned(
+                before, self._sandbox, self._kind,
+                held=held, failing=failing, window=self._policy.breaker_window, now=now,
+            )  # fmt: skip
+            return [Change(subject=turned[0], subject_before=before, events=(turned[1],))] if turned else []
+
+        await self._recorder.write(changes)
+        self.held = held
+        return failing
+
+    async def refuse(self, answer: Resubmission, refusal: Refuse) -> None:
+        """Write that the answer is given up, and tell why."""
+        refused = retry.refused(answer, refusal.reason, self._clock.now())
+        await self.move(answer, refused, why=refusal.why)
+
+    async def move(self, before: Resubmission, after: Resubmission, *, why: str = "") -> None:
+        """Write the answer's next step, and tell of it on the failed job's stream."""
+        if after == before:
+            return
+
+        async def changes() -> Sequence[Change]:
+            now, failed = self._clock.now(), await self._recorder.fresh(before.failed)
+            if failed is None or after.step is before.step:
+                return [Change(resubmission=after, resubmission_before=before)]
+            told, events = decision.announce(failed, after, self._policy, now, why=why)
+            return [Change(job=told, job_before=failed, events=events, resubmission=after, resubmission_before=before)]
+
+        await self._recorder.write(changes)
+
+    async def link(
+        self, before: Resubmission, answer: Resubmission, step: Step, job: Observation, *, by: str = ""
+    ) -> None:
+        """Write that `job` answers the failure, and that it belongs to the chain, in one transaction."""
+
+        async def changes() -> Sequence[Change]:
+            now = self._clock.now()
+            failed, known = await self._recorder.fresh(before.failed), await self._recorder.fresh(job.key)
+            assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
+            done = replace(answer, step=step, new_id=job.key.id, since=now)
+            told, events = decision.announce(failed, done, self._policy, now, by=by)
+            made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
+            its_own = await self._store.resubmission(job.key)
+            chained = None
+            if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):
+                # it failed before we knew whose it was, and began a chain of its own
+                chained = replace(its_own, root=done.root, attempt=done.attempt + 1)
+            return [
+                Change(job=told, job_before=failed, events=events, resubmission=done, resubmission_before=before),
+                Change(
+                    job=made.state, job_before=known, events=made.events,
+                    resubmission=made.answer or chained, resubmission_before=its_own,
+                ),
+            ]  # fmt: skip
+
+        await self._recorder.write(changes)
