@@ -317,7 +317,8 @@ async def test_a_platform_whose_clock_is_behind_has_no_late_list(house, behind_m
     await house.store.commit([Change(job=missed)])
     submit, house.platform.submit = house.platform.submit, decline_once
     house.platform.clock_behind = timedelta(minutes=behind_min)
-    assert (await house.ends(due(), settle_window=SHORTLY)).step is step
+    soon = Backoff(first=timedelta(minutes=2), cap=timedelta(minutes=10))
+    assert (await house.ends(due(), settle_window=SHORTLY, backoff=soon)).step is step
 
 
 @pytest.mark.parametrize("restarts", [False, True])
