@@ -67,6 +67,9 @@ class Daemon:
         ours, OSError when the address is taken.
         """
         settings, lasting = self._generation.settings, self._lasting
+        # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
+        with suppress(StoreUnavailable):
+            await lasting.store.claim()
         try:
             url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
             log.info("listening", url=url)
