@@ -15,6 +15,7 @@ from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import NO_RESTART, Caretaker
 from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.supervisor import Supervisor
+from segwatch.daemon.timeline import Timeline
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import StoreUnavailable
 from segwatch.store.factory import store_of
@@ -48,6 +49,7 @@ class Daemon:
             supervisor=Supervisor(clock, heartbeats, on_restart=meter.restarted),
             kinds=load_kinds(),
             redactor=Redactor(),  # what was a secret before a reload is one still: others may repeat it for a day
+            timeline=Timeline(clock.now(), clock.ran_s()),
         )
         logs.hide(self._lasting.redactor.line)
         self._readiness = Readiness()
