@@ -15,6 +15,7 @@ from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import NO_RESTART, Caretaker
 from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.supervisor import Supervisor
+from segwatch.daemon.timeline import Timeline
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import StoreUnavailable
 from segwatch.store.factory import store_of
@@ -48,6 +49,7 @@ class Daemon:
             supervisor=Supervisor(clock, heartbeats, on_restart=meter.restarted),
             kinds=load_kinds(),
             redactor=Redactor(),  # what was a secret before a reload is one still: others may repeat it for a day
+            timeline=Timeline(clock.now(), clock.ran_s()),
         )
         logs.hide(self._lasting.redactor.line)
         self._readiness = Readiness()
@@ -67,6 +69,9 @@ class Daemon:
         ours, OSError when the address is taken.
         """
         settings, lasting = self._generation.settings, self._lasting
+        # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
+        with suppress(StoreUnavailable):
+            await lasting.store.claim()
         try:
             url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
             log.info("listening", url=url)

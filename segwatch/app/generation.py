@@ -23,6 +23,7 @@ from segwatch.daemon.sentinel import Sentinel
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
 from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
+from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.deliveries import routing
 from segwatch.deliveries.model import Delivery
@@ -52,6 +53,7 @@ class Lasting:
     supervisor: Supervisor
     kinds: Mapping[str, JobKind]
     redactor: Redactor
+    timeline: Timeline
 
 
 class Generation:
@@ -121,6 +123,7 @@ class Generation:
                 store=lasting.store,
                 routes=self._routes,
                 clock=lasting.clock,
+                timeline=lasting.timeline,
                 random=random.random,
                 observer=lasting.meter,
                 told=self._told,

@@ -8,9 +8,11 @@ from typing import Any
 import aiohttp
 
 from segwatch.jobs.resubmission import Refusal
+from segwatch.kinds.base import load_kinds
 
 _ENDED = {"SUCCEEDED": "job.succeeded", "FAILED": "job.failed", "CANCELLED": "job.cancelled"}
 _ANSWERS = {"export.retry_submitted", "export.retry_adopted", "export.retry_refused"}
+_RESUBMITTED = {name for name, kind in load_kinds().items() if kind.resubmits}
 _TRANSITIONS = {
     "job.queued", "job.processing", "job.succeeded", "job.failed", "job.cancelling", "job.cancelled",
     "job.vanished", "job.unknown_status",
@@ -34,8 +36,8 @@ async def tally(session: aiohttp.ClientSession, platform: str, receiver: str, da
     metrics = await _metrics(session, f"{daemon}/metrics")
     jobs, events = state["jobs"], received["events"]
     told = {(event["type"], event["data"]["kind"], str(event["data"]["job_id"])) for event in events}
-    failed = [job for job in jobs if job["kind"] == "export_job" and job["status"] == "FAILED"]
-    submissions = [one for one in ledger["submissions"] if one["kind"] == "export_job"]
+    failed = [job for job in jobs if job["kind"] in _RESUBMITTED and job["status"] == "FAILED"]
+    submissions = [one for one in ledger["submissions"] if one["kind"] in _RESUBMITTED]
     dead = int(sum(value for name, value in metrics if name.startswith("segwatch_dead_letters{")))
     waiting = int(sum(value for name, value in metrics if name.startswith("segwatch_outbox_pending{")))
     counts = {
@@ -58,7 +60,7 @@ async def tally(session: aiohttp.ClientSession, platform: str, receiver: str, da
     unanswered = [
         f"export {job['id']} failed, and was neither submitted again nor refused"
         for job in failed
-        if not any((answer, "export_job", str(job["id"])) in told for answer in _ANSWERS)
+        if not any((answer, job["kind"], str(job["id"])) in told for answer in _ANSWERS)
     ]
     problems = [f"{job['kind']} {job['id']} is still {job['status']}" for job in running] + untold + unanswered
     problems += [f"{waiting} notifications still wait"] * bool(waiting) + [f"{dead} dead letters"] * bool(dead)
@@ -73,7 +75,7 @@ def chains(events: list[dict[str, Any]]) -> list[str]:
         data = event["data"]
         chain = stories.setdefault(data.get("root", ""), [])
         match str(event["type"]):
-            case "job.failed" if data["kind"] == "export_job":
+            case "job.failed" if data["kind"] in _RESUBMITTED:
                 error = (data.get("errors") or [{"code": "", "message": "no error text"}])[0]
                 what = f"failed ({' '.join(filter(None, (error['code'], error['message'])))})"
                 chain.append(what if chain else f"export {data['job_id']} {what}")

@@ -11,6 +11,7 @@ import structlog
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.timeline import Timeline
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
 from segwatch.deliveries.routing import Route, promises
@@ -59,7 +60,8 @@ class _Attempt:
 class ChannelWorker:
     """Sends what is due on one channel, several streams at once, each stream in order.
 
-    random: draws from [0, 1). told: hears the channel events that were just recorded; wakes the other workers.
+    timeline: tells how old a promise is; all workers may share one. random: draws from [0, 1).
+    told: hears the channel events that were just recorded; wakes the other workers.
     grace_s: how long attempts under way may still take once `run` is cancelled.
     """
 
@@ -70,6 +72,7 @@ class ChannelWorker:
         store: Store,
         routes: Sequence[Route],
         clock: Clock,
+        timeline: Timeline,
         random: Callable[[], float],
         observer: DeliveryObserver,
         told: Callable[[tuple[Event, ...]], None] = lambda events: None,
@@ -79,6 +82,7 @@ class ChannelWorker:
         self._store = store
         self._routes = routes
         self._clock = clock
+        self._timeline = timeline
         self._random = random
         self._observer = observer
         self._told = told
@@ -112,6 +116,7 @@ class ChannelWorker:
 
     async def _turn(self) -> timedelta:
         """Write what ended, start what is due, and return how long nothing else needs to be done."""
+        self._timeline.look(self._clock.now(), self._clock.ran_s())
         self._collect()
         now = self._clock.now()
         if closed := _left(self._store_again_at, now, _STORE_BACKOFF.cap):
@@ -136,7 +141,8 @@ class ChannelWorker:
 
     def _take_in(self, attempt: _Attempt) -> None:
         now, outcome, name = self._clock.now(), attempt.outcome, self._channel.name
-        settled = settle(attempt.delivery, outcome, now, self._channel.policy, self._random())
+        age = self._timeline.age(attempt.delivery.promised_at)
+        settled = settle(attempt.delivery, outcome, now, self._channel.policy, self._random(), age=age)
         self._unsettled[settled.id] = settled
         self._health = counted(self._health, outcome, now - timedelta(seconds=attempt.seconds))
         line = self._log.bind(event_id=settled.event.id, type=settled.event.type.value, attempt=settled.attempts)
@@ -195,7 +201,8 @@ class ChannelWorker:
         if len(self._sending) >= places:
             return LOOK_EVERY
         # those under way are still pending over there, so they may be among the rows
-        farthest = self._channel.policy.max_age
+        policy = self._channel.policy
+        farthest = policy.backoff.cap if self._timeline.repeats else policy.max_age
         due = await self._store.due_deliveries(self._channel.name, now=now, limit=places, farthest=farthest)
         for delivery in due:
             if len(self._sending) < places and delivery.id not in self._sending:

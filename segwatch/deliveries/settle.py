@@ -18,12 +18,15 @@ class DeliveryPolicy:
     max_age: timedelta
 
 
-def settle(delivery: Delivery, outcome: Outcome, now: datetime, policy: DeliveryPolicy, u: float) -> Delivery:
+def settle(
+    delivery: Delivery, outcome: Outcome, now: datetime, policy: DeliveryPolicy, u: float, *, age: timedelta
+) -> Delivery:
     """Return the delivery after an attempt that ended at `now`.
 
     A delivery that may be tried again is due by backoff or when the receiver asked for it, whichever is
     later, but never behind its maximum age: the last attempt is made then.
-    u: a random number in [0, 1), drawn by the caller.
+    u: a random number in [0, 1), drawn by the caller. age: how long ago the promise was made, which is not always what
+    the clock says: it may have been set since.
     """
     tried = replace(delivery, attempts=delivery.attempts + 1)
     match outcome:
@@ -32,7 +35,7 @@ def settle(delivery: Delivery, outcome: Outcome, now: datetime, policy: Delivery
         case Rejected(reason=reason):
             return replace(tried, stage=Stage.DEAD, reason=reason)
         case Retryable(reason=reason, retry_after=asked):
-            left = delivery.promised_at + policy.max_age - now
+            left = policy.max_age - age
             if left <= timedelta(0):
                 return replace(tried, stage=Stage.DEAD, reason=reason)
             wait = max(policy.backoff.delay(tried.attempts, u), asked or timedelta(0))

@@ -103,6 +103,12 @@ class EventFilter:
 class Store(Protocol):
     """The only owner of what must not be lost. Every call may raise StoreUnavailable."""
 
+    async def claim(self) -> None:
+        """Hold the store against a second daemon, and look at nothing in it: fast, however old or large it is.
+
+        `open` does so too. Raises StoreError that names the holder, StoreUnavailable when the disk does not let us.
+        """
+
     async def open(self) -> None:
         """Open, migrate if the file is older than this version, and hold it against a second daemon."""
 

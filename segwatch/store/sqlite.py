@@ -52,6 +52,9 @@ class SqliteStore:
         self._writer: Writer | None = None
         self._snapshots: Snapshots | None = None
 
+    async def claim(self) -> None:
+        await asyncio.to_thread(self._hold)
+
     async def open(self) -> None:
         if self._snapshots is not None:
             return
@@ -187,13 +190,16 @@ class SqliteStore:
 
         return await asyncio.to_thread(run)
 
-    def _take(self) -> None:
-        if self._exclusive:
+    def _hold(self) -> None:
+        if self._exclusive and self._lock is None:
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
                 raise fault_of(exc, str(self._path.parent)) from exc
             self._lock = Lock(self._path)
+
+    def _take(self) -> None:
+        self._hold()
         prepare(self._path, "create" if self._exclusive else self._glance)
 
     def _open_to_write(self) -> sqlite3.Connection:

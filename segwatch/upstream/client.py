@@ -84,6 +84,7 @@ class PlatformClient:
         tokens: TokenSource,
         budget: Share,
         now: Callable[[], datetime],
+        monotonic: Callable[[], float] | None = None,
         observe: Callable[[Call], None] = lambda call: None,
         redactor: Redactor | None = None,
         max_wait: timedelta = timedelta(seconds=30),
@@ -91,6 +92,7 @@ class PlatformClient:
     ) -> None:
         """redactor: what masks secrets; it learns the tokens that are used.
 
+        now: wall clock, for dates in answers. Without `monotonic` the running loop's clock is used.
         max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed.
         """
         self._session = session
@@ -101,6 +103,7 @@ class PlatformClient:
         self._tokens = tokens
         self._budget = budget
         self._now = now
+        self._monotonic = monotonic or asyncio.get_running_loop().time
         self._observe = observe
         self.redactor = redactor or Redactor(ids=(sandbox.api_key,))
         self._max_wait = max_wait
@@ -133,15 +136,14 @@ class PlatformClient:
     async def _call(self, request: Request, what: str) -> Reply:
         token = await self._token()
         reply = await self._send(request, token, what)
-        clock = asyncio.get_running_loop().time
-        if reply.status == 401 and clock() >= self._no_renewal_until:
+        if reply.status == 401 and self._monotonic() >= self._no_renewal_until:
             # answered by the gateway before any service saw it, so sending it again is safe, a POST too
             token = await self._token(rejected=token)
             reply = await self._send(request, token, what)
-            if reply.status == 401 and clock() >= self._no_renewal_until:
+            if reply.status == 401 and self._monotonic() >= self._no_renewal_until:
                 self._vain_renewals += 1
                 wait = _AFTER_VAIN_RENEWAL.ceiling(self._vain_renewals)
-                self._no_renewal_until = clock() + wait.total_seconds()
+                self._no_renewal_until = self._monotonic() + wait.total_seconds()
         if reply.status != 401:
             self._tokens.accepted(token)
             self._vain_renewals, self._no_renewal_until = 0, 0.0

@@ -4,7 +4,9 @@ import base64
 import html
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote, quote_plus
 
@@ -14,12 +16,22 @@ MASK = "[masked]"
 _KEPT = 64  # of each credential and sort remembered: an answer may still speak of one that was renewed since
 _TELLING_MIN = 8  # characters: so long a beginning of a secret is masked too, since a text may be cut anywhere
 _WORD_MIN = 4  # a shorter secret would mask half of every sentence
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')  # a string in JSON, names of fields too
+_LITERAL = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')  # a string in JSON, names of fields too
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
-_PIECE = re.compile(r"(.{4}).", re.DOTALL)
+_WORD_BYTES = 4  # of an unsigned int, as `memoryview` reads it
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
-_Index = Mapping[str, tuple[str, ...]]  # the first characters of forms, and all forms that begin so
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What is looked for. forms: the first characters of forms, and all forms that begin so.
+
+    short: those first characters that are forms themselves. words: four bytes of the others -> the others.
+    """
+
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    short: tuple[str, ...] = ()
+    words: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Redactor:
@@ -31,8 +43,8 @@ class Redactor:
     def __init__(self, *secrets: str, ids: tuple[str, ...] = ()) -> None:
         self._known: dict[tuple[str, bool], dict[str, list[str]]] = {}
         self._ids: dict[str, list[str]] = {}
-        self._secret: _Index = {}
-        self._all: _Index = {}
+        self._secret = _Index()
+        self._all = _Index()
         for secret in secrets:
             self.know(secret, given=True)
         for one in ids:
@@ -63,15 +75,15 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return a text, whole or cut, without the secrets and without a telling beginning of one."""
-        return _masked(text, self._all)
+        return _masked(text, self._all.forms)
 
     def line(self, text: str) -> str:
         """Return the same for a line of the log, where ids may stay."""
-        return _masked(text, self._secret)
+        return _masked(text, self._secret.forms)
 
     def _build(self) -> None:
         every = [form for kept in self._known.values() for forms in kept.values() for form in forms]
-        self._secret = _with({}, every)
+        self._secret = _with(_Index(), every)
         self._all = _with(self._secret, [form for forms in self._ids.values() for form in forms])
 
     def body(self, body: bytes) -> bytes:
@@ -80,12 +92,12 @@ class Redactor:
         JSON stays JSON, and everything but the strings that tell a secret stays as it was, byte by byte.
         """
         text = body.decode(errors="replace")
-        plain = _ESCAPE.sub(_unescaped, text) if "\\" in text else text
-        told = {start: self._secret[start] for start in _present(plain, self._secret)}
+        plain = _joined(_ESCAPE.sub(_unescaped, text)) if "\\" in text else text
+        told = {start: self._secret.forms[start] for start in _present(plain, self._secret)}
         if not told:
             return body
         if not is_json(body):
-            return _masked(text, self._secret).encode()
+            return _masked(text, self._secret.forms).encode()
         return _LITERAL.sub(lambda found: _masked_literal(found[0], told), text).encode()
 
 
@@ -100,40 +112,61 @@ def is_json(body: bytes) -> bool:
 
 def _with(index: _Index, forms: Iterable[str]) -> _Index:
     """Return a new index with these forms too: another thread may be reading the old one, for a line of the log."""
-    new = dict(index)
+    new = dict(index.forms)
     for form in forms:
         there = new.get(form[:_TELLING_MIN], ())
         if form not in there:
             new[form[:_TELLING_MIN]] = (*there, form)
-    return new
+    words: dict[int, tuple[str, ...]] = {}
+    for start in new:
+        if len(start) >= _TELLING_MIN:
+            for word in _words_of(start):
+                words[word] = (*words.get(word, ()), start)
+    return _Index(new, tuple(start for start in new if len(start) < _TELLING_MIN), words)
 
 
-def _present(text: str, starts: Iterable[str]) -> list[str]:
-    """Return which of these stand in a long text, without a search of all of it for each of them.
+def _words_of(start: str) -> set[int]:
+    """Return the words of which one surely stands where this long beginning does, wherever in a text that is."""
+    data = _bytes(start)
+    return {int.from_bytes(data[n : n + _WORD_BYTES], sys.byteorder) for n in range(_WORD_BYTES)}
 
-    Wherever eight characters stand, they cover one of the pieces of four that begin at every fifth character.
+
+def _present(text: str, index: _Index) -> list[str]:
+    """Return which beginnings stand in a long text, without a search of all of it for each of them.
+
+    Wherever eight bytes stand, they cover one of the words of four that the text is cut into. One walk over those
+    takes 3 ms for 420 KB, however many secrets there are; an alternation in a regular expression takes 16 for few.
     """
-    pieces = set(_PIECE.findall(text + " "))
-    return [
-        start
-        for start in starts
-        if (len(start) < _TELLING_MIN or any(start[n : n + 4] in pieces for n in range(5))) and start in text
-    ]
+    data = _bytes(text)
+    words = memoryview(data)[: len(data) // _WORD_BYTES * _WORD_BYTES].cast("I")
+    likely = {start for word in index.words.keys() & words for start in index.words[word]}
+    return [start for start in (*index.short, *likely) if start in text]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _joined(text: str) -> str:
+    """Return the text with each pair of surrogates as the one character that JSON means by them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescaped(found: re.Match[str]) -> str:
     return chr(int(found[1], 16)) if found[1] else _ESCAPED.get(found[2], found[2])
 
 
-def _masked_literal(literal: str, index: _Index) -> str:
+def _masked_literal(literal: str, told: Mapping[str, tuple[str, ...]]) -> str:
+    if "\\" not in literal and not any(start in literal for start in told):
+        return literal
     value = json.loads(literal, strict=False)
-    masked = _masked(value, index)
+    masked = _masked(value, told)
     return literal if masked == value else json.dumps(masked)
 
 
-def _masked(text: str, index: _Index) -> str:
+def _masked(text: str, told: Mapping[str, tuple[str, ...]]) -> str:
     """Return the text without any form, and without any telling beginning of one, as far as it agrees."""
-    spans = sorted(span for start, forms in index.items() if start in text for span in _spans(text, start, forms))
+    spans = sorted(span for start, forms in told.items() if start in text for span in _spans(text, start, forms))
     if not spans:
         return text
     kept, at = [], 0

@@ -1,6 +1,7 @@
 """What the whole process makes of its settings, at its start and when it reads them again; all others are away."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from segwatch.app.daemon import Daemon
 from segwatch.config import load
 from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import JobState, Status
+from segwatch.store.base import StoreError
 from segwatch.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
@@ -119,6 +121,16 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         one = House(tmp_path, clock, lines)
         one.write()
         yield one
+
+
+async def test_a_store_that_is_in_use_is_refused_before_anybody_listens(house):
+    before = set(house.folder.iterdir())
+    async with house.store():
+        with pytest.raises(StoreError, match=f"in use by another segwatch daemon, process {os.getpid()}"):
+            async with house.daemon():
+                pass
+    assert house.lines == []
+    assert {one.name for one in set(house.folder.iterdir()) - before} == {"segwatch.db", "segwatch.db.lock"}
 
 
 async def test_finished_jobs_outlive_the_time_that_a_list_may_still_show_them_whatever_retention_says(house):

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
+from segwatch.daemon.timeline import Timeline
 from segwatch.deliveries.model import Accepted, Stage
 from segwatch.deliveries.routing import Route, promises
 from segwatch.deliveries.settle import DeliveryPolicy
@@ -81,6 +82,7 @@ class House:
         self.store, self.session = Flaky(store), session
         self.counts, self.beats, self.told = Counts(), Counter(), []
         self.routes, self.workers, self.clock = [], {}, FakeClock(datetime.now(UTC), runs=True)
+        self.timeline = Timeline(self.clock.now(), self.clock.ran_s())
 
     def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
         if isinstance(target, Receiver):
@@ -92,7 +94,7 @@ class House:
             self.routes.append(Route(match=match, channels=(name,)))
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
-            store=self.store, routes=self.routes, clock=self.clock, random=random.random,
+            store=self.store, routes=self.routes, clock=self.clock, timeline=self.timeline, random=random.random,
             observer=self.counts, told=self._hear, grace_s=grace_s,
         )  # fmt: skip
 
@@ -390,3 +392,34 @@ async def test_a_clock_set_back_by_an_hour_does_not_silence_a_channel_for_an_hou
             await receiver.until(lambda: len(receiver.accepted) == 2, within_s=3.0)
     told = {letter.data["job_id"] for letter in receiver.accepted}
     assert told == {"1", "2"}, "also what was put off by the clock as it was before"
+
+
+@pytest.mark.parametrize("hours", [30, 5], ids=["past-the-maximum-age", "within-it"])
+async def test_a_clock_that_leaps_for_hours_and_comes_back_kills_nothing_and_delays_nothing(house, hours):
+    works = []
+    policy = DeliveryPolicy(backoff=Backoff(first=10 * MS, cap=1000 * MS), max_age=timedelta(hours=24))
+
+    async def all_were_tried_again():
+        waiting = await house.store.deliveries(channel="ops")
+        return all(one.attempts > before[one.id] for one in waiting)
+
+    async def attempts():
+        return {one.id: one.attempts for one in await house.store.deliveries(channel="ops")}
+
+    async with Receiver(lambda n, request: Answer(200 if works else 503)) as receiver:
+        house.add("ops", receiver, policy=policy)
+        await house.tell(event(1), event(2))
+        async with house.running():
+            before = dict.fromkeys(await attempts(), 0)
+            await until(all_were_tried_again)
+            for leap in (timedelta(hours=hours), timedelta(hours=-hours)):
+                house.clock.set(house.clock.now() + leap)
+                house.wake()
+                before = await attempts()
+                await until(all_were_tried_again)
+                await house.tell(event(f"after {leap}"))
+                before = await attempts()
+                await until(all_were_tried_again)
+            assert await house.stages() == {Stage.PENDING: 4}
+            works.append(True)
+            await until(lambda: _settled(house, 4))

@@ -114,7 +114,7 @@ async def test_an_export_that_evaluates_waits_for_its_turn_and_evaluates_before_
     request = {"evaluationInfo": {"segmentation": True}}
     export = shop.job(1, "NEW", "PROCESSING", "SUCCEEDED", kind=Kind.EXPORT_JOB, request=request)
     shop.take(evaluation)
-    await asyncio.sleep(0.01)
+    await at_work(bench)
     shop.take(export)
     await ended(evaluation, export)
     assert bench.calls == [("evaluate", "a"), ("evaluate", 1), ("export", 1)]

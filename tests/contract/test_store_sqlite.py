@@ -64,6 +64,19 @@ async def test_a_second_daemon_is_refused_and_told_whom_to_stop(store, path):
     await store.writable()
 
 
+async def test_a_store_can_be_claimed_before_anything_is_done_with_it(path):
+    first, second = SqliteStore(path), SqliteStore(path)
+    await first.claim()
+    assert path.stat().st_size == 0
+    for take in (second.claim, second.open):
+        with pytest.raises(StoreError, match="in use by another segwatch daemon"):
+            await take()
+    await first.open()
+    await first.close()
+    await second.claim()
+    await second.close()
+
+
 @pytest.mark.parametrize("other_name", ["symbolic link", "folder behind a link", "relative path", "hard link"])
 async def test_a_second_daemon_is_refused_by_whatever_name_it_knows_the_file(
     store, path, tmp_path, monkeypatch, other_name

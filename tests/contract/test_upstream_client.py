@@ -11,10 +11,8 @@ import pytest
 from fakes import FakeClock
 from raw_platform import API_KEY, GET, NOON, POST, FixedTokens, client_of, raw_platform, reply
 
-from segwatch.backoff import Backoff
 from segwatch.daemon.source import Source
 from segwatch.kinds.base import Request, load_kinds
-from segwatch.upstream import client as client_module
 from segwatch.upstream.budget import Budget
 from segwatch.upstream.errors import (
     BadReply,
@@ -261,18 +259,19 @@ async def test_a_token_that_stays_rejected_needs_a_person():
     assert len(requests) == 2
 
 
-async def test_a_sandbox_that_is_always_rejected_leaves_the_tokens_of_others_alone_for_a_while(monkeypatch):
-    monkeypatch.setattr(client_module, "_AFTER_VAIN_RENEWAL", Backoff(first=timedelta(seconds=0.3), cap=timedelta(1)))
+async def test_a_sandbox_that_is_always_rejected_leaves_the_tokens_of_others_alone_for_a_while():
+    clock = FakeClock()
     rejected, tokens = reply(401, {"error_code": "401013"}), FixedTokens(*"abcdef")
     async with (
         raw_platform(*[rejected] * 6, reply(), rejected) as platform,
-        client_of(platform.url, tokens=tokens) as client,
+        client_of(platform.url, tokens=tokens, monotonic=clock.ran_s) as client,
     ):
-        for _ in range(3):
+        for seconds in (0, 0, 29.9):
+            await clock.advance(seconds=seconds)
             with pytest.raises(Unauthorized):
                 await client.call(GET)
         assert tokens.tokens[0] == "b"
-        await asyncio.sleep(0.4)
+        await clock.advance(seconds=0.1)
         with pytest.raises(Unauthorized):
             await client.call(GET)
         assert tokens.tokens[0] == "c"

@@ -1,30 +1,16 @@
 """The receiver that people would run behind a webhook: it checks every signature, and does what a test tells it."""
 
-import asyncio
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
+from receiver import Answer, Received, Receiver
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 SIGNING_SECRET = "whsec_ZW5kLXRvLWVuZC1zaWduaW5nLWtleS1zM2NyM3Q="
 URL_SECRET = "T0PS3CR3T-hunter2hunter2"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What becomes of one request. act: "answer", "hang" (until the test ends) or "reset"."""
-
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    act: str = "answer"
-
-
-HANG = Answer(act="hang")
-RESET = Answer(act="reset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +44,17 @@ class Inbox:
         self.got: list[Letter] = []
         self.answers: dict[str, deque[Answer]] = {}
         self.always: dict[str, Answer] = {}
-        self._url = ""
-        self._changed = asyncio.Event()
-        self._over = asyncio.Event()
+        self._receiver = Receiver(self._receive)
 
     async def __aenter__(self) -> "Inbox":
-        app = web.Application()
-        app.router.add_post("/{channel}/{secret}", self._receive)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.2, handler_cancellation=True, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await self._receiver.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._over.set()
-        await self._runner.cleanup()
+        await self._receiver.__aexit__(*exc)
 
     def url(self, channel: str) -> str:
-        return f"{self._url}/{channel}/{URL_SECRET}"
+        return f"{self._receiver.origin}/{channel}/{URL_SECRET}"
 
     def answer(self, channel: str, *answers: Answer, then: Answer | None = None) -> None:
         """Answer the next requests of this channel so, and all later ones like `then` (200 without it)."""
@@ -111,10 +89,7 @@ class Inbox:
     async def until_true(self, true: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
         """Return once `true()` holds; it is asked again at each request."""
         try:
-            async with asyncio.timeout(within_s):
-                while not true():
-                    self._changed.clear()
-                    await self._changed.wait()
+            await self._receiver.until(true, within_s)
         except TimeoutError:
             came = Counter(letter.type for letter in self.got)
             raise AssertionError(f"not within {within_s:g} s: {what}. What came: {dict(came)}") from None
@@ -132,31 +107,26 @@ class Inbox:
                 assert data["sequence"] >= last.get(stream, 0), f"{letter.type} out of order: {data}"
                 last[stream] = data["sequence"]
 
-    async def _receive(self, request: web.Request) -> web.StreamResponse:
-        channel, body = request.match_info["channel"], await request.text()
+    def _receive(self, number: int, request: Received) -> Answer:
+        channel = request.path.split("/")[1]
         waiting = self.answers.get(channel)
         answer = waiting.popleft() if waiting else self.always.get(channel, Answer())
-        event = json.loads(body)
-        letter = Letter(
-            channel=channel,
-            webhook_id=request.headers["webhook-id"],
-            signed=_fits(body, request),
-            event=event,
-            accepted=answer.act == "answer" and answer.status < 300,
-            at=asyncio.get_running_loop().time(),
+        self.got.append(
+            Letter(
+                channel=channel,
+                webhook_id=request.headers["webhook-id"],
+                signed=_fits(request),
+                event=json.loads(request.body),
+                accepted=answer.act == "answer" and answer.status < 300,
+                at=request.at,
+            )
         )
-        self.got.append(letter)
-        self._changed.set()
-        if answer.act == "hang":
-            await self._over.wait()
-        if answer.act == "reset" and request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=answer.status, headers=answer.headers)
+        return answer
 
 
-def _fits(body: str, request: web.Request) -> bool:
+def _fits(request: Received) -> bool:
     try:
-        Webhook(SIGNING_SECRET).verify(body, dict(request.headers))
+        Webhook(SIGNING_SECRET).verify(request.body, request.headers)
     except WebhookVerificationError:
         return False
     return True

@@ -3,7 +3,8 @@
 from collections import defaultdict
 
 from house import House, an_export
-from inbox import HANG, RESET, Answer, Letter
+from inbox import Letter
+from receiver import HANG, RESET, Answer
 
 _BUSY = Answer(status=429, headers={"Retry-After": "1"})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from house import Daemon, Ended, House, Running, an_export, until
-from inbox import Answer
+from receiver import Answer
 
 WRITE_ERROR = {"code": "0090000009", "msg": "Error writing profiles to output path", "callStack": ""}
 SCHEMA_ERROR = {"code": "0080000001", "msg": "The dataset's schema has no union view", "callStack": ""}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from house import EXPORTS, Daemon, House, an_export, until
-from inbox import RESET, Answer
+from receiver import RESET, Answer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -3,7 +3,7 @@
 import signal
 
 from house import House, an_export
-from inbox import HANG
+from receiver import HANG
 
 
 async def test_sigint_ends_it_like_sigterm(house: House) -> None:

@@ -100,6 +100,34 @@ def test_data_is_searched_everywhere(before, behind):
     assert Redactor(SECRET).body(body) == b" " * before + b'"[masked]"' + b" " * behind
 
 
+@pytest.mark.parametrize("form", WRITTEN)
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc", "ü", "€", "a€"])
+def test_data_loses_a_secret_in_every_form_and_at_every_place(form, before):
+    told = json.dumps({"x": "0", "msg": f"{before} {WRITTEN[form]} given"}, ensure_ascii=False)
+    shown = json.loads(Redactor(SECRET).body(told.encode()))["msg"]
+    assert shown.startswith(f"{before} ")
+    assert shown.endswith(" given")
+    assert "[masked]" in shown
+    inside = WRITTEN[form].strip('"')[-36:-4]
+    assert not any(inside[n : n + TELLING] in shown for n in range(len(inside) - TELLING))
+
+
+@given(
+    st.lists(st.text("abü", min_size=4, max_size=12), min_size=1, max_size=4),
+    st.text('abü"', max_size=60),
+)
+def test_of_many_secrets_that_begin_alike_none_is_overlooked(secrets, text):
+    mask = Redactor(*secrets)
+    shown = json.loads(mask.body(json.dumps(text, ensure_ascii=False).encode()))
+    assert shown == mask.line(text)
+    assert not any(secret in shown for secret in secrets if len(secret) >= TELLING)
+
+
+def test_a_character_that_json_writes_as_a_pair_hides_no_secret():
+    secret = "\U0001f511-is-the-key-to-all"
+    assert json.loads(Redactor(secret).body(json.dumps({"msg": f"bad {secret}"}).encode())) == {"msg": "bad [masked]"}
+
+
 def test_data_that_tells_no_secret_stays_byte_by_byte():
     mask = Redactor(SECRET, "tiny")
     for body in (b'{"a": 1.10,  "b":"\\u0041\\/destiny"}', b"\xff\xfe", b""):

@@ -26,8 +26,9 @@ RESET = Answer(act="reset")
 
 @dataclass
 class Received:
-    """One request as it came in."""
+    """One request as it came in. at: seconds of the loop's clock. answered: the status, None when none was sent."""
 
+    path: str
     headers: dict[str, str]
     body: bytes
     at: float
@@ -45,9 +46,13 @@ class Receiver:
         fixed = answer if isinstance(answer, Answer) else Answer()
         self.answer = answer if callable(answer) else lambda n, request: fixed
         self.got: list[Received] = []
-        self.url = ""
+        self.origin = ""
         self._free = asyncio.Event()
         self._changed = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        return self.origin + SECRET_PATH
 
     @property
     def accepted(self) -> list[Received]:
@@ -60,7 +65,7 @@ class Receiver:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}{SECRET_PATH}"
+        self.origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -76,7 +81,7 @@ class Receiver:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        received = Received(headers, await request.read(), asyncio.get_running_loop().time(), None)
+        received = Received(request.path, headers, await request.read(), asyncio.get_running_loop().time(), None)
         answer = self.answer(len(self.got), received)
         received.answered = answer.status if answer.act == "answer" else None
         self.got.append(received)
