@@ -49,7 +49,7 @@ async def emulate(
     size
         How many profiles are made up; 10000 without it.
     profiles
-        A file of your own profiles (.parquet or .ndjson) instead of made-up ones.
+        A file of your own profiles (.parquet, .ndjson, .jsonl or .json) instead of made-up ones.
     data
         A directory that keeps everything, also over a crash; without it all is in memory and goes with the command.
         One that has its profiles keeps them: their seed, size and profiles need not be given again.
