@@ -70,6 +70,20 @@ async def test_an_audience_loses_members_and_gets_them_back():
         }  # fmt: skip
 
 
+async def test_who_was_lost_is_exported_as_exited_once_an_evaluation_noticed():
+    left = {"segments": [{"segmentId": SEGMENT, "status": ["exited"]}]}
+    async with emulating(speed=FAST, size=500) as platform:
+        before = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileCounter"][SEGMENT]
+        lost = (await platform.control("profiles", {"lose": 0.5, "segment_id": SEGMENT}))["lost"]
+        members = (await exported(platform))["metrics"]["totalExportedProfileCounter"]
+        unnoticed = (await exported(platform, filter=left))["metrics"]["totalExportedProfileCounter"]
+        assert (members, unnoticed) == (before - lost, 0)
+        counted = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileByStatusCounter"][SEGMENT]
+        members = (await exported(platform))["metrics"]["totalExportedProfileCounter"]
+        gone = (await exported(platform, filter=left))["metrics"]["totalExportedProfileCounter"]
+        assert counted == {"realized": members, "exited": gone} == {"realized": before - lost, "exited": lost}
+
+
 async def test_an_export_can_evaluate_first():
     async with emulating(speed=FAST, size=500) as platform:
         assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] == 0
