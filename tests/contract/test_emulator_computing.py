@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from emulator_fixtures import (
+    DATASET,
     DEFINITIONS,
     EXPORT_JOBS,
     OTHER_SEGMENT,
@@ -16,7 +17,7 @@ from emulator_fixtures import (
     until,
 )
 
-from segwatch.emulator.lake import evaluation
+from segwatch.emulator.lake import evaluation, exports
 
 BATCHES = "/data/foundation/catalog/batches"
 FAST = 20_000
@@ -158,6 +159,51 @@ async def test_a_cancel_either_comes_in_time_or_leaves_the_evaluation_with_its_r
         else:
             assert members == 0
         assert (await platform.get(f"{SEGMENT_JOBS}/{job_id}"))["status"] == job["status"]
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_cancelled_export_leaves_no_file_and_no_step_twice(monkeypatch, tmp_path, is_written):
+    reached, released = threading.Event(), threading.Event()
+    real = exports.write
+
+    def slow(cursor, folder, order):
+        if list(folder.glob("*")):  # the second batch
+            reached.set()
+            released.wait(10)
+            if not is_written:
+                raise InterruptedError
+        return real(cursor, folder, order)
+
+    monkeypatch.setattr(exports, "write", slow)
+    folder = tmp_path / "batches"
+    async with emulating(speed=FAST, size=500, data=tmp_path) as platform:
+        body = an_export(destination={"datasetId": DATASET, "segmentPerBatch": True}, filter={})
+        job_id = (await platform.call("POST", EXPORT_JOBS, json=body)).body["id"]
+        await asyncio.to_thread(reached.wait, 10)
+        assert len(list(folder.iterdir())) == 1
+        await platform.call("DELETE", f"{EXPORT_JOBS}/{job_id}")
+        job = await platform.until_status(job_id, "FAILED")
+        assert [status for status, _ in job["history"]] == ["NEW", "PROCESSING", "FAILED"]
+        assert list(folder.iterdir()) == []
+        released.set()
+        monkeypatch.undo()
+        await exported(platform)  # after what the cancelled one still did
+        assert len(list(folder.iterdir())) == 1
+        assert {one["status"] for one in (await platform.get(BATCHES)).values()} == {"aborted", "success"}
+
+
+async def test_an_export_that_is_cancelled_after_it_evaluated_leaves_its_evaluation(monkeypatch):
+    reached, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(exports, "write", lambda *_, **__: (reached.set(), released.wait(10)))
+    async with emulating(speed=FAST, size=500) as platform:
+        body = an_export(evaluationInfo={"segmentation": True})
+        job_id = (await platform.call("POST", EXPORT_JOBS, json=body)).body["id"]
+        await asyncio.to_thread(reached.wait, 10)
+        await platform.call("DELETE", f"{EXPORT_JOBS}/{job_id}")
+        released.set()
+        await platform.until_status(job_id, "FAILED")
+        monkeypatch.undo()
+        assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] > 0
 
 
 async def test_a_definition_that_was_deleted_fails_its_evaluation_and_the_errors_say_so():
