@@ -64,6 +64,7 @@ async def emulate(
 
     from segwatch.cli import lifeline
     from segwatch.emulator.control.scenario import ScenarioError, load
+    from segwatch.emulator.control.standing import sandbox_in
     from segwatch.emulator.data import missing_engine
     from segwatch.emulator.server import ArchiveError, DataError, EmulatorSettings, running
 
@@ -74,7 +75,7 @@ async def emulate(
             " install segwatch[emulator]",
         )
     try:
-        story = None if scenario is None else load(scenario)
+        story = None if scenario is None else load(scenario, sandbox_in(data))
     except ScenarioError as error:
         fail(Exit.USAGE, *error.problems)
     wanted = {"seed": seed, "size": size, "profiles": profiles}
