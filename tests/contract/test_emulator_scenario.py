@@ -11,7 +11,7 @@ from segwatch.emulator.control.standing import sandbox_in
 from segwatch.emulator.server import EmulatorSettings, running
 
 STORY = """
-begins = 00:59:00
+begins = 00:57:00
 
 [[jobs]]
 at = "1m"
@@ -34,7 +34,7 @@ schedule = "0 0 1 * * ?"
 at = 0
 name = "later"
 type = "export"
-schedule = "0 2 1 * * ?"
+schedule = "30 0 1 * * ?"
 
 [[skips]]
 at = 1
