@@ -49,7 +49,7 @@ async def emulate(
     size
         How many profiles are made up; 10000 without it.
     profiles
-        A file of your own profiles (.parquet or .ndjson) instead of made-up ones.
+        A file of your own profiles (.parquet, .ndjson, .jsonl or .json) instead of made-up ones.
     data
         A directory that keeps everything, also over a crash; without it all is in memory and goes with the command.
         One that has its profiles keeps them: their seed, size and profiles need not be given again.
@@ -64,6 +64,7 @@ async def emulate(
 
     from segwatch.cli import lifeline
     from segwatch.emulator.control.scenario import ScenarioError, load
+    from segwatch.emulator.control.standing import sandbox_in
     from segwatch.emulator.data import missing_engine
     from segwatch.emulator.server import ArchiveError, DataError, EmulatorSettings, running
 
@@ -74,7 +75,7 @@ async def emulate(
             " install segwatch[emulator]",
         )
     try:
-        story = None if scenario is None else load(scenario)
+        story = None if scenario is None else load(scenario, sandbox_in(data))
     except ScenarioError as error:
         fail(Exit.USAGE, *error.problems)
     wanted = {"seed": seed, "size": size, "profiles": profiles}

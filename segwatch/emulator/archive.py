@@ -4,6 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,18 @@ class Archive:
         elif written != _FORMAT:
             self.close()
             raise ArchiveError(f"{self._folder} was written by another version of segwatch. Choose another directory.")
+
+
+def peek(folder: Path) -> list[tuple[str, str, str, Json]]:
+    """Return the documents in a directory, as (sandbox, shelf, id, document), and leave it alone; none if it is new.
+
+    Raises sqlite3.Error for what is no archive.
+    """
+    if not (folder / _FILE).is_file():
+        return []
+    with closing(sqlite3.connect(f"{(folder / _FILE).resolve().as_uri()}?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT sandbox, shelf, id, body FROM document ORDER BY rowid").fetchall()
+    return [(sandbox, shelf, name, msgspec.json.decode(body)) for sandbox, shelf, name, body in rows]
 
 
 def _making(settings: EmulatorSettings) -> Json:

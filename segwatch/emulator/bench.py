@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from segwatch.emulator.data import Data
 from segwatch.emulator.engine import Job, Kind
-from segwatch.emulator.lake import batches
+from segwatch.emulator.lake import batch_files, batches
 from segwatch.emulator.lake.extracts import extracts
 from segwatch.emulator.lake.model import Counters, Evaluation, Extract, WrittenBatch
 from segwatch.emulator.sandbox import ALL_SEGMENTS, Sandbox
@@ -119,10 +119,18 @@ class DataBench:
             external.supply(cursor, job.sandbox, now=now)
 
         await self._computed(supplied)
-        written = [
-            await self._computed(partial(exports.write, folder=folder, order=order)) for order in self._extracts(job)
-        ]
         box = self._sandbox(job.sandbox)
+        try:
+            written = [
+                await self._computed(partial(exports.write, folder=folder, order=order))
+                for order in self._extracts(job)
+            ]
+        except asyncio.CancelledError:
+            for batch_id in job.facts.batch_ids:
+                # it may have ended before its work did; if it has not, what is written is of use to the next process
+                if batch_id not in box.batches or box.batches[batch_id]["status"] == batches.ABORTED:
+                    batch_files.remove(folder, batch_id)
+            raise
         for batch in written:
             batches.succeed(box.batches, box.datasets, batch, at_ms=self._now_ms())
         self.written[job.id] = tuple(written)
@@ -152,13 +160,13 @@ class DataBench:
 
     def _end_in_vain(self, job: Job, box: Sandbox) -> None:
         errors = EXPORT_FAILURE if job.errors is None else job.errors
+        folder = self._data.batches.path
         for batch_id in job.facts.batch_ids:
             if batch_id not in box.batches:
                 continue
             if job.cancel_asked or job.status == "CANCELLED":
-                batches.abort(box.batches, box.datasets, batch_id, at_ms=self._now_ms())
+                batches.abort(box.batches, box.datasets, batch_id, folder=folder, at_ms=self._now_ms())
             else:
-                folder = self._data.batches.path
                 batches.fail(box.batches, box.datasets, batch_id, errors, folder=folder, at_ms=self._now_ms())
 
     def _extracts(self, job: Job) -> tuple[Extract, ...]:

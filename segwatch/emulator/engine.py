@@ -117,6 +117,12 @@ class Engine:
         job.script, job.position = script, 0
         self._enter(job)
 
+    def leave_after(self, job: Job, seconds: float, then: Step) -> None:
+        """Let the job leave its script: so much longer in its status (before the speed factor), then another one."""
+        self.stop(job)
+        job.script, job.position = (Step(status=job.status, seconds=seconds), then), 0
+        job.timer = self._call_later(seconds / self._speed, lambda: self._next(job))
+
     def move(self, job: Job) -> None:
         """Put a job that no timer moves into the next status of its script."""
         job.position = job.position + 1 if job.moves else 0

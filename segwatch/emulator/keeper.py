@@ -29,6 +29,8 @@ class Keeper:
         """Bring back what another process kept, and let its jobs go on: what should have ended meanwhile ends now."""
         archive, world = self._archive, self._world
         world.data.batches.sweep()
+        if (tokens := archive.fact("tokens")) is not None:
+            world.tokens.restore(tokens)
         if (facts := archive.fact("world")) is not None:
             self._restore_facts(facts)
             for sandbox in facts["sandboxes"]:
@@ -89,6 +91,7 @@ class Keeper:
         self._events = world.journal.written
         archive.put_documents(self._documents())
         archive.put_fact("world", self._facts())
+        archive.put_fact("tokens", world.tokens.document())
         if world.data.is_made:
             archive.note_making(world.settings)
         archive.flush()

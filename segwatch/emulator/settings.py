@@ -27,7 +27,8 @@ class EmulatorSettings:
     client_id, client_secret: the only credentials accepted; None accepts any that is not empty.
     token_lifetime_s: `expires_in` of a token, and when it stops working.
     data: the directory that keeps everything; None keeps it in memory, and it goes with the process.
-    size: how many profiles are made up. profiles: a file of one's own (.parquet or .ndjson) to load instead.
+    size: how many profiles are made up. profiles: a file of one's own to load instead: .parquet, .ndjson, .jsonl or
+    .json.
     evaluations_per_day: how many evaluations may be asked for in a sandbox on one emulated day.
     demanded: which of `seed`, `size` and `profiles` somebody insists on; the others give way to those that the
     directory was made with.

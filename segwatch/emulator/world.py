@@ -206,9 +206,11 @@ class World:
         seconds = 1.0 + 2.0 * job.facts.audience_u
         if job.kind is Kind.EXPORT_JOB and Quirk.EXPORT_CANCEL_STATUS not in self.quirks:
             job.errors = seed.EXPORT_CANCELLED
-            script = (Step(status=job.status, seconds=seconds), Step(status="FAILED", seconds=0))
-        else:
-            script = (Step(status="CANCELLING", seconds=seconds), Step(status="CANCELLED", seconds=0))
+            self.engine.leave_after(job, seconds, Step(status="FAILED", seconds=0))
+            if self.witness is not None:
+                self.witness.job_changed(job)  # it was asked to end, and its status does not say so
+            return
+        script = (Step(status="CANCELLING", seconds=seconds), Step(status="CANCELLED", seconds=0))
         self.engine.follow(job, script)
 
     def vanish(self, job: Job) -> None:

@@ -44,7 +44,7 @@ async def test_a_batch_that_is_written_is_processing_and_an_aborted_one_stays_so
     exported.begin(Extract(sandbox="prod", batch_id=BATCH, segments=None, fields=None))
     assert (await exported.platform.get(f"{BATCHES}/{BATCH}"))[BATCH]["status"] == "processing"
     box = exported.world.sandbox("prod")
-    batches.abort(box.batches, box.datasets, BATCH, at_ms=AT_MS)
+    batches.abort(box.batches, box.datasets, BATCH, folder=exported.world.batch_folder.path, at_ms=AT_MS)
     batches.fail(box.batches, box.datasets, BATCH, [], folder=exported.world.batch_folder.path, at_ms=AT_MS)
     assert (await exported.platform.get(f"{BATCHES}/{BATCH}"))[BATCH]["status"] == "aborted"
 

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from emulator_fixtures import (
+    DATASET,
     DEFINITIONS,
     EXPORT_JOBS,
     OTHER_SEGMENT,
@@ -16,7 +17,7 @@ from emulator_fixtures import (
     until,
 )
 
-from segwatch.emulator.lake import evaluation
+from segwatch.emulator.lake import evaluation, exports
 
 BATCHES = "/data/foundation/catalog/batches"
 FAST = 20_000
@@ -68,6 +69,20 @@ async def test_an_audience_loses_members_and_gets_them_back():
         assert metrics["segmentedProfileByStatusCounter"][SEGMENT] == {
             "realized": lost, "existing": before - lost, "exited": 0,
         }  # fmt: skip
+
+
+async def test_who_was_lost_is_exported_as_exited_once_an_evaluation_noticed():
+    left = {"segments": [{"segmentId": SEGMENT, "status": ["exited"]}]}
+    async with emulating(speed=FAST, size=500) as platform:
+        before = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileCounter"][SEGMENT]
+        lost = (await platform.control("profiles", {"lose": 0.5, "segment_id": SEGMENT}))["lost"]
+        members = (await exported(platform))["metrics"]["totalExportedProfileCounter"]
+        unnoticed = (await exported(platform, filter=left))["metrics"]["totalExportedProfileCounter"]
+        assert (members, unnoticed) == (before - lost, 0)
+        counted = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileByStatusCounter"][SEGMENT]
+        members = (await exported(platform))["metrics"]["totalExportedProfileCounter"]
+        gone = (await exported(platform, filter=left))["metrics"]["totalExportedProfileCounter"]
+        assert counted == {"realized": members, "exited": gone} == {"realized": before - lost, "exited": lost}
 
 
 async def test_an_export_can_evaluate_first():
@@ -144,6 +159,51 @@ async def test_a_cancel_either_comes_in_time_or_leaves_the_evaluation_with_its_r
         else:
             assert members == 0
         assert (await platform.get(f"{SEGMENT_JOBS}/{job_id}"))["status"] == job["status"]
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+async def test_a_cancelled_export_leaves_no_file_and_no_step_twice(monkeypatch, tmp_path, is_written):
+    reached, released = threading.Event(), threading.Event()
+    real = exports.write
+
+    def slow(cursor, folder, order):
+        if list(folder.glob("*")):  # the second batch
+            reached.set()
+            released.wait(10)
+            if not is_written:
+                raise InterruptedError
+        return real(cursor, folder, order)
+
+    monkeypatch.setattr(exports, "write", slow)
+    folder = tmp_path / "batches"
+    async with emulating(speed=FAST, size=500, data=tmp_path) as platform:
+        body = an_export(destination={"datasetId": DATASET, "segmentPerBatch": True}, filter={})
+        job_id = (await platform.call("POST", EXPORT_JOBS, json=body)).body["id"]
+        await asyncio.to_thread(reached.wait, 10)
+        assert len(list(folder.iterdir())) == 1
+        await platform.call("DELETE", f"{EXPORT_JOBS}/{job_id}")
+        job = await platform.until_status(job_id, "FAILED")
+        assert [status for status, _ in job["history"]] == ["NEW", "PROCESSING", "FAILED"]
+        assert list(folder.iterdir()) == []
+        released.set()
+        monkeypatch.undo()
+        await exported(platform)  # after what the cancelled one still did
+        assert len(list(folder.iterdir())) == 1
+        assert {one["status"] for one in (await platform.get(BATCHES)).values()} == {"aborted", "success"}
+
+
+async def test_an_export_that_is_cancelled_after_it_evaluated_leaves_its_evaluation(monkeypatch):
+    reached, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(exports, "write", lambda *_, **__: (reached.set(), released.wait(10)))
+    async with emulating(speed=FAST, size=500) as platform:
+        body = an_export(evaluationInfo={"segmentation": True})
+        job_id = (await platform.call("POST", EXPORT_JOBS, json=body)).body["id"]
+        await asyncio.to_thread(reached.wait, 10)
+        await platform.call("DELETE", f"{EXPORT_JOBS}/{job_id}")
+        released.set()
+        await platform.until_status(job_id, "FAILED")
+        monkeypatch.undo()
+        assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] > 0
 
 
 async def test_a_definition_that_was_deleted_fails_its_evaluation_and_the_errors_say_so():

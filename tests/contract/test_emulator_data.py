@@ -73,3 +73,35 @@ async def test_a_deleted_definition_of_the_seed_does_not_come_back(tmp_path):
         assert SEGMENT not in left
         assert len(left) > 5
         assert (await platform.get(DEFINITIONS, headers=dev))["segments"] == []
+
+
+async def test_a_token_outlives_a_restart_and_what_was_made_invalid_stays_so(tmp_path):
+    async with emulating(data=tmp_path) as first:
+        given_up = first.headers["Authorization"]
+        await first.control("tokens/expire")
+        await first.log_in()
+        kept = first.headers["Authorization"]
+    async with emulating(data=tmp_path) as second:
+        new = second.headers["Authorization"]
+        codes = [
+            (await second.call("GET", DEFINITIONS, headers={"Authorization": one})).status
+            for one in (given_up, kept, new)
+        ]
+        assert codes == [401, 200, 200]
+        assert len({given_up, kept, new}) == 3
+
+
+async def test_without_a_directory_a_token_is_invalid_after_a_restart_whatever_is_issued_then():
+    async with emulating() as first:
+        old = first.headers["Authorization"]
+    async with emulating() as second:  # as many tokens were issued, to the same client
+        assert (await second.call("GET", DEFINITIONS, headers={"Authorization": old})).status == 401
+
+
+async def test_a_restart_begins_without_faults(tmp_path):
+    async with emulating(data=tmp_path) as first:
+        await first.control("faults", {"path": "/data/*", "fault": {"status": 503}})
+        assert (await first.call("GET", DEFINITIONS)).status == 503
+    async with emulating(data=tmp_path) as second:
+        assert (await second.control("faults", method="GET")) == {"faults": []}
+        assert (await second.call("GET", DEFINITIONS)).status == 200

@@ -74,13 +74,13 @@ orders = st.builds(
 
 def belongs(one: Profile, order: Extract) -> bool:
     """Say, by the contract's words and without SQL, whether a batch should hold a profile."""
-    if one.is_lost or (one.is_empty and not order.empty_profiles):
+    if one.is_empty and not order.empty_profiles:
         return False
     if order.ingested_after is not None and not one.ingested > order.ingested_after:
         return False
     if order.segments is None and order.qualified_from is None and order.qualified_until is None:
-        return True
-    return any(fits(member, order) for member in one.members)
+        return not one.is_lost
+    return any(fits(member, order) for member in one.members if member.status == "exited" or not one.is_lost)
 
 
 def fits(member: Member, order: Extract) -> bool:

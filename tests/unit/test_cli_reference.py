@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segwatch.cli.reference import commands, help_of, reference
+from segwatch.emulator.lake import own_profiles
 
 PAGE = Path(__file__).parents[2] / "docs/reference/commands.md"
 WRITE_AGAIN = "import segwatch.cli.reference as r; open('docs/reference/commands.md', 'w').write(r.reference())"
@@ -43,3 +44,11 @@ def test_every_option_has_a_natural_name_and_a_meaning(words):
 
 def test_the_reference_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == reference(), f'write it again: python -c "{WRITE_AGAIN}"'
+
+
+@pytest.mark.parametrize("suffix", sorted(own_profiles.READERS))
+def test_every_form_of_own_profiles_is_named_where_people_look(suffix):
+    option = help_of(("segwatch", "emulate")).partition("--profiles")[2].partition("--data")[0]
+    page = (PAGE.parent / "emulator.md").read_text(encoding="utf-8")
+    assert suffix in option
+    assert f"`{suffix}`" in next(line for line in page.splitlines() if line.startswith("| `--profiles"))

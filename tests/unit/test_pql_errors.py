@@ -6,7 +6,8 @@ import re
 import pytest
 from pql_profiles import shape, sql_of
 
-from segwatch.emulator.pql import PqlError, parse, to_sql
+from segwatch.emulator.pql import PqlError, Shape, parse, to_sql
+from segwatch.emulator.pql.shape import TEXT, Kind, Type
 
 # (query, line, column, how the sentence begins)
 WRONG = [
@@ -44,7 +45,20 @@ WRONG = [
     ('person.birthYear in ["1980"]', 1, 8, "an array of texts takes a text, and this is a number"),
     ("person.birthYear between 1 and 2", 1, 18, "ranges of numbers take two comparisons"),
     ("person.birthYear = 1 && optInOut.email", 1, 22, "conditions are joined by words"),
-    ("(person.birthYear = 1", 1, 22, "the query ends too early"),
+    ("(person.birthYear = 1", 1, 1, "this parenthesis is not closed. Write what is missing in it, and )"),
+    ('(person.birthYear = 1 and\n  ("(" = "a")', 1, 1, "this parenthesis is not closed"),
+    (
+        "person.birthYear = 1 and\n (not (loyalty.points > ",
+        2,
+        7,
+        "this parenthesis is not closed. Nor is what was opened at line 2, column 2.",
+    ),
+    ('homeAddress.city in ["a", "b"', 1, 21, "this bracket is not closed. Write what is missing in it, and ]"),
+    ("xEvent[web.count()", 1, 7, "this bracket is not closed"),
+    ('homeAddress.city.startsWith("U"', 1, 28, "this parenthesis is not closed"),
+    ('xEvent[eventType = "a").count() > 1', 1, 23, "the bracket of line 1, column 7 is still open here. Write ]"),
+    ('(homeAddress.city in ["a")', 1, 26, "the bracket of line 1, column 22 is still open here. Write ]"),
+    ('homeAddress.city.startsWith("U"]', 1, 32, "the parenthesis of line 1, column 28 is still open here. Write )"),
     ("person.birthYear = 1)", 1, 21, "this parenthesis closes nothing"),
     ('person.birthYear + "a" = 2', 1, 20, "+ takes a number, and this is a text"),
     ("loyalty.points + 1", 1, 16, "a condition is needed, and this is a number"),
@@ -114,6 +128,42 @@ def test_an_error_says_where_it_is_and_what_to_write(query, line, column, beginn
     assert re.search(r"\. (Write|Did you mean|Leave|Close|docs/)|contradict", error.message)
     assert error.offset == sum(len(text) + 1 for text in query.split("\n")[: line - 1]) + column
     assert error.pointer is None
+
+
+def refusal(query, known):
+    with pytest.raises(PqlError) as caught:
+        to_sql(parse({"type": "PQL", "format": "pql/text", "value": query}), known)
+    return caught.value.message
+
+
+def an_object(*names, **fields):
+    return Type(kind=Kind.OBJECT, fields=dict.fromkeys(names, TEXT) | fields)
+
+
+def test_an_unknown_field_is_told_with_those_that_are_near_and_with_all_that_there_are():
+    known = Shape(
+        fields={"address": an_object("city", "country", "countryCode", "region", "street", "zip", "a", "b", "c", "d")}
+    )
+    assert refusal('address.countri = "NL"', known) == (
+        "there is no field countri here. Did you mean country, or countryCode?"
+        " Write one of a, b, c, city, country, countryCode, d, region, street, zip."
+    )
+    assert refusal('address.xyz = "NL"', known) == (
+        "there is no field xyz here. Write one of a, b, c, city, country, countryCode, d, region, street, zip."
+    )
+
+
+def test_a_field_that_stands_further_down_is_proposed_with_its_path():
+    known = Shape(fields={"home": an_object("city", place=an_object("zip")), "work": an_object("city")})
+    assert "Did you mean home.city, or work.city?" in refusal('city = "a"', known)
+    assert "Did you mean home.place.zip?" in refusal('zip = "a"', known)
+
+
+def test_of_very_many_fields_it_is_said_where_they_are():
+    known = Shape(fields={f"field{number}": TEXT for number in range(21)})
+    assert refusal('plan = "a"', known) == (
+        "profiles have no field plan. Write one of the 21 fields that are here in the file of --profiles."
+    )
 
 
 def lookup(*names):

@@ -3,7 +3,7 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import time
 from hashlib import sha256
@@ -14,13 +14,16 @@ from segwatch.emulator import seed
 from segwatch.emulator.api.export_request import export_request
 from segwatch.emulator.api.segment_jobs import segment_request
 from segwatch.emulator.control import orders, run_orders
-from segwatch.emulator.engine import Kind
+from segwatch.emulator.control.mistakes import mistakes
+from segwatch.emulator.control.standing import new_sandbox
 from segwatch.emulator.envelopes import ServiceError
-from segwatch.emulator.sandbox import Sandbox
+from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID
+from segwatch.emulator.sandbox import ALL_SEGMENTS, Sandbox
 from segwatch.emulator.settings import Json
 
 _BUNDLED = Path(__file__).parents[1] / "scenarios"
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_SandboxOf = Callable[[str], Sandbox]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
@@ -70,8 +73,11 @@ def bundled() -> list[str]:
     return sorted(path.stem for path in _BUNDLED.glob("*.toml"))
 
 
-def load(name: str) -> Scenario:
-    """Return the scenario in a file, or the one of that name that comes along. Raises ScenarioError."""
+def load(name: str, sandbox_of: _SandboxOf = new_sandbox) -> Scenario:
+    """Return the scenario in a file, or the one of that name that comes along. Raises ScenarioError.
+
+    sandbox_of: gives what a sandbox holds at the start, whose segments and datasets can be named.
+    """
     path = _BUNDLED / f"{name}.toml" if name in bundled() else Path(name)
     try:
         raw = path.read_bytes()
@@ -81,17 +87,19 @@ def load(name: str) -> Scenario:
         raise ScenarioError([what]) from error
     except ValueError as error:
         raise ScenarioError([f"{name}: no TOML: {error}"]) from error
-    return _Reading(name, document).scenario(sha256(raw).hexdigest())
+    return _Reading(name, document, sandbox_of).scenario(sha256(raw).hexdigest())
 
 
 class _Reading:
     """One pass over a scenario's tables, which collects every mistake."""
 
-    def __init__(self, file: str, document: Json) -> None:
+    def __init__(self, file: str, document: Json, sandbox_of: _SandboxOf) -> None:
         self._file = file
+        self._sandbox_of = sandbox_of
         self._document = document
         self._problems: list[str] = []
         self._names: dict[str, float] = {}
+        self._meant: list[tuple[str, str, float]] = []  # where something is named, which name, and when
 
     def scenario(self, digest: str) -> Scenario:
         for name in self._document:
@@ -104,11 +112,9 @@ class _Reading:
             self._wrong("begins", f"it is {begins!r}. Write a time of day without quotes, such as 01:30:00.")
         steps = [step for table in _TABLES for step in self._steps(table)]
         steps.sort(key=lambda step: step.at_s)  # at the same time: in the order of the tables
-        for step in steps:
-            if step.about is not None and self._names.get(step.about, float("inf")) > step.at_s:
-                self._wrong(
-                    step.place, f"{step.about!r} names nothing that is there by then. Give that name to an entry."
-                )
+        for place, name, at_s in self._meant:
+            if self._names.get(name, float("inf")) > at_s:
+                self._wrong(place, f"{name!r} names nothing that is there by then. Give that name to an entry.")
         if self._problems:
             raise ScenarioError(self._problems)
         return Scenario(name=self._file, digest=digest, begins=begins, steps=tuple(steps))
@@ -118,75 +124,105 @@ class _Reading:
         if not isinstance(entries, list):
             self._wrong(table, f"it is no list of tables. Write [[{table}]].")
             return []
-        found = []
-        for number, entry in enumerate(entries):
-            place = f"{table}[{number}]"
-            try:
-                found.append(self._step(table, place, entry))
-            except ServiceError as error:
-                self._wrong(place, error.message.replace("The body", "it"))
-        return found
+        steps = (self._step(table, f"{table}[{number}]", entry) for number, entry in enumerate(entries))
+        return [step for step in steps if step is not None]
 
-    def _step(self, table: str, place: str, entry: Any) -> Step:
+    def _step(self, table: str, place: str, entry: Any) -> Step | None:
+        """Return what an entry says; None if anything is wrong with it, all of which is noted."""
         if not isinstance(entry, dict):
-            raise ServiceError(400, f"it is {entry!r}. Write [[{table}]] and its fields below.")
+            self._wrong(place, f"it is {entry!r}. Write [[{table}]] and its fields below.")
+            return None
         about_key = _ABOUT.get(table)
         own = {"at", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
         fields = {key: value for key, value in entry.items() if key not in own}
-        at_s = _seconds(entry.get("at"))
         name = entry.get("name") if table in _NAMED else None
         about = entry.get(about_key) if about_key else None
-        if about_key and not (isinstance(about, str) and about):
-            raise ServiceError(400, f"{about_key} is {about!r}. Write the name of what it is about.")
-        order = _TABLES[table](fields)
-        if isinstance(name, str):
+        wrong = []
+        if (at_s := _seconds(entry.get("at"))) is None:
+            wrong.append(f'at is {entry.get("at")!r}. Write the time since the start, such as "90s", "15m" or "2h".')
+        elif isinstance(about, str) and about:
+            self._meant.append((place, about, at_s))
+        elif isinstance(name, str):
             self._names[name] = min(at_s, self._names.get(name, at_s))
+        if about_key and not (isinstance(about, str) and about):
+            wrong.append(f"{about_key} is {about!r}. Write the name of what it is about.")
+        read, sound = _TABLES[table]
+        wrong += mistakes(fields, lambda these: read(these, self._sandbox_of), sound)
+        for message in wrong:
+            self._wrong(place, message.replace("The body", "it"))
+        if wrong or at_s is None:
+            return None
+        order = read(fields, self._sandbox_of)
         return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about)
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")
 
 
-def _seconds(value: object) -> float:
+def _seconds(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
     if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
         return float(found[1]) * _UNITS_S[found[2]]
-    raise ServiceError(400, f'at is {value!r}. Write the time since the start, such as "90s", "15m" or "2h".')
+    return None
 
 
-def _sample_sandbox(name: str) -> Sandbox:
-    return Sandbox(name=name, definitions=seed.definitions(name), datasets=seed.datasets(name))
-
-
-def _jobs(fields: Json) -> orders.NewJobs:
+def _jobs(fields: Json, sandbox_of: _SandboxOf) -> orders.NewJobs:
     new = orders.new_jobs(fields)
-    orders.job_request(new, _sample_sandbox(new.sandbox))
+    orders.job_request(new, sandbox_of(new.sandbox))
     return new
 
 
-def _run(new: run_orders.NewRun) -> run_orders.NewRun:
-    """Return the order, whose segments and dataset may come into being later."""
-    sandbox = _sample_sandbox(new.sandbox)
-    if new.kind is Kind.SEGMENT_JOB:
-        segment_request(new.body, sandbox, known_only=False)
-    else:
-        export_request(seed.export_of(["*"], seed.DATASET_ID) | (new.body or {}), sandbox, known_only=False)
+def _evaluation(fields: Json, sandbox_of: _SandboxOf) -> run_orders.NewRun:
+    new = run_orders.new_evaluation(fields)
+    segment_request(new.body, sandbox_of(new.sandbox))
     return new
+
+
+def _export(fields: Json, sandbox_of: _SandboxOf) -> run_orders.NewRun:
+    new = run_orders.new_export(fields)
+    sandbox = sandbox_of(new.sandbox)
+    usual = seed.export_of([ALL_SEGMENTS], next(iter(sandbox.datasets), seed.DATASET_ID))
+    asked = export_request(usual | (new.body or {}), sandbox)
+    _check_segments([one["segmentId"] for one in (asked.get("filter") or {}).get("segments") or ()], sandbox)
+    return new
+
+
+def _plan(fields: Json, sandbox_of: _SandboxOf) -> run_orders.NewPlan:
+    new = run_orders.new_plan(fields)
+    _check_segments(new.asked["properties"]["segments"], sandbox_of(new.sandbox))
+    return new
+
+
+def _profiles(fields: Json, sandbox_of: _SandboxOf) -> run_orders.ProfileChange:
+    change = run_orders.profile_change(fields)
+    if change.segment_id is not None:
+        _check_segments([change.segment_id], sandbox_of(change.sandbox))
+    return change
+
+
+def _check_segments(asked: Iterable[str], sandbox: Sandbox) -> None:
+    for segment_id in asked:
+        if segment_id not in (ALL_SEGMENTS, EXTERNAL_SEGMENT_ID, *sandbox.definitions):
+            raise ServiceError(400, f"No segment definition with id '{segment_id}' in sandbox '{sandbox.name}'")
+
+
+def _anywhere(read: Callable[[Json], Any]) -> Callable[[Json, _SandboxOf], Any]:
+    return lambda fields, _: read(fields)
 
 
 _NAMED = ("jobs", "schedules")
 _ABOUT = {"statuses": "job", "skips": "schedule"}
-# in the order in which they take effect at the same moment
-_TABLES: dict[str, Callable[[Json], Any]] = {
-    "quirks": orders.new_quirks,
-    "outcomes": orders.new_outcomes,
-    "faults": orders.new_fault,
-    "profiles": run_orders.profile_change,
-    "schedules": run_orders.new_plan,
-    "skips": run_orders.new_skip,
-    "jobs": _jobs,
-    "evaluations": lambda fields: _run(run_orders.new_evaluation(fields)),
-    "exports": lambda fields: _run(run_orders.new_export(fields)),
-    "statuses": orders.new_status,
+# how each is read, and fields that are in order; the tables in the order in which they take effect at the same moment
+_TABLES: dict[str, tuple[Callable[[Json, _SandboxOf], Any], Json]] = {
+    "quirks": (_anywhere(orders.new_quirks), {}),
+    "outcomes": (_anywhere(orders.new_outcomes), {"kind": "export_job", "next": []}),
+    "faults": (_anywhere(orders.new_fault), {"fault": {"delay_s": 1}}),
+    "profiles": (_profiles, {"lose": 0.5}),
+    "schedules": (_plan, {"name": "nightly", "schedule": "0 0 1 * * ?"}),
+    "skips": (_anywhere(run_orders.new_skip), {}),
+    "jobs": (_jobs, {"kind": "export_job"}),
+    "evaluations": (_evaluation, {}),
+    "exports": (_export, {}),
+    "statuses": (_anywhere(orders.new_status), {"status": "FAILED"}),
 }

@@ -95,8 +95,11 @@ def fail(
     _end(batch_id, batches, datasets, status=FAILURE, at_ms=at_ms, metrics=counted, errors=told)
 
 
-def abort(batches: Documents, datasets: Mapping[str, Json], batch_id: str, *, at_ms: int) -> None:
-    """Note that nothing will come of a batch: its job was cancelled."""
+def abort(batches: Documents, datasets: Mapping[str, Json], batch_id: str, *, folder: Path, at_ms: int) -> None:
+    """Note that nothing will come of a batch, since its job was cancelled, and remove what it has on disk."""
+    if batches[batch_id]["status"] != PROCESSING:
+        return
+    batch_files.remove(folder, batch_id)
     _end(batch_id, batches, datasets, status=ABORTED, at_ms=at_ms, metrics={})
 
 

@@ -181,7 +181,6 @@ def _condition(known: Fields, order: Extract) -> str:
     has_record = " OR ".join(f"p.{quoted(name)} IS NOT NULL" for name in _record_fields(known)) or "FALSE"
     return _all_of(
         [
-            f"p._n NOT IN (SELECT _n FROM lost WHERE sandbox = {literal(order.sandbox)})",
             f"p._ingested > {_moment(order.ingested_after)}" if order.ingested_after else "",
             "" if order.empty_profiles else f"({has_record})",
             _is_qualified(order),
@@ -190,6 +189,8 @@ def _condition(known: Fields, order: Extract) -> str:
 
 
 def _is_qualified(order: Extract) -> str:
+    """Return who is in the right segments. Of those that the sandbox lost: who left one, as an evaluation noticed."""
+    is_there = f"_n NOT IN (SELECT _n FROM lost WHERE sandbox = {literal(order.sandbox)})"
     times = [
         f"since >= {_moment(order.qualified_from)}" if order.qualified_from else "",
         f"since <= {_moment(order.qualified_until)}" if order.qualified_until else "",
@@ -199,8 +200,11 @@ def _is_qualified(order: Extract) -> str:
     elif any(times):
         wanted = "status <> 'exited'"  # no segment was named: in any of them. AEP contract 4.2
     else:
-        return ""
-    condition = _all_of([f"sandbox = {literal(order.sandbox)}", f"({wanted})", *times])
+        return f"p.{is_there}"
+    # counted as exited, and so exported as that: whoever reads the batches would keep them as members for ever
+    condition = _all_of(
+        [f"sandbox = {literal(order.sandbox)}", f"({wanted})", f"(status = 'exited' OR {is_there})", *times]
+    )
     return f"p._n IN (SELECT _n FROM membership WHERE {condition})"
 
 

@@ -9,7 +9,8 @@ from duckdb import DuckDBPyConnection
 
 from segwatch.emulator.lake import tables
 
-_READERS = {
+# how each kind of file is read, by the end of its name
+READERS = {
     ".parquet": "read_parquet($path)",
     # every row is looked at before the fields have their types: a late one is no surprise then
     ".ndjson": "read_json($path, format = 'newline_delimited', sample_size = -1, maximum_depth = -1, records = true)",
@@ -100,9 +101,9 @@ def _load(cursor: DuckDBPyConnection, path: Path, now: datetime) -> None:
 
 
 def _read(cursor: DuckDBPyConnection, path: Path) -> None:
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"{path} is of no known kind. Known kinds: {', '.join(sorted(_READERS))}.")
+        raise ValueError(f"{path} is of no known kind. Known kinds: {', '.join(sorted(READERS))}.")
     if not path.is_file():
         raise ValueError(f"{path} is not there, or no file.")
     if path.stat().st_size == 0:

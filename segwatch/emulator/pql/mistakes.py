@@ -57,6 +57,10 @@ _READABLE = {
 }
 
 
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[()\[\]]', re.DOTALL)  # texts, so that brackets within them do not count
+_CLOSING = {"(": ")", "[": "]"}
+_NAMED = {"(": "parenthesis", "[": "bracket"}
+
 # Where a search (or a `let`) cannot begin, its first word is read as a name, and the reader stops at the next one.
 _SEARCH = re.compile(r"(?i)\b(select|exists|forall|sum|average|min|max|let)\s+$")
 
@@ -66,10 +70,11 @@ def explained(source: str, position: int, found: str, expected: Iterable[str]) -
     search = _SEARCH.search(source[max(0, position - 100) : position])
     if search and found.isidentifier():
         position -= len(search[0])
-    before = source[:position]
-    place = Place(line=before.count("\n") + 1, column=position - (before.rfind("\n") + 1) + 1, offset=position + 1)
+    place = _place(source, position)
     if not source.strip():
         return PqlError('the query is empty. Write a condition, such as homeAddress.country = "NL".', place)
+    if (unclosed := _unclosed(source, position)) is not None:
+        return unclosed
     if position >= len(source):
         return PqlError(f"the query ends too early.{_wanted(expected) or ' Write the rest of the condition.'}", place)
     for pattern, sentence in _MISTAKES:
@@ -77,6 +82,39 @@ def explained(source: str, position: int, found: str, expected: Iterable[str]) -
             return PqlError(sentence, place)
     word = found or source[position]
     return PqlError(f"{_shown(word)} is not expected here.{_wanted(expected) or ' Leave it out.'}", place)
+
+
+def _place(source: str, position: int) -> Place:
+    before = source[:position]
+    return Place(line=before.count("\n") + 1, column=position - before.rfind("\n"), offset=position + 1)
+
+
+def _unclosed(source: str, position: int) -> PqlError | None:
+    """Return the error if a bracket is still open at the end, or where one of the other sort is closed."""
+    opened = _still_open(source[:position])
+    if not opened:
+        return None
+    kind = source[opened[-1]]
+    if position >= len(source):
+        outer = [str(_place(source, place)) for place in opened[-3:-1]]
+        also = f" Nor is what was opened at {', and '.join(outer)}." if outer else ""
+        sentence = f"this {_NAMED[kind]} is not closed.{also} Write what is missing in it, and {_CLOSING[kind]}."
+        return PqlError(sentence, _place(source, opened[-1]))
+    if source[position] in ")]" and source[position] != _CLOSING[kind]:
+        sentence = f"the {_NAMED[kind]} of {_place(source, opened[-1])} is still open here. Write {_CLOSING[kind]}."
+        return PqlError(sentence, _place(source, position))
+    return None
+
+
+def _still_open(text: str) -> list[int]:
+    """Return where (from 0) each bracket stands that is not closed, outermost first."""
+    opened: list[int] = []
+    for found in _BRACKETS.finditer(text):
+        if found[0] in _CLOSING:
+            opened.append(found.start())
+        elif opened and found[0] == _CLOSING[text[opened[-1]]]:
+            opened.pop()
+    return opened
 
 
 def _shown(word: str) -> str:

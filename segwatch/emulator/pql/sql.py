@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import count
 
 from segwatch.emulator.pql import arrays, literals, strings, times, values
-from segwatch.emulator.pql.errors import PqlError, nearest
+from segwatch.emulator.pql.errors import PqlError
+from segwatch.emulator.pql.missing import fields_instead
 from segwatch.emulator.pql.shape import NUMBER, TEXT, TRUTH, Kind, Shape, Type
 from segwatch.emulator.pql.tree import (
     Call,
@@ -31,14 +32,6 @@ from segwatch.emulator.pql.values import Found, Value, certain, condition, truth
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _ORDERED = (Kind.NUMBER, Kind.TIME)
-_PARTS_OF_TIME = {
-    "getMonth": "month",
-    "getYear": "year",
-    "getDayOfMonth": "day",
-    "currentMonth": "month",
-    "currentYear": "year",
-    "currentDayOfMonth": "day",
-}
 _Variables = Mapping[str, Value]
 
 
@@ -125,7 +118,7 @@ class _Compiler:
         kind_of = of.type.fields.get(name)
         if kind_of is None:
             whose = "profiles have" if not of.sql else "there is"
-            hint = nearest(name, of.type.fields) or _fields(of.type)
+            hint = fields_instead(name, of.type)
             if of.sql and name in self._shape.fields:
                 hint = f" Write $1.{name} for the profile's."
             raise PqlError(f"{whose} no field {name}{' here' if of.sql else ''}.{hint}", node.at)
@@ -156,9 +149,9 @@ class _Compiler:
             return _worked_out(name, parts[0], parts[1], at)
         if name == "date":
             return times.computed_day([part.of(Kind.NUMBER, "date").sql for part in parts], at)
-        if name in _PARTS_OF_TIME:
+        if name in times.PARTS:
             time = times.as_time(parts[0]).sql if parts else times.NOW
-            return Value(sql=f"{_PARTS_OF_TIME[name]}({time})", type=NUMBER, at=at)
+            return Value(sql=f"{times.PARTS[name]}({time})", type=NUMBER, at=at)
         if name in ("isNull", "isNotNull"):
             return certain(f"({_present(parts[0])} IS {'' if name == 'isNull' else 'NOT '}NULL)", at)
         if name in strings.FUNCTIONS:
@@ -256,11 +249,6 @@ class _Compiler:
         variable = f"v{next(self._numbers)}"
         item = Value(sql=variable, type=array.item, at=source.at, is_path=True)
         return array, variable, {**seen, source.variable: item}
-
-
-def _fields(kind: Type) -> str:
-    names = sorted(kind.fields)
-    return f" Write one of {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}." if names else ""
 
 
 def _present(value: Value) -> str:

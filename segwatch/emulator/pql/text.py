@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken
 from lark.exceptions import UnexpectedEOF, UnexpectedInput
@@ -50,19 +50,14 @@ def parse(source: str) -> Query:
         tree: Any = _PARSER.parse(source)
     except UnexpectedToken as exc:
         token = exc.token
-        if token.type == "$END":
-            _end(source)
-        raise explained(source, token.start_pos or 0, str(token), exc.expected) from None
+        position = len(source) if token.type == "$END" else token.start_pos or 0
+        raise explained(source, position, str(token), exc.expected) from None
     except UnexpectedCharacters as exc:
         raise explained(source, cast(int, exc.pos_in_stream), "", exc.allowed) from None
     except (UnexpectedEOF, UnexpectedInput):
-        _end(source)
+        raise explained(source, len(source), "", ()) from None
     parameter, root = tree if isinstance(tree, tuple) else (None, tree)
     return scope.query(cast(Expression, root), parameter=parameter)
-
-
-def _end(source: str) -> NoReturn:
-    raise explained(source, len(source), "", ()) from None
 
 
 def _place(token: Token) -> Place:

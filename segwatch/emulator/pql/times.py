@@ -12,6 +12,15 @@ from segwatch.emulator.pql.shape import TIME, Kind
 from segwatch.emulator.pql.tree import Moment, Number, Occurs, Period, Place, Unit
 from segwatch.emulator.pql.values import Span, Value, truth
 
+# functions that give a part of a time, and DuckDB's names for these
+PARTS = {
+    "getMonth": "month",
+    "getYear": "year",
+    "getDayOfMonth": "day",
+    "currentMonth": "month",
+    "currentYear": "year",
+    "currentDayOfMonth": "day",
+}
 NOW = "make_timestamp(epoch_us(CAST($now AS TIMESTAMPTZ)))"
 TODAY = f"date_trunc('day', {NOW})"
 

@@ -88,7 +88,75 @@ def test_a_mistake_is_told_with_its_place_and_what_to_write_instead(tmp_path, te
 
 def test_every_entry_with_a_mistake_is_told(tmp_path):
     text = '[[jobs]]\nat=1\nkind="a"\n[[jobs]]\nat=1\nkind="b"\n[[faults]]\nat=-1\n[other]\n'
-    assert len(problems(tmp_path, text)) == 4
+    assert len(problems(tmp_path, text)) == 5
+
+
+def test_every_mistake_of_an_entry_is_told_not_the_first_alone(tmp_path):
+    text = f"""
+    [[jobs]]
+    at = "soon"
+    kind = "segmnt_job"
+    script = [["NEW", -1], ["QUEUED", 1], ["DONE"]]
+    cuont = 2
+    coutn = 2
+    count = 0
+    [[evaluations]]
+    at = 1
+    sandbox = 3
+    segments = ["{SEGMENT}", "one", "two"]
+    [[faults]]
+    at = 1
+    method = "FETCH"
+    times = 0
+    [[statuses]]
+    at = 1
+    job = "nobody"
+    """
+    told = problems(tmp_path, text)
+    for begins in (
+        "jobs[0]: at is 'soon'",
+        "jobs[0]: kind is 'segmnt_job'",
+        "jobs[0]: script has the step ['NEW', -1]",
+        "jobs[0]: script has the step ['DONE']",
+        "jobs[0]: it has 'cuont'",
+        "jobs[0]: it has 'coutn'",
+        "jobs[0]: count is 0",
+        "evaluations[0]: sandbox is 3",
+        "evaluations[0]: No segment definition with id 'one' in sandbox 'prod'",
+        "evaluations[0]: No segment definition with id 'two' in sandbox 'prod'",
+        "faults[0]: fault is not an object",
+        "faults[0]: method is 'FETCH'",
+        "faults[0]: times is 0",
+        "statuses[0]: status is None",
+        "statuses[0]: 'nobody' names nothing that is there by then",
+    ):
+        (one,) = [line for line in told if line.startswith(begins)]
+        told.remove(one)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '[[evaluations]]\nat=1\nsegments=["unknown"]',
+        '[[schedules]]\nat=1\nname="n"\nschedule="0 0 1 * * ?"\nsegments=["unknown"]',
+        '[[profiles]]\nat=1\nlose=0.5\nsegment_id="unknown"',
+        '[[exports]]\nat=1\nbody={filter={segments=[{segmentId="unknown"}]}}',
+    ],
+)
+def test_a_segment_that_does_not_exist_is_told_before_anything_is_played(tmp_path, entry):
+    (line,) = problems(tmp_path, entry)
+    assert "[0]: No segment definition with id 'unknown' in sandbox 'prod'" in line
+    known = tmp_path / "known.toml"
+    for there in (SEGMENT, "*"):
+        if there == SEGMENT or ("profiles" not in entry and "exports" not in entry):
+            known.write_text(entry.replace("unknown", there))
+            assert load(str(known)).steps
+
+
+def test_a_dataset_that_does_not_exist_is_told_too(tmp_path):
+    (line,) = problems(tmp_path, '[[exports]]\nat=1\nbody={destination={datasetId="unknown"}}')
+    assert line.startswith("exports[0]: No dataset with id 'unknown'")
 
 
 def test_a_job_must_be_named_before_its_status_is_set(tmp_path):
