@@ -16,7 +16,7 @@ from segwatch.emulator.lake.model import Evaluation, SegmentCount
 MIDNIGHT = NOW.replace(hour=0)
 DAY = timedelta(days=1)
 LATER = NOW + 5 * DAY
-SIZE = 10_000
+SIZE = 4_000
 
 
 def at(value, path):
