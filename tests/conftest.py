@@ -1,5 +1,6 @@
 """What all tests share: nothing may be skipped in CI, and a missing program is named."""
 
+import itertools
 import logging
 import os
 import shutil
@@ -38,12 +39,29 @@ def logging_as_before() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, with the reason, tests that need a program which is not here."""
+    """Skip, with the reason, tests that need a program which is not here; put those that wait among those that work."""
+    items[:] = _spread(items)
     for item in items:
         for mark in item.iter_markers("needs"):
             missing = [program for program in mark.args if shutil.which(program) is None]
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"not on PATH: {', '.join(missing)}"))
+
+
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests with the end-to-end modules spread evenly among the others, the longest of them first.
+
+    Workers take the tests in stretches. End-to-end tests mostly wait for other processes: side by side with each other
+    they wait for one processor while the rest of the machine idles, and one that begins last keeps everybody waiting.
+    """
+    modules = [list(found) for _, found in itertools.groupby(items, key=lambda item: item.path)]
+    waiting = [module for module in modules if "e2e" in module[0].path.parts]
+    waiting.sort(key=lambda module: module[0].path.name != "test_kill.py")
+    working = [module for module in modules if module not in waiting]
+    share, spread = len(working) / max(1, len(waiting)), []
+    for number, module in enumerate(waiting):
+        spread += [module, *working[round(number * share) : round((number + 1) * share)]]
+    return list(itertools.chain.from_iterable(spread if waiting else working))
 
 
 @pytest.hookimpl(trylast=True)

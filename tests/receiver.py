@@ -16,7 +16,7 @@ class Answer:
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b"ok"
+    body: bytes = b""
     act: str = "answer"
 
 

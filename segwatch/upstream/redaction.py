@@ -112,14 +112,13 @@ def is_json(body: bytes) -> bool:
 
 def _with(index: _Index, forms: Iterable[str]) -> _Index:
     """Return a new index with these forms too: another thread may be reading the old one, for a line of the log."""
-    new = dict(index.forms)
+    new, words = dict(index.forms), dict(index.words)
     for form in forms:
-        there = new.get(form[:_TELLING_MIN], ())
+        start = form[:_TELLING_MIN]
+        there = new.get(start, ())
         if form not in there:
-            new[form[:_TELLING_MIN]] = (*there, form)
-    words: dict[int, tuple[str, ...]] = {}
-    for start in new:
-        if len(start) >= _TELLING_MIN:
+            new[start] = (*there, form)
+        if not there and len(start) == _TELLING_MIN:
             for word in _words_of(start):
                 words[word] = (*words.get(word, ()), start)
     return _Index(new, tuple(start for start in new if len(start) < _TELLING_MIN), words)

@@ -1,16 +1,16 @@
 """Who is in a segment after each run, and since when: against a plain reading of the rules."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import NOW, a_lake
 
-from segwatch.emulator.lake import evaluation, external, losses, population, tables
+from segwatch.emulator.lake import evaluation, external, losses, tables
 from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID, Evaluation
 
-NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 SEGMENTS = ("s-one", "s-two")
 SIZE = 8
 SANDBOXES = iter(range(10**9))
@@ -26,10 +26,7 @@ def _sql_for_expressions(monkeypatch):
 
 @pytest.fixture(scope="module")
 def lake():
-    with duckdb.connect(config={"threads": 2}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        tables.create(connection)
-        population.create(connection, seed=0, size=SIZE, now=NOW)
+    with a_lake(size=SIZE) as connection:
         yield connection
 
 
@@ -202,9 +199,7 @@ def test_the_external_audience_is_there_from_the_start_and_stays_through_runs(la
 
 
 def test_forgotten_runs_leave_the_profiles(lake):
-    with duckdb.connect() as other:
-        tables.create(other)
-        population.create(other, seed=0, size=3, now=NOW)
+    with a_lake(size=3) as other:
         run(other, "prod", {"s-one": these(1)}, run_id="a")
         losses.lose(other, sandbox="prod", segment_id=None, share=1)
         tables.forget_runs(other)

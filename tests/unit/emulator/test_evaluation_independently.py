@@ -4,20 +4,19 @@ Nothing here reads PQL or SQL: every row holds a condition on a dict, written by
 """
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 
-import duckdb
 import pytest
+from made_up import NOW, a_lake
 
-from segwatch.emulator.lake import evaluation, losses, population, tables
+from segwatch.emulator.lake import evaluation, losses
 from segwatch.emulator.lake.model import Evaluation, SegmentCount
 
-NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)  # a Monday
 MIDNIGHT = NOW.replace(hour=0)
 DAY = timedelta(days=1)
 LATER = NOW + 5 * DAY
-SIZE = 10_000
+SIZE = 4_000
 
 
 def at(value, path):
@@ -140,10 +139,7 @@ DEFINITIONS = {
 
 @pytest.fixture(scope="module")
 def lake():
-    with duckdb.connect(config={"threads": 2}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        tables.create(connection)
-        population.create(connection, seed=1, size=SIZE, now=NOW)
+    with a_lake(seed=1, size=SIZE) as connection:
         yield connection
 
 

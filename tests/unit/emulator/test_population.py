@@ -1,22 +1,14 @@
 """The profiles that are made up: the same ones again, and about as many of each sort as a company would have."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import duckdb
 import pytest
+from made_up import NOW, a_lake
 
-from segwatch.emulator.lake import population, tables
+from segwatch.emulator.lake import population
 
-NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
+SIZE = 10_000
 WEEK = "INTERVAL 7 DAY"
-
-
-def a_lake(*, seed=0, size=10_000, now=NOW, threads=2):
-    connection = duckdb.connect(config={"threads": threads})
-    connection.execute("SET TimeZone = 'UTC'")
-    tables.create(connection)
-    population.create(connection, seed=seed, size=size, now=now)
-    return connection
 
 
 def rows(connection):
@@ -25,7 +17,7 @@ def rows(connection):
 
 @pytest.fixture(scope="module")
 def lake():
-    with a_lake() as connection:
+    with a_lake(size=SIZE) as connection:
         yield connection
 
 
@@ -35,7 +27,7 @@ def share(lake, condition):
 
 
 def test_the_same_seed_size_and_time_give_the_same_rows_whatever_the_threads(lake):
-    with a_lake(threads=1) as other:
+    with a_lake(size=SIZE, threads=1) as other:
         for table in ("profile", "identity"):
             fingerprint = f"SELECT bit_xor(hash(t)) FROM {table} AS t"
             assert other.execute(fingerprint).fetchone() == lake.execute(fingerprint).fetchone()

@@ -1,24 +1,18 @@
 """The segments that every sandbox begins with, over the profiles that are made up."""
 
-from datetime import UTC, datetime
-
-import duckdb
 import pytest
+from made_up import NOW, a_lake
 
 from segwatch.emulator import seed
-from segwatch.emulator.lake import evaluation, population, tables
+from segwatch.emulator.lake import evaluation
 from segwatch.emulator.lake.model import Evaluation
 
-NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 SIZE = 5_000
 
 
 @pytest.fixture(scope="module")
 def lake():
-    with duckdb.connect(config={"threads": 2}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        tables.create(connection)
-        population.create(connection, seed=0, size=SIZE, now=NOW)
+    with a_lake(size=SIZE) as connection:
         yield connection
 
 
