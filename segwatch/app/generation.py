@@ -152,7 +152,15 @@ class Generation:
             self._follow(source, recorder, sentinel, demand, readers)
             if kind.resubmits:
                 policy = self.settings.retry.policy
-                submitter = Submitter(source, recorder, lasting.store, lasting.clock, policy, grace_s=self._grace_s)
+                submitter = Submitter(
+                    source,
+                    recorder,
+                    lasting.store,
+                    lasting.clock,
+                    policy,
+                    timeline=lasting.timeline,
+                    grace_s=self._grace_s,
+                )
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
 
     def _follow(

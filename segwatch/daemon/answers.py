@@ -1,6 +1,6 @@
 """The answers to the failed exports of one sandbox, as they are on disk, and every change of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,12 +8,13 @@ from segwatch import decision
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import breaker, retry, submission
-from segwatch.jobs.model import JobState, Observation
-from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.model import JobState, Observation, Status
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Refuse, RetryPolicy
 from segwatch.store.base import Change, Store
 
 _DAY = timedelta(hours=24)
+_LATE_MAX = timedelta(hours=2)  # after it was given up, for what a POST brought about to be listed
 
 
 class Answers:
@@ -45,6 +46,27 @@ class Answers:
         others = await self._store.resubmissions(self._sandbox, steps=put_off)
         earlier = submission.led_to(others, failed, answer.fingerprint)
         return earlier if earlier and failed.key.id not in await self.claimed(answer) else None
+
+    async def late(self, jobs: Iterable[JobState]) -> list[tuple[Resubmission, JobState]]:
+        """Return answers whose POST was given up as undecided, each with the job that it led to after all.
+
+        jobs: all that are known. One that failed is left out: its own answer finds out whose effect it is.
+        """
+        since = self._clock.now() - _LATE_MAX
+        given_up = await self._store.resubmissions(self._sandbox, steps=(Step.REFUSED,), since=since)
+        undecided = [one for one in given_up if one.reason == Refusal.UNDECIDED and one.posted_at]
+        if not undecided:
+            return []
+        linked = await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+        claimed = {one.new_id for one in linked}
+        found = []
+        for job in jobs:
+            if job.key.kind != self._kind or job.key.id in claimed or job.status in (Status.FAILED, Status.CANCELLED):
+                continue
+            if answer := submission.led_to(undecided, job, job.facts.fingerprint):
+                found.append((answer, job))
+                undecided.remove(answer)
+        return found
 
     async def claimed(self, answer: Resubmission) -> frozenset[str]:
         """Return the ids of the jobs that answer some other failure."""

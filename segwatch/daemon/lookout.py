@@ -13,7 +13,7 @@ from segwatch.jobs.resubmission import Resubmission
 from segwatch.kinds.base import Page, Request
 
 _PAGES_MAX = 20
-_RECORDS_MAX = 100  # read one by one in one look
+_RECORDS_MAX = 100  # read one by one in one look; what they tell is remembered, so that the next look reads the rest
 _REMEMBERED_MAX = 2000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,18 +38,21 @@ class Look:
 class Lookout:
     """Reads the list back to the failed job. Every call may raise UpstreamError.
 
-    jobs: what segwatch knows of this kind and sandbox by other ways. believed_after: how long it must have known a job
-    for that one's record to be taken at its word.
+    jobs: what segwatch knows of this kind and sandbox by other ways. age: how long ago our clock showed that time,
+    though it may have been set since. believed_after: how long a job must be known for its record to be taken at its
+    word.
     """
 
     def __init__(
         self, source: Source, clock: Clock,
-        jobs: Callable[[], Iterable[JobState]] = tuple, *, believed_after: timedelta = timedelta(minutes=10),
+        jobs: Callable[[], Iterable[JobState]] = tuple,
+        *, age: Callable[[datetime], timedelta], believed_after: timedelta = timedelta(minutes=10),
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
         self._clock = clock
         self._jobs = jobs
+        self._age = age
         self._believed_after = believed_after
         self._told: dict[str, Facts] = {}  # by records that told enough: what an export was to do never changes
 
@@ -68,11 +71,12 @@ class Lookout:
         for id_, row in rows.items():
             told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
-        unsure = [row for row in rows.values() if self._is_unsure(row, answer, failed, claimed)]
-        if len(unsure) > _RECORDS_MAX:
-            raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
+        unsure = [
+            row for id_, row in rows.items()
+            if self._is_unsure(row, answer, failed, claimed, cut=id_ not in self._told)
+        ]  # fmt: skip
         doubtful = set()
-        for row in unsure:
+        for row in unsure[:_RECORDS_MAX]:
             record = await self._source.one(row.key.id)
             beat()
             if isinstance(record, Missing):
@@ -85,8 +89,10 @@ class Lookout:
                 row = rows[row.key.id] = replace(row, facts=record.facts)
             if not self._is_unsure(row, answer, failed, claimed):
                 self._remember(row)
-            elif not self._is_believed(known.get(row.key.id), answer, asked_at):
+            elif not self._is_believed(known.get(row.key.id), answer):
                 doubtful.add(row.key.id)
+        if len(unsure) > _RECORDS_MAX:
+            raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
         return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
@@ -111,28 +117,31 @@ class Lookout:
             raise Inconclusive("the list does not go back to the failed export")
         return rows
 
-    def _is_unsure(self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str]) -> bool:
+    def _is_unsure(
+        self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str], *, cut: bool = False
+    ) -> bool:
         """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt.
 
-        Another dataset or other segments tell it apart. Once we have made our POST nothing else does: what is new may
-        be its effect though the record differs, since the platform may have filled in or changed what it recorded.
+        cut: no record told it, only a list, so that what looks equal may order more. Another dataset or other segments
+        tell it apart. Once we have made our POST nothing else does: what is new may be its effect though the record
+        differs, since the platform may have filled in or changed what it recorded.
         """
+        if not _is_since(row, failed) or self._kind.is_another(row.facts, answer.request, cut=cut):
+            return False
         if answer.fingerprint and row.facts.fingerprint == answer.fingerprint:
-            return False
-        if not _is_since(row, failed) or self._kind.is_another(row.facts, answer.request):
-            return False
+            return cut
         return self._kind.may_be(row.facts.request, answer.request) or (
             _is_new(row.key.id, answer) and row.key.id not in claimed
         )
 
-    def _is_believed(self, job: JobState | None, answer: Resubmission, now: datetime) -> bool:
+    def _is_believed(self, job: JobState | None, answer: Resubmission) -> bool:
         """True when the record of a job that we have known for long will not tell more.
 
-        Where it may be ours only a person's wish lets us go on.
+        Where it may be ours only a person lets us go on, who has asked since our POST.
         """
-        if job is None or (_is_new(job.key.id, answer) and not answer.manual):
+        if job is None or (_is_new(job.key.id, answer) and not answer.asked_anew):
             return False
-        return now - job.discovered_at >= self._believed_after
+        return self._age(job.discovered_at) >= self._believed_after
 
     def _remember(self, row: Observation) -> None:
         if len(self._told) >= _REMEMBERED_MAX:

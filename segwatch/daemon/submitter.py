@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
+from segwatch.daemon.timeline import Timeline
 from segwatch.jobs import breaker, proof, retry, submission, tracker
 from segwatch.jobs.model import JobKey, JobState, Missing
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -29,6 +30,7 @@ _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _PAUSE_MAX = timedelta(minutes=1)
 _DAY = timedelta(hours=24)
+_GAP_MIN = timedelta(seconds=30)  # longer than from one look to the next
 _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
 _SETBACKS_MAX = 5
 
@@ -37,34 +39,47 @@ class _TooLittle(Inconclusive):
     """A job that may be the one that we look for does not tell enough, for now."""
 
 
+@dataclass(slots=True)
+class _Wait:
+    """For the effect of which POST we look, since when, and when we last saw a list; by a clock that is never set."""
+
+    posted_at: datetime | None
+    since_s: float
+    looked_s: float
+
+
 class Submitter:
     """The worker that answers the failed exports of one sandbox, one at a time."""
 
     def __init__(
-        self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy, *, grace_s: float
-    ) -> None:
+        self, source: Source, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy,
+        *, timeline: Timeline, grace_s: float,
+    ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
         self._lookout = Lookout(
             source, clock, lambda: recorder.known(source.kind.name),
-            believed_after=proof.believed_after(policy.settle_window),
+            age=timeline.age, believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
         self._answers = Answers(source.sandbox, source.kind.name, recorder, store, clock, policy)
         self._recorder = recorder
         self._clock = clock
+        self._timeline = timeline
         self._policy = policy
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
-        self._waiting: dict[JobKey, tuple[datetime | None, float]] = {}  # for the effect of which POST, since when
+        self._waiting: dict[JobKey, _Wait] = {}
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
         await self._recorder.load()
         while True:
             beat()
+            self._timeline.look(self._clock.now(), self._clock.ran_s())
             try:
+                await self._close_given_up()
                 for answer in await self._due():
                     beat()
                     await self._guarded(answer, beat)
@@ -155,9 +170,8 @@ class Submitter:
         # only now: what is held would spend the call budget on its record, again and again
         whole = await self._completed(answer, failed)
         if not whole.whole:
-            return await self._answers.move(
-                answer, replace(whole, due_at=proof.ripe_at(failed, self._policy.settle_window))
-            )
+            due_at = self._clock.now() + proof.ripens_in(self._known_for(failed), self._policy.settle_window)
+            return await self._answers.move(answer, replace(whole, due_at=due_at))
         if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
             why = (
                 "its record names no filter, nor does that of any other export here, so the platform may not tell"
@@ -182,6 +196,11 @@ class Submitter:
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
         return None
+
+    async def _close_given_up(self) -> None:
+        """Link what shows up late to the answer whose POST was given up; what failed has an answer of its own."""
+        for answer, job in await self._answers.late(self._recorder.known(self._kind.name)):
+            await self._answers.link(answer, answer, Step.SUBMITTED, seen_of(job), by="look")
 
     async def _joins_a_chain(self, answer: Resubmission, failed: JobState) -> bool:
         """Link the failed job to an earlier answer that was given up or put off, if it was that one's late effect.
@@ -242,12 +261,13 @@ class Submitter:
         silence = self._silence(answer)
         claimed = await self._answers.claimed(answer)
         look = await self._lookout.look(answer, failed, beat, claimed)
-        now = self._clock.now()
-        since = self._recorder.policies[self._kind.name].watch.since
+        now, self._waiting[answer.failed].looked_s = self._clock.now(), self._clock.ran_s()
+        began_at = self._recorder.policies[self._kind.name].watch.since
+        watched = await self._recorder.position(self._kind.name, began_at)
         settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=now,
             doubtful=look.doubtful, lag=proof.lag(
-                self._recorder.known(self._kind.name), since, behind=self._source.clock_behind
+                self._recorder.known(self._kind.name), watched.began_at or began_at, behind=self._source.clock_behind
             ),
         )  # fmt: skip
         match settled:
@@ -259,13 +279,16 @@ class Submitter:
                 await self._answers.move(answer, settled)
 
     def _silence(self, answer: Resubmission) -> timedelta:
-        """Return for how long this process has waited for the effect of the answer's POST, by a clock never set."""
-        now_s = self._clock.ran_s()
-        posted_at, since_s = self._waiting.get(answer.failed, (None, now_s))
-        if posted_at != answer.posted_at:
-            since_s = now_s
-        self._waiting[answer.failed] = answer.posted_at, since_s
-        return timedelta(seconds=now_s - since_s)
+        """Return for how long this process has looked for the effect of the answer's POST, by a clock never set.
+
+        It begins anew after an outage in which no list was seen: what was not looked at has not been silent.
+        """
+        now_s, gap_max = self._clock.ran_s(), max(self._policy.settle_window, _GAP_MIN)
+        wait = self._waiting.get(answer.failed)
+        if wait is None or wait.posted_at != answer.posted_at or now_s - wait.looked_s > gap_max.total_seconds():
+            wait = _Wait(posted_at=answer.posted_at, since_s=now_s, looked_s=now_s)
+            self._waiting[answer.failed] = wait
+        return timedelta(seconds=now_s - wait.since_s)
 
     async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
         """Return the answer with what the platform's whole record of the failed job says must be submitted.
@@ -282,8 +305,14 @@ class Submitter:
         facts = record.facts
         if len(facts.request) >= len(answer.request):  # else the list told more, or an earlier record did
             answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
-        is_young = failed.discovered_at <= self._clock.now() < proof.ripe_at(failed, self._policy.settle_window)
+        is_young = proof.ripens_in(self._known_for(failed), self._policy.settle_window) > timedelta()
         return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
+
+    def _known_for(self, job: JobState) -> timedelta:
+        known_for = self._timeline.age(job.discovered_at)
+        if not known_for and job.discovered_at > self._clock.now():
+            return timedelta.max  # by a clock that was ahead before this process began: it cannot be told
+        return known_for
 
     def _tells_limits(self) -> bool:
         """True when some known export's order is limited: then a record without limits belongs to one without."""

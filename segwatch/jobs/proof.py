@@ -11,7 +11,7 @@ from segwatch.jobs.resubmission import Resubmission
 
 _RECORD_AGE = timedelta(minutes=10)
 _CLOCKS_APART = timedelta(minutes=10)
-_REACH = timedelta(hours=2)  # longer than a POST takes to show an effect, shorter than the way to the next night
+_REACH = timedelta(minutes=30)  # longer than a POST takes to show an effect, shorter than the way to the next hour
 
 
 def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
@@ -22,7 +22,7 @@ def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
 def lag(jobs: Iterable[JobState], since: datetime, *, behind: timedelta = timedelta()) -> timedelta:
     """Return the longest after a job's creation that a sweep did not show it, of those created after `since`.
 
-    since: when we began to watch. That we did not look for long, in an outage, says nothing of the list.
+    since: when we first began to watch. That we did not look for long, in an outage, says nothing of the list.
     behind: by how much the platform's clock, which stamps creations, is behind ours; less than zero if it is ahead.
     """
     spans = [
@@ -32,9 +32,12 @@ def lag(jobs: Iterable[JobState], since: datetime, *, behind: timedelta = timede
     return max([timedelta(), *spans])
 
 
-def ripe_at(job: JobState, window: timedelta) -> datetime:
-    """Return when the job's record is believed though it names no limits: a young one may not tell them yet."""
-    return job.discovered_at + patience(window)
+def ripens_in(age: timedelta, window: timedelta) -> timedelta:
+    """Return how long to wait until a record that names no limits is believed: a young one may not tell them yet.
+
+    age: how long its job has been known. Zero or less once it is believed.
+    """
+    return patience(window) - age
 
 
 def believed_after(window: timedelta) -> timedelta:
@@ -57,7 +60,7 @@ def earliest(failed: JobState) -> datetime | None:
 def is_since(job: JobState, posted_at: datetime) -> bool:
     """Return whether the job may have been created by a POST of that time, whatever separates the two clocks.
 
-    One that was created hours later is somebody else's: the same export runs every night.
+    One that was created much later is somebody else's: the same export may run every night, or every hour.
     """
     earliest, latest = posted_at - _CLOCKS_APART, posted_at + _REACH
     return job.discovered_at >= earliest and earliest <= job.born_at <= latest

@@ -67,7 +67,8 @@ class Resubmission:
     known: ids of the exports since the failure that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so, since a person last asked.
-    new_id: the job that answers. manual: a person asked, so policy limits do not apply.
+    new_id: the job that answers. manual: a person asked, so policy limits do not apply. asked_anew: they asked since
+    the last POST, which they know of.
     """
 
     failed: JobKey
@@ -87,6 +88,7 @@ class Resubmission:
     new_id: str = ""
     reason: str = ""
     manual: bool = False
+    asked_anew: bool = False
 
     def is_due(self, now: datetime, *, max_delay: timedelta) -> bool:
         """True when its next step may be taken.

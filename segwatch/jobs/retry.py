@@ -139,7 +139,9 @@ def wished(job: JobState, before: Resubmission | None, now: datetime) -> Resubmi
     if before and before.step is Step.POSTING:
         return NotNow(why=f"is being submitted; `segwatch jobs explain {job.key.id}` shows how it ends")
     answer = before or _answer_to(job, now)
-    return replace(answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True, declines=0)
+    return replace(
+        answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True, asked_anew=True, declines=0
+    )
 
 
 def _answer_to(job: JobState, now: datetime) -> Resubmission:

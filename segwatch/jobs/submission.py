@@ -149,14 +149,15 @@ def _ours(
 ) -> Found | None:
     """Return the job that an earlier POST of this answer brought about, whatever has become of it since.
 
-    A POST that was lost, or declined, may have taken effect long after we ceased to look for it.
+    A POST that was lost, or declined, may have taken effect long after we ceased to look for it. Only where a person
+    asks long after it an equal export that came much later, too, is taken for somebody else's.
     """
     if answer.posted_at is None:
         return None
     fresh = [
         row for row in listed
         if _equals(row, answer) and _is_newer(row, failed) and _is_free(row, answer, claimed)
-        and proof.is_soon_after(row, answer.posted_at, failed)
+        and (not answer.asked_anew or proof.is_soon_after(row, answer.posted_at, failed))
     ]  # fmt: skip
     if not fresh:
         return None
@@ -178,7 +179,12 @@ def after_post(
             waiting = _again(answer, policy, now)
             due_at = max(waiting.due_at, now + (posted.retry_after or timedelta()))
             return replace(  # so it does not count against the day's budget
-                waiting, due_at=due_at, posted_at=before.posted_at, known=before.known, declined=before.declined
+                waiting,
+                due_at=due_at,
+                posted_at=before.posted_at,
+                known=before.known,
+                declined=before.declined,
+                asked_anew=before.asked_anew,
             )
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
@@ -191,7 +197,7 @@ def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
     """Return the answer as it must be on disk before the POST leaves."""
     return replace(
         answer, step=Step.POSTING, known=go.known, posted_at=now, since=now, tries=answer.tries + 1, declined=False,
-        due_at=now + _LOOK.first,
+        asked_anew=False, due_at=now + _LOOK.first,
     )  # fmt: skip
 
 
@@ -213,7 +219,9 @@ def _leaves_room(row: Observation, answer: Resubmission) -> bool:
     """True for an equal job beside which another one may be submitted."""
     if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
         return True  # it has, or will have, a failure and an answer of its own
-    return answer.manual and row.status is Status.SUCCEEDED  # the person has seen it and wants another
+    if row.status is not Status.SUCCEEDED or not answer.manual:
+        return False
+    return answer.asked_anew or row.key.id in answer.known  # the person has seen it and wants another
 
 
 def _is_newer(row: Observation, failed: JobState) -> bool:

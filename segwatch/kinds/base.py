@@ -109,8 +109,11 @@ class JobKind(Protocol):
     def may_be(self, told: str, order: str) -> bool:
         """Return whether a job that tells `told` of its `Facts.request` may be one of `order`, the rest left out."""
 
-    def is_another(self, told: Facts, order: str) -> bool:
-        """Return whether this plainly is no job of `order`, whatever else the platform filled in or changed."""
+    def is_another(self, told: Facts, order: str, *, cut: bool = False) -> bool:
+        """Return whether this plainly is no job of `order`, whatever else the platform filled in or changed.
+
+        cut: `told` comes from a list, which may leave out a part of what a record tells.
+        """
 
     def is_broad(self, request: str) -> bool:
         """Return whether a `Facts.request` is what a record without its limits would tell as well."""

@@ -57,9 +57,9 @@ class ExportJob:
         """Return whether nothing that a record tells speaks against this order (AEP contract 13, no. 29)."""
         return may_be(told, order)
 
-    def is_another(self, told: Facts, order: str) -> bool:
+    def is_another(self, told: Facts, order: str, *, cut: bool = False) -> bool:
         """Return whether dataset or segments say that it is no export of this order."""
-        return is_another(told, order)
+        return is_another(told, order, cut=cut)
 
     def is_broad(self, request: str) -> bool:
         """Return whether the order has no filter, which is to export everything (AEP contract 4.2)."""

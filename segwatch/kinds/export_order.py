@@ -57,17 +57,19 @@ def may_be(told: str, order: str) -> bool:
         return True
 
 
-def is_another(told: Facts, order: str) -> bool:
+def is_another(told: Facts, order: str, *, cut: bool = False) -> bool:
     """Return whether an export plainly is none of `order`: it has another dataset, or other segments.
 
     All else may differ between an order and the record that it led to: names and versions that the platform fills in.
-    order: as in `Facts.request`.
+    order: as in `Facts.request`. cut: `told` comes from a list, which may leave out some segments (AEP contract 13,
+    no. 29), so that only one that was not ordered tells.
     """
     body = _order_in(order or "{}")
     dataset, segments = dataset_of(body), {one.casefold() for one in segments_of(body)}
     told_segments = {one.casefold() for one in told.segments}
     is_elsewhere = bool(told.dataset and dataset) and told.dataset.casefold() != dataset.casefold()
-    return is_elsewhere or (bool(told_segments) and told_segments != segments)
+    has_others = not told_segments <= segments if cut else told_segments != segments
+    return is_elsewhere or (bool(told_segments) and has_others)
 
 
 def is_broad(request: str) -> bool:

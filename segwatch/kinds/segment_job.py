@@ -57,7 +57,7 @@ class SegmentJob:
         """Return False: there are no orders to compare."""
         return False
 
-    def is_another(self, told: Facts, order: str) -> bool:
+    def is_another(self, told: Facts, order: str, *, cut: bool = False) -> bool:
         """Return True: nothing is ordered."""
         return True
 

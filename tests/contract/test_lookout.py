@@ -24,6 +24,7 @@ NOTHING = Facts(dataset="d1")
 OTHER = Facts(dataset="d1", request=TO_D1.replace("x", "z") + "}", fingerprint="f-other")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
 ANSWER = answer("10", request=WHOLE.request, fingerprint=WHOLE.fingerprint)
+AGE = NOW.__sub__  # of a moment, by an honest clock
 MORE = Request(method="GET", path="/more", endpoint="/more")
 
 
@@ -58,7 +59,7 @@ ITSELF = row("10", minutes_ago=30)
 
 
 async def look(source: Answers, failed: JobState = FAILED) -> Look:
-    return await Lookout(source, FakeClock(NOW)).look(ANSWER, failed, lambda: None)
+    return await Lookout(source, FakeClock(NOW), age=AGE).look(ANSWER, failed, lambda: None)
 
 
 def ids(rows: Sequence[Observation]) -> set[str]:
@@ -186,7 +187,7 @@ async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_
 
 async def test_a_record_is_asked_for_once_however_often_we_look():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11")})
-    lookout = Lookout(source, FakeClock(NOW))
+    lookout = Lookout(source, FakeClock(NOW), age=AGE)
     for _ in range(3):
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
@@ -195,7 +196,7 @@ async def test_a_record_is_asked_for_once_however_often_we_look():
 
 async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11", facts=SHORT)})
-    lookout = Lookout(source, FakeClock(NOW))
+    lookout = Lookout(source, FakeClock(NOW), age=AGE)
     assert [(await lookout.look(ANSWER, FAILED, lambda: None)).doubtful for _ in range(2)] == [{"11"}, {"11"}]
     source.records["11"] = row("11")
     found = await lookout.look(ANSWER, FAILED, lambda: None)
@@ -206,7 +207,7 @@ async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells(
 async def test_a_record_that_told_enough_for_one_answer_is_read_again_for_one_that_needs_more():
     short = replace(ANSWER, request='{"fields":"z"}', fingerprint="f-z")
     source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))] * 2, records={"11": row("11", facts=SHORT)})
-    lookout = Lookout(source, FakeClock(NOW))
+    lookout = Lookout(source, FakeClock(NOW), age=AGE)
     assert not (await lookout.look(short, FAILED, lambda: None)).doubtful
     assert (await lookout.look(ANSWER, FAILED, lambda: None)).doubtful == {"11"}
 
@@ -234,7 +235,7 @@ async def test_a_record_of_a_job_that_has_been_known_for_long_is_taken_at_its_wo
     source = Answers([Page(rows=(row("11", minutes_ago=20, facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(minutes=minutes), created_at=None, facts=SHORT)
     assert (
-        await Lookout(source, FakeClock(NOW), lambda: [known]).look(ANSWER, FAILED, lambda: None)
+        await Lookout(source, FakeClock(NOW), lambda: [known], age=AGE).look(ANSWER, FAILED, lambda: None)
     ).doubtful == doubtful
 
 
@@ -242,9 +243,9 @@ async def test_a_record_of_a_job_that_has_been_known_for_long_is_taken_at_its_wo
 async def test_a_job_that_may_be_ours_is_not_taken_at_its_word_unless_a_person_asks(manual, doubtful):
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
-    posted = replace(ANSWER, posted_at=NOW, manual=manual)
+    posted = replace(ANSWER, posted_at=NOW, asked_anew=manual)
     assert (
-        await Lookout(source, FakeClock(NOW), lambda: [known]).look(posted, FAILED, lambda: None)
+        await Lookout(source, FakeClock(NOW), lambda: [known], age=AGE).look(posted, FAILED, lambda: None)
     ).doubtful == doubtful
 
 
@@ -252,7 +253,9 @@ async def test_a_job_that_was_there_before_our_post_is_taken_at_its_word_after_i
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
     posted = replace(ANSWER, posted_at=NOW, known=("11",))
-    assert not (await Lookout(source, FakeClock(NOW), lambda: [known]).look(posted, FAILED, lambda: None)).doubtful
+    assert not (
+        await Lookout(source, FakeClock(NOW), lambda: [known], age=AGE).look(posted, FAILED, lambda: None)
+    ).doubtful
 
 
 async def test_what_is_known_of_a_job_by_other_ways_is_used():
@@ -277,7 +280,7 @@ async def test_what_was_known_of_another_job_with_that_id_is_not_used():
         ended_at=NOW - timedelta(hours=8),
     )
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], records={"11": row("11", facts=OTHER)})
-    found = await Lookout(source, FakeClock(NOW), lambda: [old]).look(ANSWER, FAILED, lambda: None)
+    found = await Lookout(source, FakeClock(NOW), lambda: [old], age=AGE).look(ANSWER, FAILED, lambda: None)
     assert {one.key.id: one.facts for one in found.rows}["11"] == OTHER
 
 

@@ -15,6 +15,7 @@ from segwatch.backoff import Backoff
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.submitter import Submitter
+from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
 from segwatch.jobs.resubmission import Resubmission, Step
@@ -122,7 +123,10 @@ class House:
             remember=timedelta(hours=48),
         )  # fmt: skip
         rules = replace(POLICY, **policy)
-        submitter = Submitter(self.platform, recorder, self.store, self.clock, rules, grace_s=grace_s)
+        timeline = Timeline(self.clock.now(), self.clock.ran_s())
+        submitter = Submitter(
+            self.platform, recorder, self.store, self.clock, rules, timeline=timeline, grace_s=grace_s
+        )
         task = asyncio.create_task(submitter.run(lambda: None))
         try:
             yield task
