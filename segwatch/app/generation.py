@@ -153,14 +153,9 @@ class Generation:
             if kind.resubmits:
                 policy = self.settings.retry.policy
                 submitter = Submitter(
-                    source,
-                    recorder,
-                    lasting.store,
-                    lasting.clock,
-                    policy,
-                    timeline=lasting.timeline,
-                    grace_s=self._grace_s,
-                )
+                    source, recorder, lasting.store, lasting.clock, policy,
+                    timeline=lasting.timeline, grace_s=self._grace_s,
+                )  # fmt: skip
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
 
     def _follow(

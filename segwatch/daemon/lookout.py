@@ -69,7 +69,7 @@ class Lookout:
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
         for id_, row in rows.items():
-            told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
+            told = [self._told.get(id_), row.facts, _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
         unsure = [
             row for id_, row in rows.items()

@@ -20,6 +20,7 @@ from segwatch.kinds.export_job import KIND
 TO_D1 = '{"destination":{"datasetId":"d1"},"fields":"x"'
 WHOLE = Facts(dataset="d1", request=TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"}]}}', fingerprint="f-whole")
 SHORT = Facts(dataset="d1", request=TO_D1 + "}", fingerprint="f-short")
+WIDER = replace(WHOLE, request=WHOLE.request.replace("}]", '},{"segmentId":"s2"}]'), fingerprint="f-wider")
 NOTHING = Facts(dataset="d1")
 OTHER = Facts(dataset="d1", request=TO_D1.replace("x", "z") + "}", fingerprint="f-other")
 FAILED = job("10", status=Status.FAILED, created_at=NOW - timedelta(minutes=30), facts=WHOLE)
@@ -265,10 +266,31 @@ async def test_what_is_known_of_a_job_by_other_ways_is_used():
         job("13", facts=WHOLE, created_at=NOW - timedelta(minutes=99)),
         job("14", facts=WHOLE, created_at=NOW - timedelta(minutes=1), status=Status.VANISHED),
     ]
-    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))])
-    found = await Lookout(source, FakeClock(NOW), lambda: known).look(ANSWER, FAILED, lambda: None)
+    source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT), "12": row("12")})
+    found = await Lookout(source, FakeClock(NOW), lambda: known, age=AGE).look(ANSWER, FAILED, lambda: None)
     assert {one.key.id: one.facts for one in found.rows} == {"10": WHOLE, "11": WHOLE, "12": WHOLE}
-    assert (source.asked, found.doubtful) == ([], frozenset())
+    assert found.doubtful == frozenset()
+
+
+@pytest.mark.parametrize(("record", "equal"), [(WHOLE, True), (WIDER, False)])
+async def test_a_row_that_looks_equal_may_be_a_cut_one_and_so_its_record_is_read_once(record, equal):
+    source = Answers([Page(rows=(row("11"), ITSELF))] * 2, {"11": row("11", facts=record)})
+    lookout = Lookout(source, FakeClock(NOW), age=AGE)
+    for _ in range(2):
+        found = await lookout.look(ANSWER, FAILED, lambda: None)
+        assert (found.rows[0].facts == WHOLE, found.doubtful) == (equal, frozenset())
+    assert source.asked == ["11"]
+
+
+@pytest.mark.parametrize("posted_at", [None, NOW], ids=["before-the-post", "after-it"])
+async def test_a_row_that_leaves_out_segments_is_no_other_export_until_its_record_says_so(posted_at):
+    two = TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"},{"segmentId":"s2"}]}}'
+    wanted = replace(ANSWER, request=two, fingerprint="f-two", posted_at=posted_at)
+    whole = replace(WHOLE, request=two, fingerprint="f-two", segments=("s1", "s2"))
+    source = Answers([Page(rows=(row("11", facts=replace(WHOLE, segments=("s1",))), ITSELF))])
+    source.records["11"] = row("11", facts=whole)
+    found = await Lookout(source, FakeClock(NOW), age=AGE).look(wanted, FAILED, lambda: None)
+    assert (found.rows[0].facts, found.doubtful) == (whole, frozenset())
 
 
 async def test_what_was_known_of_another_job_with_that_id_is_not_used():
@@ -284,18 +306,22 @@ async def test_what_was_known_of_another_job_with_that_id_is_not_used():
     assert {one.key.id: one.facts for one in found.rows}["11"] == OTHER
 
 
-async def test_a_look_that_would_take_very_many_single_calls_is_not_begun():
-    rows = tuple(row(str(number), facts=SHORT) for number in range(100, 201))
-    source = Answers([Page(rows=(*rows, ITSELF))])
-    with pytest.raises(Inconclusive):
-        await look(source)
-    assert source.asked == []
+async def test_of_very_many_exports_the_records_are_read_a_hundred_in_each_look():
+    rows = tuple(row(str(number), facts=SHORT) for number in range(100, 220))
+    records = {one.key.id: row(one.key.id, facts=OTHER) for one in rows}
+    source = Answers([Page(rows=(*rows, ITSELF))] * 2, records)
+    lookout = Lookout(source, FakeClock(NOW), age=AGE)
+    with pytest.raises(Inconclusive, match="120 exports"):
+        await lookout.look(ANSWER, FAILED, lambda: None)
+    assert len(source.asked) == 100
+    assert not (await lookout.look(ANSWER, FAILED, lambda: None)).doubtful
+    assert len(source.asked) == 120
 
 
 async def test_a_long_look_shows_that_it_goes_on():
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 150))
     beats: list[None] = []
-    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), FakeClock(NOW)).look(
+    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), FakeClock(NOW), age=AGE).look(
         ANSWER, FAILED, lambda: beats.append(None)
     )
     assert len(beats) > len(rows)

@@ -423,7 +423,7 @@ async def test_a_submission_that_outlasts_the_grace_is_found_by_the_next_start(h
 
 
 async def test_an_answer_on_which_we_fail_does_not_stop_the_others_and_is_given_up_at_last(house):
-    failure = {"status": Status.FAILED, "word": "FAILED", "created_at": at(-5), "ended_at": at(0), "facts": WHOLE}
+    failure = {"status": Status.FAILED, "word": "FAILED", "created_at": at(-5), "ended_at": at(0), "facts": ELSEWHERE}
     poisoned = replace(due(due_at=at(8)), failed=key("3"), root="3", fingerprint="f-other")
     await house.store.commit([Change(job=job("3", **failure), resubmission=poisoned)])
     house.platform.poison = "3"

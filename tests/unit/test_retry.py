@@ -154,7 +154,9 @@ def test_a_person_may_have_submitted_what_the_policy_would_not(status):
 def test_a_wish_takes_the_place_of_an_answer_that_is_still_open_or_was_refused(step):
     before = answer(step, reason="budget" if step is Step.REFUSED else "", tries=1, posted_at=at(0))
     made = wished(failed(), before, at(5))
-    assert made == replace(before, step=Step.SCHEDULED, reason="", due_at=at(5), since=at(5), manual=True)
+    assert made == replace(
+        before, step=Step.SCHEDULED, reason="", due_at=at(5), since=at(5), manual=True, asked_anew=True
+    )
     assert (made.tries, made.posted_at) == (1, at(0)), "what may have been submitted is not forgotten"
 
 

@@ -1,5 +1,6 @@
 """How a failed export is submitted again, once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -71,7 +72,20 @@ def outcome(found):
     ],
 )
 def test_a_person_may_repeat_what_succeeded_but_not_what_runs(rows, expected):
-    assert outcome(assess(answer(manual=True), failed(), rows, NONE)) == expected
+    assert outcome(assess(answer(manual=True, asked_anew=True), failed(), rows, NONE)) == expected
+
+
+def test_a_wish_is_spent_by_its_post():
+    """What succeeds after it may be its effect, under whatever name: the person has not seen that."""
+    wish = answer(manual=True, asked_anew=True, tries=0)
+    posted = posting(wish, Go(known=("2",)), at(0))
+    assert (posted.manual, posted.asked_anew) == (True, False)
+    not_sent = after_post(posted, Posted(how=Posted.How.NOT_SENT, why=""), retry_policy(), at(1), before=wish)
+    assert not_sent.asked_anew
+    seen_then, new = export("2", Status.SUCCEEDED), export("3", Status.SUCCEEDED)
+    assert isinstance(assess(replace(posted, step=Step.SCHEDULED), failed(), [seen_then], NONE), Go)
+    claimed = frozenset({"3"})
+    assert outcome(assess(replace(posted, step=Step.SCHEDULED), failed(), [new], claimed)) == Refusal.SUPERSEDED
 
 
 @pytest.mark.parametrize("manual", [False, True], ids=["by-itself", "a-person-asks"])
@@ -95,7 +109,12 @@ def test_an_earlier_submission_that_shows_up_late_is_ours_whatever_became_of_it(
         ),
         pytest.param({"posted_at": at(0)}, [export(created=-6)], NONE, id="older-than-the-failure"),
         pytest.param({"posted_at": at(0)}, [export(facts=facts_of("be"))], NONE, id="another-export"),
-        pytest.param({"posted_at": at(0)}, [export(status=Status.FAILED, created=24 * 60)], NONE, id="a-day-later"),
+        pytest.param(
+            {"posted_at": at(0), "manual": True, "asked_anew": True},
+            [export(status=Status.FAILED, created=24 * 60)],
+            NONE,
+            id="a-day-later-and-a-person-asks",
+        ),
     ],
 )
 def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claimed):
@@ -112,8 +131,10 @@ def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_a
 def test_what_a_platform_with_a_clock_ahead_made_of_our_submission_is_ours(hours):
     ahead = hours * 60
     ended = failed(created_at=at(ahead - 5), discovered_at=at(-5))
-    late = export(created=ahead + 30)
-    assert assess(answer(posted_at=at(0)), ended, [late], NONE) == Found(job=late, ours=True)
+    late = export(created=ahead + 10)
+    for asked_anew in (False, True):
+        made = answer(posted_at=at(0), manual=asked_anew, asked_anew=asked_anew)
+        assert assess(made, ended, [late], NONE) == Found(job=late, ours=True)
 
 
 @pytest.mark.parametrize("missing", ["request", "fingerprint"])
