@@ -18,12 +18,13 @@ from segwatch.daemon.submitter import Submitter
 from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
+from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
-from segwatch.store.base import Change
+from segwatch.store.base import Change, EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable
 
@@ -321,8 +322,57 @@ async def test_a_platform_whose_clock_is_behind_has_no_late_list(house, behind_m
     await house.store.commit([Change(job=missed)])
     submit, house.platform.submit = house.platform.submit, decline_once
     house.platform.clock_behind = timedelta(minutes=behind_min)
-    soon = Backoff(first=timedelta(minutes=2), cap=timedelta(minutes=10))
+    soon = Backoff(first=timedelta(minutes=2), cap=timedelta(minutes=4))
     assert (await house.ends(due(), settle_window=SHORTLY, backoff=soon)).step is step
+
+
+async def test_a_list_that_nobody_could_read_was_not_silent(house):
+    """Three windows pass in an outage; the list shows the new export two looks after it has come back."""
+    back_s, lists = house.clock.ran_s() + 1 + 5 * SHORTLY.total_seconds(), house.platform.page
+
+    async def page(request):
+        now_s = house.clock.ran_s()
+        if house.platform.submitted and now_s < back_s:
+            raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+        if now_s > back_s + SHORTLY.total_seconds() and len(house.platform.exports) == 1:
+            house.platform.exports.insert(0, export("7", minute=10))
+        return await lists(request)
+
+    async def decline(request):
+        house.platform.submitted.append(request)
+        raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+
+    house.platform.page, house.platform.submit = page, decline
+    ended = await house.ends(due(), settle_window=SHORTLY)
+    assert (ended.step, ended.new_id, len(house.platform.submitted)) == (Step.SUBMITTED, "7", 1)
+
+
+async def test_a_young_record_is_no_older_when_the_clock_is_set(house):
+    """The failed export's record names its filter eleven minutes after segwatch came to know it, not before."""
+    await house.failed(due())
+    failed = await house.store.job(key("1"))
+    young = replace(failed, discovered_at=at(10), facts=SHORT)
+    await house.store.commit([Change(job=young, job_before=failed)])
+    await filtered(house)
+    ripe_s, house.platform.record = house.clock.ran_s() + 80, replace(ITSELF, facts=SHORT)
+
+    async def one(job_id):
+        house.clock.set(max(house.clock.now(), at(25)))  # a machine that was asleep sets its clock
+        return replace(ITSELF, facts=WHOLE) if house.clock.ran_s() >= ripe_s else replace(ITSELF, facts=SHORT)
+
+    house.platform.one = one
+    assert (await house.over(settle_window=SHORTLY)).step is Step.SUBMITTED
+    assert house.platform.submitted == [WHOLE.request]
+
+
+async def test_the_lag_that_was_learned_outlives_the_process(house):
+    """The list is known to be forty minutes late from before this process began: too late for it to prove anything."""
+    missed = job("60", status=Status.SUCCEEDED, created_at=at(-90), missed_at=at(-50), facts=ELSEWHERE)
+    position = Position(sandbox="prod", kind=KIND.name, began_at=at(-120))
+    await house.store.commit([Change(job=missed), Change(position=position)])
+    soon = Backoff(first=timedelta(minutes=2), cap=timedelta(minutes=4))
+    ended = await house.ends(replace(posting(), declined=True), settle_window=SHORTLY, backoff=soon)
+    assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -471,6 +521,19 @@ async def test_a_failed_export_that_no_submission_can_have_made_is_answered_by_i
     await house.store.commit([Change(resubmission=replace(given_up, **fields), resubmission_before=given_up)])
     ended = await house.over("7", max_attempts=2)
     assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
+
+
+async def test_what_shows_up_late_closes_the_failure_that_was_given_up(house):
+    given_up = due(Step.REFUSED, reason="undecided", posted_at=at(9), since=at(9.5), tries=1)
+    late = job("7", status=Status.SUCCEEDED, word="SUCCEEDED", created_at=at(9), discovered_at=at(9.8), facts=WHOLE)
+    await house.failed(given_up)
+    await house.store.commit([Change(job=late)])
+    async with asyncio.timeout(30), house.working():
+        while (ended := await house.store.resubmission(key("1"))) == given_up:
+            await house.clock.sleep(1)
+    assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
+    told = [(one.event.job_id, one.event.type.value) for one in await house.store.events(EventFilter())]
+    assert told == [("1", "export.retry_submitted"), ("7", "export.recovered")]
 
 
 OLDER = export("50", minute=-60, status=Status.SUCCEEDED)
