@@ -63,6 +63,36 @@ WRONG = [
     ('person.birthYear + "a" = 2', 1, 20, "+ takes a number, and this is a text"),
     ("loyalty.points + 1", 1, 16, "a condition is needed, and this is a number"),
     ("loyalty.joinDate occurs 3 days ago", 1, 27, "a distance is compared"),
+    (
+        "loyalty.joinDate occurs last 7 days",
+        1,
+        30,
+        "`last` takes one unit, without a number. Write occurs <= 7 days before now.",
+    ),
+    (
+        "xEvent[timestamp occurs Next 3 Weeks]",
+        1,
+        30,
+        "`Next` takes one unit, without a number. Write occurs <= 3 Weeks after now.",
+    ),
+    ("loyalty.joinDate = last week", 1, 25, "a period stands after occurs. Write occurs last week."),
+    (
+        "loyalty.joinDate >= this month",
+        1,
+        26,
+        "a period stands after occurs. Write not (field occurs before this month)",
+    ),
+    ("loyalty.points in (0,1)", 1, 21, "an array stands in brackets. Write [0, 1]."),
+    ('loyalty.tier notIn ("a, b", "c")', 1, 27, 'an array stands in brackets. Write ["a, b", "c"].'),
+    ("loyalty.joinDate occurs on date(2026, 1.9, 31)", 1, 28, "there is no such day"),
+    ('loyalty.joinDate = "2026-W05"', 1, 20, "a time is needed, and this text is none"),
+    ("loyalty.points > 9007199254740992.5", 1, 18, "a fraction of so many digits cannot be kept"),
+    (
+        "loyalty.points in [9007199254740993, 1.5]",
+        1,
+        20,
+        "whole numbers of this size and fractions cannot stand in one",
+    ),
     ("loyalty.joinDate occurs <= 3 days from now", 1, 35, "no document says whether `from` looks back or ahead"),
     ("loyalty.joinDate occurs <= 3.5 days before now", 1, 29, "'.5' is not expected here"),
     ("loyalty.joinDate occurs on date(2026, 2, 30)", 1, 28, "there is no such day"),
@@ -181,6 +211,10 @@ def apply(function, *params):
     return {"nodeType": "fnApply", "fnName": function, "params": list(params)}
 
 
+def declared(**more):
+    return {"nodeType": "varDecl", "varName": "x", "from": lookup("xEvent")} | more
+
+
 CITY = lookup("homeAddress", "city")
 WRONG_DOCUMENTS = [
     (apply("=", lookup("homeAddress", "citty"), text("a")), "/params/0", "there is no field citty"),
@@ -209,6 +243,30 @@ WRONG_DOCUMENTS = [
     ),
     (apply("modelInstances", text("https://ns.adobe.com/xdm/other")), "", "only the events"),
     ({"fnName": "="}, "", 'the node lacks "nodeType"'),
+    ({"nodeType": "select", "variables": [declared()], "where": CITY}, "/where", "a select has no such key"),
+    (
+        {"nodeType": "quantification", "quantifier": "some", "variables": [declared()], "where": CITY},
+        "/where",
+        "a quantification has no such key",
+    ),
+    ({"nodeType": "select", "variables": [declared(Where=CITY)]}, "/variables/0/Where", "a varDecl has no such key"),
+    ({"nodeType": "select", "variables": [declared(where={})]}, "/variables/0/where", 'the node lacks "nodeType"'),
+    ({"nodeType": "select", "variables": [declared(where=False)]}, "/variables/0/where", "a node is a JSON object"),
+    ({"nodeType": "select", "variables": [declared(where=None)]}, "/variables/0/where", "a node is a JSON object"),
+    ({"nodeType": "select", "variables": [{"nodeType": "varDecl", "varName": "x"}]}, "/variables/0", "the node lacks"),
+    ({"nodeType": "select", "variables": {}}, "/variables", '"variables" is no array'),
+    (apply("not", CITY) | {"negated": True}, "/negated", "a fnApply has no such key"),
+    (apply("not", CITY) | {"a/b~": 1}, "/a~1b~0", "a fnApply has no such key"),
+    (apply("not", CITY) | {"params": CITY}, "/params", '"params" is no array'),
+    ({"nodeType": "fieldLookup", "fieldName": "seenAt", "object": {}}, "/object", 'the node lacks "nodeType"'),
+    ({"nodeType": "fieldLookup", "fieldName": "seenAt", "object": None}, "/object", "a node is a JSON object"),
+    ({"nodeType": "fieldLookup", "fieldName": 3}, "/fieldName", '"fieldName" is no text'),
+    ({"nodeType": "parameterReference", "position": 1.0}, "", "a segment has one parameter"),
+    ({"nodeType": "parameterReference", "position": 1, "name": "p"}, "/name", "a parameterReference has no such key"),
+    (apply("=", CITY, text("a") | {"type": "x"}), "/params/1/type", "a literal has no such key"),
+    (apply("=", CITY, text("a") | {"literalType": None}), "/params/1/literalType", '"literalType" is no text'),
+    (apply("in", CITY, text(["a"]) | {"literalType": "List", "Value": []}), "/params/1/Value", "a literal has no such"),
+    (apply("modelInstances", text("x") | {"where": CITY}), "/params/0/where", "a literal has no such key"),
 ]
 
 
