@@ -3,10 +3,10 @@
 import duckdb
 import pytest
 
-from segwatch.emulator.pql import parse, shape_of, to_sql
+from segwatch.emulator.pql import ROW, parse, shape_of, to_sql
 
 WIDE = 9_007_199_254_740_993  # the first whole number that no double holds: it becomes the one before
-ROW = f"""
+A_ROW = f"""
 SELECT {WIDE}::BIGINT AS b, {2**64 - 1}::UBIGINT AS u, {2**126 + 1}::HUGEINT AS h, {WIDE}::DECIMAL(20, 0) AS n,
   {WIDE - 1}::DOUBLE AS d, 'nan'::DOUBLE AS nan, 'nan'::FLOAT AS nan32, 'inf'::DOUBLE AS inf, 5::INTEGER AS i,
   [{WIDE}, 1]::BIGINT[] AS bs, [{WIDE - 1}, 2.5]::DOUBLE[] AS ds, ['nan'::DOUBLE, 1] AS nans, 7::BIGINT AS seven,
@@ -18,10 +18,10 @@ SELECT {WIDE}::BIGINT AS b, {2**64 - 1}::UBIGINT AS u, {2**126 + 1}::HUGEINT AS 
 
 def holds(query, form="pql/text"):
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE profile AS {ROW}")
+        connection.execute(f"CREATE TABLE profile AS {A_ROW}")
         seen = shape_of((column[0], column[1]) for column in connection.execute("FROM profile").description)
         sql = to_sql(parse({"type": "PQL", "format": form, "value": query}), seen)
-        ((found,),) = connection.execute(f"SELECT {sql} FROM profile p").fetchall()
+        ((found,),) = connection.execute(f"SELECT {sql} FROM profile AS {ROW}").fetchall()
     return found
 
 

@@ -33,11 +33,13 @@ from segwatch.emulator.pql.values import Found, Value, certain, condition, joine
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _ORDERED = (Kind.NUMBER, Kind.TIME)
+# what the query calls a profile; no column of it may be called so, or DuckDB would take the one for the other
+ROW = '"segwatch p"'
 _Variables = Mapping[str, Value]
 
 
 def to_sql(query: Query, shape: Shape) -> str:
-    """Return the query as an SQL condition over a row of `profile` (alias p): true or false, never NULL.
+    """Return the query as an SQL condition over a row of `profile` (alias ROW): true or false, never NULL.
 
     It has one parameter, $now (TIMESTAMPTZ). Raise PqlError where the query does not fit the shape.
     """
@@ -128,7 +130,7 @@ class _Compiler:
         if of.sql:
             sql = f"struct_extract({of.sql}, {literals.quoted(name, node.at)})"
         else:
-            sql = f"p.{literals.identifier(name, node.at)}"
+            sql = f"{ROW}.{literals.identifier(name, node.at)}"
         return stored(sql, kind_of, node.at)
 
     def _call(self, node: Call, seen: _Variables) -> Value:
