@@ -82,6 +82,12 @@ WRONG = [
         26,
         "a period stands after occurs. Write not (field occurs before this month)",
     ),
+    (
+        "loyalty.points in (0)",
+        1,
+        20,
+        "in takes an array, and this is a number. Write a field that is an array, or items in",
+    ),
     ("loyalty.points in (0,1)", 1, 21, "an array stands in brackets. Write [0, 1]."),
     ('loyalty.tier notIn ("a, b", "c")', 1, 27, 'an array stands in brackets. Write ["a, b", "c"].'),
     ("loyalty.joinDate occurs on date(2026, 1.9, 31)", 1, 28, "there is no such day"),

@@ -45,12 +45,13 @@ def parquet_names(cursor: DuckDBPyConnection, path: Path) -> list[str]:
     return _children(path, rows, count, within=())
 
 
-def json_reader(cursor: DuckDBPyConnection, path: Path, form: str) -> str:
-    """Return how SQL reads a JSON file so that every text stays as it is written. form: DuckDB's name of the format.
+def json_readers(cursor: DuckDBPyConnection, path: Path, form: str) -> list[str]:
+    """Return how SQL may read a JSON file so that every text stays as it is written. form: DuckDB's name of the format.
 
     DuckDB's own choice takes a text for a UUID, a time or a date where all of them look like one, and writes it in a
-    way of its own afterwards. Here only the times that `is_event_time` knows become times. What is a text in one row
-    and something else in another is a text, and so is what never holds anything.
+    way of its own afterwards. Here only the times that `is_event_time` knows become times; by the second reader, for
+    those that were recognised and are in a form that cannot be read, not even these. What is a text in one row and
+    something else in another is a text, and so is what never holds anything.
     Raises ValueError for names that are alike, and duckdb.Error.
     """
     given = {"path": literal(str(path)), "format": form}
@@ -67,13 +68,7 @@ def json_reader(cursor: DuckDBPyConnection, path: Path, form: str) -> str:
         _check_structure(cursor, path, _OBJECTS.format(**given))
         raise
     kinds = {name: kind for name, kind, *_ in described}
-    reader = _READ.format(**given, columns=_columns(kinds, times=True))
-    try:
-        # what was recognised as a time may be written in a form in which it is not read
-        cursor.execute(f"SELECT count(COLUMNS(*)) FROM {reader}").fetchall()
-    except duckdb.Error:
-        reader = _READ.format(**given, columns=_columns(kinds, times=False))
-    return reader
+    return [_READ.format(**given, columns=_columns(kinds, times=times)) for times in (True, False)]
 
 
 def _columns(kinds: "Mapping[str, DuckDBPyType]", *, times: bool) -> str:

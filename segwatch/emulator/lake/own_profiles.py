@@ -1,6 +1,7 @@
 """Profiles out of a file of the user's own, with whatever fields they have."""
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -113,10 +114,15 @@ def _read(cursor: DuckDBPyConnection, path: Path) -> None:
     try:
         if form == "parquet":
             own_columns.check_names(path, own_columns.parquet_names(cursor, path))
-            reader = f"read_parquet({literal(str(path))})"
+            readers = [f"read_parquet({literal(str(path))})"]
         else:
-            reader = own_columns.json_reader(cursor, path, form)
-        cursor.execute(_READ.format(reader=reader))
+            readers = own_columns.json_readers(cursor, path, form)
+        for reader in readers[:-1]:
+            with suppress(duckdb.Error):
+                cursor.execute(_READ.format(reader=reader))
+                break
+        else:
+            cursor.execute(_READ.format(reader=readers[-1]))
     except duckdb.Error as exc:
         reason = _first_bad_line(path) if form == "newline_delimited" else None
         raise ValueError(f"{path} cannot be read: {reason or str(exc).splitlines()[0]}") from exc

@@ -272,7 +272,8 @@ def _compared(operator: str, left: Value, right: Value, at: Place) -> Value:
             side.of(Kind.TEXT if right.kind is side.kind else right.kind, operator)
     right.of(left.kind, f"{operator} after {left.kind}")
     if operator not in ("=", "!=") and left.kind not in _ORDERED:
-        raise PqlError(f"{operator} compares numbers and times, and this is {left.kind}. Write = or !=.", at)
+        hint = " Of times in texts: a occurs before date(2020, 3, 14)." if left.kind is Kind.TEXT else ""
+        raise PqlError(f"{operator} compares numbers and times, and this is {left.kind}. Write = or !=.{hint}", at)
     if left.kind is Kind.NUMBER:
         return truth(numbers.compared(operator, left, right), at)
     return truth(f"({left.sql} {operator} {right.sql})", at)

@@ -129,6 +129,8 @@ def _instead(found: Kind, wanted: Kind) -> str:
             return ' Write map.get("key") first.'
         case Kind.OBJECT, _:
             return " Write one of its fields."
+        case Kind.TEXT | Kind.NUMBER, Kind.ARRAY:
+            return " Write a field that is an array, or items in brackets, such as [0, 1]."
         case Kind.TEXT, Kind.NUMBER:
             return " Write the number without quotes, or compare another field."
         case Kind.NUMBER, Kind.TEXT:
