@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from segwatch.emulator.lake.tables import OWN_COLUMNS
-from segwatch.emulator.pql import Shape, parse, shape_of, to_sql
+from segwatch.emulator.pql import ROW, Shape, parse, shape_of, to_sql
 
 NOW = datetime(2026, 3, 18, 10, 30, tzinfo=UTC)  # a Wednesday
 MIDNIGHT = NOW.replace(hour=0, minute=0)
@@ -210,6 +210,10 @@ def sql_of(query: str) -> str:
 def selected(condition: str, among: int = SIZE) -> list[int]:
     """Return the numbers of the first profiles for which an SQL condition holds; fail if it is NULL for one."""
     values = {"now": NOW} if "$now" in condition else None
-    rows = table().execute(f"SELECT _n, {condition} FROM profile p WHERE _n < {among} ORDER BY _n", values).fetchall()
+    rows = (
+        table()
+        .execute(f"SELECT _n, {condition} FROM profile AS {ROW} WHERE _n < {among} ORDER BY _n", values)
+        .fetchall()
+    )
     assert all(holds is not None for _, holds in rows)
     return [number for number, holds in rows if holds]

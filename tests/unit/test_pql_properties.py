@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pql_profiles import NOW, selected, shape, sql_of, table
 
-from segwatch.emulator.pql import PqlError, Shape, parse, shape_of, to_sql
+from segwatch.emulator.pql import ROW, PqlError, Shape, parse, shape_of, to_sql
 from segwatch.emulator.pql.patterns import checked
 from segwatch.emulator.pql.tree import Place, Text
 
@@ -38,7 +38,7 @@ def test_a_text_stays_a_text(held, asked):
             (f"m.get({written(asked)}).isNotNull()", held == asked),
         ):
             sql = to_sql(parse({"type": "PQL", "format": "pql/text", "value": query}), seen)
-            statement = f"SELECT {sql} FROM held p"
+            statement = f"SELECT {sql} FROM held AS {ROW}"
             assert len(connection.extract_statements(statement)) == 1
             assert connection.execute(statement).fetchall() == [(expected,)]
 
@@ -62,7 +62,7 @@ def test_a_field_name_stays_a_field_name(name):
             parse({"type": "PQL", "format": "pql/json", "value": document}),
             shape_of((column[0], column[1]) for column in columns),
         )
-        assert connection.execute(f"SELECT {sql} FROM named p").fetchall() == [(True,)]
+        assert connection.execute(f"SELECT {sql} FROM named AS {ROW}").fetchall() == [(True,)]
 
 
 @given(st.text(alphabet=st.sampled_from("ab(|)[]{}^$*+?.\\dwsb,123-:i "), max_size=14), st.text("aB1 -b2.", max_size=8))
@@ -311,5 +311,5 @@ def test_columns_of_every_type_can_be_read():
         }.items():
             sql = to_sql(parse({"type": "PQL", "format": "pql/text", "value": query}), seen)
             values = {"now": NOW} if "$now" in sql else None
-            found = connection.execute(f"SELECT {sql} FROM profile p", values)
+            found = connection.execute(f"SELECT {sql} FROM profile AS {ROW}", values)
             assert (query, found.fetchone()) == (query, (expected,))

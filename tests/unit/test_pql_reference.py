@@ -10,7 +10,7 @@ from pql_profiles import selected, sql_of
 
 from segwatch.emulator.lake import population, tables
 from segwatch.emulator.lake.conditions import conditions
-from segwatch.emulator.pql import PqlError
+from segwatch.emulator.pql import ROW, PqlError
 from segwatch.emulator.pql.functions import FUNCTIONS, METHODS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "pql.md").read_text(encoding="utf-8")
@@ -38,7 +38,9 @@ def test_every_example_finds_some_of_the_profiles_that_are_made_up_and_none_find
         expressions = {query: {"type": "PQL", "format": "pql/text", "value": query} for query in queries}
         wanted = conditions(connection, expressions)
         counts = ", ".join(f"count(*) FILTER ({wanted[query]})" for query in queries)
-        found = connection.execute(f"SELECT {counts} FROM profile AS p WHERE $now IS NOT NULL", {"now": now}).fetchone()
+        found = connection.execute(
+            f"SELECT {counts} FROM profile AS {ROW} WHERE $now IS NOT NULL", {"now": now}
+        ).fetchone()
     assert {query: count for query, count in zip(queries, found, strict=True) if not 0 < count < size} == {}
 
 

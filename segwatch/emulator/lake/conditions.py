@@ -10,7 +10,7 @@ from segwatch.emulator.settings import Json
 
 
 def conditions(cursor: DuckDBPyConnection, expressions: Mapping[str, Json]) -> dict[str, str]:
-    """Return an SQL condition for each expression, over `profile AS p` and with the parameter $now; never NULL.
+    """Return an SQL condition for each expression, over `profile AS {pql.ROW}` and with the parameter $now; never NULL.
 
     Raises pql.PqlError for the first that is wrong, that no profile has the fields for, or that is not supported.
     """

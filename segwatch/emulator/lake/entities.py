@@ -7,34 +7,35 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from segwatch.emulator.lake.documents import column_types, document, iso, parts
-from segwatch.emulator.lake.tables import OWN_COLUMNS
+from segwatch.emulator.lake.tables import OWN_COLUMNS, reserved
 from segwatch.emulator.settings import Json
 
 _EVENTS = "xEvent"
+_P, _IDS, _EVENT = (reserved(name) for name in ("p", "ids", "event"))
 _IS_THERE = "_n NOT IN (SELECT _n FROM lost WHERE sandbox = $sandbox)"
 _BY_IDENTITY = f"""
 SELECT min(_n) FROM identity WHERE id = $id AND lower(namespace) = lower($namespace) AND {_IS_THERE}
 """
 _BY_XID = f"SELECT _n FROM profile WHERE _xid = $id AND {_IS_THERE}"
 
-_ONE = """
-SELECT _xid, CAST(_ingested AS VARCHAR), to_json(p),
-  CAST(list_sum(list_transform(map_values(identityMap), lambda ids: len(ids))) AS BIGINT)
-FROM (SELECT *{without_events} FROM profile) AS p WHERE _n = $n
+_ONE = f"""
+SELECT _xid, CAST(_ingested AS VARCHAR), to_json({_P}),
+  CAST(list_sum(list_transform(map_values(identityMap), lambda {_IDS}: len({_IDS}))) AS BIGINT)
+FROM (SELECT *{{without_events}} FROM profile) AS {_P} WHERE _n = $n
 """
 _MEMBERSHIPS = """
 SELECT namespace, segment_id, status, CAST(since AS VARCHAR) FROM membership
 WHERE sandbox = $sandbox AND _n = $n ORDER BY namespace, segment_id
 """
 # by whole milliseconds, in which callers see the times and ask for them
-_HAPPENED = """
-SELECT to_json(e), at_ms, to_json(e)->>'$._id'
+_HAPPENED = f"""
+SELECT to_json({_EVENT}), at_ms, to_json({_EVENT})->>'$._id'
 FROM (
-  SELECT e, epoch_ms(TRY_CAST(e.timestamp AS TIMESTAMPTZ)) AS at_ms
-  FROM (SELECT unnest(xEvent) AS e FROM profile WHERE _n = $n)
+  SELECT {_EVENT}, epoch_ms(TRY_CAST({_EVENT}.timestamp AS TIMESTAMPTZ)) AS at_ms
+  FROM (SELECT unnest(xEvent) AS {_EVENT} FROM profile WHERE _n = $n)
 )
 WHERE at_ms >= coalesce($start_ms, at_ms) AND at_ms <= coalesce($until_ms, at_ms)
-ORDER BY at_ms {direction}, 3
+ORDER BY at_ms {{direction}}, 3
 """
 
 

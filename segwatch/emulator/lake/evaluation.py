@@ -11,14 +11,15 @@ from duckdb import DuckDBPyConnection
 from segwatch.emulator.lake import external
 from segwatch.emulator.lake.conditions import conditions
 from segwatch.emulator.lake.model import Counters, Evaluation, SegmentCount
+from segwatch.emulator.pql import ROW
 
 NAMESPACE = "ups"
 
 # Profiles that the sandbox lost stay in it as nobody's members, so that they leave what they were in
-_FLAG = """
+_FLAG = f"""
 CREATE OR REPLACE TEMP TABLE flagged AS
-SELECT p._n, p._n IN (SELECT _n FROM lost WHERE sandbox = $sandbox) AS is_lost{flags}
-FROM profile AS p
+SELECT {ROW}._n, {ROW}._n IN (SELECT _n FROM lost WHERE sandbox = $sandbox) AS is_lost{{flags}}
+FROM profile AS {ROW}
 WHERE $now IS NOT NULL
 """
 

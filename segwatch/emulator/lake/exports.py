@@ -19,7 +19,7 @@ from segwatch.emulator.lake.fields import (
     tree,
 )
 from segwatch.emulator.lake.model import EventList, Extract, Part, SegmentFilter, WrittenBatch
-from segwatch.emulator.lake.tables import OWN_COLUMNS
+from segwatch.emulator.lake.tables import EVENT_INGESTED, OWN_COLUMNS, reserved
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -33,8 +33,8 @@ _PARTS_USUAL = 16
 _IDENTITIES = "identities"  # what the older tutorials call the list of a profile's identities
 _EVENTS = "xEvent"
 _CARRIED = ("identityMap", "segmentMembership")  # every row has them, asked for or not
-# what says when an event came in, the first that is there; failing all, when it happened
-_EVENT_INGESTED = ("_ingested", "ingestTimestamp", "ingestTime", "receivedTimestamp", "timestamp")
+
+_P, _CHOSEN, _WHO, _IS_IN, _EVENT = (reserved(name) for name in ("p", "chosen", "who", "is in", "event"))
 
 # sorted after they were gathered: DuckDB is three times slower at gathering in an order
 _IDENTITY_MAP = """
@@ -83,26 +83,26 @@ def check(cursor: "DuckDBPyConnection", order: Extract) -> None:
 def _written(cursor: "DuckDBPyConnection", folder: Path, order: Extract) -> WrittenBatch:
     known = _known_fields(cursor)
     columns = ", ".join(f"{expression} AS {quoted(name)}" for name, expression in _columns(known, order).items())
-    joined = "LEFT JOIN who USING (_n)" if "who." in columns else ""
+    joined = f"LEFT JOIN {_WHO} USING (_n)" if f"{_WHO}." in columns else ""
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT p._n FROM profile p WHERE {_condition(known, order)}"
+        f"CREATE OR REPLACE TEMP TABLE {_CHOSEN} AS SELECT _n FROM profile AS {_P} WHERE {_condition(known, order)}"
     )
     parts = []
     for number, (first, last, records) in enumerate(_ranges(cursor)):
         name = f"part-{number:05d}.snappy.parquet"
         # the range alone would do, but the maps of all who are not chosen would be built, too
-        those = f"_n BETWEEN {first} AND {last} AND _n IN (SELECT _n FROM chosen)"
+        those = f"_n BETWEEN {first} AND {last} AND _n IN (SELECT _n FROM {_CHOSEN})"
         cursor.execute(
             f"""COPY (
-              WITH who AS ({_IDENTITY_MAP % those}),
-                is_in AS ({_MEMBERSHIP_MAP % (_status_shown(order), literal(order.sandbox), those)})
-              SELECT {columns} FROM chosen JOIN profile p USING (_n) {joined} LEFT JOIN is_in USING (_n)
-              WHERE chosen._n BETWEEN {first} AND {last} ORDER BY chosen._n
+              WITH {_WHO} AS ({_IDENTITY_MAP % those}),
+                {_IS_IN} AS ({_MEMBERSHIP_MAP % (_status_shown(order), literal(order.sandbox), those)})
+              SELECT {columns} FROM {_CHOSEN} JOIN profile AS {_P} USING (_n) {joined} LEFT JOIN {_IS_IN} USING (_n)
+              WHERE {_CHOSEN}._n BETWEEN {first} AND {last} ORDER BY {_CHOSEN}._n
             ) TO {literal(str(folder / name))} (FORMAT parquet, COMPRESSION snappy)"""
         )
         parts.append(Part(name=name, length_bytes=(folder / name).stat().st_size, records=records))
     by_namespace = cursor.execute(
-        """SELECT namespace, count(DISTINCT _n) FROM identity JOIN chosen USING (_n)
+        f"""SELECT namespace, count(DISTINCT _n) FROM identity JOIN {_CHOSEN} USING (_n)
            GROUP BY namespace ORDER BY namespace"""
     ).fetchall()
     return WrittenBatch(
@@ -115,9 +115,9 @@ def _written(cursor: "DuckDBPyConnection", folder: Path, order: Extract) -> Writ
 
 def _ranges(cursor: "DuckDBPyConnection") -> list[tuple[int, int, int]]:
     """Return the first and last number and the count of profiles of each part; an empty batch has one part, too."""
-    (total,) = cursor.execute("SELECT count(*) FROM chosen").fetchall()[0]
+    (total,) = cursor.execute(f"SELECT count(*) FROM {_CHOSEN}").fetchall()[0]
     rows = min(_PART_ROWS_MOST, max(_PART_ROWS_LEAST, -(-total // _PARTS_USUAL)))
-    cut = f"SELECT _n, (row_number() OVER (ORDER BY _n) - 1) // {rows} AS part FROM chosen"
+    cut = f"SELECT _n, (row_number() OVER (ORDER BY _n) - 1) // {rows} AS part FROM {_CHOSEN}"
     ranges: list[tuple[int, int, int]] = cursor.execute(
         f"SELECT min(_n), max(_n), count(*) FROM ({cut}) GROUP BY part ORDER BY part"
     ).fetchall()
@@ -127,7 +127,8 @@ def _ranges(cursor: "DuckDBPyConnection") -> list[tuple[int, int, int]]:
 def _known_fields(cursor: "DuckDBPyConnection") -> Fields:
     """Return the fields that a profile can show: its columns without ours, and its identities as a list."""
     described = cursor.execute(
-        f"SELECT who.{_IDENTITIES}, p.* FROM profile p JOIN ({_IDENTITY_MAP % 'TRUE'}) who USING (_n) LIMIT 0"
+        f"SELECT {_WHO}.{_IDENTITIES}, {_P}.* FROM profile AS {_P} JOIN ({_IDENTITY_MAP % 'TRUE'}) AS {_WHO} USING (_n)"
+        " LIMIT 0"
     ).description
     return {name: kind for name, kind, *_ in described or () if name not in OWN_COLUMNS}
 
@@ -135,19 +136,19 @@ def _known_fields(cursor: "DuckDBPyConnection") -> Fields:
 def _columns(known: Fields, order: Extract) -> dict[str, str]:
     """Return an SQL expression for each column of a row."""
     if order.fields is None:
-        columns = {name: f"p.{quoted(name)}" for name in _record_fields(known)}
+        columns = {name: f"{_P}.{quoted(name)}" for name in _record_fields(known)}
     else:
         kept = tree(path for path in order.fields if path.split(".")[0] not in _CARRIED)
         listed = kept.pop(_IDENTITIES, None)
-        columns = select_list(kept, known, source="p")
+        columns = select_list(kept, known, source=_P)
         if listed is not None:
-            columns |= select_list({_IDENTITIES: listed}, known, source="who")
+            columns |= select_list({_IDENTITIES: listed}, known, source=_WHO)
     if order.events is not None:
         columns[_EVENTS] = _events(known, order.events)
     # a profile's own map may say more of an identity than that it exists
-    own = "p" if "identityMap" in known else "who"
+    own = _P if "identityMap" in known else _WHO
     columns["identityMap"] = f"coalesce({own}.identityMap, MAP {{}})"
-    columns["segmentMembership"] = "coalesce(is_in.segmentMembership, MAP {})"
+    columns["segmentMembership"] = f"coalesce({_IS_IN}.segmentMembership, MAP {{}})"
     return columns
 
 
@@ -155,10 +156,10 @@ def _events(known: Fields, events: EventList) -> str:
     if _EVENTS not in known:
         raise UnknownField("No profile has events here, so that none can be exported.")
     one = members_of(item_of(known[_EVENTS]))
-    ingested = next((name for name in _EVENT_INGESTED if name in one), None)
+    ingested = next((name for name in EVENT_INGESTED if name in one), None)
     condition = "TRUE"
     if ingested is not None:
-        when = f"struct_extract(e, {literal(ingested)})"
+        when = f"struct_extract({_EVENT}, {literal(ingested)})"
         condition = _all_of(
             [
                 f"{when} > {_moment(events.ingested_after)}" if events.ingested_after else "",
@@ -168,8 +169,9 @@ def _events(known: Fields, events: EventList) -> str:
     paths = [path.removeprefix(f"{_EVENTS}.") for path in events.fields] or [
         name for name in one if name != "_ingested"
     ]
-    shown = packed("e", select_list(tree(paths), one, source="e"))
-    return f"list_transform(list_filter(coalesce(p.{quoted(_EVENTS)}, []), lambda e: {condition}), lambda e: {shown})"
+    shown = packed(_EVENT, select_list(tree(paths), one, source=_EVENT))
+    found = f"list_filter(coalesce({_P}.{quoted(_EVENTS)}, []), lambda {_EVENT}: {condition})"
+    return f"list_transform({found}, lambda {_EVENT}: {shown})"
 
 
 def _record_fields(known: Fields) -> list[str]:
@@ -178,10 +180,10 @@ def _record_fields(known: Fields) -> list[str]:
 
 def _condition(known: Fields, order: Extract) -> str:
     """Return which profiles the batch holds."""
-    has_record = " OR ".join(f"p.{quoted(name)} IS NOT NULL" for name in _record_fields(known)) or "FALSE"
+    has_record = " OR ".join(f"{_P}.{quoted(name)} IS NOT NULL" for name in _record_fields(known)) or "FALSE"
     return _all_of(
         [
-            f"p._ingested > {_moment(order.ingested_after)}" if order.ingested_after else "",
+            f"{_P}._ingested > {_moment(order.ingested_after)}" if order.ingested_after else "",
             "" if order.empty_profiles else f"({has_record})",
             _is_qualified(order),
         ]
@@ -200,12 +202,12 @@ def _is_qualified(order: Extract) -> str:
     elif any(times):
         wanted = "status <> 'exited'"  # no segment was named: in any of them. AEP contract 4.2
     else:
-        return f"p.{is_there}"
+        return f"{_P}.{is_there}"
     # counted as exited, and so exported as that: whoever reads the batches would keep them as members for ever
     condition = _all_of(
         [f"sandbox = {literal(order.sandbox)}", f"({wanted})", f"(status = 'exited' OR {is_there})", *times]
     )
-    return f"p._n IN (SELECT _n FROM membership WHERE {condition})"
+    return f"{_P}._n IN (SELECT _n FROM membership WHERE {condition})"
 
 
 def _is_wanted(one: SegmentFilter, order: Extract) -> str:

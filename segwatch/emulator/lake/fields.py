@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from segwatch.emulator.lake.tables import reserved
+
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
@@ -70,7 +72,7 @@ def _projected(expression: str, kind: "DuckDBPyType", kept: Tree, *, path: str, 
     if not kept:
         return expression
     if kind.id in ("list", "array"):
-        one = f"e{depth}"
+        one = reserved(f"item {depth}")
         inner = _projected(one, item_of(kind), kept, path=path, depth=depth + 1)
         return f"list_transform({expression}, lambda {one}: {inner})"
     if kind.id != "struct":

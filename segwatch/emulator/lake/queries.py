@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 
@@ -69,13 +70,14 @@ class Session:
 
     def run(self, sql: str) -> Answer:
         """Return what the SQL finds. Raises SqlError, or Interrupted."""
+        answer = quoted(uuid4().hex)  # called like a column of the answer, it would be taken for that column
         try:
             # all columns of all rows are computed, but only the first rows are written out
             found = self._connection.execute(
                 f"""SELECT count(*), list(shown) FILTER (shown IS NOT NULL) FROM (
-                  SELECT CASE WHEN row_number() OVER () <= {ROWS_KEPT} THEN to_json(answer) END AS shown
+                  SELECT CASE WHEN row_number() OVER () <= {ROWS_KEPT} THEN to_json({answer}) END AS shown
                   FROM ({self._checked(sql)}
-                  ) AS answer
+                  ) AS {answer}
                 )"""
             ).fetchall()
         except duckdb.InterruptException as exc:

@@ -8,6 +8,33 @@ from duckdb import DuckDBPyConnection
 
 # no other name that begins so is ours: a company's own XDM fields stand below one such as `_acme`
 OWN_COLUMNS = frozenset({"_n", "_xid", "_ingested"})
+# what rows and exports show under a name of ours, whatever a file has under it
+PROMISED_COLUMNS = (*sorted(OWN_COLUMNS), "identityMap", "identities", "segmentMembership", "xEvent")
+# what says when an event came in, the first that is there; failing all, when it happened
+EVENT_INGESTED = ("_ingested", "ingestTimestamp", "ingestTime", "receivedTimestamp", "timestamp")
+
+# Names in our SQL that stand beside a profile's columns begin so, and none of a file's fields may: where a table, or
+# the item of a list, is called like a column, DuckDB takes it for that column.
+RESERVED = "segwatch "
+
+
+def reserved(name: str) -> str:
+    """Return the name as SQL writes it where profiles are in sight."""
+    return f'"{RESERVED}{name}"'
+
+
+def is_event_time(path: tuple[str, ...]) -> bool:
+    """Return whether a field of a JSON file is read as a time: of an event, a consent, or when a row was ingested."""
+    match path:
+        case ("_ingested" | "ingestTimestamp",):
+            return True
+        case ("xEvent", name):
+            return name in EVENT_INGESTED
+        case ("consents", *_, "time"):
+            return True
+        case _:
+            return False
+
 
 _TABLES = """
 -- who a profile is: one row for each of its identities

@@ -1,10 +1,12 @@
 """The functions on arrays and maps."""
 
+from segwatch.emulator.pql import numbers
 from segwatch.emulator.pql.errors import PqlError
-from segwatch.emulator.pql.shape import NUMBER, TEXT, Kind, Type
+from segwatch.emulator.pql.shape import COUNT, NUMBER, TEXT, Kind, Type
+from segwatch.emulator.pql.stored import stored
 from segwatch.emulator.pql.times import as_time
 from segwatch.emulator.pql.tree import Call, Items, Place
-from segwatch.emulator.pql.values import Value, stored, truth
+from segwatch.emulator.pql.values import Value, joined, truth
 
 _SCALARS = (Kind.TEXT, Kind.NUMBER, Kind.TRUTH)
 
@@ -22,7 +24,7 @@ def call(node: Call, parts: list[Value]) -> Value:
         case "count":
             array = parts[0].of(Kind.ARRAY, name)
             sql = array.found.count if array.found is not None else f"coalesce(len({array.sql}), 0)"
-            return Value(sql=sql, type=NUMBER, at=at)
+            return Value(sql=sql, type=COUNT, at=at)
         case "head":
             array = parts[0].of(Kind.ARRAY, name)
             return stored(f"list_extract({array.sql}, 1)", array.item, at)
@@ -51,22 +53,21 @@ def summed_up(function: str, array: Value, at: Place) -> Value:
         return Value(sql=f"list_{function}({sql})", type=read.type, at=at)
     if item.kind is not Kind.NUMBER:
         raise PqlError(f"{function} takes numbers, and these are {_plural(item.kind)}. Write .{function}(field).", at)
-    numbers = f"CAST({array.sql} AS DOUBLE[])"
-    match function:
-        case "sum":
-            sql = f"coalesce(list_sum({numbers}), 0)"
-        case "average":
-            sql = f"list_avg({numbers})"
-        case _:
-            sql = f"list_{function}({numbers})"
-    return Value(sql=sql, type=NUMBER, at=at)
+    if function in ("min", "max"):
+        return Value(sql=f"list_{function}({array.sql})", type=item, at=at)
+    doubles = f"CAST({array.sql} AS DOUBLE[])"
+    sql = f"coalesce(list_sum({doubles}), 0)" if function == "sum" else f"list_avg({doubles})"
+    return Value(sql=numbers.a_number(sql), type=NUMBER, at=at, unchecked=sql)
 
 
 def _member(node: Call, value: Value, array: Value) -> Value:
     array = array.of(Kind.ARRAY, node.function)
     if isinstance(node.arguments[1], Items):
         value.of(array.item.kind, f"an array of {_plural(array.item.kind)}")
-        found = f"({value.sql} IN ({array.sql[1:-1]}))"
+        if array.item.kind is Kind.NUMBER and numbers.is_mixed(array, value):
+            found = joined([numbers.compared("=", value, item) for item in array.items], "OR")
+        else:
+            found = f"({value.sql} IN ({array.sql[1:-1]}))"
     else:
         found = _contains(array, value, node.at, bare=True).sql
     return truth(f"(NOT {found})" if node.function == "notIn" else found, node.at)
@@ -75,7 +76,8 @@ def _member(node: Call, value: Value, array: Value) -> Value:
 def _contains(array: Value, value: Value, at: Place, *, bare: bool = False) -> Value:
     _of_scalars(array)
     value.of(array.item.kind, f"an array of {_plural(array.item.kind)}")
-    sql = f"list_contains({_wide(array)}, {_wide_one(value)})"
+    items, one = _comparable(array, value)
+    sql = f"list_contains({items}, {one})"
     return Value(sql=sql, type=NUMBER, at=at) if bare else truth(sql, at)
 
 
@@ -88,7 +90,7 @@ def _both(function: str, left: Value, right: Value, at: Place) -> Value:
             f"{_plural(right.item.kind)}. Write items of one type.",
             right.at,
         )
-    first, second = _wide(left), _wide(right)
+    first, second = _comparable(left, right)
     match function:
         case "intersects":
             return truth(f"list_has_any({first}, {second})", at)
@@ -97,7 +99,15 @@ def _both(function: str, left: Value, right: Value, at: Place) -> Value:
         case "supersetOf":
             return truth(f"list_has_all({first}, {second})", at)
         case _:
-            return Value(sql=f"list_intersect({first}, {second})", type=left.type, at=at)
+            sql, kind = f"list_intersect({first}, {second})", left.type
+            if left.item.kind is Kind.NUMBER and numbers.is_mixed(left, right):
+                sql = f"list_transform({sql}, lambda n: struct_extract(n, 'd'))"
+                kind = Type(kind=Kind.ARRAY, item=NUMBER)  # what equals a double is one
+            return Value(sql=sql, type=kind, at=at)
+
+
+def _comparable(left: Value, right: Value) -> tuple[str, str]:
+    return numbers.comparable(left, right) if left.item.kind is Kind.NUMBER else (left.sql, right.sql)
 
 
 def _of_scalars(array: Value) -> Value:
@@ -108,14 +118,6 @@ def _of_scalars(array: Value) -> Value:
         "Write exists X from array where X.field = ..., or array.map(field).",
         array.at,
     )
-
-
-def _wide(array: Value) -> str:
-    return f"CAST({array.sql} AS DOUBLE[])" if array.item.kind is Kind.NUMBER else array.sql
-
-
-def _wide_one(value: Value) -> str:
-    return f"CAST({value.sql} AS DOUBLE)" if value.kind is Kind.NUMBER else value.sql
 
 
 def _plural(kind: Kind) -> str:

@@ -1,11 +1,14 @@
 """pql/json: from a document of nodes to a tree.
 
 Adobe shows the nodes in its samples (segment definitions, and the filter expressions of its XDM schemas) and describes
-no others. What a public document does not show is refused: `occurs` and `chain` among it.
+no others. What a public document does not show is refused: `occurs` and `chain` among it, and every key that is not a
+node's own, since a condition under a misspelled key would silently select everybody.
 """
 
 import json
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from segwatch.emulator.pql import scope
@@ -25,10 +28,23 @@ from segwatch.emulator.pql.tree import (
     Truth,
     Variable,
     call,
+    number,
 )
 
 MAX_LENGTH = 1_000_000
-_NODES = ("fnApply", "fieldLookup", "literal", "parameterReference", "varRef", "select", "quantification")
+# what each kind of node may have beside its nodeType
+_KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "fnApply": ("fnName", "params"),
+        "fieldLookup": ("fieldName", "object"),
+        "literal": ("literalType", "value"),
+        "parameterReference": ("position",),
+        "varRef": ("varName",),
+        "select": ("variables",),
+        "quantification": ("quantifier", "variables"),
+        "varDecl": ("varName", "from", "where"),
+    }
+)
 _QUANTIFIERS = {"some": "exists", "exists": "exists", "all": "forall", "forall": "forall"}
 _EVENTS = "https://ns.adobe.com/xdm/context/experienceevent"
 _NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
@@ -65,17 +81,17 @@ def _node(node: Any, pointer: str) -> Expression:
     at = Place(pointer=pointer)
     if pointer.count("/") > 4 * scope.MAX_DEPTH:
         raise PqlError("the nodes are nested too deeply. Write two segments.", at)
-    kind = _text(node, "nodeType", at)
+    kind = _kind(node, at)
     match kind:
         case "fnApply":
             return _call(node, at)
         case "fieldLookup":
-            of = _node(node["object"], f"{pointer}/object") if node.get("object") else Profile(at=at)
+            of = _node(node["object"], f"{pointer}/object") if "object" in node else Profile(at=at)
             return Field(of=of, name=_text(node, "fieldName", at).removeprefix("xdm:"), at=at)
         case "literal":
             return _literal(node, at)
         case "parameterReference":
-            if node.get("position") != 1 or isinstance(node["position"], bool):
+            if node.get("position") != 1 or not isinstance(node["position"], int) or node["position"] is True:
                 raise PqlError('a segment has one parameter, the profile. Write "position": 1.', at)
             return Profile(at=at)
         case "varRef":
@@ -87,27 +103,47 @@ def _node(node: Any, pointer: str) -> Expression:
             if word not in _QUANTIFIERS:
                 raise PqlError(f'there is no quantifier {word}. Write "some" or "all".', at)
             return Search(quantifier=cast(Any, _QUANTIFIERS[word]), sources=_sources(node, at), at=at)
-        case "varDecl":
-            raise PqlError('varDecl stands in "variables" only. Write select or quantification around it.', at)
         case _:
-            hint = nearest(kind, _NODES) or f" Write one of {', '.join(_NODES)}, or the format pql/text."
-            raise PqlError(f"no public document shows the nodeType {kind[:40]}.{hint}", at)
+            raise PqlError('varDecl stands in "variables" only. Write select or quantification around it.', at)
+
+
+def _kind(node: Any, at: Place) -> str:
+    """Return which of the known kinds a node is of; raise PqlError for another one, and for a key that it cannot have.
+
+    Whoever reads a key afterwards checks what is under it.
+    """
+    kind = _text(node, "nodeType", at)
+    if kind not in _KEYS:
+        nodes = [one for one in _KEYS if one != "varDecl"]
+        hint = nearest(kind, nodes) or f" Write one of {', '.join(nodes)}, or the format pql/text."
+        raise PqlError(f"no public document shows the nodeType {kind[:40]}.{hint}", at)
+    for key in node:
+        if key != "nodeType" and key not in _KEYS[kind]:
+            place = Place(pointer=f"{at.pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+            hint = nearest(key, _KEYS[kind]) or " Leave it out."
+            raise PqlError(f"a {kind} has no such key: it has {', '.join(_KEYS[kind])}.{hint}", place)
+    return kind
 
 
 def _text(node: Any, key: str, at: Place) -> str:
     if not isinstance(node, dict):
         raise PqlError('a node is a JSON object. Write {"nodeType": ...}.', at)
-    value = node.get(key)
-    if not isinstance(value, str) or not value:
-        raise PqlError(f'the node lacks "{key}". Write it as a text.', at)
-    return value
+    _demand(node, key, "a text", at)
+    if not isinstance(node[key], str) or not node[key]:
+        raise PqlError(f'"{key}" is no text, or an empty one. Write one.', Place(pointer=f"{at.pointer}/{key}"))
+    return cast(str, node[key])
 
 
 def _list(node: Any, key: str, at: Place) -> list[Any]:
-    value = node.get(key)
-    if not isinstance(value, list):
-        raise PqlError(f'the node lacks "{key}". Write it as an array of nodes.', at)
-    return value
+    _demand(node, key, "an array of nodes", at)
+    if not isinstance(node[key], list):
+        raise PqlError(f'"{key}" is no array. Write it as an array of nodes.', Place(pointer=f"{at.pointer}/{key}"))
+    return cast(list[Any], node[key])
+
+
+def _demand(node: dict[str, Any], key: str, what: str, at: Place) -> None:
+    if key not in node:
+        raise PqlError(f'the node lacks "{key}". Write it as {what}.', at)
 
 
 def _variable(node: Any, at: Place) -> str:
@@ -123,7 +159,7 @@ def _call(node: Any, at: Place) -> Expression:
         return _events(node, at)
     if name in ("occurs", "chain"):
         raise PqlError(f"no public document shows {name} as a node. Write this segment as pql/text.", at)
-    parts = [_node(part, f"{at.pointer}/params/{number}") for number, part in enumerate(_list(node, "params", at))]
+    parts = [_node(part, f"{at.pointer}/params/{place}") for place, part in enumerate(_list(node, "params", at))]
     if name in ("filter", "map") or (name in ("sum", "average", "min", "max") and len(parts) > 1):
         raise PqlError(f"no public document shows {name} with an expression as a node. Write it as pql/text.", at)
     made = call(name, *parts, at=at)
@@ -132,8 +168,9 @@ def _call(node: Any, at: Place) -> Expression:
 
 
 def _events(node: Any, at: Place) -> Expression:
-    match node.get("params"):
-        case [{"nodeType": "literal", "value": str(model)}] if model == _EVENTS:
+    parts = [_node(part, f"{at.pointer}/params/{place}") for place, part in enumerate(_list(node, "params", at))]
+    match parts:
+        case [Text(value=model)] if model == _EVENTS:
             return Field(of=Profile(at=at), name="xEvent", at=at)
         case _:
             raise PqlError(f'only the events of a profile are known here. Write "{_EVENTS}".', at)
@@ -141,12 +178,13 @@ def _events(node: Any, at: Place) -> Expression:
 
 def _sources(node: Any, at: Place) -> tuple[Source, ...]:
     found = []
-    for number, declared in enumerate(_list(node, "variables", at)):
-        place = Place(pointer=f"{at.pointer}/variables/{number}")
-        if _text(declared, "nodeType", place) != "varDecl":
+    for index, declared in enumerate(_list(node, "variables", at)):
+        place = Place(pointer=f"{at.pointer}/variables/{index}")
+        if _kind(declared, place) != "varDecl":
             raise PqlError('variables are declared one by one. Write "nodeType": "varDecl".', place)
-        array = _node(declared.get("from"), f"{place.pointer}/from")
-        where = _node(declared["where"], f"{place.pointer}/where") if declared.get("where") else None
+        _demand(declared, "from", "the node of an array", place)
+        array = _node(declared["from"], f"{place.pointer}/from")
+        where = _node(declared["where"], f"{place.pointer}/where") if "where" in declared else None
         found.append(Source(variable=_variable(declared, place), array=array, where=where, at=place))
     if not found:
         raise PqlError('a search needs a variable. Write a varDecl into "variables".', at)
@@ -154,7 +192,8 @@ def _sources(node: Any, at: Place) -> tuple[Source, ...]:
 
 
 def _literal(node: Any, at: Place) -> Expression:
-    kind, value = node.get("literalType"), node.get("value")
+    _demand(node, "value", "a text, a number, a boolean or an array of these", at)
+    kind, value = _text(node, "literalType", at) if "literalType" in node else None, node["value"]
     if kind == "XDMObject":
         if value != "profile":
             raise PqlError('the profile is the only object that is known here. Write "value": "profile".', at)
@@ -174,7 +213,7 @@ def _literal(node: Any, at: Place) -> Expression:
             raise PqlError(f"the value is no {kind}. Write one, or another literalType.", at)
         case _:
             raise PqlError(
-                f"no public document shows the literalType {str(kind)[:40]}. "
+                f"no public document shows the literalType {kind[:40]}. "
                 "Write String, Integer, Double, Boolean or List.",
                 at,
             )
@@ -186,11 +225,9 @@ def _scalar(value: Any, at: Place) -> Expression:
             return Truth(value=value, at=at)
         case str():
             return Text(value=value, at=at)
-        case int() if abs(value) < 10**18:
-            return Number(value=value, at=at)
-        case int() | float() if abs(value) < 1e308:
-            return Number(value=float(value), at=at)
-        case dict() if value.get("nodeType") == "literal":
+        case int() | float() if abs(value) < 1e308:  # not so: NaN
+            return Number(value=number(value), at=at)
+        case {"nodeType": "literal"} if _kind(value, at):
             return _literal(value, at)
         case _:
             raise PqlError("a literal is a text, a number or a boolean. Write one.", at)

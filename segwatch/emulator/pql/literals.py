@@ -25,8 +25,10 @@ def identifier(name: str, at: Place) -> str:
 
 
 def number(node: Number) -> str:
-    """Return a number as SQL: whole ones as they are, others as DOUBLE (a bare 1.5 would be a DECIMAL)."""
-    value = node.value
-    if isinstance(value, int) and abs(value) < 2**63:
-        return f"({value})" if value < 0 else str(value)
-    return f"CAST('{float(value)!r}' AS DOUBLE)"
+    """Return a number as SQL: whole ones exactly, as far as a type of DuckDB reaches, others as DOUBLE.
+
+    A bare 1.5 would be a DECIMAL.
+    """
+    if isinstance(node.value, int):
+        return f"({node.value})" if node.value < 0 else str(node.value)
+    return f"CAST('{node.value!r}' AS DOUBLE)"

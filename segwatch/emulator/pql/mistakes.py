@@ -64,6 +64,21 @@ _NAMED = {"(": "parenthesis", "[": "bracket"}
 # Where a search (or a `let`) cannot begin, its first word is read as a name, and the reader stops at the next one.
 _SEARCH = re.compile(r"(?i)\b(select|exists|forall|sum|average|min|max|let)\s+$")
 
+_UNIT = r"(?:millisecond|second|minute|hour|day|week|month|year|decade|centur|millenni)\w*\b"
+# What stands before the place where the reader stopped, and what stands there.
+_SEVERAL = (re.compile(r"(?i)\b(last|next)\s+$"), re.compile(rf"(?i)(\d+\s*{_UNIT})"))
+_COMPARED = (re.compile(r"(?i)([=!<>]+)\s*((?:last|this|next)\s+)$"), re.compile(rf"(?i)({_UNIT})"))
+_IN_PARENTHESES = re.compile(r'(?i)\b(?:in|notIn)\s*\(((?:[^()\[\]"]|"(?:[^"\\]|\\.)*")*)$', re.DOTALL)
+_REST = re.compile(r'(?:[^()\[\]"]|"(?:[^"\\]|\\.)*")*', re.DOTALL)
+_OF_A_PERIOD = {
+    "=": "occurs {}",
+    "!=": "not (field occurs {})",
+    "<": "occurs before {}",
+    ">": "occurs after {}",
+    "<=": "not (field occurs after {})",
+    ">=": "not (field occurs before {})",
+}
+
 
 def explained(source: str, position: int, found: str, expected: Iterable[str]) -> PqlError:
     """Return the error for a text that could be read up to `position` (from 0)."""
@@ -77,11 +92,30 @@ def explained(source: str, position: int, found: str, expected: Iterable[str]) -
         return unclosed
     if position >= len(source):
         return PqlError(f"the query ends too early.{_wanted(expected) or ' Write the rest of the condition.'}", place)
+    if (sentence := _by_what_is_before(source, position)) is not None:
+        return PqlError(sentence, place)
     for pattern, sentence in _MISTAKES:
         if re.match(pattern, source[position:]):
             return PqlError(sentence, place)
     word = found or source[position]
     return PqlError(f"{_shown(word)} is not expected here.{_wanted(expected) or ' Leave it out.'}", place)
+
+
+def _by_what_is_before(source: str, position: int) -> str | None:
+    """Return what to write instead of a time or an array that was begun as none can be."""
+    before, rest = source[max(0, position - 200) : position], source[position : position + 200]
+    if (word := _SEVERAL[0].search(before)) and (several := _SEVERAL[1].match(rest)):
+        side = "before" if word[1].lower() == "last" else "after"
+        return f"`{word[1]}` takes one unit, without a number. Write occurs <= {several[1]} {side} now."
+    if (compared := _COMPARED[0].search(before)) and (unit := _COMPARED[1].match(rest)):
+        period = _OF_A_PERIOD.get(compared[1], "occurs {}").format(compared[2] + unit[1])
+        return f"a period stands after occurs. Write {period}."
+    if rest.startswith(",") and (opened := _IN_PARENTHESES.search(before)):
+        items = opened[1] + next(_REST.finditer(rest))[0]
+        if '"' not in items:  # where a comma may be a text's own
+            items = re.sub(r"\s*,\s*", ", ", items)
+        return f"an array stands in brackets. Write [{items}]."
+    return None
 
 
 def _place(source: str, position: int) -> Place:

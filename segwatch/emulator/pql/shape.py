@@ -50,13 +50,15 @@ class Shape:
 
 TEXT = Type(kind=Kind.TEXT, storage="varchar")
 NUMBER = Type(kind=Kind.NUMBER, storage="double")
+COUNT = Type(kind=Kind.NUMBER, storage="integer")
+WIDE_NUMBER = Type(kind=Kind.NUMBER, storage="hugeint")
 TRUTH = Type(kind=Kind.TRUTH, storage="boolean")
 TIME = Type(kind=Kind.TIME, storage="timestamp")
 
-WHOLE = frozenset(
-    {"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "float", "double"}
-)  # compared as they are; the wider ones are read as DOUBLE, so that nothing overflows
-_NUMBERS = WHOLE | {"ubigint", "hugeint", "uhugeint", "decimal", "bignum"}
+WIDE = frozenset({"bigint", "ubigint", "hugeint", "whole decimal"})  # whole numbers that a DOUBLE may not hold
+WHOLE = WIDE | {"tinyint", "smallint", "integer", "utinyint", "usmallint", "uinteger"}
+DOUBLES = frozenset({"float", "double", "decimal", "uhugeint", "bignum"})  # the latter are read as DOUBLE
+_NUMBERS = WHOLE | DOUBLES
 _TEXTS = frozenset({"varchar", "enum", "uuid"})
 _TIMES = frozenset(
     {"date", "timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp with time zone"},
@@ -72,6 +74,8 @@ def _type_of(column: ColumnType) -> Type:
     match column.id:
         case storage if storage in _TEXTS:
             return Type(kind=Kind.TEXT, storage=storage)
+        case "decimal" if dict(column.children).get("scale") == 0:
+            return Type(kind=Kind.NUMBER, storage="whole decimal")
         case storage if storage in _NUMBERS:
             return Type(kind=Kind.NUMBER, storage=storage)
         case storage if storage in _TIMES:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from itertools import count
 
-from segwatch.emulator.pql import arrays, literals, strings, times, values
+from segwatch.emulator.pql import arrays, literals, numbers, strings, times
 from segwatch.emulator.pql.errors import PqlError
 from segwatch.emulator.pql.missing import fields_instead
-from segwatch.emulator.pql.shape import NUMBER, TEXT, TRUTH, Kind, Shape, Type
+from segwatch.emulator.pql.shape import COUNT, NUMBER, TEXT, TRUTH, Kind, Shape, Type
+from segwatch.emulator.pql.stored import stored
 from segwatch.emulator.pql.tree import (
     Call,
     Each,
@@ -27,16 +28,18 @@ from segwatch.emulator.pql.tree import (
     Truth,
     Variable,
 )
-from segwatch.emulator.pql.values import Found, Value, certain, condition, truth
+from segwatch.emulator.pql.values import Found, Value, certain, condition, joined, truth
 
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 _ORDERED = (Kind.NUMBER, Kind.TIME)
+# what the query calls a profile; no column of it may be called so, or DuckDB would take the one for the other
+ROW = '"segwatch p"'
 _Variables = Mapping[str, Value]
 
 
 def to_sql(query: Query, shape: Shape) -> str:
-    """Return the query as an SQL condition over a row of `profile` (alias p): true or false, never NULL.
+    """Return the query as an SQL condition over a row of `profile` (alias ROW): true or false, never NULL.
 
     It has one parameter, $now (TIMESTAMPTZ). Raise PqlError where the query does not fit the shape.
     """
@@ -56,7 +59,7 @@ class _Compiler:
             case Text(value=text, at=at):
                 return Value(sql=literals.text(node), type=TEXT, at=at, text=text)
             case Number(at=at):
-                return Value(sql=literals.number(node), type=NUMBER, at=at)
+                return Value(sql=literals.number(node), type=numbers.literal_type(node), at=at)
             case Truth(value=holds, at=at):
                 return Value(sql="true" if holds else "false", type=TRUTH, at=at, never_null=True)
             case Items():
@@ -94,11 +97,13 @@ class _Compiler:
                     item.at,
                 )
             item.of(items[0].kind, "every item of this array")
-        if items[0].kind is Kind.NUMBER:
-            rows = [f"CAST({item.sql} AS DOUBLE)" for item in items]
-        else:
-            rows = [item.sql for item in items]
-        return Value(sql=f"[{', '.join(rows)}]", type=Type(kind=Kind.ARRAY, item=items[0].type), at=node.at)
+        kind = items[0].type
+        if kind.kind is Kind.NUMBER:
+            numbers.check_together(items)
+            kind = numbers.joined_type([item.type for item in items])
+        cast = "CAST({} AS DOUBLE)" if kind == NUMBER else "{}"
+        rows = ", ".join(cast.format(item.sql) for item in items)
+        return Value(sql=f"[{rows}]", type=Type(kind=Kind.ARRAY, item=kind), at=node.at, items=tuple(items))
 
     def _field(self, node: Field, seen: _Variables) -> Value:
         of, name = self.value(node.of, seen), node.name
@@ -125,13 +130,13 @@ class _Compiler:
         if of.sql:
             sql = f"struct_extract({of.sql}, {literals.quoted(name, node.at)})"
         else:
-            sql = f"p.{literals.identifier(name, node.at)}"
-        return values.stored(sql, kind_of, node.at)
+            sql = f"{ROW}.{literals.identifier(name, node.at)}"
+        return stored(sql, kind_of, node.at)
 
     def _call(self, node: Call, seen: _Variables) -> Value:
         name, at = node.function, node.at
         if name in ("and", "or"):
-            return certain(_joined([self.condition(part, seen) for part in node.arguments], name.upper()), at)
+            return certain(joined([self.condition(part, seen) for part in node.arguments], name.upper()), at)
         if name == "not":
             return certain(f"(NOT {self.condition(node.arguments[0], seen)})", at)
         if name == "count" and isinstance(node.arguments[0], Search):
@@ -146,12 +151,12 @@ class _Compiler:
         if name in _COMPARISONS:
             return _compared(name, parts[0], parts[1], at)
         if name in _ARITHMETIC:
-            return _worked_out(name, parts[0], parts[1], at)
+            return numbers.worked_out(name, parts[0], parts[1], at)
         if name == "date":
             return times.computed_day([part.of(Kind.NUMBER, "date").sql for part in parts], at)
         if name in times.PARTS:
             time = times.as_time(parts[0]).sql if parts else times.NOW
-            return Value(sql=f"{times.PARTS[name]}({time})", type=NUMBER, at=at)
+            return Value(sql=f"{times.PARTS[name]}({time})", type=COUNT, at=at)
         if name in ("isNull", "isNotNull"):
             return certain(f"({_present(parts[0])} IS {'' if name == 'isNull' else 'NOT '}NULL)", at)
         if name in strings.FUNCTIONS:
@@ -169,7 +174,8 @@ class _Compiler:
                 yes.at,
             )
         no.of(yes.kind, "the other side of this if")
-        return Value(sql=f"CASE WHEN {test} THEN {yes.sql} ELSE {no.sql} END", type=yes.type, at=node.at)
+        kind = numbers.joined_type([yes.type, no.type]) if yes.kind is Kind.NUMBER else yes.type
+        return Value(sql=f"CASE WHEN {test} THEN {yes.sql} ELSE {no.sql} END", type=kind, at=node.at)
 
     def _search(self, node: Search, seen: _Variables) -> Value:
         if node.quantifier == "forall":
@@ -212,7 +218,7 @@ class _Compiler:
     def _count(self, node: Search, seen: _Variables, at: Place) -> Value:
         if node.quantifier != "select":
             raise PqlError("only what select finds can be counted. Write (select X from ...).count().", at)
-        return Value(sql=self._found(node.sources, seen), type=NUMBER, at=at)
+        return Value(sql=self._found(node.sources, seen), type=COUNT, at=at)
 
     def _found(self, sources: tuple[Source, ...], seen: _Variables) -> str:
         """Return how many combinations of items there are."""
@@ -257,14 +263,6 @@ def _present(value: Value) -> str:
     raise PqlError("the profile itself is no value. Write one of its fields, such as $1.person.", value.at)
 
 
-def _joined(conditions: list[str], word: str) -> str:
-    # In halves: a thousand of them would else stand a thousand levels deep for those who parse by recursion.
-    if len(conditions) == 1:
-        return conditions[0]
-    half = len(conditions) // 2
-    return f"({_joined(conditions[:half], word)} {word} {_joined(conditions[half:], word)})"
-
-
 def _compared(operator: str, left: Value, right: Value, at: Place) -> Value:
     if Kind.TIME in (left.kind, right.kind):
         return times.compared(operator, left, right, at)
@@ -274,7 +272,10 @@ def _compared(operator: str, left: Value, right: Value, at: Place) -> Value:
             side.of(Kind.TEXT if right.kind is side.kind else right.kind, operator)
     right.of(left.kind, f"{operator} after {left.kind}")
     if operator not in ("=", "!=") and left.kind not in _ORDERED:
-        raise PqlError(f"{operator} compares numbers and times, and this is {left.kind}. Write = or !=.", at)
+        hint = " Of times in texts: a occurs before date(2020, 3, 14)." if left.kind is Kind.TEXT else ""
+        raise PqlError(f"{operator} compares numbers and times, and this is {left.kind}. Write = or !=.{hint}", at)
+    if left.kind is Kind.NUMBER:
+        return truth(numbers.compared(operator, left, right), at)
     return truth(f"({left.sql} {operator} {right.sql})", at)
 
 
@@ -283,11 +284,3 @@ def _as_truth(value: Value, other: Value) -> Value:
     if other.kind is Kind.TRUTH and value.text in ("true", "false"):
         return Value(sql=value.text, type=TRUTH, at=value.at, never_null=True)
     return value
-
-
-def _worked_out(operator: str, left: Value, right: Value, at: Place) -> Value:
-    # DOUBLE all through: whole numbers would overflow with an error, and one row's error ends the whole run.
-    first, second = (f"CAST({side.of(Kind.NUMBER, operator).sql} AS DOUBLE)" for side in (left, right))
-    if operator in "/%":
-        second = f"nullif({second}, 0)"  # nothing comes of dividing by zero
-    return Value(sql=f"({first} {operator} {second})", type=NUMBER, at=at)

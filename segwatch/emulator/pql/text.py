@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.resources import files
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from segwatch.emulator.pql.tree import (
     Truth,
     Unit,
     call,
+    number,
 )
 
 MAX_LENGTH = 65_536
@@ -128,10 +130,13 @@ class _Builder(Transformer[Token, Any]):
 
     def number(self, parts: list[Any]) -> Number:
         token = parts[0]
-        value = int(token) if token.type == "INTEGER" and len(token) < 19 else float(token)
-        if value == float("inf"):
+        double = float(token)
+        if double == float("inf"):
             raise PqlError("the number is too large. Write one below 1e308.", _place(token))
-        return Number(value=value, at=_place(token))
+        exact = Decimal(str(token))
+        if double.is_integer() and exact != exact.to_integral_value():
+            raise PqlError("a fraction of so many digits cannot be kept. Write fewer.", _place(token))
+        return Number(value=number(exact), at=_place(token))
 
     def truth(self, parts: list[Any]) -> Truth:
         return Truth(value=str(parts[0]).lower() == "true", at=_place(parts[0]))

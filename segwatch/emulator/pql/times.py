@@ -4,6 +4,8 @@ All of it is TIMESTAMP in UTC: made from epoch microseconds, it does not depend 
 TIMESTAMP and TIMESTAMPTZ meet in one type.
 """
 
+import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
@@ -63,17 +65,26 @@ def period(node: Period) -> Value:
 def calendar_day(parts: list[Number], at: Place) -> Value:
     """Return the day that was written as date(year, month, day)."""
     try:
-        year, month, day = (int(part.value) for part in parts)
+        year, month, day = (_whole(part.value) for part in parts)
         found = date(year, month, day)
     except (ValueError, OverflowError):
         raise PqlError("there is no such day. Write date(year, month, day), such as date(2020, 3, 14).", at) from None
     return _day(f"TIMESTAMP '{found.isoformat()} 00:00:00'", at)
 
 
+def _whole(value: int | float) -> int:
+    if isinstance(value, float):
+        raise ValueError("a fraction, of which nothing is cut off")
+    return value
+
+
 def computed_day(parts: list[str], at: Place) -> Value:
     """Return the day whose parts are SQL numbers; a day that the calendar does not have is missing."""
     # By a text: make_date raises for a day that does not exist, and TRY around it is slow where many do not.
-    written = " || '-' || ".join(f"TRY_CAST({part} AS BIGINT)" for part in parts)
+    written = " || '-' || ".join(
+        f"list_extract(list_transform([{part}], lambda n: CASE WHEN n % 1 = 0 THEN TRY_CAST(n AS BIGINT) END), 1)"
+        for part in parts
+    )
     return _day(f"TRY_CAST(({written}) AS TIMESTAMP)", at)
 
 
@@ -165,7 +176,9 @@ def _against(operator: str, value: str, time: Value) -> str:
 
 def _written(text: str, at: Place) -> Value:
     try:
-        if len(text) == 10:
+        if re.fullmatch(r"\d{4}-?W\d\d", text):
+            raise ValueError("a week is no day")
+        with suppress(ValueError):  # in each form of ISO 8601: 2026-02-01, 20260201, 2026-W05-7
             return _day(f"TIMESTAMP '{date.fromisoformat(text).isoformat()} 00:00:00'", at)
         found = datetime.fromisoformat(text)
         offset = found.utcoffset() or timedelta()

@@ -5,6 +5,7 @@ Two trees are equal when they ask the same; where a node stood in its source doe
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal as OneOf
 
 ITEM = "$item"  # the variable of `array[...]`, which its writer never names; no text can hold this name
@@ -153,6 +154,12 @@ class Query:
     """One parsed query; equal to any other that asks the same."""
 
     root: Expression
+
+
+def number(value: float | Decimal) -> int | float:
+    """Return a number as it is computed with: whole ones exactly, as far as a type of DuckDB reaches, else a double."""
+    whole = int(value)
+    return whole if whole == value and abs(whole) < 2**127 else float(value)
 
 
 def call(function: str, *arguments: Expression, at: Place) -> Call:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from segwatch.emulator.pql.errors import PqlError
-from segwatch.emulator.pql.shape import TRUTH, WHOLE, Kind, Type
+from segwatch.emulator.pql.shape import TRUTH, Kind, Type
 from segwatch.emulator.pql.tree import Place
 
 # Where the SQL of one expression ends: pieces are repeated in it, so that a small query could make it endless.
@@ -51,6 +51,8 @@ class Value:
     span: the stretch that a day or a period covers; its sql is then the start.
     is_path: it names something of a profile, so that a condition may ask whether it is there.
     text: the text that was written, of a literal one.
+    items: those of an array that was written out.
+    unchecked: the SQL of a computed number that may also be NaN, for computing on.
     found: how an array was searched for, if it was.
     """
 
@@ -61,6 +63,8 @@ class Value:
     never_null: bool = False
     is_path: bool = False
     text: str | None = None
+    items: "tuple[Value, ...]" = ()
+    unchecked: str = ""
     found: Found | None = None
 
     def __post_init__(self) -> None:
@@ -108,26 +112,13 @@ def condition(value: Value) -> str:
             raise PqlError(f"a condition is needed, and this is {kind}. Write a comparison.", value.at)
 
 
-def stored(sql: str, kind: Type, at: Place) -> Value:
-    """Return what a field holds, in the type with which it is compared."""
-    return Value(sql=_plain(sql, kind), type=kind, at=at, is_path=True)
-
-
-def _plain(sql: str, kind: Type) -> str:
-    cast = _cast(kind)
-    if cast:
-        return f"CAST({sql} AS {cast})"
-    if kind.kind is Kind.ARRAY and kind.item is not None and (cast := _cast(kind.item)):
-        return f"CAST({sql} AS {cast}[])"
-    return sql
-
-
-def _cast(kind: Type) -> str:
-    if kind.kind is Kind.TEXT and kind.storage != "varchar":
-        return "VARCHAR"  # an enum refuses to be compared with a word that it does not have
-    if kind.kind is Kind.NUMBER and kind.storage not in WHOLE:
-        return "DOUBLE"  # wide integers and decimals overflow, and an overflow ends the whole run
-    return ""
+def joined(conditions: list[str], word: str) -> str:
+    """Return conditions as one, with AND or OR between them."""
+    # In halves: a thousand of them would else stand a thousand levels deep for those who parse by recursion.
+    if len(conditions) == 1:
+        return conditions[0]
+    half = len(conditions) // 2
+    return f"({joined(conditions[:half], word)} {word} {joined(conditions[half:], word)})"
 
 
 def _instead(found: Kind, wanted: Kind) -> str:
@@ -138,6 +129,8 @@ def _instead(found: Kind, wanted: Kind) -> str:
             return ' Write map.get("key") first.'
         case Kind.OBJECT, _:
             return " Write one of its fields."
+        case Kind.TEXT | Kind.NUMBER, Kind.ARRAY:
+            return " Write a field that is an array, or items in brackets, such as [0, 1]."
         case Kind.TEXT, Kind.NUMBER:
             return " Write the number without quotes, or compare another field."
         case Kind.NUMBER, Kind.TEXT:

@@ -10,6 +10,7 @@ from made_up import NOW, a_lake
 
 from segwatch.emulator.lake import evaluation, external, losses, tables
 from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID, Evaluation
+from segwatch.emulator.pql import ROW
 
 SEGMENTS = ("s-one", "s-two")
 SIZE = 8
@@ -36,7 +37,7 @@ def sandbox():
 
 
 def these(*members):
-    return {"value": f"p._n IN ({', '.join(map(str, [-1, *members]))})"}
+    return {"value": f"{ROW}._n IN ({', '.join(map(str, [-1, *members]))})"}
 
 
 def run(lake, box, definitions, *, run_id=None, now=NOW):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from segwatch.emulator.lake import own_profiles, tables
+from segwatch.emulator.lake.conditions import conditions
 
 NOW = datetime(2026, 11, 23, 14, tzinfo=UTC)
 ANNA = {"email": [{"id": "anna@example.org", "primary": True}]}
@@ -121,6 +122,100 @@ def test_a_time_of_ingestion_is_taken_over_where_there_is_one(cursor, tmp_path):
 )
 def test_what_cannot_be_loaded_is_said_with_its_row_and_leaves_nothing_behind(cursor, tmp_path, rows, said):
     assert said in refusal(cursor, a_file(tmp_path, *rows))
+
+
+@pytest.mark.parametrize("name", ["p.ndjson", "p.json"])
+def test_texts_of_json_stay_as_they_are_written(cursor, tmp_path, name):
+    texts = {
+        "uuid": "A1B2C3D4-0001-4000-8000-00000000ABCD",
+        "time": "12:30:00",
+        "day": "2026-01-31",
+        "moment": "2026-01-31T23:30:00-05:00",
+        "number": "007",
+        "deep": {"list": ["A1B2C3D4-0001-4000-8000-00000000ABCD"], "day": "2026-01-31"},
+    }
+    ids = {"ecid": [{"id": "A1B2C3D4-0001-4000-8000-00000000ABCD"}]}
+    own_profiles.load(cursor, a_file(tmp_path, {"identityMap": ids} | texts, name=name), now=NOW)
+    ((found,),) = cursor.execute("SELECT to_json(profile) FROM profile").fetchall()
+    assert {name: value for name, value in json.loads(found).items() if name in texts} == texts
+    assert identities(cursor) == [(0, "ecid", "A1B2C3D4-0001-4000-8000-00000000ABCD")]
+    kinds = cursor.execute(
+        "SELECT [typeof(uuid), typeof(time), typeof(day), typeof(moment), typeof(number)] FROM profile"
+    )
+    assert set(kinds.fetchall()[0][0]) == {"VARCHAR"}
+
+
+def test_the_times_of_events_and_consents_are_times_and_others_are_not(cursor, tmp_path):
+    at = "2026-01-31T23:30:00Z"
+    row = {
+        "consents": {"marketing": {"email": {"val": "y", "time": at}}},
+        "xEvent": [{"timestamp": at, "ingestTimestamp": at, "bookedFor": at}],
+        "timestamp": at,
+    }
+    own_profiles.load(cursor, a_file(tmp_path, {"identityMap": ANNA} | row), now=NOW)
+    assert cursor.execute(
+        """SELECT typeof(consents.marketing.email.time), typeof(xEvent[1].timestamp),
+        typeof(xEvent[1].ingestTimestamp), typeof(xEvent[1].bookedFor), typeof(timestamp) FROM profile"""
+    ).fetchone() == (*["TIMESTAMP WITH TIME ZONE"] * 3, "VARCHAR", "VARCHAR")
+
+
+def test_times_in_a_form_of_their_own_stay_texts(cursor, tmp_path):
+    own_profiles.load(cursor, a_file(tmp_path, {"identityMap": ANNA, "xEvent": [{"timestamp": "31-01-2026"}]}), now=NOW)
+    assert cursor.execute("SELECT xEvent[1].timestamp FROM profile").fetchone() == ("31-01-2026",)
+
+
+def test_what_is_a_text_in_one_row_only_is_a_text_in_all(cursor, tmp_path):
+    rows = [{"identityMap": ANNA, "code": 7, "tags": []}, {"identityMap": BRAM, "code": "seven"}]
+    own_profiles.load(cursor, a_file(tmp_path, *rows), now=NOW)
+    assert cursor.execute("SELECT code, tags FROM profile ORDER BY _n").fetchall() == [("7", []), ("seven", None)]
+
+
+def test_whole_numbers_of_json_keep_their_digits(cursor, tmp_path):
+    own_profiles.load(cursor, a_file(tmp_path, {"identityMap": ANNA, "big": 2**64 - 1, "small": -(2**63)}), now=NOW)
+    assert cursor.execute("SELECT big, small FROM profile").fetchone() == (2**64 - 1, -(2**63))
+
+
+@pytest.mark.parametrize("events", [[[], []], [[], None], [None, None]])
+def test_a_file_in_which_nothing_ever_happened_is_taken(cursor, tmp_path, events):
+    rows = [{"identityMap": who, "xEvent": one} for who, one in zip((ANNA, BRAM), events, strict=True)]
+    own_profiles.load(cursor, a_file(tmp_path, *rows), now=NOW)
+    assert cursor.execute("SELECT xEvent FROM profile ORDER BY _n").fetchall() == [(one,) for one in events]
+    expression = {"type": "PQL", "format": "pql/text", "value": "xEvent[timestamp < now].count() > 0"}
+    assert conditions(cursor, {"one": expression})
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        pytest.param({"k": 1, "K": "x"}, "fields K and k differ only in case", id="two-of-theirs"),
+        pytest.param({"a": [{"b": {"c": 1, "C": 2}}]}, "fields a.b.c and a.b.C differ only in case", id="inside"),
+        pytest.param(
+            {"SegmentMembership": 1}, "SegmentMembership differs only in case from segmentMembership", id="ours"
+        ),
+        pytest.param({"_Ingested": 5}, "_Ingested differs only in case from _ingested", id="ingested"),
+        pytest.param({"XEvent": []}, "XEvent differs only in case from xEvent", id="events"),
+        pytest.param({"Identities": []}, "Identities differs only in case from identities", id="identities"),
+        pytest.param({"Segwatch p": 1}, "'Segwatch p' begins with a word that is reserved", id="reserved"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ndjson", "parquet"])
+def test_fields_that_differ_only_in_case_are_refused_by_their_names(cursor, tmp_path, fields, said, kind):
+    path = a_file(tmp_path, {"identityMap": ANNA} | fields)
+    if kind == "parquet":
+        path = tmp_path / "p.parquet"
+        names = dict(sorted(fields.items()))
+        columns = {name: pa.array([value] if value != [] else [["x"]]) for name, value in names.items()}
+        pq.write_table(pa.table({"identityMap": [json.dumps(ANNA)]} | columns), path)
+        said = said.replace("a.b.c and a.b.C", "a.list.element.b.c and a.list.element.b.C")
+    said_of_it = refusal(cursor, path)
+    assert said in said_of_it
+    assert "ignore_errors" not in said_of_it
+    assert "Rename" in said_of_it
+
+
+def test_fields_that_differ_between_rows_only_are_refused_too(cursor, tmp_path):
+    rows = [{"identityMap": ANNA, "o": {"k": 1}}, {"identityMap": BRAM, "o": {"K": 1}}]
+    assert "o.k and o.K differ only in case" in refusal(cursor, a_file(tmp_path, *rows))
 
 
 def test_a_missing_file_a_foreign_kind_and_broken_parquet_are_said(cursor, tmp_path):
