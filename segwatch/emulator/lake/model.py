@@ -107,3 +107,11 @@ class WrittenBatch:
     parts: tuple[Part, ...]
     records: int
     by_namespace: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a query found: how many rows, and the first of them."""
+
+    count: int
+    rows: list[Json]
