@@ -85,6 +85,25 @@ async def test_who_was_lost_is_exported_as_exited_once_an_evaluation_noticed():
         assert counted == {"realized": members, "exited": gone} == {"realized": before - lost, "exited": lost}
 
 
+@pytest.mark.parametrize(("dialect", "quirk"), [("current", False), ("current", True), ("seed", False)])
+async def test_a_word_for_members_means_the_same_in_counters_filters_and_rows(dialect, quirk):
+    async with emulating(speed=FAST, size=500, dialect=dialect) as platform:
+        await platform.control("quirks", {"existing_status": quirk})
+        size = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileCounter"][SEGMENT]
+        await evaluated(platform, SEGMENT)
+        are_told_apart = quirk or dialect == "seed"
+        for words, expected in [
+            (["existing"], size if are_told_apart else 0),
+            (["realized"], 0 if are_told_apart else size),
+            (["existing", "realized"], size),
+            (["exited"], 0),
+        ]:
+            wanted = {"segments": [{"segmentId": SEGMENT, "status": words}]}
+            job = await exported(platform, filter=wanted)
+            (batch,) = (await platform.get(f"{BATCHES}/{job['destination']['batchId']}")).values()
+            assert batch["metrics"]["recordsWritten"] == expected, words
+
+
 async def test_an_export_can_evaluate_first():
     async with emulating(speed=FAST, size=500) as platform:
         assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] == 0

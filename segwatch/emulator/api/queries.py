@@ -10,7 +10,6 @@ from segwatch.emulator import seed
 from segwatch.emulator.api.front import CALLER, json_body
 from segwatch.emulator.api.query_list import page
 from segwatch.emulator.api.tables import batches_by_table, files_by_table
-from segwatch.emulator.data import missing_engine
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.lake.model import Answer
 from segwatch.emulator.lake.query_order import QueryEnded, answered
@@ -123,6 +122,8 @@ class Queries:
             self._end(query, "TIMEOUT", message=f"The query ran for more than {self._timeout_s:g} s")
         except QueryEnded as exc:
             self._end(query, "FAILED", message=str(exc))
+        except ServiceError as exc:
+            self._end(query, "FAILED", message=exc.message, kind="SYSTEM_ERROR")
         except OSError as exc:
             self._end(query, "FAILED", message=f"No process for the query: {exc.strerror}", kind="SYSTEM_ERROR")
         finally:
@@ -130,8 +131,7 @@ class Queries:
 
     async def _answered(self, sql: str, sandbox: Sandbox) -> Answer | str:
         """Return what the SQL finds, or what is wrong with it. Cancelled or timed out, it leaves nothing running."""
-        if (missing := missing_engine()) is not None:
-            return f"Queries need {missing}. Install segwatch[emulator]."
+        self._world.data.demand_engine()
         folder = self._world.batch_folder.path
         files = await asyncio.to_thread(files_by_table, folder, batches_by_table(sandbox))
         return await answered(sql, folder, files, timeout_s=self._timeout_s)

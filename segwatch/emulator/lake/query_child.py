@@ -15,6 +15,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
+
 from segwatch.emulator.lake.queries import MEMORY_LIMIT, Session, SqlError
 from segwatch.emulator.lake.query_order import ANSWER_MAX_BYTES, Order
 
@@ -40,7 +42,7 @@ def _answer(order: Order) -> bytes:
         _limit(cpu_s=order.cpu_s)
         found = session.run(order.sql)
         written = json.dumps({"count": found.count, "rows": found.rows}).encode()
-    except SqlError as error:
+    except (SqlError, duckdb.Error) as error:  # the second: a file that went away meanwhile
         return json.dumps({"error": str(error)}).encode()
     except MemoryError:
         return json.dumps({"error": f"Out of Memory Error: a query has {MEMORY_LIMIT} here"}).encode()
