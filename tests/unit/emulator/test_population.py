@@ -142,12 +142,12 @@ def test_whenever_they_begin_on_one_day_two_platforms_hold_the_same(tmp_path):
         def look(cursor):
             external.supply(cursor, "prod", now=datetime(2026, 11, 23, hour, 59, 9, tzinfo=UTC))
             for table in ("profile", "identity", "membership"):
-                found.append(cursor.execute(f"SELECT to_json(t) AS row FROM {table} AS t ORDER BY row").fetchall())
+                found.extend(cursor.execute(f"SELECT to_json(t) AS row FROM {table} AS t ORDER BY row").fetchall())
 
         lake.prepare(look)
         lake.close()
         return found
 
     early = content(0)
-    assert all(early)
+    assert len(early) > 600
     assert early == content(23)
