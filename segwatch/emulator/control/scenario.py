@@ -40,7 +40,7 @@ class ScenarioError(ValueError):
 class Step:
     """One order. at_s: when, in emulated seconds from the start. place: where it stands in the file.
 
-    name: by which later steps mean what it makes. about: the name of what it is about.
+    name: by which later steps mean what it makes. about: the name of what it is about. says: for people who look on.
     """
 
     at_s: float
@@ -49,6 +49,7 @@ class Step:
     order: Any
     name: str | None = None
     about: str | None = None
+    says: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ class _Reading:
             self._wrong(place, f"it is {entry!r}. Write [[{table}]] and its fields below.")
             return None
         about_key = _ABOUT.get(table)
-        own = {"at", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
+        own = {"at", "says", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
         fields = {key: value for key, value in entry.items() if key not in own}
         name = entry.get("name") if table in _NAMED else None
         about = entry.get(about_key) if about_key else None
@@ -170,6 +171,9 @@ class _Reading:
             self._meant.append((place, _NAMED_IN[table], about, at_s))
         elif isinstance(name, str):
             self._names.setdefault(name, (table, place, at_s))
+        says = entry.get("says")
+        if says is not None and not (isinstance(says, str) and says):
+            wrong.append(f"says is {says!r}. Write a text, or leave it out.")
         if about_key and not (isinstance(about, str) and about):
             wrong.append(f"{about_key} is {about!r}. Write the name of what it is about.")
         read, sound = _TABLES[table]
@@ -179,7 +183,7 @@ class _Reading:
         if wrong or at_s is None:
             return None
         order = read(fields, self._sandbox_of)
-        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about)
+        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about, says=says)
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")

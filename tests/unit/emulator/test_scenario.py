@@ -81,6 +81,7 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param("[[evalutions]]\nat=1", "Did you mean evaluations?", id="table"),
         pytest.param('begins = "01:00"', "begins: it is '01:00'. Write a time of day without quotes", id="begins"),
         pytest.param("[[jobs", "no TOML:", id="no-toml"),
+        pytest.param("[[exports]]\nat=1\nsays=3", "exports[0]: says is 3. Write a text, or leave it out.", id="says"),
         pytest.param("[[exports]]\nat=1e300", "exports[0]: at is 1e+300, and nobody waits", id="far-off"),
         pytest.param('[[exports]]\nat="9999999d"', "exports[0]: at is '9999999d', and nobody waits", id="far-off-days"),
         pytest.param(
