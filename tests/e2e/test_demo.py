@@ -60,8 +60,8 @@ async def test_the_demo_keeps_the_promise_and_prints_one_json_line(tmp_path: Pat
 
 
 async def test_the_story_says_what_the_platform_does_by_itself(tmp_path: Path) -> None:
-    process = await demo(tmp_path, "--for", "15s")
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    process = await demo(tmp_path, "--for", "30s")
+    out, err = await asyncio.wait_for(process.communicate(), 90)
     assert (process.returncode, err.decode()) == (0, "")
     story = out.decode()
     said = re.findall(r"^\d\d:\d\d:\d\d  platform: (.+)$", story, flags=re.MULTILINE)

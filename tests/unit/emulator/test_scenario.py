@@ -119,7 +119,7 @@ def test_every_mistake_of_an_entry_is_told_not_the_first_alone(tmp_path):
     kind = "segmnt_job"
     script = [["NEW", -1], ["QUEUED", 1], ["DONE"]]
     cuont = 2
-    coutn = 2
+    cuotn = 2
     count = 0
     [[evaluations]]
     at = 1
@@ -140,7 +140,7 @@ def test_every_mistake_of_an_entry_is_told_not_the_first_alone(tmp_path):
         "jobs[0]: script has the step ['NEW', -1]",
         "jobs[0]: script has the step ['DONE']",
         "jobs[0]: it has 'cuont'",
-        "jobs[0]: it has 'coutn'",
+        "jobs[0]: it has 'cuotn'",
         "jobs[0]: count is 0",
         "evaluations[0]: sandbox is 3",
         "evaluations[0]: No segment definition with id 'one' in sandbox 'prod'",
