@@ -29,6 +29,7 @@ _STATM = Path("/proc/self/statm")
 def main() -> None:
     order = Order(**json.loads(sys.stdin.buffer.readline()))
     threading.Thread(target=_end_with_stdin, daemon=True).start()
+    os.environ["HOME"] = "/"  # or the engine's settings, which every query may read, show whose host this is
     with suppress(FileNotFoundError):  # nothing was exported yet
         os.chdir(order.folder)  # so that views and file names do not say where on the host they lie
     sys.stdout.buffer.write(_answer(order) + b"\n")

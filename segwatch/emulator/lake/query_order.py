@@ -38,13 +38,11 @@ async def answered(sql: str, folder: Path, tables: dict[str, list[str]], *, time
     """
     order = Order(folder=str(folder), tables=tables, sql=sql, cpu_s=int(timeout_s) + _CPU_GRACE_S)
     path = os.pathsep.join(filter(None, (str(_INSTALLATION), os.environ.get("PYTHONPATH"))))
-    # HOME: or the engine's settings, which every query may read, show whose host this is
-    env = os.environ | {"PYTHONPATH": path, "HOME": "/"}
     # -P: from this installation, and not from what lies where the platform was started
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "segwatch.emulator.lake.query_child",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        env=env, limit=2 * ANSWER_MAX_BYTES, start_new_session=True,
+        env=os.environ | {"PYTHONPATH": path}, limit=2 * ANSWER_MAX_BYTES, start_new_session=True,
     )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None
