@@ -7,12 +7,13 @@ from cyclopts import Parameter, validators
 
 from segwatch.cli.options import Json, Port
 from segwatch.cli.output import Exit, fail, lines, show_json
+from segwatch.emulator.settings import SPEED_MOST
 
 
 async def emulate(
     *,
     port: Port = 8787,
-    speed: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=SPEED_MOST))] = 1.0,
     seed: int | None = None,
     dialect: Literal["current", "seed"] = "current",
     client_id: str | None = None,
@@ -37,9 +38,9 @@ async def emulate(
     port
         Where to listen on 127.0.0.1; 0 takes a free port.
     speed
-        Divides every duration of a job: 60 makes an hour a minute.
+        Divides every duration of a job: 60 makes an hour a minute. A million at most.
     seed
-        The same seed and the same requests give the same ids and outcomes; 0 without it.
+        The same seed and requests give the same ids and outcomes, and on one day the same profiles; 0 without it.
     dialect
         `current` answers like today's documents, `seed` like the older tutorials.
     client_id
@@ -47,7 +48,7 @@ async def emulate(
     client_secret
         The only client secret that gets a token; any does without it.
     size
-        How many profiles are made up; 10000 without it.
+        How many profiles are made up; 10000 without it. Not beside --profiles.
     profiles
         A file of your own profiles (.parquet, .ndjson, .jsonl or .json) instead of made-up ones.
     data
@@ -68,6 +69,8 @@ async def emulate(
     from segwatch.emulator.data import missing_engine
     from segwatch.emulator.server import ArchiveError, DataError, EmulatorSettings, running
 
+    if size is not None and profiles is not None:
+        fail(Exit.USAGE, "--size is how many profiles are made up, and --profiles names your own: write one of them")
     if (missing := missing_engine()) is not None and (size or profiles or data or scenario):
         fail(
             Exit.USAGE,

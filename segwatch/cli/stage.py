@@ -18,7 +18,7 @@ import aiohttp
 
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
-from segwatch.cli.story import PROFILES, overdue_after_s, speed_for, told
+from segwatch.cli.story import PROFILES, Tell, overdue_after_s, speed_for, told
 from segwatch.cli.tally import Tally, chains, tally
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -110,12 +110,17 @@ class DemoStage:
 
 
 class Ticker:
-    """Prints what the receiver gets, as it gets it."""
+    """Prints what the receiver gets, as it gets it, and what the platform does by itself."""
 
     def __init__(self, stage: DemoStage, *, quiet: bool) -> None:
         self._stage = stage
         self._quiet = quiet
         self._shown = 0
+
+    def tell(self, at: datetime, what: str) -> None:
+        """Print what the platform does."""
+        if not self._quiet:
+            line(f"{at:%H:%M:%S}", f"platform: {what}", style="cyan")
 
     async def follow(self) -> None:
         """Print for ever."""
@@ -143,7 +148,9 @@ async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> No
             ticker = Ticker(stage, quiet=as_json)
             try:
                 await _first_of(
-                    _played(length_s, stage, stop), ticker.follow(), *(one.child.wait() for one in stage.cast)
+                    _played(length_s, stage, stop, ticker.tell),
+                    ticker.follow(),
+                    *(one.child.wait() for one in stage.cast),
                 )
                 _blame(stage)
                 await ticker.catch_up()
@@ -213,11 +220,13 @@ def _announce(stage: DemoStage) -> None:
     lines([""])
 
 
-async def _played(length_s: float, stage: DemoStage, stop: asyncio.Event) -> None:
+async def _played(length_s: float, stage: DemoStage, stop: asyncio.Event, tell: Tell) -> None:
     """Let the story be played, then wait until all jobs have ended and all was told; both for a bounded time."""
     async with asyncio.timeout(length_s + _SETTLE_S):
         # the last step starts a job that needs the rest of the time
-        await _first_of(asyncio.gather(told(stage.session, stage.platform.url), asyncio.sleep(length_s)), stop.wait())
+        await _first_of(
+            asyncio.gather(told(stage.session, stage.platform.url, tell), asyncio.sleep(length_s)), stop.wait()
+        )
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while asyncio.get_running_loop().time() < deadline:
         if stop.is_set() or (await stage.tally()).complete:

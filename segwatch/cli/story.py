@@ -1,8 +1,13 @@
 """What happens in the demo: the scenario of a night, played by the local platform as fast as the demo is long."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
+
+from segwatch.daemon.clock import SystemClock
 
 PROFILES = 10_000
 _SCENARIO = "night"
@@ -21,16 +26,44 @@ def overdue_after_s(length_s: float) -> int:
     return max(1, round(_OVERDUE_PART * length_s))
 
 
-async def told(session: aiohttp.ClientSession, platform: str) -> None:
-    """Have the scenario played, and return after its last step. Raises RuntimeError for one that could not be done."""
+Tell = Callable[[datetime, str], None]
+
+
+async def told(session: aiohttp.ClientSession, platform: str, tell: Tell) -> None:
+    """Have the scenario played, and return after its last step. Raises RuntimeError for one that could not be done.
+
+    tell: hears what the platform does by itself, and when: what steps say, and schedules that miss their time.
+    """
+    narrator = _Narrator(tell)
     async with session.post(f"{platform}/_emulator/scenario", json={"name": _SCENARIO}) as reply:
         reply.raise_for_status()
     while True:
         async with session.get(f"{platform}/_emulator/state") as reply:
-            steps = (await reply.json())["scenario"]["steps"]
+            state = await reply.json()
+        steps = state["scenario"]["steps"]
         for step in steps:
             if "error" in step:
                 raise RuntimeError(f"the local platform could not carry out {step['step']}: {step['error']}")
+        narrator.look(state)
         if all(step["done_ms"] is not None for step in steps):
             return
         await asyncio.sleep(_LOOK_S)
+
+
+class _Narrator:
+    """Tells everything that the platform's state shows to have happened, once."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._told: set[str] = set()
+        self._missed: dict[str, int] = {}
+
+    def look(self, state: dict[str, Any]) -> None:
+        for schedule in state["schedules"]:
+            if schedule["skipped"] > self._missed.get(schedule["id"], 0):
+                self._missed[schedule["id"]] = schedule["skipped"]
+                self._tell(SystemClock().now(), f"the schedule {schedule['name']} is due, and does not fire")
+        for step in state["scenario"]["steps"]:
+            if step["says"] is not None and step["done_ms"] is not None and step["step"] not in self._told:
+                self._told.add(step["step"])
+                self._tell(datetime.fromtimestamp(step["done_ms"] / 1000, UTC), step["says"])

@@ -153,21 +153,32 @@ class DataBench:
         elif job.status in ("FAILED", "CANCELLED"):
             self._end_in_vain(job, box)
 
+    def abandon(self, job: Job) -> None:
+        """Let the catalog know that nothing will come of a job's batches: the job is gone."""
+        if job.kind is Kind.EXPORT_JOB:
+            self._abort(job, self._sandbox(job.sandbox))
+
     def forget(self) -> None:
         """Forget what was counted and written."""
         self.counters.clear()
         self.written.clear()
 
     def _end_in_vain(self, job: Job, box: Sandbox) -> None:
+        if job.cancel_asked or job.status == "CANCELLED":
+            self._abort(job, box)
+            return
         errors = EXPORT_FAILURE if job.errors is None else job.errors
-        folder = self._data.batches.path
-        for batch_id in job.facts.batch_ids:
-            if batch_id not in box.batches:
-                continue
-            if job.cancel_asked or job.status == "CANCELLED":
-                batches.abort(box.batches, box.datasets, batch_id, folder=folder, at_ms=self._now_ms())
-            else:
-                batches.fail(box.batches, box.datasets, batch_id, errors, folder=folder, at_ms=self._now_ms())
+        for batch_id in self._begun(job, box):
+            batches.fail(
+                box.batches, box.datasets, batch_id, errors, folder=self._data.batches.path, at_ms=self._now_ms()
+            )
+
+    def _abort(self, job: Job, box: Sandbox) -> None:
+        for batch_id in self._begun(job, box):
+            batches.abort(box.batches, box.datasets, batch_id, folder=self._data.batches.path, at_ms=self._now_ms())
+
+    def _begun(self, job: Job, box: Sandbox) -> list[str]:
+        return [batch_id for batch_id in job.facts.batch_ids if batch_id in box.batches]
 
     def _extracts(self, job: Job) -> tuple[Extract, ...]:
         return extracts(

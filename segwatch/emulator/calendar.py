@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 from segwatch.emulator.settings import Json
 
 _DAY_S = 86_400
+_END_S = 221_845_392_000.0  # the year 9000: a directory that was away for long comes back fast, and times have an end
 
 
 class Calendar:
@@ -44,7 +45,7 @@ class Calendar:
         self._emulated_s = document["emulated"] + (self._wall_s - document["wall"]) * document["speed"]
 
     def _seconds(self) -> float:
-        return self._emulated_s + (self._now() - self._wall_s) * self._speed
+        return min(self._emulated_s + (self._now() - self._wall_s) * self._speed, _END_S)
 
 
 class Quota:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from segwatch.emulator.engine import Job, Kind
+from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID
 from segwatch.emulator.settings import Json
 
 ALL_SEGMENTS = "*"
@@ -37,6 +38,10 @@ class Sandbox:
     batches: dict[str, Json] = field(default_factory=dict)
     queries: dict[str, Json] = field(default_factory=dict)
     books: dict[Kind, JobBook] = field(default_factory=lambda: {kind: JobBook() for kind in Kind})
+
+    def knows(self, segment_id: str) -> bool:
+        """Whether somebody can be in the segment: it is defined here, or comes from outside."""
+        return segment_id in self.definitions or segment_id == EXTERNAL_SEGMENT_ID
 
     def shelves(self) -> Iterator[tuple[str, dict[str, Json]]]:
         """Yield what it holds besides its jobs, by name: documents under their ids."""

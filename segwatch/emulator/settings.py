@@ -8,6 +8,9 @@ from typing import Any, Literal, Protocol
 Json = dict[str, Any]
 Dialect = Literal["current", "seed"]
 
+# beyond that the steps of a job are shorter than the loop's turns, and a day of emulated time lasts a tenth of a second
+SPEED_MOST = 1_000_000
+
 
 class Handle(Protocol):
     """A timer that can still be stopped; asyncio.TimerHandle is one."""
@@ -47,8 +50,10 @@ class EmulatorSettings:
     demanded: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.speed > 0:
-            raise ValueError(f"speed is {self.speed}. Write a number above 0; 60 makes a minute last a second.")
+        if not 0 < self.speed <= SPEED_MOST:
+            raise ValueError(
+                f"speed is {self.speed}. Write a number above 0, up to {SPEED_MOST}; 60 makes a minute last a second."
+            )
         if self.token_lifetime_s < 1:
             raise ValueError(f"token_lifetime_s is {self.token_lifetime_s}. Write 1 second or more.")
         if self.evaluations_per_day < 0:

@@ -217,6 +217,7 @@ class World:
         """Take the job away: from now on nobody knows its id."""
         self.workshop.drop(job)
         self.engine.stop(job)
+        self.bench.abandon(job)
         self._sandboxes[job.sandbox].books[job.kind].remove(job)
         if self.witness is not None:
             self.witness.job_gone(job)

@@ -85,6 +85,25 @@ async def test_who_was_lost_is_exported_as_exited_once_an_evaluation_noticed():
         assert counted == {"realized": members, "exited": gone} == {"realized": before - lost, "exited": lost}
 
 
+@pytest.mark.parametrize(("dialect", "quirk"), [("current", False), ("current", True), ("seed", False)])
+async def test_a_word_for_members_means_the_same_in_counters_filters_and_rows(dialect, quirk):
+    async with emulating(speed=FAST, size=500, dialect=dialect) as platform:
+        await platform.control("quirks", {"existing_status": quirk})
+        size = (await evaluated(platform, SEGMENT))["metrics"]["segmentedProfileCounter"][SEGMENT]
+        await evaluated(platform, SEGMENT)
+        are_told_apart = quirk or dialect == "seed"
+        for words, expected in [
+            (["existing"], size if are_told_apart else 0),
+            (["realized"], 0 if are_told_apart else size),
+            (["existing", "realized"], size),
+            (["exited"], 0),
+        ]:
+            wanted = {"segments": [{"segmentId": SEGMENT, "status": words}]}
+            job = await exported(platform, filter=wanted)
+            (batch,) = (await platform.get(f"{BATCHES}/{job['destination']['batchId']}")).values()
+            assert batch["metrics"]["recordsWritten"] == expected, words
+
+
 async def test_an_export_can_evaluate_first():
     async with emulating(speed=FAST, size=500) as platform:
         assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] == 0
@@ -192,6 +211,19 @@ async def test_a_cancelled_export_leaves_no_file_and_no_step_twice(monkeypatch, 
         assert {one["status"] for one in (await platform.get(BATCHES)).values()} == {"aborted", "success"}
 
 
+async def test_an_export_that_vanishes_while_it_writes_leaves_no_batch_behind_that_is_still_written(monkeypatch):
+    reached, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(exports, "write", lambda *_, **__: (reached.set(), released.wait(10)))
+    async with emulating(speed=FAST, size=500) as platform:
+        job = (await platform.call("POST", EXPORT_JOBS, json=an_export())).body
+        await asyncio.to_thread(reached.wait, 10)
+        batch_id = job["destination"]["batchId"]
+        assert (await platform.get(f"{BATCHES}/{batch_id}"))[batch_id]["status"] == "processing"
+        await platform.control(f"jobs/export_job/{job['id']}", method="DELETE")
+        released.set()
+        assert (await platform.get(f"{BATCHES}/{batch_id}"))[batch_id]["status"] == "aborted"
+
+
 async def test_an_export_that_is_cancelled_after_it_evaluated_leaves_its_evaluation(monkeypatch):
     reached, released = threading.Event(), threading.Event()
     monkeypatch.setattr(exports, "write", lambda *_, **__: (reached.set(), released.wait(10)))
@@ -230,7 +262,7 @@ async def test_with_the_next_run_nobody_is_in_a_definition_that_was_deleted():
         left = await segments_of_sam(platform)
         assert SEGMENT not in left
         assert len(left) > 1  # those that were not evaluated again stay
-        assert (await exported(platform))["metrics"]["totalExportedProfileCounter"] == 0
+        assert (await platform.call("POST", EXPORT_JOBS, json=an_export())).status == 400
 
 
 async def test_two_evaluations_a_day_may_be_asked_for_in_a_sandbox():

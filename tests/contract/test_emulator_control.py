@@ -218,6 +218,15 @@ async def test_a_page_out_of_ten_thousand_jobs_is_quick(platform):
         ("quirks", {"no_links": 1}, "true or false"),
         ("faults", {"fault": {"status": 503}, "times": 0}, "from 1"),
         ("faults", {"fault": {"status": 503}, "probability": 2}, "from 0 to 1"),
+        ("profiles", {"lose": 0.1, "segment_id": "nope"}, "No segment definition with id 'nope'"),
+        ("evaluations", {"segments": ["nope"]}, "No segment definition with id 'nope'"),
+        (
+            "exports",
+            {"body": {"filter": {"segments": [{"segmentId": "nope"}]}}},
+            "No segment definition with id 'nope'",
+        ),
+        ("schedules", {"name": "n", "segments": ["nope"]}, "No segment definition with id 'nope'"),
+        ("schedules", {"name": "n", "type": "export", "segments": "all"}, 'or ["*"] for all'),
     ],
 )
 async def test_a_mistake_is_answered_with_what_to_write_instead(platform, path, body, hint):

@@ -71,6 +71,14 @@ async def test_one_batch_per_segment_comes_under_the_other_spelling(platform):
         {"filter": {"fromIngestTimestamp": "2018-13-25T13:22:04Z"}},
         {"filter": {"segmentQualificationTime": {"startTime": "2019-09-01"}}},
         {"filter": {"emptyProfiles": "no"}},
+        {"filter": {"segments": []}},
+        {"filter": {"segments": [{"segmentId": "nope"}]}},
+        {"filter": {"segments": [{"segmentId": SEGMENT}, {"segmentId": "*"}]}},
+        {"filter": {"segments": [{"segmentId": SEGMENT, "statuses": ["realized"]}]}},
+        {"filter": {"segment": [{"segmentId": SEGMENT}]}},
+        {"filter": {"segmentQualificationTime": {"from": "2019-09-01T00:00:00Z"}}},
+        {"additionalFields": {"eventList": {"filter": {"fromTimestamp": "2019-09-01T00:00:00Z"}}}},
+        {"bogus": 1},
         {"additionalFields": {"eventList": {"filter": {"toIngestTimestamp": 5}}}},
     ],
 )
@@ -79,6 +87,18 @@ async def test_a_body_that_cannot_be_exported_is_a_400(platform, changes):
     assert reply.status == 400, reply.raw
     assert reply.body["errors"]["400"]
     assert (await platform.ledger())["submissions"] == []
+
+
+async def test_the_segment_from_outside_can_be_named_and_what_is_wrong_is_said(platform):
+    outside = {"segments": [{"segmentId": "24130077", "segmentNs": "AAM"}]}
+    assert (await platform.call("POST", EXPORT_JOBS, json=an_export(filter=outside))).status == 200
+    for changes, words in [
+        ({"filter": {"segments": []}}, "leave it out to export every profile"),
+        ({"filter": {"segments": [{"segmentId": "nope"}]}}, "No segment definition with id 'nope'"),
+        ({"bogus": 1}, "The body has 'bogus': write fields, mergePolicy, filter"),
+    ]:
+        reply = await platform.call("POST", EXPORT_JOBS, json=an_export(**changes))
+        assert words in reply.raw.decode()
 
 
 async def test_a_new_union_dataset_can_be_a_target_and_another_schema_cannot(platform):

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from resource import RUSAGE_SELF, getrusage
 
 import lake_population as people
 import pytest
@@ -10,6 +11,7 @@ from exported import AT_MS, BATCH, MEMBERS, OTHER_BATCH, QUERIES, exporting
 from query_calls import FINAL, ended, run, submit
 
 from segwatch.emulator.api import queries
+from segwatch.emulator.lake import query_order
 from segwatch.emulator.lake.model import SegmentFilter
 
 FOR_EVER = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"
@@ -127,6 +129,62 @@ async def test_a_query_that_needs_too_much_memory_fails(monkeypatch):
         query, _ = await run(exported.platform, "SELECT range, random() r FROM range(100000000) ORDER BY r")
         assert query["state"] == "FAILED"
         assert "memory" in query["errors"][0]["message"].lower()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT len(range(300000000))",
+        "SELECT length(repeat('x', 3000000000))",
+        "SELECT list(range) FROM range(90000000)",
+    ],
+)
+async def test_what_the_engine_does_not_count_fails_too_and_takes_nothing_from_the_platform(monkeypatch, sql):
+    monkeypatch.setattr(queries, "_TIMEOUT_LEAST_S", 60.0)
+    async with exporting(monkeypatch, speed=1000) as exported:
+        before = getrusage(RUSAGE_SELF).ru_maxrss
+        query, _ = await run(exported.platform, sql)
+        assert query["state"] == "FAILED"
+        assert "A query has 200MB here" in query["errors"][0]["message"]
+        assert query["elapsedTime"] < 30_000
+        assert getrusage(RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
+
+
+async def test_rows_that_are_too_large_to_be_kept_are_refused(exported):
+    query, rows = await run(exported.platform, "SELECT repeat('x', 1000000) AS a FROM range(30)")
+    assert (query["state"], rows) == ("FAILED", [])
+    assert "Select less" in query["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "(" * 5000 + "1" + ")" * 5000, "SELECT " + "+".join(["1"] * 20000)])
+async def test_whatever_becomes_of_the_engine_the_platform_goes_on(exported, sql):
+    query, _ = await run(exported.platform, sql)
+    assert query["state"] in ("FAILED", "SUCCESS")
+    assert (await run(exported.platform, "SELECT 1 a"))[1] == [{"a": 1}]
+
+
+async def test_the_processor_is_limited_too_and_who_is_over_frees_the_place(exported, monkeypatch):
+    monkeypatch.setattr(query_order, "_CPU_GRACE_S", 1 - int(queries._TIMEOUT_LEAST_S))
+    for _ in range(3):
+        query, _ = await run(exported.platform, FOR_EVER)
+        assert query["state"] == "TIMEOUT"
+        assert query["elapsedTime"] < 1000 * queries._TIMEOUT_LEAST_S
+
+
+async def test_a_third_query_waits_until_the_process_of_another_is_gone(exported):
+    first = (await submit(exported.platform, FOR_EVER))["id"]
+    second = (await submit(exported.platform, FOR_EVER))["id"]
+
+    async def both_run():
+        states = [(await exported.platform.get(f"{QUERIES}/{one}"))["state"] for one in (first, second)]
+        return states == ["IN_PROGRESS"] * 2
+
+    await until(both_run)
+    third = (await submit(exported.platform, "SELECT 1 a"))["id"]
+    for _ in range(20):
+        assert (await exported.platform.get(f"{QUERIES}/{third}"))["state"] == "SUBMITTED"
+    await exported.platform.call("PATCH", f"{QUERIES}/{first}", json={"op": "cancel"})
+    assert (await ended(exported.platform, third))["state"] == "SUCCESS"
 
 
 async def test_a_cancelled_query_is_killed_and_its_engine_stops(exported):

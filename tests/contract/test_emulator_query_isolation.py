@@ -114,3 +114,19 @@ async def test_the_engines_settings_are_locked(exported):
         "lock_configuration": "true",
         "temp_directory": "",
     }
+
+
+async def test_views_file_names_and_settings_do_not_show_where_the_files_lie(exported, monkeypatch):
+    exported.export()
+    monkeypatch.setenv("HOME", "/home/somebody")
+    folder = str(exported.world.batch_folder.path)
+    part = f"{BATCH}/part-00000.snappy.parquet"
+    for sql in (
+        "SELECT sql FROM duckdb_views() WHERE view_name = 'segment_export'",
+        f"SELECT DISTINCT filename FROM read_parquet('{part}')",
+        "SELECT name, value FROM duckdb_settings() WHERE name <> 'allowed_paths'",
+    ):
+        _, rows = await run(exported.platform, sql)
+        assert rows
+        assert folder not in str(rows)
+        assert "somebody" not in str(rows)

@@ -128,13 +128,13 @@ async def test_one_that_comes_along_can_be_started_by_its_name_and_one_at_a_time
 
 async def test_a_step_that_cannot_be_done_is_shown_and_the_others_follow(tmp_path):
     path = tmp_path / "story.toml"
-    daily = '[[schedules]]\nat=0\nname="n"\nschedule="0 0 1 * * ?"\n'
-    path.write_text(f'{daily}{daily}[[jobs]]\nat=1\nkind="export_job"')
+    idle = '[[schedules]]\nat=0\nname="n"\nschedule="0 0 1 * * ?"\nstate="inactive"\n[[skips]]\nat=0\nschedule="n"\n'
+    path.write_text(f'{idle}[[jobs]]\nat=1\nkind="export_job"')
     settings = EmulatorSettings(size=200, speed=1000)
     async with running(settings, scenario=load(str(path))) as url, aiohttp.ClientSession() as session:
         made, refused, after = (await played(Platform(session, url)))["steps"]
     assert "error" not in made
-    assert "exists already" in refused["error"]
+    assert "No active schedule" in refused["error"]
     assert after["ids"]
 
 

@@ -93,10 +93,7 @@ def fits(member: Member, order: Extract) -> bool:
     return any(
         member.segment_id == wanted.segment_id
         and member.namespace.lower() == wanted.namespace.lower()
-        and (
-            member.status in wanted.statuses
-            or (order.realized_is_all and "realized" in wanted.statuses and member.status == "existing")
-        )
+        and shown(member.status, order) in wanted.statuses
         for wanted in order.segments
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -56,6 +57,23 @@ async def test_the_demo_keeps_the_promise_and_prints_one_json_line(tmp_path: Pat
     assert (counted["duplicate_submissions"], counted["dead_letters"]) == (0, 0)
     assert counted["notifications_delivered"] > counted["transitions"] > counted["jobs"]
     assert left_behind(tmp_path) == []
+
+
+async def test_the_story_says_what_the_platform_does_by_itself(tmp_path: Path) -> None:
+    process = await demo(tmp_path, "--for", "30s")
+    out, err = await asyncio.wait_for(process.communicate(), 90)
+    assert (process.returncode, err.decode()) == (0, "")
+    story = out.decode()
+    said = re.findall(r"^\d\d:\d\d:\d\d  platform: (.+)$", story, flags=re.MULTILINE)
+    assert said == [
+        "the schedule nightly evaluation is due, and does not fire",
+        "loses half of the profiles in the segment Lives in the Netherlands",
+        "evaluates Lives in the Netherlands: the audience halves",
+        "answers the next two requests with 429",
+        "gets the lost profiles back",
+    ]
+    assert "profiles written" in story
+    assert " 0 profiles written" not in story
 
 
 def started_daemon(folder: Path) -> int | None:

@@ -108,7 +108,8 @@ class DataAccess:
         def first_rows() -> list[Json]:
             from segwatch.emulator.lake.queries import Session  # not before somebody needs the engine
 
-            session = Session(files_by_table(folder, {"preview": held[dataset_id]}))
+            files = files_by_table(folder, {"preview": held[dataset_id]})["preview"]
+            session = Session({"preview": [folder / name for name in files]})
             try:
                 return session.run("SELECT * FROM preview LIMIT 100").rows
             finally:

@@ -1,11 +1,8 @@
 """The Query Service routes. AEP contract 10."""
 
 import asyncio
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -14,19 +11,17 @@ from segwatch.emulator.api.front import CALLER, json_body
 from segwatch.emulator.api.query_list import page
 from segwatch.emulator.api.tables import batches_by_table, files_by_table
 from segwatch.emulator.envelopes import ServiceError, answer
+from segwatch.emulator.lake.model import Answer
+from segwatch.emulator.lake.query_order import QueryEnded, answered
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Sandbox, World
-
-if TYPE_CHECKING:
-    from segwatch.emulator.lake.queries import Answer, Session
 
 _PATH = "/data/foundation/query/queries"
 _FINAL = frozenset({"SUCCESS", "FAILED", "KILLED", "TIMEOUT"})
 _AT_ONCE = 2
 _TIMEOUT_S = 600.0  # before the speed factor, as every duration here; but the engine is no faster than it is
 _TIMEOUT_LEAST_S = 10.0
-_INTERRUPT_INTERVAL_S = 0.05
 _WRITES = ("templateId", "queryParameters", "insertIntoParameters", "ctasParameters")
 
 
@@ -36,9 +31,8 @@ class Queries:
     def __init__(self, world: World, *, timeout_s: float | None = None) -> None:
         self._world = world
         self._timeout_s = timeout_s or max(_TIMEOUT_LEAST_S, _TIMEOUT_S / world.settings.speed)
-        self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="query")
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._halting: set[asyncio.Task[None]] = set()
         self._last_ms = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -50,13 +44,12 @@ class Queries:
         ]
 
     async def stop(self) -> None:
-        """Interrupt what runs, and return when nothing does."""
+        """End what runs, and return when nothing does."""
         tasks = list(self._tasks.values())
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # it waits for its process to end, and must not be disturbed in that
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*self._halting)
-        await asyncio.to_thread(self._pool.shutdown, wait=True, cancel_futures=True)
 
     async def _create(self, request: web.Request) -> web.Response:
         sandbox, asked = request[CALLER].sandbox, _checked(await json_body(request))
@@ -115,9 +108,10 @@ class Queries:
         loop, speed = asyncio.get_running_loop(), self._world.settings.speed
         try:
             await asyncio.sleep(lasts_s[0] / speed)
-            query |= {"state": "IN_PROGRESS", "updated": self._stamp()}
-            began = loop.time()
-            found = await self._answered(query["request"]["sql"], sandbox)
+            async with self._places:
+                query |= {"state": "IN_PROGRESS", "updated": self._stamp()}
+                began = loop.time()
+                found = await self._answered(query["request"]["sql"], sandbox)
             await asyncio.sleep(max(0.0, lasts_s[1] / speed - (loop.time() - began)))
             if isinstance(found, str):
                 self._end(query, "FAILED", message=found)
@@ -126,43 +120,21 @@ class Queries:
                 self._end(query, "SUCCESS")
         except TimeoutError:
             self._end(query, "TIMEOUT", message=f"The query ran for more than {self._timeout_s:g} s")
-        except ModuleNotFoundError as exc:
-            message = f"Queries need {exc.name}. Install segwatch[emulator]."
-            self._end(query, "FAILED", message=message, kind="SYSTEM_ERROR")
+        except QueryEnded as exc:
+            self._end(query, "FAILED", message=str(exc))
+        except ServiceError as exc:
+            self._end(query, "FAILED", message=exc.message, kind="SYSTEM_ERROR")
+        except OSError as exc:
+            self._end(query, "FAILED", message=f"No process for the query: {exc.strerror}", kind="SYSTEM_ERROR")
         finally:
             self._tasks.pop(query["id"], None)
 
-    async def _answered(self, sql: str, sandbox: Sandbox) -> "Answer | str":
+    async def _answered(self, sql: str, sandbox: Sandbox) -> Answer | str:
         """Return what the SQL finds, or what is wrong with it. Cancelled or timed out, it leaves nothing running."""
-        from segwatch.emulator.lake.queries import Session, SqlError  # not before somebody needs the engine
-
-        held, folder = batches_by_table(sandbox), self._world.batch_folder.path
-        begun, halted = threading.Event(), threading.Event()
-        at_work: list[Session] = []
-
-        def work() -> "Answer | str":
-            begun.set()
-            if halted.is_set():
-                return "Nobody waits for it"
-            session = Session(files_by_table(folder, held))
-            at_work.append(session)
-            try:
-                return session.run(sql)
-            except SqlError as exc:
-                return str(exc)
-            finally:
-                session.close()
-
-        working = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await asyncio.shield(working)
-        finally:
-            halted.set()
-            if begun.is_set() and not working.done():  # what has not begun sees that it need not
-                halting = asyncio.create_task(_halted(working, at_work), name="query:halting")
-                self._halting.add(halting)
-                halting.add_done_callback(self._halting.discard)
+        self._world.data.demand_engine()
+        folder = self._world.batch_folder.path
+        files = await asyncio.to_thread(files_by_table, folder, batches_by_table(sandbox))
+        return await answered(sql, folder, files, timeout_s=self._timeout_s)
 
     def _known(self, request: web.Request) -> Json:
         query_id, sandbox = request.match_info["id"], request[CALLER].sandbox
@@ -204,15 +176,6 @@ class Queries:
     def _origin(self, request: web.Request) -> str:
         production = Quirk.PRODUCTION_LINKS in self._world.quirks
         return "https://platform.adobe.io" if production else str(request.url.origin())
-
-
-async def _halted(working: asyncio.Future[Any], at_work: Sequence["Session"]) -> None:
-    """Interrupt until it has ended: an engine that does nothing yet hears of no interruption."""
-    while not working.done():
-        for session in at_work:
-            session.interrupt()
-        await asyncio.wait([working], timeout=_INTERRUPT_INTERVAL_S)
-    working.exception()  # nobody else looks at it
 
 
 def _checked(body: Any) -> Json:

@@ -13,8 +13,8 @@ from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Sandbox, World
 
-_EVALUATION = "batch_segmentation"
-_TYPES = (_EVALUATION, "export")
+EVALUATION = "batch_segmentation"
+_TYPES = (EVALUATION, "export")
 _STATES = ("active", "inactive")
 _DEFAULT_CRON = "0 0 1 * * ?"
 
@@ -69,8 +69,8 @@ class Schedules:
 
 def new_schedule(world: World, sandbox: Sandbox, asked: Json, *, org: str) -> Json:
     """Add a schedule to the sandbox, and return it. Raises the 400 of one too many."""
-    evaluates = any(one["type"] == _EVALUATION for one in sandbox.schedules.values())
-    if asked["type"] == _EVALUATION and evaluates and Quirk.MULTI_SCHEDULES not in world.quirks:
+    evaluates = any(one["type"] == EVALUATION for one in sandbox.schedules.values())
+    if asked["type"] == EVALUATION and evaluates and Quirk.MULTI_SCHEDULES not in world.quirks:
         raise ServiceError(400, "A schedule for batch segmentation exists already in this organization")
     _, chance = world.draw("schedule")
     now_s = int(world.now())
@@ -111,7 +111,7 @@ def schedule_request(body: Any) -> Json:
     if not isinstance(properties, dict):
         raise ServiceError(400, "properties is missing: write {'segments': ['*']}")
     segments = properties.get("segments")
-    if kind == _EVALUATION and not (
+    if kind == EVALUATION and not (
         isinstance(segments, list) and segments and all(isinstance(one, str) for one in segments)
     ):
         raise ServiceError(400, "properties.segments is missing: write ['*'] or a list of ids")

@@ -20,14 +20,9 @@ def batches_by_table(sandbox: Sandbox) -> dict[str, list[str]]:
     return held
 
 
-def files_by_table(folder: Path, held: dict[str, list[str]]) -> dict[str, list[Path]]:
-    """Return the files of each table; looks on the disk."""
+def files_by_table(folder: Path, held: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the files of each table, as paths within the folder; looks on the disk."""
     return {
-        table: [
-            entry.path
-            for batch_id in batch_ids
-            for entry in batch_files.parts(folder, batch_id)
-            if entry.path is not None
-        ]
+        table: [f"{batch_id}/{entry.name}" for batch_id in batch_ids for entry in batch_files.parts(folder, batch_id)]
         for table, batch_ids in held.items()
     }

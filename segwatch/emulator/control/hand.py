@@ -1,7 +1,7 @@
 """The hand that carries out orders, whoever gives them: a script by its requests, or a scenario by its times."""
 
 from segwatch.emulator import seed
-from segwatch.emulator.api.export_request import export_request
+from segwatch.emulator.api.export_request import demand_segments, export_request
 from segwatch.emulator.api.schedules import new_schedule
 from segwatch.emulator.api.segment_jobs import segment_request
 from segwatch.emulator.control.orders import NewFault, NewJobs, job_request
@@ -60,7 +60,9 @@ class Hand:
                 self._world.quirks.discard(quirk)
 
     def add_schedule(self, new: NewPlan) -> Json:
-        return new_schedule(self._world, self._world.sandbox(new.sandbox), new.asked, org=seed.ORG)
+        sandbox = self._world.sandbox(new.sandbox)
+        demand_segments(new.segments, sandbox)
+        return new_schedule(self._world, sandbox, new.asked, org=seed.ORG)
 
     def skip(self, schedule_id: str, times: int) -> None:
         if not self._world.scheduler.skip(schedule_id, times):
@@ -68,6 +70,8 @@ class Hand:
 
     async def change_profiles(self, change: ProfileChange) -> Json:
         """Let a sandbox lose profiles, or give all back; the next evaluation notices."""
+        if change.segment_id is not None:
+            demand_segments([change.segment_id], self._world.sandbox(change.sandbox))
         lake = await self._world.lake()
         from segwatch.emulator.lake import losses  # not before somebody needs the engine
 

@@ -66,7 +66,12 @@ class Playback:
         return {
             "name": self._scenario.name,
             "steps": [
-                {"at_s": step.at_s, "step": step.place, **played["done"].get(step.place, {"done_ms": None})}
+                {
+                    "at_s": step.at_s,
+                    "step": step.place,
+                    "says": step.says,
+                    **played["done"].get(step.place, {"done_ms": None}),
+                }
                 for step in self._scenario.steps
             ],
         }

@@ -8,9 +8,8 @@ from segwatch.emulator.api.schedules import schedule_request
 from segwatch.emulator.control.orders import Order
 from segwatch.emulator.engine import Kind
 from segwatch.emulator.envelopes import ServiceError
+from segwatch.emulator.sandbox import ALL_SEGMENTS
 from segwatch.emulator.settings import Json
-
-_EVERY = ("*",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +28,11 @@ class NewPlan:
     sandbox: str
     asked: Json
 
+    @property
+    def segments(self) -> list[str]:
+        """Return the ids of the segments that it names."""
+        return [one for one in self.asked["properties"]["segments"] if one != ALL_SEGMENTS]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileChange:
@@ -41,12 +45,7 @@ class ProfileChange:
 
 def new_evaluation(body: Any) -> NewRun:
     order = Order(body, "segments", "sandbox", what="The body")
-    segments = order.value("segments")
-    if segments is None:
-        segments = list(_EVERY)
-    if not isinstance(segments, list) or not segments or not all(isinstance(one, str) and one for one in segments):
-        raise ServiceError(400, f'segments is {segments!r}. Write a list of ids, or ["*"] for all.')
-    asked = {"schema": {"name": seed.PROFILE_SCHEMA}, "segments": [{"segmentId": one} for one in segments]}
+    asked = {"schema": {"name": seed.PROFILE_SCHEMA}, "segments": [{"segmentId": one} for one in _segments(order)]}
     return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=asked)
 
 
@@ -60,15 +59,23 @@ def new_export(body: Any) -> NewRun:
 
 def new_plan(body: Any) -> NewPlan:
     order = Order(body, "name", "type", "schedule", "segments", "state", "sandbox", what="The body")
-    segments = order.value("segments")
     asked = {
         "name": order.value("name"),
         "type": order.text("type", "batch_segmentation"),
-        "properties": {"segments": list(_EVERY) if segments is None else segments},
+        "properties": {"segments": _segments(order)},
         "schedule": order.value("schedule"),
         "state": order.text("state", "active"),
     }
     return NewPlan(sandbox=order.text("sandbox", seed.SANDBOX), asked=schedule_request(asked))
+
+
+def _segments(order: Order) -> list[str]:
+    asked = order.value("segments")
+    if asked is None:
+        return [ALL_SEGMENTS]
+    if not isinstance(asked, list) or not asked or not all(isinstance(one, str) and one for one in asked):
+        raise ServiceError(400, f'segments is {asked!r}. Write a list of ids, or ["*"] for all.')
+    return asked
 
 
 def new_skip(body: Any) -> int:

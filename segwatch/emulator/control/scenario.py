@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from segwatch.emulator import seed
-from segwatch.emulator.api.export_request import export_request
+from segwatch.emulator.api.export_request import demand_segments, export_request
+from segwatch.emulator.api.schedules import EVALUATION
 from segwatch.emulator.api.segment_jobs import segment_request
 from segwatch.emulator.control import orders, run_orders
 from segwatch.emulator.control.mistakes import mistakes
 from segwatch.emulator.control.standing import new_sandbox
-from segwatch.emulator.envelopes import ServiceError
-from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID
+from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.sandbox import ALL_SEGMENTS, Sandbox
 from segwatch.emulator.settings import Json
 
 _BUNDLED = Path(__file__).parents[1] / "scenarios"
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_FURTHEST_S = 3650 * 86_400.0
 _SandboxOf = Callable[[str], Sandbox]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
@@ -39,7 +40,7 @@ class ScenarioError(ValueError):
 class Step:
     """One order. at_s: when, in emulated seconds from the start. place: where it stands in the file.
 
-    name: by which later steps mean what it makes. about: the name of what it is about.
+    name: by which later steps mean what it makes. about: the name of what it is about. says: for people who look on.
     """
 
     at_s: float
@@ -48,6 +49,7 @@ class Step:
     order: Any
     name: str | None = None
     about: str | None = None
+    says: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +100,10 @@ class _Reading:
         self._sandbox_of = sandbox_of
         self._document = document
         self._problems: list[str] = []
-        self._names: dict[str, float] = {}
-        self._meant: list[tuple[str, str, float]] = []  # where something is named, which name, and when
+        self._names: dict[str, tuple[str, str, float]] = {}  # the table of what is named, its place, and when it comes
+        self._meant: list[
+            tuple[str, str, str, float]
+        ] = []  # where something is meant, of which table and name, and when
 
     def scenario(self, digest: str) -> Scenario:
         for name in self._document:
@@ -112,12 +116,30 @@ class _Reading:
             self._wrong("begins", f"it is {begins!r}. Write a time of day without quotes, such as 01:30:00.")
         steps = [step for table in _TABLES for step in self._steps(table)]
         steps.sort(key=lambda step: step.at_s)  # at the same time: in the order of the tables
-        for place, name, at_s in self._meant:
-            if self._names.get(name, float("inf")) > at_s:
-                self._wrong(place, f"{name!r} names nothing that is there by then. Give that name to an entry.")
+        for place, table, name, at_s in self._meant:
+            named_in, _, comes_s = self._names.get(name, ("", "", 0.0))
+            if named_in != table or comes_s > at_s:
+                what = f"{name!r} names nothing that is there by then. Give that name to an entry of [[{table}]]."
+                self._wrong(place, what)
+        self._demand_one_evaluation(steps)
         if self._problems:
             raise ScenarioError(self._problems)
         return Scenario(name=self._file, digest=digest, begins=begins, steps=tuple(steps))
+
+    def _demand_one_evaluation(self, steps: Iterable[Step]) -> None:
+        """Note each schedule that its sandbox would refuse, since it has one of that type by then."""
+        first: dict[str, str] = {}
+        are_many_allowed = False
+        for step in steps:
+            if step.table == "quirks":
+                are_many_allowed = step.order.get(Quirk.MULTI_SCHEDULES, are_many_allowed)
+            if step.table != "schedules" or step.order.asked["type"] != EVALUATION:
+                continue
+            sandbox = step.order.sandbox
+            if sandbox in first and not are_many_allowed:
+                what = f"{first[sandbox]} evaluates in the sandbox '{sandbox}' already, and one is allowed."
+                self._wrong(step.place, f'{what} Write type = "export", or switch the quirk multi_schedules on before.')
+            first.setdefault(sandbox, step.place)
 
     def _steps(self, table: str) -> list[Step]:
         entries = self._document.get(table, [])
@@ -133,17 +155,25 @@ class _Reading:
             self._wrong(place, f"it is {entry!r}. Write [[{table}]] and its fields below.")
             return None
         about_key = _ABOUT.get(table)
-        own = {"at", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
+        own = {"at", "says", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
         fields = {key: value for key, value in entry.items() if key not in own}
         name = entry.get("name") if table in _NAMED else None
         about = entry.get(about_key) if about_key else None
         wrong = []
+        if isinstance(name, str) and name in self._names:
+            wrong.append(f"name is {name!r}, as that of {self._names[name][1]}. Write another: steps mean one of them.")
         if (at_s := _seconds(entry.get("at"))) is None:
-            wrong.append(f'at is {entry.get("at")!r}. Write the time since the start, such as "90s", "15m" or "2h".')
+            found = f"{entry['at']!r}" if "at" in entry else "missing"
+            wrong.append(f'at is {found}. Write the time since the start, such as "90s", "15m" or "2h".')
+        elif at_s > _FURTHEST_S:
+            wrong.append(f"at is {entry['at']!r}, and nobody waits for that. Write ten years (3650d) or less.")
         elif isinstance(about, str) and about:
-            self._meant.append((place, about, at_s))
+            self._meant.append((place, _NAMED_IN[table], about, at_s))
         elif isinstance(name, str):
-            self._names[name] = min(at_s, self._names.get(name, at_s))
+            self._names.setdefault(name, (table, place, at_s))
+        says = entry.get("says")
+        if says is not None and not (isinstance(says, str) and says):
+            wrong.append(f"says is {says!r}. Write a text, or leave it out.")
         if about_key and not (isinstance(about, str) and about):
             wrong.append(f"{about_key} is {about!r}. Write the name of what it is about.")
         read, sound = _TABLES[table]
@@ -153,7 +183,7 @@ class _Reading:
         if wrong or at_s is None:
             return None
         order = read(fields, self._sandbox_of)
-        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about)
+        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about, says=says)
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")
@@ -183,28 +213,21 @@ def _export(fields: Json, sandbox_of: _SandboxOf) -> run_orders.NewRun:
     new = run_orders.new_export(fields)
     sandbox = sandbox_of(new.sandbox)
     usual = seed.export_of([ALL_SEGMENTS], next(iter(sandbox.datasets), seed.DATASET_ID))
-    asked = export_request(usual | (new.body or {}), sandbox)
-    _check_segments([one["segmentId"] for one in (asked.get("filter") or {}).get("segments") or ()], sandbox)
+    export_request(usual | (new.body or {}), sandbox)
     return new
 
 
 def _plan(fields: Json, sandbox_of: _SandboxOf) -> run_orders.NewPlan:
     new = run_orders.new_plan(fields)
-    _check_segments(new.asked["properties"]["segments"], sandbox_of(new.sandbox))
+    demand_segments(new.segments, sandbox_of(new.sandbox))
     return new
 
 
 def _profiles(fields: Json, sandbox_of: _SandboxOf) -> run_orders.ProfileChange:
     change = run_orders.profile_change(fields)
     if change.segment_id is not None:
-        _check_segments([change.segment_id], sandbox_of(change.sandbox))
+        demand_segments([change.segment_id], sandbox_of(change.sandbox))
     return change
-
-
-def _check_segments(asked: Iterable[str], sandbox: Sandbox) -> None:
-    for segment_id in asked:
-        if segment_id not in (ALL_SEGMENTS, EXTERNAL_SEGMENT_ID, *sandbox.definitions):
-            raise ServiceError(400, f"No segment definition with id '{segment_id}' in sandbox '{sandbox.name}'")
 
 
 def _anywhere(read: Callable[[Json], Any]) -> Callable[[Json, _SandboxOf], Any]:
@@ -213,6 +236,7 @@ def _anywhere(read: Callable[[Json], Any]) -> Callable[[Json, _SandboxOf], Any]:
 
 _NAMED = ("jobs", "schedules")
 _ABOUT = {"statuses": "job", "skips": "schedule"}
+_NAMED_IN = {"statuses": "jobs", "skips": "schedules"}
 # how each is read, and fields that are in order; the tables in the order in which they take effect at the same moment
 _TABLES: dict[str, tuple[Callable[[Json, _SandboxOf], Any], Json]] = {
     "quirks": (_anywhere(orders.new_quirks), {}),

@@ -6,6 +6,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from segwatch.emulator import pql
 from segwatch.emulator.lake.documents import column_types, document, iso, parts
 from segwatch.emulator.lake.tables import OWN_COLUMNS, reserved
 from segwatch.emulator.settings import Json
@@ -31,7 +32,7 @@ WHERE sandbox = $sandbox AND _n = $n ORDER BY namespace, segment_id
 _HAPPENED = f"""
 SELECT to_json({_EVENT}), at_ms, to_json({_EVENT})->>'$._id'
 FROM (
-  SELECT {_EVENT}, epoch_ms(TRY_CAST({_EVENT}.timestamp AS TIMESTAMPTZ)) AS at_ms
+  SELECT {_EVENT}, epoch_ms({{when}}) AS at_ms
   FROM (SELECT unnest(xEvent) AS {_EVENT} FROM profile WHERE _n = $n)
 )
 WHERE at_ms >= coalesce($start_ms, at_ms) AND at_ms <= coalesce($until_ms, at_ms)
@@ -113,9 +114,10 @@ def events(
     """Return what a profile did in a span of time (epoch ms, bounds included), in the order of its times."""
     kind = column_types(cursor, "profile").get(_EVENTS)
     fields = {} if kind is None else parts(parts(kind)["child"])
-    if "timestamp" not in fields:
+    when = pql.time_of(f'{_EVENT}."timestamp"', fields["timestamp"]) if "timestamp" in fields else None
+    if when is None:
         return []
-    query = _HAPPENED.format(direction="DESC" if newest_first else "ASC")
+    query = _HAPPENED.format(when=when, direction="DESC" if newest_first else "ASC")
     rows = _rows(cursor, query, n=entity.number, start_ms=start_ms, until_ms=until_ms)
     return [
         Event(id=event_id or f"{entity.xid}-{place}", at_ms=at_ms, fields=document(text, fields.items()))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segwatch.emulator import pql
 from segwatch.emulator.lake import batch_files
 from segwatch.emulator.lake.fields import (
     Fields,
@@ -156,14 +157,15 @@ def _events(known: Fields, events: EventList) -> str:
     if _EVENTS not in known:
         raise UnknownField("No profile has events here, so that none can be exported.")
     one = members_of(item_of(known[_EVENTS]))
-    ingested = next((name for name in EVENT_INGESTED if name in one), None)
+    told = (
+        pql.time_of(f"struct_extract({_EVENT}, {literal(name)})", one[name]) for name in EVENT_INGESTED if name in one
+    )
     condition = "TRUE"
-    if ingested is not None:
-        when = f"struct_extract({_EVENT}, {literal(ingested)})"
+    if (when := next((time for time in told if time is not None), None)) is not None:
         condition = _all_of(
             [
-                f"{when} > {_moment(events.ingested_after)}" if events.ingested_after else "",
-                f"{when} <= {_moment(events.ingested_until)}" if events.ingested_until else "",
+                f"{when} > CAST({_moment(events.ingested_after)} AS TIMESTAMP)" if events.ingested_after else "",
+                f"{when} <= CAST({_moment(events.ingested_until)} AS TIMESTAMP)" if events.ingested_until else "",
             ]
         )
     paths = [path.removeprefix(f"{_EVENTS}.") for path in events.fields] or [
@@ -212,8 +214,10 @@ def _is_qualified(order: Extract) -> str:
 
 def _is_wanted(one: SegmentFilter, order: Extract) -> str:
     statuses = set(one.statuses)
-    if order.realized_is_all and "realized" in statuses:
-        statuses.add("existing")
+    if order.realized_is_all:  # so that nobody is `existing` but by its other name
+        statuses.discard("existing")
+        if "realized" in statuses:
+            statuses.add("existing")
     listed = ", ".join(literal(status) for status in sorted(statuses)) or "NULL"
     is_segment = f"segment_id = {literal(one.segment_id)} AND lower(namespace) = {literal(one.namespace.lower())}"
     return f"({is_segment} AND status IN ({listed}))"

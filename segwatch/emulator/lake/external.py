@@ -6,6 +6,7 @@ from datetime import datetime
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from segwatch.emulator.lake import population
 from segwatch.emulator.lake.model import EXTERNAL_NAMESPACE, EXTERNAL_SEGMENT_ID
 
 _MEMBERS = """
@@ -31,7 +32,7 @@ def supply(cursor: DuckDBPyConnection, sandbox: str, *, now: datetime) -> None:
         try:
             cursor.execute("INSERT INTO supplied VALUES (?)", [sandbox])
             audience = {"namespace": EXTERNAL_NAMESPACE, "segment_id": EXTERNAL_SEGMENT_ID}
-            cursor.execute(_MEMBERS, audience | {"sandbox": sandbox, "now": now})
+            cursor.execute(_MEMBERS, audience | {"sandbox": sandbox, "now": population.anchor(now)})
         except BaseException:
             cursor.rollback()
             raise

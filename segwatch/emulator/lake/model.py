@@ -74,8 +74,8 @@ class Extract:
     segments: any of them; None takes every profile. fields: dot paths; None takes all record fields.
     qualified_from, qualified_until: when they entered or left the segment, bounds included.
     ingested_after: profiles strictly newer than that. empty_profiles: also those without a record.
-    realized_is_all: `realized` means everybody who is in a segment, in what is asked for and in what is shown;
-    otherwise those who entered in the last run, beside the `existing`. AEP contract C5.
+    realized_is_all: `realized` means everybody who is in a segment, and `existing` nobody, in what is asked for and in
+    what is shown; otherwise those who entered in the last run, beside the `existing`. AEP contract C5.
     """
 
     sandbox: str
@@ -107,3 +107,11 @@ class WrittenBatch:
     parts: tuple[Part, ...]
     records: int
     by_namespace: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a query found: how many rows, and the first of them."""
+
+    count: int
+    rows: list[Json]

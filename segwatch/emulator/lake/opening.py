@@ -37,4 +37,4 @@ def _populate(cursor: DuckDBPyConnection, settings: EmulatorSettings, now: datet
     if settings.profiles is not None:
         own_profiles.load(cursor, settings.profiles, now=now)
     else:
-        population.create(cursor, seed=settings.seed, size=settings.size, now=now)
+        population.create(cursor, seed=settings.seed, size=settings.size, now=population.anchor(now))

@@ -1,6 +1,6 @@
 """Profiles made up by a seed: the same seed, size and time give the same rows, however many threads work on them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from duckdb import DuckDBPyConnection
 
@@ -197,6 +197,11 @@ SELECT
   {events} AS xEvent
 FROM known
 """
+
+
+def anchor(now: datetime) -> datetime:
+    """Return what made-up times count back from: the beginning of the day (UTC), the same for all servers of a day."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def create(cursor: DuckDBPyConnection, *, seed: int, size: int, now: datetime) -> None:

@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,12 +9,10 @@ from uuid import uuid4
 import duckdb
 
 from segwatch.emulator.lake.fields import literal, quoted
-from segwatch.emulator.settings import Json
+from segwatch.emulator.lake.model import Answer
 
 ROWS_KEPT = 100
-
-# two of them beside the lake still leave the process below 2 GB
-_MEMORY_LIMIT = "200MB"
+MEMORY_LIMIT = "200MB"
 # a dataset that nobody exported to has a table, too
 _EMPTY = """
 SELECT NULL::MAP(VARCHAR, STRUCT(id VARCHAR)[]) AS identityMap,
@@ -29,18 +25,6 @@ class SqlError(Exception):
     """The SQL is not one that can be run here; the text is for whoever wrote it."""
 
 
-class Interrupted(Exception):
-    """Somebody stopped the query."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a query found: how many rows, and the first of them."""
-
-    count: int
-    rows: list[Json]
-
-
 class Session:
     """One engine for one query. tables: the Parquet files that make up each, by its name.
 
@@ -51,7 +35,7 @@ class Session:
     def __init__(self, tables: Mapping[str, Sequence[Path]]) -> None:
         self._connection = duckdb.connect(
             config={
-                "memory_limit": _MEMORY_LIMIT,
+                "memory_limit": MEMORY_LIMIT,
                 "threads": 1,
                 "temp_directory": "",  # no spilling: a query that is too big fails
                 "autoinstall_known_extensions": False,
@@ -69,7 +53,7 @@ class Session:
         self._connection.execute("SET lock_configuration = true")
 
     def run(self, sql: str) -> Answer:
-        """Return what the SQL finds. Raises SqlError, or Interrupted."""
+        """Return what the SQL finds. Raises SqlError."""
         answer = quoted(uuid4().hex)  # called like a column of the answer, it would be taken for that column
         try:
             # all columns of all rows are computed, but only the first rows are written out
@@ -80,17 +64,13 @@ class Session:
                   ) AS {answer}
                 )"""
             ).fetchall()
-        except duckdb.InterruptException as exc:
-            raise Interrupted from exc
+        except duckdb.OutOfMemoryException as exc:
+            # the engine's own advice is about settings, which nobody can change here
+            raise SqlError(f"{str(exc).splitlines()[0]}. A query has {MEMORY_LIMIT} here.") from exc
         except duckdb.Error as exc:
             raise SqlError(_first_lines(exc)) from exc
         ((count, rows),) = found
         return Answer(count=count, rows=[json.loads(row) for row in rows or ()])
-
-    def interrupt(self) -> None:
-        """Stop what runs, from another thread. What has not begun to run goes on, and what was closed stays so."""
-        with suppress(duckdb.Error):
-            self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()

@@ -6,10 +6,11 @@ docs/reference/pql.md says what is covered, what is refused, and what a missing 
 from segwatch.emulator.pql.errors import PqlError
 from segwatch.emulator.pql.shape import Shape, shape_of
 from segwatch.emulator.pql.sql import ROW, to_sql
+from segwatch.emulator.pql.times import time_of
 from segwatch.emulator.pql.tree import Place, Query
 from segwatch.emulator.settings import Json
 
-__all__ = ["ROW", "PqlError", "Query", "Shape", "parse", "shape_of", "to_sql"]
+__all__ = ["ROW", "PqlError", "Query", "Shape", "parse", "shape_of", "time_of", "to_sql"]
 
 
 def parse(expression: Json) -> Query:

@@ -67,10 +67,11 @@ _TIMES = frozenset(
 
 def shape_of(columns: Iterable[tuple[str, ColumnType]]) -> Shape:
     """Return the shape of profiles by the columns that a query may name."""
-    return Shape(fields={name: _type_of(kind) for name, kind in columns})
+    return Shape(fields={name: type_of(kind) for name, kind in columns})
 
 
-def _type_of(column: ColumnType) -> Type:
+def type_of(column: ColumnType) -> Type:
+    """Return what PQL may do with what is kept so."""
     match column.id:
         case storage if storage in _TEXTS:
             return Type(kind=Kind.TEXT, storage=storage)
@@ -83,13 +84,13 @@ def _type_of(column: ColumnType) -> Type:
         case "boolean":
             return TRUTH
         case "struct":
-            return Type(kind=Kind.OBJECT, fields={name: _type_of(child) for name, child in column.children})
+            return Type(kind=Kind.OBJECT, fields={name: type_of(child) for name, child in column.children})
         case "list" | "array" as storage:
-            return Type(kind=Kind.ARRAY, storage=storage, item=_type_of(column.children[0][1]))
+            return Type(kind=Kind.ARRAY, storage=storage, item=type_of(column.children[0][1]))
         case "map":
             (_, key), (_, value) = column.children
             if key.id == "varchar":
-                return Type(kind=Kind.MAP, item=_type_of(value))
+                return Type(kind=Kind.MAP, item=type_of(value))
             return Type(kind=Kind.OTHER, storage="map")
         case storage:
             return Type(kind=Kind.OTHER, storage=storage)

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
 from segwatch.emulator.pql.errors import PqlError
-from segwatch.emulator.pql.shape import TIME, Kind
+from segwatch.emulator.pql.shape import TIME, ColumnType, Kind, type_of
+from segwatch.emulator.pql.stored import stored
 from segwatch.emulator.pql.tree import Moment, Number, Occurs, Period, Place, Unit
 from segwatch.emulator.pql.values import Span, Value, truth
 
@@ -115,6 +116,18 @@ def as_time(value: Value) -> Value:
         case kind, _:
             raise PqlError(f"a time is needed, and this is {kind}. Write a field that holds a time.", value.at)
     return Value(sql=sql, type=TIME, at=value.at)
+
+
+def time_of(sql: str, kept: ColumnType) -> str | None:
+    """Return SQL for what a field holds, read as a time as everywhere in PQL; None for a field that can hold none.
+
+    sql: the field. kept: its type. What comes is TIMESTAMP in UTC, and NULL where there is no time in the field.
+    """
+    nowhere = Place(line=1, column=1, offset=1)
+    try:
+        return as_time(stored(sql, type_of(kept), nowhere)).sql
+    except PqlError:
+        return None
 
 
 def compared(operator: str, left: Value, right: Value, at: Place) -> Value:

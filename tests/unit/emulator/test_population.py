@@ -1,11 +1,13 @@
 """The profiles that are made up: the same ones again, and about as many of each sort as a company would have."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from made_up import NOW, a_lake
 
-from segwatch.emulator.lake import population
+from segwatch.emulator.lake import external, population
+from segwatch.emulator.lake.opening import opened
+from segwatch.emulator.settings import EmulatorSettings
 
 SIZE = 10_000
 WEEK = "INTERVAL 7 DAY"
@@ -126,3 +128,26 @@ def test_a_later_population_is_dated_later():
         newest = "SELECT max(list_max(list_transform(xEvent, lambda e: e.timestamp)))::VARCHAR FROM profile"
         assert early.execute(newest).fetchone()[0].startswith("2026-11")
         assert late.execute(newest).fetchone()[0].startswith("2027-12")
+
+
+def test_whenever_they_begin_on_one_day_two_platforms_hold_the_same(tmp_path):
+    def content(hour):
+        lake = opened(
+            EmulatorSettings(size=300, data=tmp_path / str(hour)),
+            now=datetime(2026, 11, 23, hour, 59, 3, tzinfo=UTC),
+            began=lambda _: None,
+        )
+        found = []
+
+        def look(cursor):
+            external.supply(cursor, "prod", now=datetime(2026, 11, 23, hour, 59, 9, tzinfo=UTC))
+            for table in ("profile", "identity", "membership"):
+                found.extend(cursor.execute(f"SELECT to_json(t) AS row FROM {table} AS t ORDER BY row").fetchall())
+
+        lake.prepare(look)
+        lake.close()
+        return found
+
+    early = content(0)
+    assert len(early) > 600
+    assert early == content(23)

@@ -7,6 +7,9 @@ from segwatch.emulator.control.scenario import ScenarioError, bundled, load
 SEGMENT = "a1b2c3d4-0001-4000-8000-000000000001"
 
 
+DAILY = '[[schedules]]\nname="{}"\nat={}\nschedule="0 0 1 * * ?"\n'
+
+
 def problems(tmp_path, text):
     path = tmp_path / "my.toml"
     path.write_text(text)
@@ -55,7 +58,7 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
     [
         pytest.param('[[jobs]]\nat="1s"\nkind="segmnt_job"', "jobs[0]: kind is 'segmnt_job'. Known kinds:", id="kind"),
         pytest.param('[[jobs]]\nat="soon"\nkind="export_job"', "jobs[0]: at is 'soon'. Write the time since", id="at"),
-        pytest.param('[[jobs]]\nkind="export_job"', "jobs[0]: at is None. Write the time since", id="no-time"),
+        pytest.param('[[jobs]]\nkind="export_job"', "jobs[0]: at is missing. Write the time since", id="no-time"),
         pytest.param('[[jobs]]\nat=1\nkind="export_job"\ncuont=2', "jobs[0]: it has 'cuont'. Known names:", id="key"),
         pytest.param(
             '[[jobs]]\nat=1\nkind="export_job"\nbody={fields=1}', "jobs[0]: fields is not a text", id="what-it-asks-for"
@@ -78,6 +81,24 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param("[[evalutions]]\nat=1", "Did you mean evaluations?", id="table"),
         pytest.param('begins = "01:00"', "begins: it is '01:00'. Write a time of day without quotes", id="begins"),
         pytest.param("[[jobs", "no TOML:", id="no-toml"),
+        pytest.param("[[exports]]\nat=1\nsays=3", "exports[0]: says is 3. Write a text, or leave it out.", id="says"),
+        pytest.param("[[exports]]\nat=1e300", "exports[0]: at is 1e+300, and nobody waits", id="far-off"),
+        pytest.param('[[exports]]\nat="9999999d"', "exports[0]: at is '9999999d', and nobody waits", id="far-off-days"),
+        pytest.param(
+            DAILY.format("a", 1) + DAILY.format("b", 0),
+            "schedules[0]: schedules[1] evaluates in the sandbox 'prod' already, and one is allowed.",
+            id="second-schedule",
+        ),
+        pytest.param(
+            '[[jobs]]\nat=1\nname="n"\nkind="export_job"\n' + DAILY.format("n", 9),
+            "jobs[0]: name is 'n', as that of schedules[0]. Write another",
+            id="name-twice",
+        ),
+        pytest.param(
+            DAILY.format("n", 0) + '[[statuses]]\nat=1\njob="n"\nstatus="FAILED"',
+            "statuses[0]: 'n' names nothing that is there by then. Give that name to an entry of [[jobs]].",
+            id="name-of-something-else",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_to_write_instead(tmp_path, text, told):
@@ -98,7 +119,7 @@ def test_every_mistake_of_an_entry_is_told_not_the_first_alone(tmp_path):
     kind = "segmnt_job"
     script = [["NEW", -1], ["QUEUED", 1], ["DONE"]]
     cuont = 2
-    coutn = 2
+    cuotn = 2
     count = 0
     [[evaluations]]
     at = 1
@@ -119,7 +140,7 @@ def test_every_mistake_of_an_entry_is_told_not_the_first_alone(tmp_path):
         "jobs[0]: script has the step ['NEW', -1]",
         "jobs[0]: script has the step ['DONE']",
         "jobs[0]: it has 'cuont'",
-        "jobs[0]: it has 'coutn'",
+        "jobs[0]: it has 'cuotn'",
         "jobs[0]: count is 0",
         "evaluations[0]: sandbox is 3",
         "evaluations[0]: No segment definition with id 'one' in sandbox 'prod'",
@@ -157,6 +178,20 @@ def test_a_segment_that_does_not_exist_is_told_before_anything_is_played(tmp_pat
 def test_a_dataset_that_does_not_exist_is_told_too(tmp_path):
     (line,) = problems(tmp_path, '[[exports]]\nat=1\nbody={destination={datasetId="unknown"}}')
     assert line.startswith("exports[0]: No dataset with id 'unknown'")
+
+
+def test_more_schedules_are_in_order_where_a_quirk_is_or_in_another_sandbox_or_for_exports(tmp_path):
+    path = tmp_path / "scenario.toml"
+    for rest in (
+        DAILY.format("b", 1) + "[[quirks]]\nat=1\nmulti_schedules=true",
+        DAILY.format("b", 1) + 'sandbox="dev"',
+        DAILY.format("b", 1) + 'type="export"',
+    ):
+        path.write_text(DAILY.format("a", 1) + rest)
+        assert len(load(str(path)).steps) >= 2
+    path.write_text(DAILY.format("a", 1) + DAILY.format("b", 1) + "[[quirks]]\nat=2\nmulti_schedules=true")
+    with pytest.raises(ScenarioError, match="one is allowed"):
+        load(str(path))
 
 
 def test_a_job_must_be_named_before_its_status_is_set(tmp_path):

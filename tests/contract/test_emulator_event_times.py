@@ -1,0 +1,55 @@
+"""However one's own events keep their times, segments, look-ups and exports read them alike."""
+
+import json
+
+import pytest
+from emulator_fixtures import DATASET, DEFINITIONS, SEGMENT_JOBS, an_export, emulating, until
+from test_emulator_entities import ENTITIES, PROFILE, SAMS_EVENTS
+
+FAST = 20_000
+OLD_MS, NEW_MS = 1_767_578_400_000, 1_790_000_000_000  # 2026-01-05T02:00:00Z, 2026-09-21T14:13:20Z
+SINCE_JUNE = "xEvent[timestamp occurs after date(2026, 6, 1)].count() = 1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(OLD_MS, NEW_MS, id="milliseconds"),
+        pytest.param("2026-01-05T02:00:00Z", "2026-09-21T14:13:20Z", id="times"),
+        pytest.param("2026-01-05 03:00+01:00", "2026-09-21T14:13:20", id="texts"),
+        pytest.param("2026-01-05", "2026-09-21", id="days"),
+    ],
+)
+async def test_the_times_of_events_are_read_alike_everywhere(tmp_path, old, new):
+    path = tmp_path / "mine.ndjson"
+    events = [{"_id": "new", "timestamp": new}, {"_id": "old", "timestamp": old}]
+    if isinstance(old, str) and " " in old:
+        events.append({"_id": "odd", "timestamp": "yesterday"})  # which makes the field a text
+    path.write_text(json.dumps({"identityMap": {"mail": [{"id": "anna"}]}, "xEvent": events, "k": 1}))
+    async with emulating(profiles=path, speed=FAST) as platform:
+        asked = {"name": "n", "schema": {"name": PROFILE}}
+        asked["expression"] = {"type": "PQL", "format": "pql/text", "value": SINCE_JUNE}
+        segment = (await platform.call("POST", DEFINITIONS, json=asked)).body["id"]
+        job_id = (await platform.control("evaluations", {"segments": [segment]}))["id"]
+        await platform.until_status(job_id, "SUCCEEDED")
+        counted = (await platform.get(f"{SEGMENT_JOBS}/{job_id}"))["metrics"]["segmentedProfileCounter"]
+        assert counted == {segment: 1}
+
+        annas = SAMS_EVENTS | {"relatedEntityId": "anna", "relatedEntityIdNS": "mail"}
+        found = (await platform.get(ENTITIES, params=annas | {"orderby": "timestamp"}))["children"]
+        assert [event["entityId"] for event in found] == ["old", "new"]
+        since = {"startTime": str((OLD_MS + NEW_MS) // 2)}
+        assert [one["entityId"] for one in (await platform.get(ENTITIES, params=annas | since))["children"]] == ["new"]
+
+        bounds = {"fromIngestTimestamp": "2026-06-01T00:00:00Z", "toIngestTimestamp": "2026-12-01T01:00:00+01:00"}
+        wanted = {"segments": [{"segmentId": segment}]}
+        order = an_export(filter=wanted, additionalFields={"eventList": {"fields": "_id", "filter": bounds}})
+        export = (await platform.control("exports", {"body": order}))["id"]
+
+        async def over():
+            state = await platform.state_of(export)
+            return state if state["status"] in ("SUCCEEDED", "FAILED") else None
+
+        assert (await until(over))["errors"] is None
+        rows = (await platform.get(f"/data/foundation/export/datasets/{DATASET}/preview"))["data"]
+        assert [event["_id"] for event in rows[0]["xEvent"]] == ["new"]
