@@ -1,6 +1,6 @@
 """The answers to the failed exports of one sandbox, as they are on disk, and every change of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -47,21 +47,20 @@ class Answers:
         earlier = submission.led_to(others, failed, answer.fingerprint)
         return earlier if earlier and failed.key.id not in await self.claimed(answer) else None
 
-    async def late(self, jobs: Iterable[JobState]) -> list[tuple[Resubmission, JobState]]:
+    async def late(self) -> list[tuple[Resubmission, JobState]]:
         """Return answers whose POST was given up as undecided, each with the job that it led to after all.
 
-        jobs: all that are known. One that failed is left out: its own answer finds out whose effect it is.
+        A job that failed is left out: its own answer finds out whose effect it is.
         """
         since = self._clock.now() - _LATE_MAX
         given_up = await self._store.resubmissions(self._sandbox, steps=(Step.REFUSED,), since=since)
         undecided = [one for one in given_up if one.reason == Refusal.UNDECIDED and one.posted_at]
         if not undecided:
             return []
-        linked = await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
-        claimed = {one.new_id for one in linked}
+        claimed = {one.new_id for one in await self._linked()}
         found = []
-        for job in jobs:
-            if job.key.kind != self._kind or job.key.id in claimed or job.status in (Status.FAILED, Status.CANCELLED):
+        for job in self._recorder.known(self._kind):
+            if job.key.id in claimed or job.status in (Status.FAILED, Status.CANCELLED):
                 continue
             if answer := submission.led_to(undecided, job, job.facts.fingerprint):
                 found.append((answer, job))
@@ -70,8 +69,10 @@ class Answers:
 
     async def claimed(self, answer: Resubmission) -> frozenset[str]:
         """Return the ids of the jobs that answer some other failure."""
-        others = await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
-        return frozenset(other.new_id for other in others if other.failed != answer.failed)
+        return frozenset(other.new_id for other in await self._linked() if other.failed != answer.failed)
+
+    async def _linked(self) -> list[Resubmission]:
+        return await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
 
     async def surroundings(self, answer: Resubmission, failing: breaker.Failing) -> retry.Surroundings:
         """Return what else goes on, by which it is decided whether the answer may go ahead."""

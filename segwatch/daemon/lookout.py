@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from segwatch.daemon.clock import Clock
 from segwatch.daemon.source import Source
 from segwatch.jobs import proof, tracker
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
@@ -24,14 +23,13 @@ class Inconclusive(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Every export created since the failed one, as far as the platform shows it. asked_at: before the first page.
+    """Every export created since the failed one, as far as the platform shows it.
 
     doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
     enough, and of those that a POST of ours may have brought about.
     """
 
     rows: tuple[Observation, ...]
-    asked_at: datetime
     doubtful: frozenset[str] = frozenset()
 
 
@@ -44,13 +42,11 @@ class Lookout:
     """
 
     def __init__(
-        self, source: Source, clock: Clock,
-        jobs: Callable[[], Iterable[JobState]] = tuple,
+        self, source: Source, jobs: Callable[[], Iterable[JobState]] = tuple,
         *, age: Callable[[datetime], timedelta], believed_after: timedelta = timedelta(minutes=10),
     ) -> None:  # fmt: skip
         self._source = source
         self._kind = source.kind
-        self._clock = clock
         self._jobs = jobs
         self._age = age
         self._believed_after = believed_after
@@ -64,7 +60,6 @@ class Lookout:
         claimed: ids of jobs that answer some other failure, so that no POST of this answer can have made them.
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
-        asked_at = self._clock.now()
         listed = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
@@ -93,7 +88,7 @@ class Lookout:
                 doubtful.add(row.key.id)
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
-        return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
+        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful))
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         rows: dict[str, Observation] = {}

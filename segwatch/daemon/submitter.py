@@ -1,9 +1,9 @@
-"""Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
+"""Submits failed exports again: a look, an intent on disk, one POST, the result on disk. Never twice."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,11 +13,13 @@ from segwatch.backoff import Backoff, spread
 from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
+from segwatch.daemon.orders import Orders
 from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
-from segwatch.jobs import breaker, proof, retry, submission, tracker
-from segwatch.jobs.model import JobKey, JobState, Missing
+from segwatch.jobs import breaker, proof, retry, submission
+from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
@@ -30,22 +32,12 @@ _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _PAUSE_MAX = timedelta(minutes=1)
 _DAY = timedelta(hours=24)
-_GAP_MIN = timedelta(seconds=30)  # longer than from one look to the next
 _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
 _SETBACKS_MAX = 5
 
 
 class _TooLittle(Inconclusive):
     """A job that may be the one that we look for does not tell enough, for now."""
-
-
-@dataclass(slots=True)
-class _Wait:
-    """For the effect of which POST we look, since when, and when we last saw a list; by a clock that is never set."""
-
-    posted_at: datetime | None
-    since_s: float
-    looked_s: float
 
 
 class Submitter:
@@ -58,9 +50,11 @@ class Submitter:
         self._source = source
         self._kind = source.kind
         self._lookout = Lookout(
-            source, clock, lambda: recorder.known(source.kind.name),
+            source, lambda: recorder.known(source.kind.name),
             age=timeline.age, believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
+        self._orders = Orders(source, recorder, clock, timeline=timeline, window=policy.settle_window)
+        self._silences = Silences(clock, window=policy.settle_window)
         self._answers = Answers(source.sandbox, source.kind.name, recorder, store, clock, policy)
         self._recorder = recorder
         self._clock = clock
@@ -70,7 +64,6 @@ class Submitter:
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
-        self._waiting: dict[JobKey, _Wait] = {}
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
@@ -94,8 +87,7 @@ class Submitter:
         # none is paused for longer than a day, except by a clock that was wrong
         self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
         answers = await self._answers.unsettled()
-        posting = {answer.failed for answer in answers if answer.step is Step.POSTING}
-        self._waiting = {job: waited for job, waited in self._waiting.items() if job in posting}
+        self._silences.keep({answer.failed for answer in answers if answer.step is Step.POSTING})
         return [
             answer
             for answer in answers
@@ -168,21 +160,23 @@ class Submitter:
         if isinstance(admitted, Propose):
             return await self._answers.move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
         # only now: what is held would spend the call budget on its record, again and again
-        whole = await self._completed(answer, failed)
+        whole = await self._orders.completed(answer, failed)
+        if isinstance(whole, Refuse):
+            return await self._answers.refuse(answer, whole)
         if not whole.whole:
-            due_at = self._clock.now() + proof.ripens_in(self._known_for(failed), self._policy.settle_window)
-            return await self._answers.move(answer, replace(whole, due_at=due_at))
-        if self._kind.is_broad(whole.request or "{}") and not self._tells_limits():
-            why = (
-                "its record names no filter, nor does that of any other export here, so the platform may not tell"
-                " filters: to submit it could export everything"
-            )
-            return await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
-        if whole.fingerprint != answer.fingerprint and isinstance(twin := await self._admitted(whole, failing), Hold):
-            return await self._answers.move(answer, replace(whole, due_at=twin.until))
+            return await self._answers.move(answer, whole)
+        if whole.fingerprint != answer.fingerprint:  # what was compared by the old one is compared anew
+            if isinstance(twin := await self._admitted(whole, failing), Hold):
+                return await self._answers.move(answer, replace(whole, due_at=twin.until))
+            if await self._joins_a_chain(whole, failed):
+                return None
+        return await self._look_and_post(answer, whole, failed, beat)
+
+    async def _look_and_post(
+        self, answer: Resubmission, whole: Resubmission, failed: JobState, beat: Callable[[], None]
+    ) -> None:
+        """Read the list, and refuse, adopt, or post. whole: the answer with what must be submitted."""
         claimed = await self._answers.claimed(answer)
-        if whole.fingerprint != answer.fingerprint and await self._joins_a_chain(whole, failed):
-            return None
         look = await self._lookout.look(whole, failed, beat, claimed)
         match submission.assess(whole, failed, look.rows, claimed, look.doubtful):
             case Unclear(why=why):
@@ -195,11 +189,10 @@ class Submitter:
                 )
             case Go() as go:
                 await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
-        return None
 
     async def _close_given_up(self) -> None:
         """Link what shows up late to the answer whose POST was given up; what failed has an answer of its own."""
-        for answer, job in await self._answers.late(self._recorder.known(self._kind.name)):
+        for answer, job in await self._answers.late():
             await self._answers.link(answer, answer, Step.SUBMITTED, seen_of(job), by="look")
 
     async def _joins_a_chain(self, answer: Resubmission, failed: JobState) -> bool:
@@ -253,22 +246,18 @@ class Submitter:
 
     async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
         after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
-        self._silence(after)  # the wait begins
+        self._silences.of(after)  # it begins now
         await self._answers.move(answer, after, why=posted.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
-        silence = self._silence(answer)
+        silence = self._silences.of(answer)
         claimed = await self._answers.claimed(answer)
         look = await self._lookout.look(answer, failed, beat, claimed)
-        now, self._waiting[answer.failed].looked_s = self._clock.now(), self._clock.ran_s()
-        began_at = self._recorder.policies[self._kind.name].watch.since
-        watched = await self._recorder.position(self._kind.name, began_at)
+        self._silences.looked(answer)
         settled = submission.settle(
-            answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=now,
-            doubtful=look.doubtful, lag=proof.lag(
-                self._recorder.known(self._kind.name), watched.began_at or began_at, behind=self._source.clock_behind
-            ),
+            answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=self._clock.now(),
+            doubtful=look.doubtful, lag=await self._lag(),
         )  # fmt: skip
         match settled:
             case Found(job=job):
@@ -278,46 +267,12 @@ class Submitter:
             case _:
                 await self._answers.move(answer, settled)
 
-    def _silence(self, answer: Resubmission) -> timedelta:
-        """Return for how long this process has looked for the effect of the answer's POST, by a clock never set.
-
-        It begins anew after an outage in which no list was seen: what was not looked at has not been silent.
-        """
-        now_s, gap_max = self._clock.ran_s(), max(self._policy.settle_window, _GAP_MIN)
-        wait = self._waiting.get(answer.failed)
-        if wait is None or wait.posted_at != answer.posted_at or now_s - wait.looked_s > gap_max.total_seconds():
-            wait = _Wait(posted_at=answer.posted_at, since_s=now_s, looked_s=now_s)
-            self._waiting[answer.failed] = wait
-        return timedelta(seconds=now_s - wait.since_s)
-
-    async def _completed(self, answer: Resubmission, failed: JobState) -> Resubmission:
-        """Return the answer with what the platform's whole record of the failed job says must be submitted.
-
-        A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything:
-        what only rows have told is never submitted, and a young record that names no limits is not believed yet.
-        Raises Inconclusive.
-        """
-        record = await self._source.one(failed.key.id)
-        if isinstance(record, Missing) or tracker.is_another(failed, record):
-            if answer.whole:
-                return answer
-            raise Inconclusive("the failed export's own record is not there to tell what to submit")
-        facts = record.facts
-        if len(facts.request) >= len(answer.request):  # else the list told more, or an earlier record did
-            answer = replace(answer, request=facts.request, fingerprint=facts.fingerprint)
-        is_young = proof.ripens_in(self._known_for(failed), self._policy.settle_window) > timedelta()
-        return replace(answer, whole=not (is_young and self._kind.is_broad(answer.request or "{}")))
-
-    def _known_for(self, job: JobState) -> timedelta:
-        known_for = self._timeline.age(job.discovered_at)
-        if not known_for and job.discovered_at > self._clock.now():
-            return timedelta.max  # by a clock that was ahead before this process began: it cannot be told
-        return known_for
-
-    def _tells_limits(self) -> bool:
-        """True when some known export's order is limited: then a record without limits belongs to one without."""
-        requests = (job.facts.request for job in self._recorder.known(self._kind.name))
-        return any(request and not self._kind.is_broad(request) for request in requests)
+    async def _lag(self) -> timedelta:
+        """Return how late the list has been seen to be since segwatch first watched the sandbox."""
+        since = self._recorder.policies[self._kind.name].watch.since
+        watched = await self._recorder.position(self._kind.name, since)
+        jobs = self._recorder.known(self._kind.name)
+        return proof.lag(jobs, watched.began_at or since, behind=self._source.clock_behind)
 
 
 def _posted(error: UpstreamError) -> Posted:
