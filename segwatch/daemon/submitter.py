@@ -63,7 +63,7 @@ class Submitter:
         self._grace_s = grace_s
         self._paused: dict[JobKey, datetime] = {}
         self._setbacks: Counter[JobKey] = Counter()
-        self._unclear: dict[JobKey, datetime] = {}  # since when the looks for an answer allow no conclusion
+        self._unclear: dict[JobKey, float] = {}  # since when (`ran_s`) the looks for an answer allow no conclusion
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
@@ -136,13 +136,13 @@ class Submitter:
 
     async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
-        now, window = self._clock.now(), self._policy.settle_window
+        now_s, window = self._clock.ran_s(), self._policy.settle_window
         # what tells too little is taken at its word in the end, and then decides nothing any more
         within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
-        since = self._unclear.setdefault(answer.failed, now)
-        if now < since + within:
+        lasted = timedelta(seconds=now_s - self._unclear.setdefault(answer.failed, now_s))
+        if lasted < within:
             # less and less often: each look may read a hundred records
-            self._paused[answer.failed] = now + min(max(_PAUSE, (now - since) / 4), _PAUSE_MAX)
+            self._paused[answer.failed] = self._clock.now() + min(max(_PAUSE, lasted / 4), _PAUSE_MAX)
         else:
             del self._unclear[answer.failed]
             await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))

@@ -246,6 +246,19 @@ async def test_a_bad_list_only_postpones_the_submission(house, bad):
     assert len(house.platform.submitted) == 1
 
 
+async def test_a_clock_that_leaps_between_two_bad_lists_does_not_end_the_wait_for_a_good_one(house):
+    house.platform.lists = [CUT, CUT]
+    shown = house.platform.page
+
+    async def leaping(request: Request) -> Page:
+        if len(house.platform.lists) == 1:
+            house.clock.set(house.clock.now() + timedelta(minutes=30))
+        return await shown(request)
+
+    house.platform.page = leaping
+    assert (await house.ends(due(due_at=at(10)))).step is Step.SUBMITTED
+
+
 @pytest.mark.parametrize("bad", [UNREADABLE, CUT], ids=["unreadable", "cut"])
 async def test_a_bad_list_only_postpones_the_search_for_a_lost_submission(house, bad):
     house.platform.lists = [bad, bad]
