@@ -23,7 +23,12 @@ class PqlError(Exception):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the sentence that proposes what was probably meant, with a blank before it; nothing if nothing is near."""
+    found = near(word, known, most=1)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def near(word: str, known: Iterable[str], *, most: int) -> list[str]:
+    """Return what was probably meant by a word: those that differ in case only, else those that look alike."""
     names = sorted(known)
     by_case = [name for name in names if name.lower() == word.lower()]
-    found = by_case or get_close_matches(word, names, n=1, cutoff=0.6)
-    return f" Did you mean {found[0]}?" if found else ""
+    return by_case[:most] or get_close_matches(word, names, n=most, cutoff=0.6)

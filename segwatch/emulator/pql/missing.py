@@ -1,8 +1,8 @@
 """What is said of a field that is not there: what was probably meant, and what there is."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
+from segwatch.emulator.pql.errors import near
 from segwatch.emulator.pql.shape import Kind, Type
 
 _LISTED_MOST = 20  # made-up profiles stay below, at every level; only a file of one's own can have more
@@ -17,10 +17,9 @@ def fields_instead(name: str, holder: Type) -> str:
     they are 20 or fewer.
     """
     known = sorted(holder.fields)
-    near = [one for one in known if one.lower() == name.lower()]
-    near = near or get_close_matches(name, known, n=_PROPOSED_MOST, cutoff=0.6)
-    near = near or sorted(_further_down(name, holder), key=lambda path: path.count("."))[:_PROPOSED_MOST]
-    proposal = f" Did you mean {', or '.join(near)}?" if near else ""
+    meant = near(name, known, most=_PROPOSED_MOST)
+    meant = meant or sorted(_further_down(name, holder), key=lambda path: path.count("."))[:_PROPOSED_MOST]
+    proposal = f" Did you mean {', or '.join(meant)}?" if meant else ""
     if not known:
         return " Leave it out: it has no fields."
     if len(known) > _LISTED_MOST:
