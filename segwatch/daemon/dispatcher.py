@@ -202,6 +202,7 @@ class ChannelWorker:
             return LOOK_EVERY
         # those under way are still pending over there, so they may be among the rows
         policy = self._channel.policy
+        # while the clock repeats itself, a wait of hours may be its doing; rather send too early than hours late
         farthest = policy.backoff.cap if self._timeline.repeats else policy.max_age
         due = await self._store.due_deliveries(self._channel.name, now=now, limit=places, farthest=farthest)
         for delivery in due:

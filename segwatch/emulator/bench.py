@@ -127,7 +127,7 @@ class DataBench:
             ]
         except asyncio.CancelledError:
             for batch_id in job.facts.batch_ids:
-                # it may have ended before its work did; if it has not, what is written is of use to the next process
+                # of a job that was cancelled nothing stays; when the process stops, the next one uses what is written
                 if batch_id not in box.batches or box.batches[batch_id]["status"] == batches.ABORTED:
                     batch_files.remove(folder, batch_id)
             raise

@@ -75,7 +75,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Look, then submit. known: ids of exports that were created since the failure, and so cannot be the new one."""
+    """Look, then submit. known: ids of exports that the look saw: none can be the effect of the POST to come."""
 
     known: tuple[str, ...] = ()
 

@@ -104,9 +104,9 @@ class Store(Protocol):
     """The only owner of what must not be lost. Every call may raise StoreUnavailable."""
 
     async def claim(self) -> None:
-        """Hold the store against a second daemon, and look at nothing in it: fast, however old or large it is.
+        """Hold the store against a second daemon. Nothing in it is read, so this is fast however large it is.
 
-        `open` does so too. Raises StoreError that names the holder, StoreUnavailable when the disk does not let us.
+        `open` does the same first. Raises StoreError that names the holder, StoreUnavailable when the disk fails us.
         """
 
     async def open(self) -> None:

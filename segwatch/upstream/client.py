@@ -72,8 +72,8 @@ class PlatformClient:
     """Calls the platform for one sandbox. It tries once, and once more after renewing a token.
 
     When the new token is rejected too, it asks for no other for a while: others may share the credential.
-    clock_behind: by how much the platform's clock is behind ours, as its last answer told, to a second or so; less than
-    zero if it is ahead, zero while nothing is known.
+    clock_behind: by how much the platform's clock is behind ours, to a second or so: the least that an answer of the
+    last hour told. Less than zero if it is ahead, zero while nothing is known.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class PlatformClient:
         self._vain_renewals = 0
         self._no_renewal_until = 0.0
         self.clock_behind = timedelta()
-        self._compared_s = 0.0
+        self._compared_s: float | None = None
 
     @property
     def patience(self) -> timedelta:
@@ -216,8 +216,10 @@ class PlatformClient:
         if told is None or abs(behind := self._now() - told) > _CLOCKS_APART_MAX:
             return
         # an answer that came late, or from a cache, makes the difference seem larger: the least of an hour is nearest
-        if behind < self.clock_behind or not self._compared_s or self._monotonic() - self._compared_s > _COMPARED_FOR_S:
-            self.clock_behind, self._compared_s = behind, self._monotonic()
+        now_s = self._monotonic()
+        is_old = self._compared_s is None or now_s - self._compared_s > _COMPARED_FOR_S
+        if is_old or behind < self.clock_behind:
+            self.clock_behind, self._compared_s = behind, now_s
 
     def _url(self, request: Request) -> URL:
         """Return the address; always on the configured host, the only one that may see the token."""
