@@ -18,7 +18,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Inconclusive(Exception):
-    """The list is longer than we read, or holds rows that we cannot read: what was not seen allows no conclusion."""
+    """What was seen allows no conclusion: the list is too long or in part unreadable, or a record does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,7 @@ class Lookout:
         listed = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
-        for id_, row in rows.items():
-            told = [self._told.get(id_), row.facts, _facts_of(known.get(id_), row)]
-            rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
+        rows = {id_: self._best_told(row, known.get(id_)) for id_, row in rows.items()}
         unsure = [
             row for id_, row in rows.items()
             if self._is_unsure(row, answer, failed, claimed, cut=id_ not in self._told)
@@ -111,6 +109,11 @@ class Lookout:
         if failed.key.id not in rows and not any(_is_before(row, horizon) for row in rows.values()):
             raise Inconclusive("the list does not go back to the failed export")
         return rows
+
+    def _best_told(self, row: Observation, known: JobState | None) -> Observation:
+        """Return the row with the most that is told of its order: by a record, by the list, or by earlier sweeps."""
+        told = [self._told.get(row.key.id), row.facts, _facts_of(known, row)]
+        return replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
 
     def _is_unsure(
         self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str], *, cut: bool = False
