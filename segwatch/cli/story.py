@@ -9,6 +9,8 @@ import aiohttp
 
 from segwatch.daemon.clock import SystemClock
 
+Tell = Callable[[datetime, str], None]
+
 PROFILES = 10_000
 _SCENARIO = "night"
 _LENGTH_S = 2_400.0  # of the scenario, in emulated seconds
@@ -24,9 +26,6 @@ def speed_for(length_s: float) -> float:
 def overdue_after_s(length_s: float) -> int:
     """Return after how many seconds a job of the story is late."""
     return max(1, round(_OVERDUE_PART * length_s))
-
-
-Tell = Callable[[datetime, str], None]
 
 
 async def told(session: aiohttp.ClientSession, platform: str, tell: Tell) -> None:
