@@ -19,7 +19,7 @@ class Request:
     for metrics. params: not encoded; a name may repeat. body: JSON value to send, or None.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
     endpoint: str
     params: tuple[tuple[str, str], ...] = ()

@@ -40,7 +40,7 @@ def read_page(body: bytes, *, rows_at: str, read: ReadRow, request: Request) -> 
     rows_at: the key of the array, `children` or `records`. One bad row is counted, never the loss of the page.
     An empty page is the last one, whatever its links say (AEP contract 3.7).
     """
-    envelope = _object(body)
+    envelope = envelope_of(body)
     raw = envelope.get(rows_at)
     if raw is None or (bytes(raw) == b"null" and _is_error(envelope)):
         raise UnreadableReply(_why(body, envelope, f'a list without "{rows_at}"'))
@@ -49,7 +49,7 @@ def read_page(body: bytes, *, rows_at: str, read: ReadRow, request: Request) -> 
     except _UNREADABLE as exc:
         raise UnreadableReply(f'"{rows_at}" is not an array: {excerpt(bytes(raw))}') from exc
     found, gaps = _read_rows(((row, "") for row in rows), read)
-    more = _next_request(envelope, request) if rows else None
+    more = next_request(envelope, request) if rows else None
     return Page(rows=found, next=more, unreadable=len(gaps), gaps=gaps)
 
 
@@ -58,7 +58,7 @@ def read_bulk(body: bytes, *, read: ReadRow) -> Page:
 
     Raises UnreadableReply. An entry that is null counts as absent.
     """
-    envelope = _object(body)
+    envelope = envelope_of(body)
     raw = envelope.get("results")
     if raw is None:
         raise UnreadableReply(_why(body, envelope, 'a bulk answer without "results"'))
@@ -76,7 +76,7 @@ def read_bulk(body: bytes, *, read: ReadRow) -> Page:
 
 def read_one(body: bytes, *, read: ReadRow) -> Observation:
     """Return the one job of an answer. Raises UnreadableReply, also for an error envelope that came with 200."""
-    envelope = _object(body)
+    envelope = envelope_of(body)
     try:
         return read(_decode(body), "")
     except _UNREADABLE as exc:
@@ -157,7 +157,8 @@ def _decode(raw: bytes | msgspec.Raw) -> dict[str, Any]:
     return record
 
 
-def _object(body: bytes) -> dict[str, msgspec.Raw]:
+def envelope_of(body: bytes) -> dict[str, msgspec.Raw]:
+    """Return the members of an answer's object, not yet decoded. Raises UnreadableReply for anything else."""
     try:
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except _UNREADABLE as exc:
@@ -174,7 +175,7 @@ def _why(body: bytes, envelope: dict[str, msgspec.Raw], shape: str) -> str:
     return f"The answer is {what}: {excerpt(body)}"
 
 
-def _next_request(envelope: dict[str, msgspec.Raw], request: Request) -> Request | None:
+def next_request(envelope: dict[str, msgspec.Raw], request: Request) -> Request | None:
     """Return the request of the next page, on the path that was asked: a link's host and path are never followed.
 
     The link's parameters rule; filters that it forgot are kept. All of AEP contract 13, rows 7 to 10, is accepted:

@@ -11,9 +11,12 @@ from typing import TypeVar
 
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.quota import Used
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
+from segwatch.pipelines.model import Run
 from segwatch.store import reads, upkeep, writes
 from segwatch.store.base import (
     Change,
@@ -21,6 +24,7 @@ from segwatch.store.base import (
     JobFilter,
     LoggedEvent,
     OutboxDepth,
+    RunFilter,
     StoreCorrupt,
     StoreError,
 )
@@ -106,6 +110,27 @@ class SqliteStore:
         self, sandbox: str = "", *, steps: Sequence[Step] = (), since: datetime | None = None
     ) -> list[Resubmission]:
         return await self._read(lambda db: reads.resubmissions(db, sandbox, steps, since))
+
+    async def order(self, id: str) -> Order | None:
+        raise NotImplementedError
+
+    async def orders(
+        self, sandbox: str = "", *, kind: str = "", steps: Sequence[OrderStep] = (), owner: str = "",
+        fingerprint: str = "", since: datetime | None = None,
+    ) -> list[Order]:  # fmt: skip
+        raise NotImplementedError
+
+    async def used(self, sandbox: str, *, day: datetime, year: datetime) -> Used:
+        raise NotImplementedError
+
+    async def run(self, id: str) -> Run | None:
+        raise NotImplementedError
+
+    async def runs(self, wanted: RunFilter, *, limit: int | None = None) -> list[Run]:
+        raise NotImplementedError
+
+    async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
+        raise NotImplementedError
 
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
