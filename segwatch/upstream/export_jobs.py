@@ -106,13 +106,13 @@ async def list_(
     asked = (("status", status.value),) if status in _FILTERS else ()
     request = Request(method="GET", path=PATH, endpoint=PATH, params=(*asked, ("limit", str(limit))))
     rows = pages(client, request, rows_at="records", read=read, key=lambda job: job.id, on_unreadable=on_unreadable)
-    given = 0
+    left = most
     async for job in rows:
-        if given == most:
+        if left == 0:
             return
         if status in (None, job.status):
-            given += 1
             yield job
+            left = None if left is None else left - 1
 
 
 async def get(client: PlatformClient, id_: str) -> ExportJob:
