@@ -18,6 +18,7 @@ from segwatch.upstream.records import (
     checked_id,
     expression_of,
     id_of,
+    is_id,
     known_truth,
     object_of,
     record,
@@ -113,12 +114,12 @@ class Names:
     async def of(self, ids: Iterable[str]) -> dict[str, str]:
         """Return a name for each id: "all segments" for `*`, the id itself where there is none. Raises UpstreamError.
 
-        All that are missing are asked for with one call.
+        All that are missing are asked for with one call for each hundred.
         """
         wanted, now = tuple(dict.fromkeys(ids)), self._monotonic()
         missing = [one for one in wanted if self._known.get(one, (now, ""))[0] <= now]
         if missing:
-            found = await bulk_get(self._client, missing)
+            found = await bulk_get(self._client, filter(is_id, missing))
             for one in missing:
                 name = found[one].name if one in found else ""
                 self._known[one] = (now + self._keep_s, name or one)

@@ -90,7 +90,7 @@ class ExportJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_request(body: ExportBody) -> Request:
-    """Return the POST that orders the export. Raises ValueError as `ExportBody.document` does."""
+    """Return the POST that orders the export. Raises NotSendable as `ExportBody.document` does."""
     return Request(method="POST", path=PATH, endpoint=PATH, body=body.document())
 
 
@@ -122,7 +122,7 @@ async def get(client: PlatformClient, id_: str) -> ExportJob:
 
 
 async def create(client: PlatformClient, body: ExportBody) -> ExportJob:
-    """Send one order, once; on `Fate.LOST` look before you call again. Raises UpstreamError, ValueError."""
+    """Send one order, once; on `Fate.LOST` look before you call again. Raises UpstreamError, NotSendable."""
     return await record(client, create_request(body), read)
 
 

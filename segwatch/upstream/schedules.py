@@ -11,6 +11,7 @@ from segwatch.kinds.base import Request
 from segwatch.kinds.fields import identity, instant, items, mapping, text
 from segwatch.kinds.replies import item_path
 from segwatch.upstream.client import PlatformClient
+from segwatch.upstream.errors import NotSendable
 from segwatch.upstream.paging import nobody, pages
 from segwatch.upstream.records import SandboxInfo, checked_id, id_of, record, sandbox_of
 
@@ -53,15 +54,15 @@ def create_request(
 ) -> Request:
     """Return the POST that makes a schedule, its body as the tutorial prints it.
 
-    Raises CronError for a cron that the platform would refuse, ValueError for what else it would.
+    Raises CronError for a cron that the platform would refuse, NotSendable for what else it would.
     """
     if not name.strip():
-        raise ValueError("A schedule needs a name")
+        raise NotSendable("A schedule needs a name")
     if type_ not in TYPES:
-        raise ValueError(f"{type_!r} is no type of a schedule: write {' or '.join(TYPES)}")
+        raise NotSendable(f"{type_!r} is no type of a schedule: write {' or '.join(TYPES)}")
     wanted = list(dict.fromkeys(segments))
     if not wanted or ("*" in wanted and len(wanted) > 1):
-        raise ValueError("A schedule needs the ids of its segments, or * alone for all of them")
+        raise NotSendable("A schedule needs the ids of its segments, or * alone for all of them")
     body = {
         "name": name,
         "type": type_,
@@ -73,12 +74,12 @@ def create_request(
 
 
 def state_request(id_: str, *, active: bool) -> Request:
-    """Return the PATCH that enables or disables a schedule. Raises ValueError."""
+    """Return the PATCH that enables or disables a schedule. Raises NotSendable."""
     return _patch(id_, "/state", _STATES[active])
 
 
 def time_request(id_: str, cron: str) -> Request:
-    """Return the PATCH that changes when a schedule fires. Raises CronError and ValueError."""
+    """Return the PATCH that changes when a schedule fires. Raises CronError and NotSendable."""
     return _patch(id_, "/schedule", parse(cron).text)
 
 
@@ -113,7 +114,7 @@ async def create(
     client: PlatformClient, *, name: str, cron: str, segments: Sequence[str] = ("*",),
     type_: str = "batch_segmentation", active: bool = False,
 ) -> Schedule:  # fmt: skip
-    """Make a schedule, and return it; on `Fate.LOST` look before you call again. Raises UpstreamError, ValueError."""
+    """Make a schedule, and return it; on `Fate.LOST` look before you call again. Raises UpstreamError, NotSendable."""
     request = create_request(name=name, cron=cron, segments=segments, type_=type_, active=active)
     return await record(client, request, read)
 
