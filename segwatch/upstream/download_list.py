@@ -34,7 +34,7 @@ class Manner:
 
 
 async def listed(client: PlatformClient, batch_id: str, manner: Manner) -> Manifest:
-    """Return what a batch consists of. Raises DownloadError for one that cannot be stored or is empty, UpstreamError."""
+    """Return what a batch consists of. Raises DownloadError for none that can be stored, UpstreamError."""
     parts = []
     for file in await _patiently(lambda: _all(files.of_batch(client, batch_id)), manner):
         parts += await _patiently(partial(_parts, client, file.id), manner)
@@ -101,4 +101,3 @@ async def _patiently(ask: Callable[[], Awaitable[T]], manner: Manner) -> T:
 
 async def _all(rows: AsyncIterator[T]) -> list[T]:
     return [row async for row in rows]
-

@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from segwatch.kinds.base import Request
-from segwatch.kinds.fields import identity, instant, mapping, whole
-from segwatch.upstream.catalog import one_path
+from segwatch.kinds.fields import identity, instant, mapping
+from segwatch.kinds.replies import UnreadableRow, item_path
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import BadReply, Fate
 from segwatch.upstream.paging import pages
+from segwatch.upstream.records import checked_id, count_of, what_of
 
 _BATCHES = "/data/foundation/export/batches"
 _FILES = "/data/foundation/export/files"
@@ -38,7 +39,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_batch(client: PlatformClient, batch_id: str) -> AsyncIterator[BatchFile]:
     """Yield the files of a batch. Raises UpstreamError; BadReply for a row that cannot be read, since each counts."""
-    path = f"{one_path(_BATCHES, batch_id)}/files"
+    path = f"{item_path(_BATCHES, checked_id(batch_id, 'A batch'))}/files"
     request = Request(method="GET", path=path, endpoint=f"{_BATCHES}/{{id}}/files", params=_PAGE)
     return pages(
         client, request, rows_at="data", read=_file, key=lambda file: file.id,
@@ -57,8 +58,8 @@ async def parts(client: PlatformClient, file_id: str) -> AsyncIterator[Part]:
             continue
         async for inner in _rows(client, row.id):
             if not isinstance(inner, Part):
-                text = f"Sandbox {client.sandbox}: GET {_FILES}/{{id}}: {file_id} is a directory of directories"
-                raise BadReply(text, fate=Fate.ANSWERED, reason="shape")
+                text = f"Sandbox {client.sandbox}: {file_id} is a directory of directories"
+                raise BadReply(text, fate=Fate.ANSWERED, reason="unreadable")
             yield inner
 
 
@@ -67,11 +68,18 @@ def content_request(file_id: str, name: str) -> Request:
 
     It is made of id and name alone: a link's host may be another one, and the token is for the configured one.
     """
-    return Request(method="GET", path=one_path(_FILES, file_id), endpoint=f"{_FILES}/{{id}}", params=(("path", name),))
+    return Request(
+        method="GET",
+        path=item_path(_FILES, checked_id(file_id, "A file")),
+        endpoint=f"{_FILES}/{{id}}",
+        params=(("path", name),),
+    )
 
 
 def _rows(client: PlatformClient, file_id: str) -> AsyncIterator[Part | BatchFile]:
-    request = Request(method="GET", path=one_path(_FILES, file_id), endpoint=f"{_FILES}/{{id}}", params=_PAGE)
+    request = Request(
+        method="GET", path=item_path(_FILES, checked_id(file_id, "A file")), endpoint=f"{_FILES}/{{id}}", params=_PAGE
+    )
     return pages(
         client, request, rows_at="data", read=lambda row: _part(file_id, row), key=_key,
         on_unreadable=lambda count: _refuse(client, request, count),
@@ -81,7 +89,7 @@ def _rows(client: PlatformClient, file_id: str) -> AsyncIterator[Part | BatchFil
 def _file(row: dict[str, Any]) -> BatchFile:
     file_id = identity(row.get("dataSetFileId"))
     if not file_id:
-        raise ValueError("a file without an id")
+        raise UnreadableRow("a file without an id")
     return BatchFile(
         id=file_id, created_at=instant(row.get("created")), updated_at=instant(row.get("updated")), raw=row
     )
@@ -93,11 +101,11 @@ def _part(file_id: str, row: dict[str, Any]) -> Part | BatchFile:
         if identity(row.get("dataSetFileId")):
             return _file(row)
         href = mapping(mapping(row.get("_links")).get("self")).get("href")
-        name = (parse_qs(urlsplit(href).query).get("path") or [""])[0] if isinstance(href, str) else ""
+        query = href.partition("?")[2] if isinstance(href, str) else ""
+        name = dict(parse_qsl(query)).get("path", "")
     if not name:
-        raise ValueError("a part without a name")
-    length = whole(row.get("length"))
-    return Part(file_id=file_id, name=name, length_bytes=length if length is not None and length >= 0 else None)
+        raise UnreadableRow("a part without a name")
+    return Part(file_id=file_id, name=name, length_bytes=count_of(row.get("length")))
 
 
 def _key(row: Part | BatchFile) -> str:
@@ -106,7 +114,5 @@ def _key(row: Part | BatchFile) -> str:
 
 def _refuse(client: PlatformClient, request: Request, count: int) -> None:
     if count:
-        text = (
-            f"Sandbox {client.sandbox}: GET {request.endpoint}: {count} rows cannot be read, so files would be missing"
-        )
-        raise BadReply(text, fate=Fate.ANSWERED, reason="shape")
+        text = f"{what_of(client, request)}: {count} rows cannot be read, so files would be missing"
+        raise BadReply(text, fate=Fate.ANSWERED, reason="unreadable")
