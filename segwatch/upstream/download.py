@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 from segwatch.upstream import files
 from segwatch.upstream.client import PlatformClient
@@ -62,7 +61,7 @@ class _Growing:
     """A file on its way. there_bytes: those that are written, all from its beginning on."""
 
     wanted: Wanted
-    file: BinaryIO
+    path: Path
     there_bytes: int
 
     @property
@@ -96,18 +95,24 @@ class _Download:
         )
 
     async def run(self, parallel: int) -> Progress:
-        there = await asyncio.to_thread(lambda: [self._folder.there_bytes(one) for one in self._manifest.files])
-        self._tell(bytes=sum(there), resumed_bytes=sum(there))
-        queue, missing = iter(self._manifest.files), _Missing()
+        there_bytes, left = await asyncio.to_thread(self._looked)
+        files_there = len(self._manifest.files) - len(left)
+        self._tell(files=files_there, bytes=there_bytes, resumed_bytes=there_bytes)
+        queue, missing = iter(left), _Missing()
         try:
             async with asyncio.TaskGroup() as workers:
-                for _ in range(min(parallel, len(there))):
+                for _ in range(min(parallel, len(left))):
                     workers.create_task(self._work(queue, missing), name="download")
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
         if missing.why:
             raise self._incomplete(missing)
         return self._progress
+
+    def _looked(self) -> tuple[int, list[Wanted]]:
+        """Return how many bytes are there, and the files of which something is missing."""
+        there_bytes = sum(self._folder.there_bytes(one) for one in self._manifest.files)
+        return there_bytes, [one for one in self._manifest.files if not self._folder.is_done(one)]
 
     async def _work(self, queue: Iterable[Wanted], missing: _Missing) -> None:
         """Take files until there are none. A disk that is full and a token that is refused end all of it."""
@@ -123,30 +128,26 @@ class _Download:
                     return
 
     async def _bring(self, wanted: Wanted) -> None:
-        if await asyncio.to_thread(self._folder.is_done, wanted):
-            return
-        growing = await asyncio.to_thread(self._open, wanted)
+        growing = await asyncio.to_thread(self._begun, wanted)
         vain = 0
-        try:
-            while not growing.is_whole:
-                before = growing.there_bytes
-                trouble = await self._piece(growing)
-                if trouble is None:
-                    continue
-                vain = vain + 1 if growing.there_bytes == before else 0
-                if vain >= self._manner.vain_most:
-                    raise trouble
-                await pause(self._manner, trouble, vain, wanted.path)
-        finally:
-            await asyncio.to_thread(growing.file.close)
+        while not growing.is_whole:
+            before = growing.there_bytes
+            trouble = await self._piece(growing)
+            if trouble is None:
+                continue
+            vain = vain + 1 if growing.there_bytes == before else 0
+            if vain >= self._manner.vain_most:
+                raise trouble
+            await pause(self._manner, trouble, vain, wanted.path)
         await asyncio.to_thread(self._folder.finish, wanted)
 
-    def _open(self, wanted: Wanted) -> _Growing:
-        there = self._folder.there_bytes(wanted)
-        part = self._folder.part(wanted)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        # never anything but added to: what a crash of the machine leaves is a beginning of the file
-        return _Growing(wanted, part.open("ab" if there else "wb"), there)
+    def _begun(self, wanted: Wanted) -> _Growing:
+        there, path = self._folder.there_bytes(wanted), self._folder.part(wanted)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not there:  # nothing, or too much to be a beginning of this file
+            path.unlink(missing_ok=True)
+            path.touch()
+        return _Growing(wanted, path, there)
 
     async def _piece(self, growing: _Growing) -> UpstreamError | None:
         """Add the next piece to a file; return what broke it off, if something did that may pass."""
@@ -180,7 +181,7 @@ class _Download:
                     text = f"{what}: more came than the {wanted.length_bytes} bytes of the list"
                     raise BadReply(text, fate=Fate.ANSWERED, reason="range", status=answer.status)
                 if new:
-                    await asyncio.to_thread(growing.file.write, new)
+                    await asyncio.to_thread(_append, growing.path, new)
                     growing.there_bytes += len(new)
                     self._new_bytes += len(new)
                     self._tell(bytes=self._progress.bytes + len(new))
@@ -199,3 +200,10 @@ class _Download:
         )
         incomplete.__cause__ = error
         return incomplete
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Add to a file; never anything else is done to it, so what a crash leaves is a beginning of it."""
+    # opened for each chunk: a file held open would outlive a task that is cancelled while a thread opens it
+    with path.open("ab") as file:
+        file.write(content)
