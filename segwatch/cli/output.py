@@ -45,9 +45,9 @@ def style_of(word: str) -> str:
 class Screen(Console):
     """A console that leaves it to `main` what a closed pipe means, and sends no escapes at all if NO_COLOR is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stderr: bool = False) -> None:
         # rich's own reading of NO_COLOR leaves bold and dim
-        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto")
+        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto", stderr=stderr)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -178,6 +178,13 @@ def span(length: timedelta) -> str:
     if seconds < 48 * 3600:
         return f"{seconds // 3600}h {seconds % 3600 // 60}m"
     return f"{seconds // 86400}d"
+
+
+def timed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with `took_s`, seconds or None, as people say it."""
+    took_s = record.get("took_s")
+    shown = {"took" if name == "took_s" else name: value for name, value in record.items()}
+    return shown | {"took": "" if took_s is None else span(timedelta(seconds=took_s))} if "took_s" in record else shown
 
 
 def clock(at: datetime) -> str:

@@ -1,7 +1,7 @@
 """One kind of job in one sandbox, as the platform shows it: requests out, observations back."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -70,6 +70,12 @@ class Source:
         except NotFound:
             return Missing(key=JobKey(sandbox=self.sandbox, kind=self.kind.name, id=job_id), asked_at=asked_at)
 
+    async def post(self, request: Request, *, before_send: Callable[[], Awaitable[None]] | None = None) -> Observation:
+        """Send an order for a new job, and return that job. before_send: as in `PlatformClient.call`."""
+        return await self._ask(
+            request, lambda body, asked: self.kind.parse_one(body, asked=asked), before_send=before_send
+        )
+
     async def submit(self, request: str) -> Observation:
         """Submit `Facts.request` as a new job, and return that job. The caller has an intent on disk."""
         post = self.kind.submit(request)
@@ -77,12 +83,15 @@ class Source:
             raise TypeError(f"{self.kind.name} jobs are never submitted again")
         return await self._ask(post, lambda body, asked: self.kind.parse_one(body, asked=asked))
 
-    async def _ask(self, request: Request, read: Callable[[bytes, Asked], T]) -> T:
+    async def _ask(
+        self, request: Request, read: Callable[[bytes, Asked], T],
+        *, before_send: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:  # fmt: skip
         async with self._places:
             asked = Asked(sandbox=self.sandbox, at=self._clock.now())
             self.calls += 1
             try:
-                reply = await self._client.call(request)
+                reply = await self._client.call(request, before_send=before_send)
             except BadReply:
                 self._unreadable(self.kind.name, 1)
                 raise

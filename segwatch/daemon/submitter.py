@@ -1,20 +1,20 @@
 """Submits failed exports again: a look, an intent on disk, one POST, the result on disk. Never twice."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
-from segwatch.daemon.orders import Orders
+from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.lookout import Lookout, seen_of
+from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.records import Records
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
@@ -24,7 +24,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
 from segwatch.store.base import Conflict, Store, StoreError, StoreUnavailable
-from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.errors import UpstreamError
 
 log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class Submitter:
             source, lambda: recorder.known(source.kind.name),
             age=timeline.age, believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
-        self._orders = Orders(source, recorder, clock, timeline=timeline, window=policy.settle_window)
+        self._records = Records(source, recorder, clock, timeline=timeline, window=policy.settle_window)
         self._silences = Silences(clock, window=policy.settle_window)
         self._answers = Answers(source.sandbox, source.kind.name, recorder, store, clock, policy)
         self._recorder = recorder
@@ -124,7 +124,7 @@ class Submitter:
                 await self._submit(answer, failed, beat)
             self._unclear.pop(answer.failed, None)
         except UpstreamError as error:
-            self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
+            self._paused[answer.failed] = self._clock.now() + (wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
             await self._look_again(answer, error)
@@ -160,7 +160,7 @@ class Submitter:
         if isinstance(admitted, Propose):
             return await self._answers.move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
         # only now: what is held would spend the call budget on its record, again and again
-        whole = await self._orders.completed(answer, failed)
+        whole = await self._records.completed(answer, failed)
         if isinstance(whole, Refuse):
             return await self._answers.refuse(answer, whole)
         if not whole.whole:
@@ -188,7 +188,8 @@ class Submitter:
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
-                await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
+                post = self._intend_and_post(answer, submission.posting(whole, go, self._clock.now()))
+                await finished(post, grace_s=self._grace_s, name=f"post:{self._source.sandbox}")
 
     async def _close_given_up(self) -> None:
         """Link what shows up late to the answer whose POST was given up; what failed has an answer of its own."""
@@ -209,17 +210,6 @@ class Submitter:
         around = await self._answers.surroundings(answer, failing)
         return retry.admit(answer, around, self._policy, self._clock.now())
 
-    async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
-        """Let a POST under way end even when we are told to stop: its answer is worth the wait."""
-        task = asyncio.create_task(post, name=f"post:{self._source.sandbox}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=self._grace_s)
-            task.cancel()  # without effect on a task that is done
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-
     async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
         await self._answers.move(before, posting)
         await self._post(before, posting)
@@ -230,9 +220,9 @@ class Submitter:
         try:
             job = await self._source.submit(answer.request)
         except UpstreamError as error:
-            posted = _posted(error)
-            log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            await self._unanswered(before, answer, posted)
+            lost = posted(error)
+            log.warning("resubmission_unanswered", job=str(answer.failed), how=lost.how.value, error=str(error))
+            await self._unanswered(before, answer, lost)
         else:
             doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
             if not doubt and self._kind.is_another(job.facts, answer.request):
@@ -244,10 +234,10 @@ class Submitter:
             lost = Posted(how=Posted.How.LOST, why=why)
             await self._unanswered(before, answer, lost)
 
-    async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
-        after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
+    async def _unanswered(self, before: Resubmission, answer: Resubmission, how: Posted) -> None:
+        after = submission.after_post(answer, how, self._policy, self._clock.now(), before=before)
         self._silences.of(after)  # it begins now
-        await self._answers.move(answer, after, why=posted.why)
+        await self._answers.move(answer, after, why=how.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
@@ -273,22 +263,3 @@ class Submitter:
         watched = await self._recorder.position(self._kind.name, since)
         jobs = self._recorder.known(self._kind.name)
         return proof.lag(jobs, watched.began_at or since, behind=self._source.clock_behind)
-
-
-def _posted(error: UpstreamError) -> Posted:
-    """Return what a failed POST may have done. Whatever is not surely without effect counts as lost."""
-    match error:
-        case UpstreamError(fate=Fate.NOT_SENT) | RateLimited() | Unauthorized(status=401):
-            how = Posted.How.NOT_SENT
-        case Refused() | NotFound() | Unauthorized():
-            how = Posted.How.REJECTED
-        case Unavailable(fate=Fate.ANSWERED, status=500 | 503):
-            how = Posted.How.DECLINED
-        case _:  # also 502 and 504: a gateway speaks there, not the service that may have taken the job
-            how = Posted.How.LOST
-    return Posted(how=how, why=str(error), retry_after=_wish(error))
-
-
-def _wish(error: UpstreamError) -> timedelta | None:
-    """Return how long the platform wants us to wait."""
-    return error.retry_after if isinstance(error, RateLimited) else None

@@ -19,7 +19,7 @@ class Request:
     for metrics. params: not encoded; a name may repeat. body: JSON value to send, or None.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
     endpoint: str
     params: tuple[tuple[str, str], ...] = ()
@@ -102,6 +102,9 @@ class JobKind(Protocol):
 
     def cancel(self, job_id: str) -> Request:
         """Return the call that asks the platform to cancel one job; any 2xx says that it will try."""
+
+    def create(self, request: str) -> Request:
+        """Return the call that makes a new job of this body, in JSON."""
 
     def submit(self, request: str) -> Request | None:
         """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""

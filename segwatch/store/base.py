@@ -9,9 +9,12 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.quota import Spend, Used
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
+from segwatch.pipelines.model import Run
 
 
 class StoreError(SegwatchError):
@@ -30,6 +33,18 @@ class Conflict(StoreError):
     """Somebody else changed a row since it was read: read again and decide again."""
 
 
+class Spent(StoreError):
+    """The allowance does not admit another evaluation: nothing was written. used: what the count was."""
+
+    def __init__(self, text: str, *, used: Used) -> None:
+        super().__init__(text)
+        self.used = used
+
+
+class StoreHeld(StoreError):
+    """Another segwatch daemon has this store."""
+
+
 class StoreCorrupt(StoreError):
     """The file is not what segwatch wrote, or newer than this version understands."""
 
@@ -42,8 +57,11 @@ class Change:
     agree with `job_before`, else Conflict: in all that only a decision changes (sequence, status, word, since, root,
     attempt, overdue_at), and it must hold no later look (`asked_at`). What looks refresh (looks, misses, errors, facts,
     the platform's times) may be newer in `job_before` than on disk, since looks without news need not be saved.
-    `resubmission_before` and `subject_before` must equal what is on disk; None means that there is nothing.
-    One job may be the `new_id` of one resubmission in its sandbox, else Conflict.
+    `resubmission_before`, `subject_before`, `order_before` and `run_before` must equal what is on disk; None means that
+    there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the `job_id` of one placed
+    order of its kind, else Conflict. Of equal orders and resubmissions one may be POSTING, else Conflict.
+    spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
+    One run of a pipeline has a cause, else Conflict.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.
     deliveries: of events that are in the log by then; those already promised are left as they are.
     """
@@ -54,6 +72,11 @@ class Change:
     resubmission_before: Resubmission | None = None
     subject: SubjectState | None = None
     subject_before: SubjectState | None = None
+    order: Order | None = None
+    order_before: Order | None = None
+    spend: Spend | None = None
+    run: Run | None = None
+    run_before: Run | None = None
     position: Position | None = None
     events: tuple[Event, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
@@ -86,6 +109,16 @@ class JobFilter:
     statuses: tuple[Status, ...] = ()
     id: str = ""
     since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs of pipelines to read; empty fields match everything. open_only: those that have not ended."""
+
+    sandbox: str = ""
+    pipeline: str = ""
+    cause: str = ""
+    open_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +180,30 @@ class Store(Protocol):
     ) -> list[Resubmission]:
         """Return resubmissions, oldest first; since: whose step changed at or after this time."""
 
+    async def order(self, id: str) -> Order | None:
+        """Return one order."""
+
+    async def orders(
+        self, sandbox: str = "", *, kind: str = "", steps: Sequence[OrderStep] = (), owner: str = "",
+        fingerprint: str = "", since: datetime | None = None,
+    ) -> list[Order]:  # fmt: skip
+        """Return orders, oldest first; since: whose step changed at or after this time. Empty arguments match all."""
+
+    async def used(self, sandbox: str, *, day: datetime, year: datetime) -> Used:
+        """Return how many evaluations on demand were begun since the day and the year began, as far as is known.
+
+        Counted are orders that spend, and the jobs that were seen and that neither a schedule nor an order began.
+        """
+
+    async def run(self, id: str) -> Run | None:
+        """Return one run of a pipeline."""
+
+    async def runs(self, wanted: RunFilter, *, limit: int | None = None) -> list[Run]:
+        """Return runs, the last begun first."""
+
+    async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
+        """Return since when the pipeline is followed: from now on, if nobody has asked before."""
+
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
     ) -> list[Delivery]:
@@ -186,7 +243,9 @@ class Store(Protocol):
         """Delete finished jobs that last changed before `before`, with their events; return the jobs deleted.
 
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
-        events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise.
+        events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
+        of pipelines that have ended, with their events. Orders go when they have ended; those of evaluations are kept
+        for 400 days more, since they count against the year.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -16,34 +18,16 @@ from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
 from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of
-from segwatch.upstream.errors import (
-    BadReply,
-    Fate,
-    NotFound,
-    RateLimited,
-    Refused,
-    Unauthorized,
-    Unavailable,
-    UpstreamError,
-)
+from segwatch.upstream.errors import BadReply, Fate, UpstreamError
 from segwatch.upstream.redaction import Redactor, is_json
+from segwatch.upstream.streaming import Opened, beginning, open_exchange
 from segwatch.upstream.tokens import TokenSource
-from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, exchange, proxy_for
+from segwatch.upstream.verdicts import failure_of
+from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, Timeouts, exchange, proxy_for
 
-# the gateway's codes and what a person can do about them (AEP contract 1.3)
-_ADVICE = {
-    "401013": "The token was renewed once and is still not valid: check client_id, client_secret and org_id",
-    "403000": "Check client_id: the platform saw no API key",
-    "403003": "Check client_id: the platform does not know this API key",
-    "403010": "The platform saw no token; something on the way may have removed the Authorization header",
-    "403023": "Check that the credential's product profile covers this organization",
-    "403025": "Check org_id, and that the credential's product profile covers this organization",
-    "403027": "Check org_id (it ends in @AdobeOrg), and that the credential has a product profile",
-    "400003": "Check org_id",
-}
-_ADVICE_403 = (
-    "Ask an administrator for the permissions of this sandbox: Manage Segments, Evaluate a segment, View Datasets"
-)
+A = TypeVar("A", Reply, Opened)
+
+_COMPLAINT_MAX_BYTES = 16 * 1024
 _COMPARED_FOR_S = 3600.0
 _CLOCKS_APART_MAX = timedelta(days=1)  # more is no clock's error, but a header that somebody made up
 _AFTER_VAIN_RENEWAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
@@ -124,24 +108,70 @@ class PlatformClient:
         """The sandbox's name."""
         return self._sandbox.name
 
-    async def call(self, request: Request) -> Reply:
+    @property
+    def base_url(self) -> str:
+        """Where the platform is; never with a secret in it."""
+        return str(self._base)
+
+    async def call(self, request: Request, *, before_send: Callable[[], Awaitable[None]] | None = None) -> Reply:
         """Return the answer: any 2xx, its body whole JSON or empty.
 
+        before_send: awaited when nothing but the connection stands between us and the request's bytes, and again before
+        the second try after a 401. What it raises ends the call before anything was sent.
         Raises an UpstreamError; its `fate` says what became of the request.
         """
+        what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
         try:
-            return await self._call(request, f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}")
+            reply = await self._renewing(lambda token: self._send(request, token, what, before_send))
+            if 200 <= reply.status < 300:
+                return self._checked(reply, what)
+            raise self._failure(reply, what)
         except UpstreamError as exc:
             exc.hide(self.redactor)
             raise
 
-    async def _call(self, request: Request, what: str) -> Reply:
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, headers: Mapping[str, str], timeouts: Timeouts
+    ) -> AsyncIterator[Opened]:
+        """Yield the answer to a request without a body while it comes: any 2xx, its bytes as they are.
+
+        headers: more of them, or others. Raises an UpstreamError, also while the chunks are read.
+        """
+        what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
+        async with AsyncExitStack() as exchanges:
+
+            async def send(token: str) -> Opened:
+                await exchanges.aclose()  # the one that was rejected
+                await self._budget.acquire(max_wait=self._max_wait, what=what)
+                answered = exchanges.enter_context(self._metered(request))
+                opened = await exchanges.enter_async_context(
+                    open_exchange(
+                        self._session, request.method, self._url(request), headers={**self._headers(token), **headers},
+                        timeouts=timeouts, proxy=self._proxy, what=what, mask=self.redactor,
+                    )
+                )  # fmt: skip
+                answered(opened.status)
+                return opened
+
+            try:
+                opened = await self._renewing(send)
+                if not 200 <= opened.status < 300:
+                    body = await beginning(opened.chunks, _COMPLAINT_MAX_BYTES)
+                    raise self._failure(Reply(status=opened.status, body=body, headers=opened.headers), what)
+                yield opened
+            except UpstreamError as exc:
+                exc.hide(self.redactor)
+                raise
+
+    async def _renewing(self, send: Callable[[str], Awaitable[A]]) -> A:
+        """Return what `send` answers to a token; to a new one where the first is rejected."""
         token = await self._token()
-        reply = await self._send(request, token, what)
+        reply = await send(token)
         if reply.status == 401 and self._monotonic() >= self._no_renewal_until:
             # answered by the gateway before any service saw it, so sending it again is safe, a POST too
             token = await self._token(rejected=token)
-            reply = await self._send(request, token, what)
+            reply = await send(token)
             if reply.status == 401 and self._monotonic() >= self._no_renewal_until:
                 self._vain_renewals += 1
                 wait = _AFTER_VAIN_RENEWAL.ceiling(self._vain_renewals)
@@ -149,36 +179,25 @@ class PlatformClient:
         if reply.status != 401:
             self._tokens.accepted(token)
             self._vain_renewals, self._no_renewal_until = 0, 0.0
-        if 200 <= reply.status < 300:
-            return self._checked(reply, what)
-        raise self._failure(reply, what)
+        return reply
 
     async def _token(self, *, rejected: str | None = None) -> str:
         token = await self._tokens.token(rejected=rejected)
         self.redactor.know(token, owner=self._sandbox.api_key)
         return token
 
-    async def _send(self, request: Request, token: str, what: str) -> Reply:
+    async def _send(
+        self, request: Request, token: str, what: str, before_send: Callable[[], Awaitable[None]] | None
+    ) -> Reply:
         url = self._url(request)
         data = None if request.body is None else msgspec.json.encode(request.body)
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "x-api-key": self._sandbox.api_key,
-            "x-gw-ims-org-id": self._sandbox.org_id,
-            "x-sandbox-name": self._sandbox.name,
-            "x-request-id": str(uuid.uuid4()),
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "Cache-Control": "no-cache",  # what a cache kept from before is no news
-            "User-Agent": USER_AGENT,
-        }
+        headers = self._headers(token)
         if data is not None:
             headers["Content-Type"] = "application/json"
         await self._budget.acquire(max_wait=self._max_wait, what=what)
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        code = "cancelled"
-        try:
+        if before_send is not None:
+            await before_send()
+        with self._metered(request) as answered:
             reply = await exchange(
                 self._session,
                 request.method,
@@ -191,25 +210,44 @@ class PlatformClient:
                 mask=self.redactor,
                 body_max_bytes=self._body_max_bytes,
             )
-            code = str(reply.status)
+            answered(reply.status)
             self._compare_clocks(reply)
+        asked_as = headers["x-request-id"]
+        return replace(reply, headers=reply.headers | {"x-request-id": self._request_id(reply) or asked_as})
+
+    def _headers(self, token: str) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {token}",
+            "x-api-key": self._sandbox.api_key,
+            "x-gw-ims-org-id": self._sandbox.org_id,
+            "x-sandbox-name": self._sandbox.name,
+            "x-request-id": str(uuid.uuid4()),
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Cache-Control": "no-cache",  # what a cache kept from before is no news
+            "User-Agent": USER_AGENT,
+        }
+
+    @contextmanager
+    def _metered(self, request: Request) -> Iterator[Callable[[int], None]]:
+        """Tell of one exchange when it ends; the body says which status came."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        code = "cancelled"
+
+        def answered(status: int) -> None:
+            nonlocal code
+            code = str(status)
+
+        try:
+            yield answered
         except UpstreamError as exc:
             code = exc.reason
             raise
         finally:
             self._observe(
-                Call(
-                    sandbox=self._sandbox.name,
-                    endpoint=request.endpoint,
-                    code=code,
-                    seconds=clock() - began,
-                )
+                Call(sandbox=self._sandbox.name, endpoint=request.endpoint, code=code, seconds=clock() - began)
             )
-        return Reply(
-            status=reply.status,
-            body=reply.body,
-            headers=reply.headers | {"x-request-id": self._request_id(reply) or headers["x-request-id"]},
-        )
 
     def _compare_clocks(self, reply: Reply) -> None:
         told = date_of(reply.headers.get("date", ""))
@@ -242,33 +280,16 @@ class PlatformClient:
 
     def _failure(self, reply: Reply, what: str) -> UpstreamError:
         said = complaint_of(reply.body, self.redactor)
-        status, code = reply.status, said.code
-        text = f"{what}: {status} {self._told(said, reply)}"
-        reason = f"http_{status}"
-        if status == 429:
+        retry_after = None
+        if reply.status == 429:
             retry_after = retry_after_of(reply.headers, said, self._now())
             self._budget.throttled(retry_after)
-            return RateLimited(text, retry_after=retry_after, fate=Fate.ANSWERED, code=code)
-        if status in (401, 403) or code in _ADVICE:
-            advice = _ADVICE.get(code, _ADVICE_403 if status == 403 else _ADVICE["401013"])
-            return Unauthorized(f"{text}. {advice}.", fate=Fate.ANSWERED, reason=reason, status=status, code=code)
-        if status in (404, 410):
-            return NotFound(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
-        if status in (502, 504):
-            # a gateway's word, not the service's: the service may be busy with the request
-            return Unavailable(text, fate=Fate.LOST, reason=reason, status=status, code=code)
-        if status >= 500 or status in (408, 425):
-            return Unavailable(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
-        if status >= 400:
-            return Refused(text, fate=Fate.ANSWERED, reason=reason, status=status, code=code)
-        hint = (
-            "redirects are not followed, since the token must not leave the configured host. Check [platform].base_url"
-        )
-        return BadReply(f"{text}: {hint}.", fate=Fate.LOST, reason=reason, status=status, code=code)
+        text = f"{what}: {reply.status} {self._told(said, reply)}"
+        return failure_of(reply.status, said.code, text, retry_after=retry_after)
 
     def _told(self, said: Complaint, reply: Reply) -> str:
         words = " ".join(part for part in (said.code, said.words) if part)
-        return f"{words or '(no body)'} [request {said.request_id or reply.headers['x-request-id']}]"
+        return f"{words or '(no body)'} [request {said.request_id or reply.headers.get('x-request-id', 'unknown')}]"
 
     def _request_id(self, reply: Reply) -> str:
         return excerpt(self.redactor(reply.headers.get("x-request-id", "")).encode(), length=80)

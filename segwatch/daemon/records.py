@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import Inconclusive
+from segwatch.daemon.listing import Inconclusive
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
@@ -19,8 +19,8 @@ _NO_FILTERS = (
 )
 
 
-class Orders:
-    """Reads the orders of the failed jobs of one sandbox. window: `settle_window`."""
+class Records:
+    """Reads the records of the failed jobs of one sandbox. window: `settle_window`."""
 
     def __init__(
         self, source: Source, recorder: Recorder, clock: Clock, *, timeline: Timeline, window: timedelta

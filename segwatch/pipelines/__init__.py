@@ -1,0 +1,1 @@
+"""Evaluate, export, check: whole runs, as steps that survive a crash."""
