@@ -71,7 +71,7 @@ class Prospect:
             beat()
             if isinstance(record, Observation):
                 rows[id_] = record
-        unsure = [row for row in rows.values() if self._same(row, order) is None]
+        unsure = [row for row in rows.values() if self._same(row, order, cut=row.key.id in list_.rows) is None]
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} jobs were created since of which the list tells too little")
         doubtful = set()
@@ -135,13 +135,14 @@ class Prospect:
         wanted = {row.key.id for row in seen if self._same(row, order) or (serves is not None and serves(row, order))}
         return wanted | {one.job_id for one in equal if one.id != order.id}
 
-    def _same(self, row: Observation, order: Order) -> bool | None:
+    def _same(self, row: Observation, order: Order, *, cut: bool = False) -> bool | None:
+        """Return whether a job is what the order asks for; None if that cannot be told. cut: only a list told it."""
         if not self._source.kind.resubmits:
             return ordering.same_evaluation(row, order)
         if row.facts.fingerprint and row.facts.fingerprint == order.fingerprint:
-            return True
+            return None if cut else True
         kind = self._source.kind
-        if kind.is_another(row.facts, order.request):
+        if kind.is_another(row.facts, order.request, cut=cut):
             return False
         if row.facts.request and not kind.may_be(row.facts.request, order.request):
             return None if self._is_new(row, order) else False
