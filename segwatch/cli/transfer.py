@@ -46,6 +46,8 @@ class Transfer:
             self._bar.update(self._task, description=text, completed=reached.bytes, total=reached.bytes_all)
             return
         lines = reached.bytes * _LINES // reached.bytes_all if reached.bytes_all else 0
+        if reached.files < reached.files_all:
+            lines = min(lines, _LINES - 1)  # all bytes are here before the last file is checked
         if lines > self._lines:
             self._lines = lines
             share = f"{lines * 100 // _LINES}% of {decimal(reached.bytes_all)}"
