@@ -31,6 +31,8 @@ for _command in (demo, run, check, emulate):
     app.command(_command)
 app.command("segwatch.cli.config:app", name="config", help="Show the settings in force, or their JSON Schema.")
 app.command("segwatch.cli.jobs:app", name="jobs", help="Show and explain jobs, and retry failed exports.")
+app.command("segwatch.cli.schedules:app", name="schedules", help="When the platform evaluates by itself.")
+app.command("segwatch.cli.segments:app", name="segments", help="List and show segment definitions.")
 app.command("segwatch.cli.datasets:app", name="datasets", help="List, show and make datasets that exports write to.")
 app.command("segwatch.cli.batch:app", name="batch", help="What an export wrote: its files, and a download.")
 app.command("segwatch.cli.profile:app", name="profile", help="Look up one profile.")
