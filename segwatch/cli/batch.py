@@ -88,7 +88,8 @@ async def download(
         cause = error.__cause__
         fail(exit_of(cause) if isinstance(cause, UpstreamError) else Exit.FAILED, str(error))
     except OSError as error:
-        fail(Exit.FAILED, f"{error.filename or out}: {error.strerror or error}. {_KEPT}")
+        kept = "" if isinstance(error, FileExistsError | PermissionError) else f". {_KEPT}"
+        fail(Exit.FAILED, f"{error.filename or out}: {error.strerror or error}{kept}")
     except asyncio.CancelledError:  # Ctrl-C
         print(_KEPT, file=sys.stderr)  # noqa: T201
         raise
