@@ -163,7 +163,7 @@ async def test_a_query_is_run_shown_listed_and_ended(house: House) -> None:
     assert (done.code, done.json["state"], done.json["row_count"]) == (0, "SUCCESS", 2)
     shown = await house.command("query", "show", done.json["id"])
     assert "SUCCESS" in shown.out
-    wrong = await house.command("query", "run", "SELEKT", "--wait", within_s=60)
+    wrong = await house.command("query", "run", "SELECT FROM", "--wait", within_s=60)
     assert wrong.code == 1
     assert "FAILED" in wrong.out
     late = await house.command("query", "cancel", done.json["id"])
