@@ -176,7 +176,7 @@ async def test_a_query_is_run_shown_listed_and_ended(house: House) -> None:
 
 
 async def test_a_query_that_takes_too_long_runs_on_and_can_be_ended(tmp_path: Path) -> None:
-    async with House(tmp_path) as slow:
+    async with House(tmp_path, emulator=["--speed", "0.1"]) as slow:
         slow.write()
         late = await slow.command("query", "run", "SELECT 4", "--wait", "--timeout", "1s")
         assert late.code == 1
