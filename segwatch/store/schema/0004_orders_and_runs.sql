@@ -14,6 +14,7 @@ CREATE TABLE job_order (
 -- two processes never post equal orders at the same time, and one job answers one order
 CREATE UNIQUE INDEX job_order_posting ON job_order (sandbox, kind, fingerprint) WHERE step = 'posting';
 CREATE UNIQUE INDEX job_order_placed ON job_order (sandbox, kind, job_id) WHERE step = 'placed';
+CREATE INDEX job_order_equal ON job_order (sandbox, kind, fingerprint);
 CREATE INDEX job_order_by_step ON job_order (sandbox, step, since_us);
 CREATE INDEX job_order_by_job ON job_order (sandbox, kind, job_id) WHERE job_id <> '';
 CREATE INDEX job_order_spent ON job_order (sandbox, kind, posted_us) WHERE posted_us IS NOT NULL;
@@ -44,3 +45,11 @@ CREATE TABLE pipeline_run (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pipeline_run_open ON pipeline_run (sandbox, pipeline, began_us) WHERE open = 1;
 CREATE INDEX pipeline_run_by_time ON pipeline_run (changed_us);
+
+-- When the platform was asked for this evaluation, if no schedule began it: those are counted. NULL for all other jobs.
+ALTER TABLE job ADD COLUMN on_demand_us INTEGER;
+UPDATE job SET on_demand_us = 1000000 * CAST(strftime('%s', coalesce(
+        json_extract(body, '$.created_at'), json_extract(body, '$.discovered_at'))) AS INTEGER)
+    WHERE kind = 'segment_job' AND json_valid(body) AND coalesce(json_extract(body, '$.facts.source'), '') <> 'scheduler'
+    AND coalesce(json_extract(body, '$.facts.schedule_id'), '') = '';
+CREATE INDEX job_on_demand ON job (sandbox, on_demand_us) WHERE on_demand_us IS NOT NULL;
