@@ -45,7 +45,7 @@ async def fetch(
     parallel: so many files at a time, 1 to 16. force: replace files in the folder that are not of this download.
     restart: delete what an earlier download left there. report: hears of every step; it must be quick.
     Memory does not grow with the size of files: at most `parallel` chunks are held. What came stays when this fails.
-    Raises UpstreamError, DownloadError, OSError; ValueError for another `parallel` or an id that is none.
+    Raises UpstreamError, DownloadError, OSError; NotSendable for an id that is none, ValueError for another `parallel`.
     """
     if not 1 <= parallel <= PARALLEL_MOST:
         raise ValueError(f"parallel is {parallel}: write 1 to {PARALLEL_MOST}")
