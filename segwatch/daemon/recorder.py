@@ -178,12 +178,14 @@ class Recorder:
             return [change.job for change in changes if change.job]
 
     def _promised(self, change: Change) -> Change:
-        return replace(change, deliveries=self._promise(change.events, self._clock.now())) if change.events else change
+        if not change.events:
+            return change
+        return replace(change, deliveries=(*change.deliveries, *self._promise(change.events, self._clock.now())))
 
     def _matters(self, change: Change) -> bool:
         """True when the disk must learn of it: not for one more look that changed nothing."""
         before, after = change.job_before, change.job
-        if change.events or change.resubmission or after is None or before is None:
+        if change.events or change.resubmission or change.order or change.run or after is None or before is None:
             return True
         if replace(after, asked_at=before.asked_at, looks=before.looks) != before:
             return True

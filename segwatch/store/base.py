@@ -59,7 +59,7 @@ class Change:
     the platform's times) may be newer in `job_before` than on disk, since looks without news need not be saved.
     `resubmission_before`, `subject_before`, `order_before` and `run_before` must equal what is on disk; None means that
     there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the `job_id` of one placed
-    order of its kind, else Conflict. Of equal orders one may be POSTING, else Conflict.
+    order of its kind, else Conflict. Of equal orders and resubmissions one may be POSTING, else Conflict.
     spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
     One run of a pipeline has a cause, else Conflict.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.
@@ -243,7 +243,9 @@ class Store(Protocol):
         """Delete finished jobs that last changed before `before`, with their events; return the jobs deleted.
 
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
-        events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise.
+        events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
+        of pipelines that have ended, with their events. Orders go when they have ended; those of evaluations are kept
+        for 400 days more, since they count against the year.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import StoreCorrupt, StoreError, StoreGone
+from segwatch.store.base import StoreCorrupt, StoreError, StoreGone, StoreHeld
 from segwatch.store.faults import fault_of
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
@@ -139,7 +139,7 @@ class Lock:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             who = f"process {holder}" if holder else "which knows it by another name"
-            raise StoreError(
+            raise StoreHeld(
                 f"{path} is in use by another segwatch daemon, {who}. Stop it first, or set another store.url."
             ) from exc
         except OSError as exc:

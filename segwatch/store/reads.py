@@ -39,7 +39,7 @@ FROM channel ORDER BY name
 """
 
 
-class _Where:
+class Where:
     """Conditions and their parameters. The SQL is always a constant of this module; values go in as parameters."""
 
     def __init__(self) -> None:
@@ -66,7 +66,8 @@ class _Where:
         return " WHERE " + " AND ".join(self._conditions) if self._conditions else ""
 
 
-def _many(limit: int | None) -> int:
+def many(limit: int | None) -> int:
+    """Return what SQLite takes for this LIMIT."""
     return -1 if limit is None else limit  # SQLite reads a negative LIMIT as none
 
 
@@ -78,7 +79,7 @@ def job(db: sqlite3.Connection, key: JobKey) -> JobState | None:
 
 
 def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[JobState]:
-    where = _Where()
+    where = Where()
     where.given("sandbox = ?", wanted.sandbox)
     where.given("kind = ?", wanted.kind)
     where.given("id = ?", wanted.id)
@@ -86,7 +87,7 @@ def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[J
     where.given("changed_us >= ?", micros_or_none(wanted.since))
     rows = db.execute(
         f"SELECT body FROM job{where.sql} ORDER BY changed_us DESC, number DESC LIMIT ?",  # noqa: S608
-        (*where.values, _many(limit)),
+        (*where.values, many(limit)),
     )
     return [job_of(body) for (body,) in rows]
 
@@ -117,7 +118,7 @@ def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
 
 
 def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int | None) -> list[LoggedEvent]:
-    where = _Where()
+    where = Where()
     where.given("id = ?", wanted.id)
     where.given("stream = ?", wanted.stream)
     where.given("sandbox = ?", wanted.sandbox)
@@ -130,7 +131,7 @@ def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int |
     rows = db.execute(
         f"SELECT position, body FROM event{where.sql}"  # noqa: S608
         f" ORDER BY position {'DESC' if newest else 'ASC'} LIMIT ?",
-        (*where.values, _many(limit)),
+        (*where.values, many(limit)),
     ).fetchall()
     if newest:
         rows.reverse()
@@ -148,7 +149,7 @@ def resubmission(db: sqlite3.Connection, failed: JobKey) -> Resubmission | None:
 def resubmissions(
     db: sqlite3.Connection, sandbox: str, steps: Sequence[Step], since: datetime | None
 ) -> list[Resubmission]:
-    where = _Where()
+    where = Where()
     where.given("sandbox = ?", sandbox)
     where.among("step", [step.value for step in steps])
     where.given("since_us >= ?", micros_or_none(since))
@@ -172,7 +173,7 @@ def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:
 def deliveries(
     db: sqlite3.Connection, id_: str, channel: str, stages: Sequence[Stage], event_id: str, limit: int | None
 ) -> list[Delivery]:
-    where = _Where()
+    where = Where()
     where.given("d.id = ?", id_)
     where.given("d.channel = ?", channel)
     where.given("e.id = ?", event_id)
@@ -181,7 +182,7 @@ def deliveries(
     rows = db.execute(
         f"SELECT {DELIVERY_COLUMNS} FROM delivery d JOIN event e ON e.position = d.position{where.sql}"  # noqa: S608
         " ORDER BY d.position DESC, d.channel DESC LIMIT ?",
-        (*where.values, _many(limit)),
+        (*where.values, many(limit)),
     )
     return [delivery_of(row) for row in rows]
 

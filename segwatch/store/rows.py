@@ -8,7 +8,9 @@ import msgspec
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
+from segwatch.jobs.order import Order
 from segwatch.jobs.resubmission import Resubmission
+from segwatch.pipelines.model import Run
 from segwatch.store.base import StoreCorrupt
 
 T = TypeVar("T")
@@ -20,6 +22,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _JOB = msgspec.json.Decoder(JobState)
 _EVENT = msgspec.json.Decoder(Event)
 _RESUBMISSION = msgspec.json.Decoder(Resubmission)
+_ORDER = msgspec.json.Decoder(Order)
+_RUN = msgspec.json.Decoder(Run)
 
 
 def micros(at: datetime) -> int:
@@ -40,7 +44,7 @@ def moment_or_none(us: int | None) -> datetime | None:
     return None if us is None else moment(us)
 
 
-def body_of(record: JobState | Event | Resubmission) -> str:
+def body_of(record: JobState | Event | Resubmission | Order | Run) -> str:
     """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
     return msgspec.json.encode(record).decode()
 
@@ -55,6 +59,14 @@ def event_of(body: str) -> Event:
 
 def resubmission_of(body: str) -> Resubmission:
     return _decoded(_RESUBMISSION, body)
+
+
+def order_of(body: str) -> Order:
+    return _decoded(_ORDER, body)
+
+
+def run_of(body: str) -> Run:
+    return _decoded(_RUN, body)
 
 
 DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"

@@ -17,7 +17,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import reads, upkeep, writes
+from segwatch.store import orders, reads, runs, upkeep, writes
 from segwatch.store.base import (
     Change,
     EventFilter,
@@ -112,25 +112,25 @@ class SqliteStore:
         return await self._read(lambda db: reads.resubmissions(db, sandbox, steps, since))
 
     async def order(self, id: str) -> Order | None:
-        raise NotImplementedError
+        return await self._read(lambda db: orders.order(db, id))
 
     async def orders(
         self, sandbox: str = "", *, kind: str = "", steps: Sequence[OrderStep] = (), owner: str = "",
         fingerprint: str = "", since: datetime | None = None,
     ) -> list[Order]:  # fmt: skip
-        raise NotImplementedError
+        return await self._read(lambda db: orders.orders(db, sandbox, kind, steps, owner, fingerprint, since))
 
     async def used(self, sandbox: str, *, day: datetime, year: datetime) -> Used:
-        raise NotImplementedError
+        return await self._read(lambda db: orders.used(db, sandbox, day, year))
 
     async def run(self, id: str) -> Run | None:
-        raise NotImplementedError
+        return await self._read(lambda db: runs.run(db, id))
 
     async def runs(self, wanted: RunFilter, *, limit: int | None = None) -> list[Run]:
-        raise NotImplementedError
+        return await self._read(lambda db: runs.runs(db, wanted, limit))
 
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
-        raise NotImplementedError
+        return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
@@ -175,6 +175,9 @@ class SqliteStore:
             left = None if at_most is None else at_most - deleted
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
+        for forget in (upkeep.forget_runs, upkeep.forget_orders):
+            while await self._write(partial(forget, before_us=before_us)):
+                pass
         for stream in await self._read(upkeep.streams_beside_jobs):
             while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
                 pass

@@ -3,13 +3,14 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 from segwatch.store.base import StoreCorrupt, StoreError
-from segwatch.store.rows import event_of, job_of, resubmission_of
+from segwatch.store.rows import event_of, job_of, order_of, resubmission_of, run_of
 
+_YEAR_US = 400 * 86_400 * 1_000_000  # a year's evaluations are counted from their orders
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
 
 
@@ -65,8 +66,37 @@ def _delete_chain(db: sqlite3.Connection, chain: tuple[str, str, str]) -> int:
     return len(jobs)
 
 
+def forget_runs(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some ended runs of pipelines with their events; return whether there may be more."""
+    found = db.execute(
+        "SELECT id, stream FROM pipeline_run WHERE open = 0 AND changed_us < ? AND NOT EXISTS (SELECT 1 FROM event e"
+        " CROSS JOIN delivery d USING (position) WHERE e.stream = pipeline_run.stream AND d.stage <> 'delivered')"
+        " ORDER BY changed_us LIMIT ?",
+        (before_us, FORGET_AT_ONCE),
+    ).fetchall()
+    for id_, stream in found:
+        db.execute("DELETE FROM delivery WHERE position IN (SELECT position FROM event WHERE stream = ?)", (stream,))
+        db.execute("DELETE FROM event WHERE stream = ?", (stream,))
+        db.execute("DELETE FROM pipeline_run WHERE id = ?", (id_,))
+    return len(found) == FORGET_AT_ONCE
+
+
+def forget_orders(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some orders that have ended; return whether there may be more."""
+    gone = db.execute(
+        "DELETE FROM job_order WHERE id IN (SELECT id FROM job_order WHERE step NOT IN ('intended', 'posting')"
+        " AND since_us < iif(kind = 'segment_job', ?, ?) LIMIT ?)",
+        (before_us - _YEAR_US, before_us, FORGET_AT_ONCE),
+    )
+    return gone.rowcount == FORGET_AT_ONCE
+
+
 def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
-    return [stream for (stream,) in db.execute("SELECT DISTINCT stream FROM event WHERE job_id = ''")]
+    """Return the streams that are no jobs and no runs, which go with all of their events."""
+    found = db.execute(
+        "SELECT DISTINCT stream FROM event WHERE job_id = '' AND stream NOT IN (SELECT stream FROM pipeline_run)"
+    )
+    return [stream for (stream,) in found]
 
 
 def forget_events(db: sqlite3.Connection, stream: str, before_us: int) -> bool:
@@ -106,6 +136,12 @@ _INVARIANTS = (
         "{0} counts {1} events, the log ends at {2}",
     ),
     (
+        "SELECT run.stream, run.sequence, coalesce(max(e.sequence), 0), coalesce(min(e.sequence), 1)"
+        " FROM pipeline_run run LEFT JOIN event e USING (stream) GROUP BY run.id"
+        " HAVING max(e.sequence) IS NOT nullif(run.sequence, 0) OR min(e.sequence) > 1",
+        "run {0} counts {1} events, the log holds {3} to {2}",
+    ),
+    (
         "SELECT d.id, d.position FROM delivery d LEFT JOIN event e USING (position) WHERE e.position IS NULL",
         "delivery {0} tells of event {1}, which is not in the log",
     ),
@@ -129,6 +165,15 @@ _INVARIANTS = (
 )
 
 
+_RECORDS: tuple[tuple[str, str, Callable[[str], object]], ...] = (
+    ("job", "rowid", job_of),
+    ("event", "rowid", event_of),
+    ("resubmission", "rowid", resubmission_of),
+    ("job_order", "id", order_of),
+    ("pipeline_run", "id", run_of),
+)
+
+
 def faults(db: sqlite3.Connection) -> Iterator[str]:
     """Yield what is wrong with the file, a line each."""
     for (said,) in db.execute("PRAGMA integrity_check"):
@@ -139,12 +184,12 @@ def faults(db: sqlite3.Connection) -> Iterator[str]:
     for query, line in _INVARIANTS:
         for row in db.execute(query):
             yield line.format(*row)
-    for table, read in (("job", job_of), ("event", event_of), ("resubmission", resubmission_of)):
-        for number, body in db.execute(f"SELECT rowid, body FROM {table}"):  # noqa: S608
+    for table, key, read in _RECORDS:
+        for row, body in db.execute(f"SELECT {key}, body FROM {table}"):  # noqa: S608
             try:
                 read(body)
             except StoreCorrupt as exc:
-                yield f"{table}, row {number}: {exc}"
+                yield f"{table}, row {row}: {exc}"
 
 
 def backup(db: sqlite3.Connection, target: Path) -> int:

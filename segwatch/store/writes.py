@@ -10,19 +10,24 @@ from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Position
-from segwatch.jobs.resubmission import Resubmission
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
+from segwatch.store import orders, runs
 from segwatch.store.base import Change, Conflict
 from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
 
 
 def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
-    """Write the changes in order. Raises Conflict."""
+    """Write the changes in order. Raises Conflict, Spent."""
     for change in changes:
         if change.job is not None:
             _save_job(db, change.job, change.job_before, change.events)
         if change.resubmission is not None:
             _save_resubmission(db, change.resubmission, change.resubmission_before)
+        if change.order is not None:
+            orders.save(db, change.order, change.order_before, change.spend)
+        if change.run is not None:
+            runs.save(db, change.run, change.run_before)
         if change.subject is not None:
             _save_subject(db, change.subject, change.subject_before)
         if change.position is not None:
@@ -97,12 +102,14 @@ def _save_job(db: sqlite3.Connection, job: JobState, before: JobState | None, ev
         "root": job.root or key.id,
         "sequence": job.sequence,
         "changed_us": changed_us,
+        "on_demand_us": micros(job.born_at) if _is_on_demand(job) else None,
         "body": body_of(job),
     }
     if before is None:
         added = db.execute(
-            "INSERT INTO job (sandbox, kind, id, stream, status, active, root, sequence, changed_us, body) VALUES"
-            " (:sandbox, :kind, :id, :stream, :status, :active, :root, :sequence, :changed_us, :body)"
+            "INSERT INTO job (sandbox, kind, id, stream, status, active, root, sequence, changed_us, on_demand_us,"
+            " body) VALUES (:sandbox, :kind, :id, :stream, :status, :active, :root, :sequence, :changed_us,"
+            " :on_demand_us, :body)"
             " ON CONFLICT DO NOTHING",
             row,
         )
@@ -119,10 +126,15 @@ def _save_job(db: sqlite3.Connection, job: JobState, before: JobState | None, ev
         raise Conflict(f"job {key} has moved on: sequence {stored.sequence}, not {before.sequence}, or a later look")
     db.execute(
         "UPDATE job SET status = :status, active = :active, root = :root, sequence = :sequence,"
-        " changed_us = max(changed_us, :changed_us), body = :body"
+        " changed_us = max(changed_us, :changed_us), on_demand_us = :on_demand_us, body = :body"
         " WHERE sandbox = :sandbox AND kind = :kind AND id = :id",
         row,
     )
+
+
+def _is_on_demand(job: JobState) -> bool:
+    """Return whether it counts as an evaluation that somebody asked for, as far as its record tells."""
+    return job.key.kind == "segment_job" and job.facts.source != "scheduler" and not job.facts.schedule_id
 
 
 def _decided(job: JobState) -> tuple[object, ...]:
@@ -144,6 +156,8 @@ def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubm
     ).fetchone()
     if (None if found is None else resubmission_of(found[0])) != before:
         raise Conflict(f"the resubmission of {key} has moved on")
+    if new.step is Step.POSTING and (twin := _order_under_way(db, new)):
+        raise Conflict(f"the equal order {twin} is under way")
     if new.new_id:
         taken = db.execute(
             "SELECT kind, failed_id FROM resubmission WHERE sandbox = ? AND new_id = ? AND new_id <> ''",
@@ -170,6 +184,15 @@ def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubm
             body_of(new),
         ),
     )
+
+
+def _order_under_way(db: sqlite3.Connection, new: Resubmission) -> str:
+    """Return the order whose POST asks for the same and may not have shown its effect; "" when there is none."""
+    found = db.execute(
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND step = 'posting'",
+        (new.failed.sandbox, new.failed.kind, new.fingerprint),
+    ).fetchone()
+    return found[0] if found else ""
 
 
 def _save_subject(db: sqlite3.Connection, new: SubjectState, before: SubjectState | None) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event, EventType, Severity, about_job
 from segwatch.jobs.model import Facts, JobError, JobKey, JobState, Observation, Status
+from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.pipelines.model import Plan, Run, RunState
+from segwatch.pipelines.model import Step as PipelineStep
 from segwatch.store.base import Change
 
 START = datetime(2026, 1, 5, 2, 20, 0, 123457, tzinfo=UTC)
@@ -90,3 +93,43 @@ def answer(failed: str = "j1", **fields: Any) -> Resubmission:
         "since": START,
     }
     return Resubmission(**(made | fields))
+
+
+def order(id_: str = "cmd-1", **fields: Any) -> Order:
+    made: dict[str, Any] = {
+        "id": id_,
+        "sandbox": "prod",
+        "kind": "segment_job",
+        "owner": "command",
+        "request": '[{"segmentId":"s1"}]',
+        "fingerprint": "f",
+        "step": OrderStep.INTENDED,
+        "since": START,
+        "due_at": START,
+        "not_before": START,
+        "segments": ("s1",),
+    }
+    return Order(**(made | fields))
+
+
+def run(id_: str = "r1", **fields: Any) -> Run:
+    made: dict[str, Any] = {
+        "id": id_,
+        "pipeline": "nightly",
+        "sandbox": "prod",
+        "cause": f"job/{id_}",
+        "plan": Plan(segments=("s1",), dataset="d"),
+        "state": RunState.RUNNING,
+        "step": PipelineStep.EVALUATION,
+        "began_at": START,
+        "since": START,
+        "due_at": START,
+    }
+    return Run(**(made | fields))
+
+
+def run_event(of: Run, sequence: int = 1, minute: float = 0) -> Event:
+    return Event(
+        type=EventType.JOB_DISCOVERED, stream=of.stream, sequence=sequence, at=at(minute), severity=Severity.INFO,
+        sandbox=of.sandbox,
+    )  # fmt: skip

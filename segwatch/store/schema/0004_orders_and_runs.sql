@@ -44,3 +44,11 @@ CREATE TABLE pipeline_run (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pipeline_run_open ON pipeline_run (sandbox, pipeline, began_us) WHERE open = 1;
 CREATE INDEX pipeline_run_by_time ON pipeline_run (changed_us);
+
+-- When the platform was asked for this evaluation, if no schedule began it: those are counted. NULL for all other jobs.
+ALTER TABLE job ADD COLUMN on_demand_us INTEGER;
+UPDATE job SET on_demand_us = 1000000 * CAST(strftime('%s', coalesce(
+        json_extract(body, '$.created_at'), json_extract(body, '$.discovered_at'))) AS INTEGER)
+    WHERE kind = 'segment_job' AND json_valid(body) AND coalesce(json_extract(body, '$.facts.source'), '') <> 'scheduler'
+    AND coalesce(json_extract(body, '$.facts.schedule_id'), '') = '';
+CREATE INDEX job_on_demand ON job (sandbox, on_demand_us) WHERE on_demand_us IS NOT NULL;

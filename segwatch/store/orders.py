@@ -1,0 +1,121 @@
+"""Orders in SQL, and how many evaluations they and others have used."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from segwatch.jobs import quota
+from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.quota import Admitted, LastOne, NoneLeft, Spend, Used
+from segwatch.store.base import Conflict, Spent
+from segwatch.store.reads import Where
+from segwatch.store.rows import body_of, micros, micros_or_none, order_of
+
+_EVALUATION = "segment_job"
+_SPENDS = ", ".join(f"'{step.value}'" for step in OrderStep if step.spends)
+
+# what an order began is counted by its order, also when the job is not seen yet
+_USED = f"""
+SELECT
+    (SELECT count(*) FROM job_order WHERE sandbox = :sandbox AND kind = '{_EVALUATION}' AND posted_us >= :since
+        AND step IN ({_SPENDS}) AND id <> :own)
+    + (SELECT count(*) FROM job WHERE sandbox = :sandbox AND on_demand_us >= :since AND NOT EXISTS (
+        SELECT 1 FROM job_order o WHERE o.sandbox = job.sandbox AND o.kind = job.kind AND o.job_id = job.id
+        AND o.step = 'placed'))
+"""  # noqa: S608 - words of ours
+
+
+def order(db: sqlite3.Connection, id_: str) -> Order | None:
+    row = db.execute("SELECT body FROM job_order WHERE id = ?", (id_,)).fetchone()
+    return None if row is None else order_of(row[0])
+
+
+def orders(
+    db: sqlite3.Connection, sandbox: str, kind: str, steps: Sequence[OrderStep], owner: str, fingerprint: str,
+    since: datetime | None,
+) -> list[Order]:  # fmt: skip
+    where = Where()
+    where.given("sandbox = ?", sandbox)
+    where.given("kind = ?", kind)
+    where.among("step", [step.value for step in steps])
+    where.given("owner = ?", owner)
+    where.given("fingerprint = ?", fingerprint)
+    where.given("since_us >= ?", micros_or_none(since))
+    rows = db.execute(f"SELECT body FROM job_order{where.sql} ORDER BY since_us, id", where.values)  # noqa: S608
+    return [order_of(body) for (body,) in rows]
+
+
+def used(db: sqlite3.Connection, sandbox: str, day: datetime, year: datetime, *, own: str = "") -> Used:
+    """Return what was used. own: the id of an order that is not counted."""
+
+    def since(at: datetime) -> int:
+        count: int = db.execute(_USED, {"sandbox": sandbox, "since": micros(at), "own": own}).fetchone()[0]
+        return count
+
+    return Used(today=since(day), this_year=since(year))
+
+
+def save(db: sqlite3.Connection, new: Order, before: Order | None, spend: Spend | None) -> None:
+    """Write the next step; the row must still be exactly `before`, or two processes could both go on to the POST."""
+    if order(db, new.id) != before:
+        raise Conflict(f"order {new.id} has moved on")
+    if new.step is OrderStep.POSTING:
+        _alone(db, new)
+    if new.step is OrderStep.PLACED:
+        _answers_only(db, new)
+    if spend is not None:
+        _afford(db, new, spend)
+    db.execute(
+        "INSERT INTO job_order (id, sandbox, kind, owner, fingerprint, step, since_us, posted_us, job_id, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET step = excluded.step,"
+        " since_us = excluded.since_us, posted_us = excluded.posted_us, job_id = excluded.job_id, body = excluded.body",
+        (
+            new.id,
+            new.sandbox,
+            new.kind,
+            new.owner,
+            new.fingerprint,
+            new.step.value,
+            micros(new.since),
+            micros_or_none(new.posted_at),
+            new.job_id,
+            body_of(new),
+        ),
+    )
+
+
+def _alone(db: sqlite3.Connection, new: Order) -> None:
+    """Raise Conflict while the effect of an equal POST is not known: the two could not be told apart."""
+    twin = db.execute(
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND step = 'posting' AND id <> ?",
+        (new.sandbox, new.kind, new.fingerprint, new.id),
+    ).fetchone()
+    if twin is not None:
+        raise Conflict(f"the equal order {twin[0]} is under way")
+    failed = db.execute(
+        "SELECT failed_id FROM resubmission WHERE sandbox = ? AND kind = ? AND step = 'posting'"
+        " AND json_extract(body, '$.fingerprint') = ?",
+        (new.sandbox, new.kind, new.fingerprint),
+    ).fetchone()
+    if failed is not None:
+        raise Conflict(f"an equal job is being submitted again for {failed[0]}")
+
+
+def _answers_only(db: sqlite3.Connection, new: Order) -> None:
+    taken = db.execute(
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND job_id = ? AND step = 'placed' AND id <> ?",
+        (new.sandbox, new.kind, new.job_id, new.id),
+    ).fetchone()
+    if taken is not None:
+        raise Conflict(f"job {new.job_id} already answers order {taken[0]}")
+
+
+def _afford(db: sqlite3.Connection, new: Order, spend: Spend) -> None:
+    count = used(db, new.sandbox, spend.day, spend.year, own=new.id)
+    match quota.admit(count, spend.allowance, force=spend.force):
+        case Admitted():
+            return
+        case LastOne():
+            raise Spent(f"{new.sandbox}: only one evaluation is left", used=count)
+        case NoneLeft():
+            raise Spent(f"{new.sandbox}: no evaluation is left", used=count)
