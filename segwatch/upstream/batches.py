@@ -6,11 +6,18 @@ from typing import Any
 
 import msgspec
 
+from segwatch.kinds.base import Request
+from segwatch.kinds.fields import errors_of, identity, instant, items, mapping, text, whole
+from segwatch.upstream.catalog import entry
 from segwatch.upstream.client import PlatformClient
+from segwatch.upstream.paging import catalog_pages
+
+_PATH = "/data/foundation/catalog/batches"
+_FAILED = frozenset({"failure", "failed", "aborted", "abandoned", "inactive", "deleted"})
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch. status: in lower case."""
+    """One batch. status: in lower case. dataset: its id. errors: code and words of each. raw: the record as it came."""
 
     id: str
     status: str = ""
@@ -30,22 +37,61 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_ready(self) -> bool:
         """True when all of it can be read."""
-        raise NotImplementedError
+        return self.status == "success"
 
     @property
     def has_failed(self) -> bool:
-        """True when it never will be ready."""
-        raise NotImplementedError
+        """True when it never will be ready. A status that nobody documents is no failure."""
+        return self.status in _FAILED
+
+
+def read(id_: str, record: dict[str, Any]) -> Batch:
+    """Return what the catalog's record of a batch tells."""
+    metrics = mapping(record.get("metrics"))
+    related = [mapping(one) for one in items(record.get("relatedObjects"))]
+    return Batch(
+        id=id_,
+        status=text(record.get("status")).lower(),
+        dataset=next((identity(one.get("id")) for one in related if text(one.get("type")).lower() == "dataset"), ""),
+        records_read=_count(metrics.get("recordsRead")),
+        records_written=_count(metrics.get("recordsWritten")),
+        records_failed=_count(metrics.get("recordsFailed")),
+        files=_count(metrics.get("outputFileCount")),
+        bytes=_count(metrics.get("outputByteSize")),
+        errors=tuple(": ".join(filter(None, (one.code, one.text))) for one in errors_of(record.get("errors"))),
+        created_at=instant(record.get("created")),
+        updated_at=instant(record.get("updated")),
+        started_at=instant(metrics.get("startTime")),
+        ended_at=instant(metrics.get("endTime")),
+        raw=record,
+    )
 
 
 async def get(client: PlatformClient, id_: str) -> Batch:
     """Return one batch. Raises UpstreamError, NotFound among them."""
-    raise NotImplementedError
+    return await entry(client, _PATH, id_, read)
 
 
 def list_(
     client: PlatformClient, *, dataset: str = "", status: str = "", created_after: datetime | None = None,
     created_before: datetime | None = None, most: int | None = None,
 ) -> AsyncIterator[Batch]:  # fmt: skip
-    """Yield batches. Raises UpstreamError."""
-    raise NotImplementedError
+    """Yield batches, the newest first. Both times are exclusive. Raises UpstreamError."""
+    asked = (
+        ("orderBy", "desc:created"),
+        ("dataSet", dataset),
+        ("status", status),
+        ("createdAfter", _milliseconds(created_after)),
+        ("createdBefore", _milliseconds(created_before)),
+    )
+    params = tuple((name, value) for name, value in asked if value)
+    return catalog_pages(client, Request(method="GET", path=_PATH, endpoint=_PATH, params=params), read=read, most=most)
+
+
+def _count(value: Any) -> int | None:
+    number = whole(value)
+    return number if number is None or number >= 0 else None
+
+
+def _milliseconds(at: datetime | None) -> str:
+    return "" if at is None else str(round(at.timestamp() * 1000))
