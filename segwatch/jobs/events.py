@@ -76,7 +76,7 @@ def severity_of(type_: EventType) -> Severity:
 class Event:
     """One fact in the log.
 
-    stream: what it is about and within which it is ordered: a job's `JobKey.stream`, that of a `SubjectState` or a `Run`.
+    stream: what it is about and within which it is ordered: that of a `JobKey`, a `SubjectState` or a `Run`.
     sequence: its place in that stream, from 1. at: when we learned of it. late: it happened while nobody watched.
     links: where there is more about it, by name. details: further fields of the payload, JSON values only.
     """

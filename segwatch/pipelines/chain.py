@@ -56,9 +56,7 @@ def where(job: JobState, answer: Resubmission | None) -> Whereabouts:
         return Led(job_id=answer.new_id)
     if answer.step is Step.REFUSED:
         known = answer.reason in set(Refusal)
-        return Lost(
-            why=f"{failed}; not submitted again: {Refusal(answer.reason).words if known else answer.reason}"
-        )
+        return Lost(why=f"{failed}; not submitted again: {Refusal(answer.reason).words if known else answer.reason}")
     if answer.step is Step.PROPOSED:
         return Goes(why=f"{failed}; a person decides: segwatch jobs retry {job.key.id}")
     return Goes(why=f"{failed}; it will be submitted again")

@@ -97,8 +97,9 @@ class Run:
     cause: `job/<segment job id>`, or `person/<random>`. since: when it came to its step. due_at: not before.
     tries: failed attempts at the step. members: segment id -> profiles. evaluated_at: the end of the evaluation, by the
     platform's clock where it tells; exports from before it hold older members. export_job: the first one;
-    current_export: the one that it led to. why: what it waits for, or in the end why it failed.
-    sequence: how many events the run has had. version: counts the writes of its row.
+    current_export: the one that it led to. batchless: looks at it that found it succeeded and without a batch.
+    why: what it waits for, or in the end why it failed. sequence: how many events the run has had. version: counts the
+    writes of its row.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Run:
     current_export: str = ""
     adopted_export: bool = False
     batches: tuple[str, ...] = ()
+    batchless: int = 0
     exported: int | None = None
     files: int = 0
     bytes: int = 0
