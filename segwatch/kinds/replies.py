@@ -23,7 +23,7 @@ class UnreadableRow(ValueError):
 
 
 # deep nesting ends in RecursionError, a number past 64 bits in OverflowError where it is written out again
-_UNREADABLE = (UnreadableRow, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
+UNREADABLE = (UnreadableRow, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
 
 ReadRow = Callable[[dict[str, Any], str], Observation]
 """Reads one record; the second argument is the id to use when the record has none."""
@@ -46,7 +46,7 @@ def read_page(body: bytes, *, rows_at: str, read: ReadRow, request: Request) -> 
         raise UnreadableReply(_why(body, envelope, f'a list without "{rows_at}"'))
     try:
         rows = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) or []
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise UnreadableReply(f'"{rows_at}" is not an array: {excerpt(bytes(raw))}') from exc
     found, gaps = _read_rows(((row, "") for row in rows), read)
     more = next_request(envelope, request) if rows else None
@@ -64,7 +64,7 @@ def read_bulk(body: bytes, *, read: ReadRow) -> Page:
         raise UnreadableReply(_why(body, envelope, 'a bulk answer without "results"'))
     try:
         results = msgspec.json.decode(raw, type=dict[str, msgspec.Raw] | list[msgspec.Raw] | None)
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise UnreadableReply(f'"results" is neither an object nor an array: {excerpt(bytes(raw))}') from exc
     if isinstance(results, dict):
         pairs = [(row, key) for key, row in results.items()]
@@ -79,7 +79,7 @@ def read_one(body: bytes, *, read: ReadRow) -> Observation:
     envelope = envelope_of(body)
     try:
         return read(_decode(body), "")
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         raise UnreadableReply(_why(body, envelope, f"a job that cannot be read ({exc})")) from exc
 
 
@@ -136,7 +136,7 @@ def _read_rows(
     for row, fallback_id in rows:
         try:
             seen = read(_decode(row), fallback_id)
-        except _UNREADABLE:
+        except UNREADABLE:
             gaps.append(Gap(after=len(found), created_at=_created_at(row)))
             continue
         found.setdefault(seen.key, seen)  # rows shift while one pages: a job may show twice
@@ -146,7 +146,7 @@ def _read_rows(
 def _created_at(raw: msgspec.Raw) -> datetime | None:
     try:
         return instant(mapping(msgspec.json.decode(raw)).get("creationTime"))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
@@ -161,7 +161,7 @@ def envelope_of(body: bytes) -> dict[str, msgspec.Raw]:
     """Return the members of an answer's object, not yet decoded. Raises UnreadableReply for anything else."""
     try:
         return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except _UNREADABLE as exc:
+    except UNREADABLE as exc:
         what = "an empty body" if not body.strip() else f"not a JSON object ({exc}): {excerpt(body)}"
         raise UnreadableReply(f"The answer is {what}") from exc
 
@@ -210,5 +210,5 @@ def _part(envelope: dict[str, msgspec.Raw], place: str, name: str) -> Any:
         return None
     try:
         return mapping(msgspec.json.decode(envelope[place])).get(name)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
