@@ -43,6 +43,7 @@ def _any(statuses: tuple[str, ...]) -> tuple[str, ...]:
 Segments = Annotated[tuple[Word, ...], AfterValidator(_some)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
+Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
 DatasetName = Annotated[str, AfterValidator(_trimmed)]
 
 
@@ -63,8 +64,7 @@ class PipelineSection(Section):
     )
     segment_ns: Word = setting("The namespace of these segments.", default="ups")
     statuses: Statuses = setting("Which memberships are exported.", default=("realized",))
-    dataset: Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
-DatasetName = setting(
+    dataset: DatasetName = setting(
         "Where exports go: a dataset's id, or the name of one, which is made if there is none."
         ' Required unless `adopt_export = "any"`.',
         default="",
