@@ -7,7 +7,7 @@ from datetime import timedelta
 from segwatch import decision
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
-from segwatch.jobs import breaker, retry, submission
+from segwatch.jobs import breaker, ordering, retry, submission
 from segwatch.jobs.model import JobState, Observation
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Refuse, RetryPolicy
@@ -58,6 +58,7 @@ class Answers:
             other for other in await self._store.resubmissions(self._sandbox, since=since)
             if other.failed != answer.failed
         ]  # fmt: skip
+        equal = await self._store.orders(self._sandbox, kind=self._kind, fingerprint=answer.fingerprint)
         running = {job.key.id for job in self._recorder.active(self._kind)}
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
@@ -65,7 +66,8 @@ class Answers:
             on_trial=breaker.on_trial(answers, running),
             twin_in_flight=any(
                 other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
-            ),
+            )
+            or (bool(answer.fingerprint) and any(ordering.is_fresh(order, self._clock.now()) for order in equal)),
         )
 
     async def turn_breaker(self) -> breaker.Failing:

@@ -5,21 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.listing import Inconclusive, is_before, listed
 from segwatch.daemon.source import Source
 from segwatch.jobs import proof, tracker
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.kinds.base import Page, Request
 
-_PAGES_MAX = 20
 _RECORDS_MAX = 100  # read one by one in one look
 _REMEMBERED_MAX = 2000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Inconclusive(Exception):
-    """The list is longer than we read, or holds rows that we cannot read: what was not seen allows no conclusion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +57,9 @@ class Lookout:
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
         asked_at = self._clock.now()
-        listed = await self._listed(failed, beat)
+        shown = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
-        rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | listed
+        rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | shown
         for id_, row in rows.items():
             told = [row.facts, self._told.get(id_), _facts_of(known.get(id_), row)]
             rows[id_] = replace(row, facts=max(filter(None, told), key=lambda facts: len(facts.request)))
@@ -76,7 +71,7 @@ class Lookout:
             record = await self._source.one(row.key.id)
             beat()
             if isinstance(record, Missing):
-                if row.key.id in listed:
+                if row.key.id in shown:
                     doubtful.add(row.key.id)
                 else:
                     del rows[row.key.id]  # it was there once, and is gone from the list as well
@@ -90,26 +85,10 @@ class Lookout:
         return Look(rows=tuple(rows.values()), asked_at=asked_at, doubtful=frozenset(doubtful))
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
-        rows: dict[str, Observation] = {}
-        horizon = _horizon(failed)
-        request: Request | None = self._kind.list_newest(limit=self._kind.page_size)
-        for _ in range(_PAGES_MAX):
-            if request is None:
-                break
-            page = await self._source.page(request)
-            beat()
-            if _hides_something(page, horizon):
-                raise Inconclusive("the list holds rows that cannot be read")
-            fresh = {row.key.id: row for row in page.rows if row.key.id not in rows}
-            rows |= fresh
-            if not fresh or _goes_back(page, horizon) or (horizon is None and failed.key.id in rows):
-                break
-            request = page.next
-        else:
-            raise Inconclusive(f"more than {_PAGES_MAX} pages of exports were created since")
-        if failed.key.id not in rows and not any(_is_before(row, horizon) for row in rows.values()):
+        list_ = await listed(self._source, beat, horizon=_horizon(failed), anchor=failed.key.id)
+        if failed.key.id not in list_.rows and not list_.goes_back:
             raise Inconclusive("the list does not go back to the failed export")
-        return rows
+        return list_.rows
 
     def _is_unsure(self, row: Observation, answer: Resubmission, failed: JobState, claimed: frozenset[str]) -> bool:
         """True for a row that could be equal if we knew all of it; one that is known to be equal leaves no doubt.
@@ -146,7 +125,7 @@ def _is_new(id_: str, answer: Resubmission) -> bool:
 
 
 def _is_since(row: Observation, failed: JobState) -> bool:
-    return row.key != failed.key and not _is_before(row, proof.earliest(failed))
+    return row.key != failed.key and not is_before(row, proof.earliest(failed))
 
 
 def _came_after(job: JobState, failed: JobState) -> bool:
@@ -171,30 +150,3 @@ def _horizon(failed: JobState) -> datetime | None:
     """Return how far back the list must be read; None for a failed job of unknown age: as far as to that job itself."""
     since = proof.earliest(failed)
     return since and max(since, _LONG_AGO) - CREATION_OVERLAP
-
-
-def _hides_something(page: Page, horizon: datetime | None) -> bool:
-    """True when a row that cannot be read may be younger than the horizon.
-
-    It is older when its time says so, or when a row above it is older and none below it is younger.
-    """
-    if page.unreadable > len(page.gaps):
-        return True
-    for gap in page.gaps:
-        if gap.created_at is not None and horizon is not None and gap.created_at < horizon:
-            continue
-        above, below = page.rows[: gap.after], page.rows[gap.after :]
-        passed = any(_is_before(row, horizon) for row in above)
-        if not passed or not all(_is_before(row, horizon) for row in below):
-            return True
-    return False
-
-
-def _goes_back(page: Page, horizon: datetime | None) -> bool:
-    """True when the page ends before the horizon; a row of odd age further up says nothing about those below it."""
-    timed = [row for row in page.rows if row.created_at is not None]
-    return bool(timed) and _is_before(timed[-1], horizon)
-
-
-def _is_before(row: Observation, horizon: datetime | None) -> bool:
-    return row.created_at is not None and horizon is not None and row.created_at < horizon

@@ -1,24 +1,43 @@
 """Gets a job that we want once: a look, an intent on disk, one POST, the result on disk. Never twice."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import structlog
+
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.posting import finished, posted, wish
+from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.source import Source
+from segwatch.jobs import ordering, proof, quota
 from segwatch.jobs.model import Observation
-from segwatch.jobs.order import Order
-from segwatch.jobs.ordering import Adopt, Serves
+from segwatch.jobs.order import Order, OrderRefusal, OrderStep
+from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
-from segwatch.store.base import Store
+from segwatch.jobs.resubmission import Step
+from segwatch.jobs.submission import Posted
+from segwatch.store.base import Change, Conflict, JobFilter, Spent, Store, StoreError
+from segwatch.upstream.errors import UpstreamError
+
+log = structlog.get_logger()
+
+_PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
+_TWIN_PAUSE = timedelta(seconds=2)  # while an equal order or submission is under way
+_LAG_SEEN = timedelta(hours=6)
+_OWNER_DEAD_AFTER = timedelta(hours=2)  # a pipeline's order: its run comes back to it after every restart
+_WISH_DEAD_AFTER = timedelta(hours=1)  # nothing was sent for it
+_UNDECIDED_BARS = timedelta(hours=1)  # how long an order without a reply keeps an equal one from being posted
+_COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPolicy:
     """How patient an order is.
 
-    settle_window: how long the platform may hold a request. believed_after: how long a job's record must be known
-    before what it does not tell is believed to be not there.
+    settle_window: how long the platform may hold a request. believed_after: how old a job must be before what its
+    record does not tell is believed to be not there.
     """
 
     settle_window: timedelta
@@ -32,7 +51,8 @@ async def nobody(seen: Observation) -> None:
 class Orderer:
     """Takes orders of one sandbox as far as they go.
 
-    record: told of each job that an order led to. grace_s: how long a POST under way may go on when we are to stop.
+    sources: by kind. record: told of each job that a POST brought about. grace_s: how long a POST under way may go on
+    when we are to stop.
     """
 
     def __init__(
@@ -45,16 +65,235 @@ class Orderer:
         self._policy = policy
         self._grace_s = grace_s
         self._record = record
+        self._began = clock.now()
+        self._waiting: dict[str, tuple[object, float]] = {}  # order -> for the effect of which POST, since when
 
     async def place(
         self, order: Order, beat: Callable[[], None], *, adopt: Adopt, serves: Serves, spend: Spend | None = None
     ) -> Order:
-        """Take the order as far as it goes now, and return it as it is on disk; while it is open, call again when due.
+        """Take the order as far as it goes now, and return it; while it is open, call again at its `due_at`.
 
-        An order of this id that is on disk is taken up where it stands. Never raises UpstreamError; StoreError it may.
+        An order of this id that is on disk is taken up where it stands. What is returned open may differ from the disk
+        in `due_at`, `reason` and `why`, which say what it waits for. Raises StoreError, and no UpstreamError.
         """
-        raise NotImplementedError
+        before = await self._store.order(order.id)
+        if before is not None:
+            order = before
+        if not order.step.is_open or not order.is_due(self._clock.now()):
+            return order
+        try:
+            if order.step is OrderStep.POSTING:
+                return await self._settle(order, beat)
+            return await self._submit(order, before, beat, adopt, serves, spend)
+        except UpstreamError as error:
+            return self._later(order, wish(error) or _PAUSE, error.reason, str(error))
+        except Inconclusive as error:
+            return self._later(order, _PAUSE, "unclear", str(error))
+        except Conflict as error:
+            now_there = await self._store.order(order.id) or order
+            if not now_there.step.is_open:
+                return now_there
+            return self._later(now_there, _TWIN_PAUSE, "twin", str(error))
+
+    async def withdraw(self, order: Order, why: str) -> Order:
+        """Give an order up of which nothing was sent, and return it as it is on disk; one that went on stays."""
+        before = await self._store.order(order.id)
+        if before is not None and before.step is not OrderStep.INTENDED:
+            return before
+        gone = ordering.refused(before or order, OrderRefusal.WITHDRAWN, why, self._clock.now())
+        try:
+            await self._write(gone, before)
+        except Conflict:
+            return await self._store.order(order.id) or gone
+        return gone
 
     async def settle_abandoned(self, beat: Callable[[], None]) -> None:
         """Find out what became of orders whose command has died; to be called about once a minute."""
-        raise NotImplementedError
+        now = self._clock.now()
+        sandbox = next(iter(self._sources.values())).sandbox
+        for order in await self._store.orders(sandbox, steps=(OrderStep.INTENDED, OrderStep.POSTING)):
+            of_command = order.owner == _COMMAND
+            try:
+                if order.step is OrderStep.INTENDED:
+                    if of_command and now - order.since > _WISH_DEAD_AFTER:
+                        await self.withdraw(order, "the command that wanted it has gone")
+                elif now - order.since > (
+                    proof.patience(self._policy.settle_window) if of_command else _OWNER_DEAD_AFTER
+                ):
+                    await self._settle_anothers(order, beat)
+            except (UpstreamError, Inconclusive, Conflict) as error:
+                log.info("order_waits", order=order.id, error=str(error))
+
+    async def _submit(
+        self, order: Order, before: Order | None, beat: Callable[[], None], adopt: Adopt, serves: Serves,
+        spend: Spend | None,
+    ) -> Order:  # fmt: skip
+        if barred := await self._barred(order, beat, adopt):
+            return barred if barred.step.is_open else await self._written(barred, before)
+        look = await self._look(order, beat, serves)
+        now = self._clock.now()
+        said = ordering.assess(
+            order, look.rows, await self._claimed(order), adopt=adopt, same=look.same, serves=serves,
+            doubtful=look.doubtful, now=look.asked_at,
+        )  # fmt: skip
+        match said:
+            case Ours(job=job):
+                return await self._placed(order, before, job)
+            case Adopted(job=job):
+                return await self._written(ordering.answered(order, job, OrderStep.ADOPTED, now), before)
+            case Exists(job=job):
+                why = f"job {job.key.id} does the same and is {job.word}"
+                told = replace(order, job_id=job.key.id)
+                return await self._written(ordering.refused(told, OrderRefusal.EXISTS, why, now), before)
+            case Unclear():
+                if now - order.since > self._policy.believed_after + self._policy.settle_window:
+                    return await self._written(ordering.refused(order, OrderRefusal.UNCLEAR, said.why, now), before)
+                return self._later(order, _PAUSE, "unclear", said.why)
+            case Go():
+                intent = await self._written(ordering.intended(order, said, look.asked_at, now), before)
+                post = self._post(intent, look, spend)
+                return await finished(post, grace_s=self._grace_s, name=f"post:{order.sandbox}")
+
+    async def _barred(self, order: Order, beat: Callable[[], None], adopt: Adopt) -> Order | None:
+        """Return why there is no use in a look: an equal POST is under way, or may have been taken; None otherwise."""
+        now = self._clock.now()
+        for again in await self._store.resubmissions(order.sandbox, steps=(Step.POSTING,)):
+            if again.failed.kind == order.kind and again.fingerprint == order.fingerprint:
+                why = f"an equal job is being submitted again for {again.failed}"
+                return self._later(order, _TWIN_PAUSE, "twin", why)
+        equal = await self._store.orders(order.sandbox, kind=order.kind, fingerprint=order.fingerprint)
+        for twin in equal:
+            if twin.id != order.id and twin.step is OrderStep.POSTING:
+                twin = await self._settle_anothers(twin, beat)
+                if twin.step is OrderStep.POSTING:
+                    why = f"the equal order {twin.id} has got no reply yet, and is looked for"
+                    return self._later(order, _TWIN_PAUSE, "twin", why)
+            undecided = twin.step is OrderStep.UNDECIDED and twin.posted_at and now - twin.posted_at < _UNDECIDED_BARS
+            if undecided and adopt != "since" and not order.forced and twin.id != order.id:
+                why = f"the equal order {twin.id} got no reply, so the platform may have taken it"
+                return ordering.refused(order, OrderRefusal.EXISTS, why, now)
+        return None
+
+    async def _post(self, intent: Order, look: OrderLook, spend: Spend | None) -> Order:
+        """Make the one POST of an intended order, and write how it ended."""
+        source = self._sources[intent.kind]
+        there = intent
+
+        async def mark() -> None:
+            nonlocal there
+            if there.step is not OrderStep.POSTING:  # a second try, with a new token, is the same POST
+                marked = ordering.posting(intent, self._clock.now())
+                await self._write(marked, intent, spend=spend)
+                there = marked
+
+        try:
+            job = await source.post(source.kind.create(intent.request), before_send=mark)
+        except Spent as error:
+            assert spend is not None
+            why = f"{intent.sandbox}: {quota.said(error.used, spend.allowance)}"
+            return await self._written(ordering.refused(intent, OrderRefusal.QUOTA, why, self._clock.now()), intent)
+        except UpstreamError as error:
+            if there is intent:  # nothing left
+                raise
+            how = posted(error)
+            log.warning("order_unanswered", order=intent.id, how=how.how.value, error=str(error))
+            return await self._unanswered(intent, there, how, reason=error.reason)
+        if doubt := ordering.doubt_about(job, there, look.same):
+            why = f"the platform answered with job {job.key.id}, but {doubt}"
+            log.warning("order_unanswered", order=intent.id, how=Posted.How.LOST.value, error=why)
+            return await self._unanswered(intent, there, Posted(how=Posted.How.LOST, why=why), reason="doubt")
+        log.info("order_placed", order=intent.id, job=str(job.key))
+        return await self._placed(there, there, job)
+
+    async def _unanswered(self, intent: Order, marked: Order, how: Posted, *, reason: str) -> Order:
+        after = ordering.after_post(marked, how, self._clock.now(), before=intent)
+        if after.step.is_open:
+            after = replace(after, reason=reason)
+        self._silence(after)  # the wait begins
+        return await self._written(after, marked)
+
+    async def _settle(self, order: Order, beat: Callable[[], None], *, is_mine: bool = True) -> Order:
+        """Find out by looking what became of a POST whose reply we do not have.
+
+        Unless it is mine its owner may be alive, so nothing is written that only says when to look again.
+        """
+        silence = self._silence(order)
+        try:
+            look = await self._look(order, beat, None)
+        except Inconclusive as error:
+            now, window = self._clock.now(), self._policy.settle_window
+            if silence < proof.patience(window):
+                return ordering.look_again(order, silence, now)
+            why = f"no reply came to the POST, and {error}"
+            return await self._written(ordering.refused(order, OrderRefusal.UNDECIDED, why, now), order)
+        settled = ordering.settle(
+            order, look.rows, await self._claimed(order), same=look.same, doubtful=look.doubtful, silence=silence,
+            window=self._policy.settle_window, lag=await self._lag(order), now=self._clock.now(),
+        )  # fmt: skip
+        if isinstance(settled, Ours):
+            return await self._placed(order, order, settled.job)
+        if settled.step is OrderStep.POSTING and not is_mine:
+            return settled
+        return await self._written(settled, order)
+
+    async def _settle_anothers(self, order: Order, beat: Callable[[], None]) -> Order:
+        """Settle an order of somebody else, who may be dead: what had no effect is not tried again."""
+        settled = await self._settle(order, beat, is_mine=False)
+        if settled.step is OrderStep.INTENDED and settled.owner == _COMMAND:
+            return await self.withdraw(settled, "the platform declined it, and the command that wanted it has gone")
+        return settled
+
+    async def _look(self, order: Order, beat: Callable[[], None], serves: Serves | None) -> OrderLook:
+        prospect = Prospect(self._sources[order.kind], self._store, self._clock, self._policy.believed_after)
+        return await prospect.look(order, beat, serves)
+
+    async def _claimed(self, order: Order) -> frozenset[str]:
+        """Return the ids of jobs that other POSTs of ours have brought about."""
+        orders = await self._store.orders(order.sandbox, kind=order.kind, steps=(OrderStep.PLACED,))
+        answers = await self._store.resubmissions(order.sandbox, steps=(Step.SUBMITTED,))
+        return frozenset(one.job_id for one in orders if one.id != order.id) | frozenset(
+            one.new_id for one in answers if one.failed.kind == order.kind
+        )
+
+    async def _lag(self, order: Order) -> timedelta:
+        """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
+        since = self._clock.now() - _LAG_SEEN
+        jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
+        return proof.lag(jobs, max(since, self._began), behind=self._sources[order.kind].clock_behind)
+
+    async def _placed(self, order: Order, before: Order | None, job: Observation) -> Order:
+        """Write the job that a POST of ours brought about: we know it, whatever others have concluded meanwhile."""
+        done = ordering.answered(order, job, OrderStep.PLACED, self._clock.now())
+        for last_try in (False, False, True):
+            try:
+                await self._write(done, before)
+                break
+            except Conflict:
+                before = await self._store.order(order.id)
+                if last_try or (before is not None and before.job_id):
+                    raise
+        try:
+            await self._record(job)
+        except StoreError as error:  # the next sweep finds the job
+            log.info("order_job_not_recorded", job=str(job.key), error=str(error))
+        return done
+
+    async def _written(self, order: Order, before: Order | None) -> Order:
+        if order != before:
+            await self._write(order, before)
+        return order
+
+    async def _write(self, order: Order, before: Order | None, *, spend: Spend | None = None) -> None:
+        await self._store.commit([Change(order=order, order_before=before, spend=spend)])
+
+    def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
+        return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)
+
+    def _silence(self, order: Order) -> timedelta:
+        """Return for how long this process has waited for the effect of the order's POST, by a clock never set."""
+        now_s = self._clock.ran_s()
+        posted_at, since_s = self._waiting.get(order.id, (None, now_s))
+        if posted_at != order.posted_at:
+            since_s = now_s
+        self._waiting[order.id] = order.posted_at, since_s
+        return timedelta(seconds=now_s - since_s)

@@ -1,18 +1,18 @@
 """Submits failed exports again: an intent on disk, a look, one POST, the result on disk. Never twice."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.lookout import Inconclusive, Lookout, seen_of
+from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.lookout import Lookout, seen_of
+from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import breaker, proof, retry, submission, tracker
@@ -21,7 +21,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
 from segwatch.store.base import Conflict, Store, StoreError, StoreUnavailable
-from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.errors import UpstreamError
 
 log = structlog.get_logger()
 
@@ -117,7 +117,7 @@ class Submitter:
                 await self._submit(answer, failed, beat)
             self._unclear.pop(answer.failed, None)
         except UpstreamError as error:
-            self._paused[answer.failed] = self._clock.now() + (_wish(error) or _PAUSE)
+            self._paused[answer.failed] = self._clock.now() + (wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
             await self._look_again(answer, error)
@@ -180,7 +180,8 @@ class Submitter:
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
-                await self._finish(self._intend_and_post(answer, submission.posting(whole, go, self._clock.now())))
+                post = self._intend_and_post(answer, submission.posting(whole, go, self._clock.now()))
+                await finished(post, grace_s=self._grace_s, name=f"post:{self._source.sandbox}")
         return None
 
     async def _joins_a_chain(self, answer: Resubmission, failed: JobState) -> bool:
@@ -197,17 +198,6 @@ class Submitter:
         around = await self._answers.surroundings(answer, failing)
         return retry.admit(answer, around, self._policy, self._clock.now())
 
-    async def _finish(self, post: Coroutine[Any, Any, None]) -> None:
-        """Let a POST under way end even when we are told to stop: its answer is worth the wait."""
-        task = asyncio.create_task(post, name=f"post:{self._source.sandbox}")
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait([task], timeout=self._grace_s)
-            task.cancel()  # without effect on a task that is done
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-
     async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
         await self._answers.move(before, posting)
         await self._post(before, posting)
@@ -218,9 +208,9 @@ class Submitter:
         try:
             job = await self._source.submit(answer.request)
         except UpstreamError as error:
-            posted = _posted(error)
-            log.warning("resubmission_unanswered", job=str(answer.failed), how=posted.how.value, error=str(error))
-            await self._unanswered(before, answer, posted)
+            lost = posted(error)
+            log.warning("resubmission_unanswered", job=str(answer.failed), how=lost.how.value, error=str(error))
+            await self._unanswered(before, answer, lost)
         else:
             doubt = proof.doubt_about(job, answer, await self._recorder.fresh(job.key))
             if not doubt and self._kind.is_another(job.facts, answer.request):
@@ -232,10 +222,10 @@ class Submitter:
             lost = Posted(how=Posted.How.LOST, why=why)
             await self._unanswered(before, answer, lost)
 
-    async def _unanswered(self, before: Resubmission, answer: Resubmission, posted: Posted) -> None:
-        after = submission.after_post(answer, posted, self._policy, self._clock.now(), before=before)
+    async def _unanswered(self, before: Resubmission, answer: Resubmission, how: Posted) -> None:
+        after = submission.after_post(answer, how, self._policy, self._clock.now(), before=before)
         self._silence(after)  # the wait begins
-        await self._answers.move(answer, after, why=posted.why)
+        await self._answers.move(answer, after, why=how.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
@@ -289,22 +279,3 @@ class Submitter:
         """True when some known export's order is limited: then a record without limits belongs to one without."""
         requests = (job.facts.request for job in self._recorder.known(self._kind.name))
         return any(request and not self._kind.is_broad(request) for request in requests)
-
-
-def _posted(error: UpstreamError) -> Posted:
-    """Return what a failed POST may have done. Whatever is not surely without effect counts as lost."""
-    match error:
-        case UpstreamError(fate=Fate.NOT_SENT) | RateLimited() | Unauthorized(status=401):
-            how = Posted.How.NOT_SENT
-        case Refused() | NotFound() | Unauthorized():
-            how = Posted.How.REJECTED
-        case Unavailable(fate=Fate.ANSWERED, status=500 | 503):
-            how = Posted.How.DECLINED
-        case _:  # also 502 and 504: a gateway speaks there, not the service that may have taken the job
-            how = Posted.How.LOST
-    return Posted(how=how, why=str(error), retry_after=_wish(error))
-
-
-def _wish(error: UpstreamError) -> timedelta | None:
-    """Return how long the platform wants us to wait."""
-    return error.retry_after if isinstance(error, RateLimited) else None

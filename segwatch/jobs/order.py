@@ -1,8 +1,13 @@
 """A job that we want once: what is asked, and how far it came."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+ORDERS_SHOW_WITHIN = timedelta(minutes=1)
+"""How long an equal submission waits after an order was posted, so that its look sees the order's job."""
 
 _FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
@@ -51,11 +56,14 @@ class Order:
     request: canonical JSON of the body. fingerprint: equal for two orders that ask for the same thing.
     due_at: not before. since: when it came to its step.
     not_before: jobs that were created before it never answer the order.
-    known: ids that the look before the POST saw: none of them can be its effect.
+    looked_at: when the look before the POST began: what others have posted since then it may have missed.
+    known: ids of young jobs that this look saw: none of them can be the POST's effect.
     posted_at: when POSTING was written, or later, when the POST was known to be over. tries: POSTs so far.
     declined: the platform answered the last POST with an error, so its silence afterwards is believed.
-    declines: how many POSTs ended so. forced: a person insisted.
-    job_id: the job that answers. reason: an OrderRefusal; why: the same in words, or what it waits for.
+    declines: how many POSTs ended so. forced: it may be posted beside an
+    equal job.
+    job_id: the job that answers. reason: an OrderRefusal, or one word for what an open order waits for: `unclear`,
+    `twin`, or the `reason` of the UpstreamError that came, such as `http_429`. why: the same in words.
     """
 
     id: str
@@ -70,6 +78,7 @@ class Order:
     not_before: datetime
     segments: tuple[str, ...] = ()
     dataset: str = ""
+    looked_at: datetime | None = None
     known: tuple[str, ...] = ()
     posted_at: datetime | None = None
     tries: int = 0
@@ -86,3 +95,19 @@ class Order:
         Nothing is put off for longer than an hour: what is due later than that was put off by a clock that was wrong.
         """
         return self.due_at <= now or self.due_at - now > _FARTHEST
+
+
+def wanted(
+    id_: str, *, sandbox: str, kind: str, owner: str, request: str, fingerprint: str, now: datetime,
+    not_before: datetime, segments: tuple[str, ...] = (), dataset: str = "", forced: bool = False,
+) -> Order:  # fmt: skip
+    """Return a new order, due at once; the arguments are as in `Order`."""
+    return Order(
+        id=id_, sandbox=sandbox, kind=kind, owner=owner, request=request, fingerprint=fingerprint, segments=segments,
+        dataset=dataset, forced=forced, step=OrderStep.INTENDED, since=now, due_at=now, not_before=not_before,
+    )  # fmt: skip
+
+
+def evaluation_fingerprint(segments: Iterable[str]) -> str:
+    """Return the fingerprint of an order to evaluate these segments."""
+    return hashlib.sha256("\n".join(sorted(set(segments))).encode()).hexdigest()[:32]

@@ -10,8 +10,8 @@ from segwatch.jobs.model import JobState, Observation
 from segwatch.jobs.resubmission import Resubmission
 
 _RECORD_AGE = timedelta(minutes=10)
-_CLOCKS_APART = timedelta(minutes=10)
-_REACH = timedelta(hours=2)  # longer than a POST takes to show an effect, shorter than the way to the next night
+CLOCKS_APART = timedelta(minutes=10)
+REACH = timedelta(hours=2)  # longer than a POST takes to show an effect, shorter than the way to the next night
 
 
 def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
@@ -59,7 +59,7 @@ def is_since(job: JobState, posted_at: datetime) -> bool:
 
     One that was created hours later is somebody else's: the same export runs every night.
     """
-    earliest, latest = posted_at - _CLOCKS_APART, posted_at + _REACH
+    earliest, latest = posted_at - CLOCKS_APART, posted_at + REACH
     return job.discovered_at >= earliest and earliest <= job.born_at <= latest
 
 
@@ -70,7 +70,7 @@ def is_soon_after(row: Observation, posted_at: datetime, failed: JobState) -> bo
     of it.
     """
     ahead = max(timedelta(), failed.created_at - failed.discovered_at) if failed.created_at else timedelta()
-    return row.created_at is None or row.created_at <= posted_at + _REACH + ahead
+    return row.created_at is None or row.created_at <= posted_at + REACH + ahead
 
 
 def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None) -> str:
@@ -83,6 +83,6 @@ def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None
         return "it is the failed one"
     if reply.key.id in answer.known or (known and known.discovered_at < posted_at):
         return "it was there before"
-    if reply.created_at is not None and reply.created_at < posted_at - _CLOCKS_APART:
+    if reply.created_at is not None and reply.created_at < posted_at - CLOCKS_APART:
         return "it was created before"
     return ""

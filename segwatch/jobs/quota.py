@@ -68,3 +68,16 @@ def admit(used: Used, allowance: Allowance, *, force: bool = False) -> Admitted 
     if not force and remaining <= 1:
         return LastOne() if remaining else NoneLeft()
     return Admitted(left=max(0, remaining - 1))
+
+
+def said(used: Used, allowance: Allowance) -> str:
+    """Return in words how many are left, and until when."""
+    today, this_year = allowance.per_day - used.today, allowance.per_year - used.this_year
+    if this_year < today:
+        return f"{_of(this_year, allowance.per_year)} left this year (resets on January 1st, 00:00 UTC)"
+    return f"{_of(today, allowance.per_day)} left today (resets at 00:00 UTC)"
+
+
+def _of(remaining: int, allowed: int) -> str:
+    verb = "are" if remaining > 1 else "is"
+    return f"{remaining if remaining > 0 else 'none'} of {allowed} evaluation{'s' * (allowed != 1)} {verb}"

@@ -103,6 +103,9 @@ class JobKind(Protocol):
     def cancel(self, job_id: str) -> Request:
         """Return the call that asks the platform to cancel one job; any 2xx says that it will try."""
 
+    def create(self, request: str) -> Request:
+        """Return the call that makes a new job of this body, in JSON."""
+
     def submit(self, request: str) -> Request | None:
         """Return the call that submits `Facts.request` again; None when there is nothing to repeat."""
 

@@ -47,11 +47,13 @@ class ExportJob:
         """Return the call that cancels a job; any 2xx means "marked for cancelling" (AEP contract 4.1)."""
         return Request(method="DELETE", path=item_path(_PATH, job_id), endpoint=_ONE)
 
+    def create(self, request: str) -> Request:
+        """Return the call that orders an export (AEP contract 4.2)."""
+        return Request(method="POST", path=_PATH, endpoint=_PATH, body=msgspec.json.decode(request))
+
     def submit(self, request: str) -> Request | None:
         """Return the call that orders the export again; None without a `Facts.request` to repeat."""
-        if not request:
-            return None
-        return Request(method="POST", path=_PATH, endpoint=_PATH, body=msgspec.json.decode(request))
+        return self.create(request) if request else None
 
     def may_be(self, told: str, order: str) -> bool:
         """Return whether nothing that a record tells speaks against this order (AEP contract 13, no. 29)."""

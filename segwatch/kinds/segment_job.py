@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.kinds.base import Asked, JobKind, Page, Request
 from segwatch.kinds.fields import identity, items, mapping, text, whole
@@ -48,6 +50,10 @@ class SegmentJob:
     def cancel(self, job_id: str) -> Request:
         """Return the call that cancels a job; any 2xx means "marked for cancelling" (AEP contract 3.6)."""
         return Request(method="DELETE", path=item_path(_PATH, job_id), endpoint=_ONE)
+
+    def create(self, request: str) -> Request:
+        """Return the call that begins an evaluation (AEP contract 3.2)."""
+        return Request(method="POST", path=_PATH, endpoint=_PATH, body=msgspec.json.decode(request))
 
     def submit(self, request: str) -> Request | None:
         """Return None: a failed evaluation is not resubmitted."""

@@ -7,9 +7,10 @@ from datetime import datetime
 from segwatch.jobs import quota
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.quota import Admitted, LastOne, NoneLeft, Spend, Used
+from segwatch.jobs.resubmission import Step
 from segwatch.store.base import Conflict, Spent
 from segwatch.store.reads import Where
-from segwatch.store.rows import body_of, micros, micros_or_none, order_of
+from segwatch.store.rows import body_of, micros, micros_or_none, order_of, resubmission_of
 
 _EVALUATION = "segment_job"
 _SPENDS = ", ".join(f"'{step.value}'" for step in OrderStep if step.spends)
@@ -85,20 +86,26 @@ def save(db: sqlite3.Connection, new: Order, before: Order | None, spend: Spend 
 
 
 def _alone(db: sqlite3.Connection, new: Order) -> None:
-    """Raise Conflict while the effect of an equal POST is not known: the two could not be told apart."""
+    """Raise Conflict while the effect of an equal POST is not known, or when the look before this one missed it.
+
+    The effects of two that are under way could not be told apart.
+    """
+    since_us = micros(new.looked_at or new.since)
     twin = db.execute(
-        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND step = 'posting' AND id <> ?",
-        (new.sandbox, new.kind, new.fingerprint, new.id),
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND id <> ?"  # noqa: S608
+        f" AND (step = 'posting' OR (posted_us >= ? AND step IN ({_SPENDS})))",
+        (new.sandbox, new.kind, new.fingerprint, new.id, since_us),
     ).fetchone()
     if twin is not None:
-        raise Conflict(f"the equal order {twin[0]} is under way")
-    failed = db.execute(
-        "SELECT failed_id FROM resubmission WHERE sandbox = ? AND kind = ? AND step = 'posting'"
-        " AND json_extract(body, '$.fingerprint') = ?",
-        (new.sandbox, new.kind, new.fingerprint),
-    ).fetchone()
-    if failed is not None:
-        raise Conflict(f"an equal job is being submitted again for {failed[0]}")
+        raise Conflict(f"the equal order {twin[0]} is under way, or was posted since the last look")
+    rows = db.execute(
+        "SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND (step = 'posting' OR since_us >= ?)",
+        (new.sandbox, new.kind, since_us),
+    )
+    for again in map(resubmission_of, (body for (body,) in rows)):
+        posted = again.step is Step.POSTING or (again.posted_at and micros(again.posted_at) >= since_us)
+        if posted and again.fingerprint == new.fingerprint:
+            raise Conflict(f"an equal job is being submitted again for {again.failed}")
 
 
 def _answers_only(db: sqlite3.Connection, new: Order) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.order import ORDERS_SHOW_WITHIN
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
@@ -187,10 +188,14 @@ def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubm
 
 
 def _order_under_way(db: sqlite3.Connection, new: Resubmission) -> str:
-    """Return the order whose POST asks for the same and may not have shown its effect; "" when there is none."""
+    """Return the order whose POST asks for the same and may not have shown its effect yet; "" when there is none.
+
+    One of the last minute may have been posted after the look before this submission.
+    """
     found = db.execute(
-        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND step = 'posting'",
-        (new.failed.sandbox, new.failed.kind, new.fingerprint),
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND (step = 'posting'"
+        " OR (posted_us >= ? AND step = 'placed'))",
+        (new.failed.sandbox, new.failed.kind, new.fingerprint, micros(new.since - ORDERS_SHOW_WITHIN)),
     ).fetchone()
     return found[0] if found else ""
 

@@ -30,7 +30,8 @@ async def store(tmp_path):
 
 
 def posting(id_="cmd-1", **fields):
-    return order(id_, **({"step": OrderStep.POSTING, "posted_at": START} | fields))
+    """Return an order under way, whose look began after those that are over were posted."""
+    return order(id_, **({"step": OrderStep.POSTING, "posted_at": START, "looked_at": at(0.1)} | fields))
 
 
 def wish(*, force=False, per_day=2, per_year=50):
@@ -71,10 +72,31 @@ async def test_of_equal_orders_one_is_posting_at_a_time(store):
     await put(store, posting("cmd-2"))
 
 
+async def test_an_order_is_not_posted_when_an_equal_one_was_since_it_looked(store):
+    early, late = {"looked_at": at(1)}, {"looked_at": at(3)}
+    done = posting(step=OrderStep.PLACED, job_id="j", posted_at=at(2))
+    await put(store, done)
+    with pytest.raises(Conflict, match="since the last look"):
+        await put(store, posting("cmd-2", **early))
+    await put(store, posting("cmd-2", **late))
+    again = answer(step=Step.SUBMITTED, posted_at=at(2), since=at(2), fingerprint="g")
+    await store.commit([Change(resubmission=again)])
+    with pytest.raises(Conflict, match="submitted again"):
+        await put(store, posting("cmd-3", kind="export_job", fingerprint="g", **early))
+    await put(store, posting("cmd-3", kind="export_job", fingerprint="g", **late))
+
+
+async def test_a_resubmission_waits_until_its_look_must_show_what_an_equal_order_has_led_to(store):
+    await put(store, posting(step=OrderStep.PLACED, job_id="j", kind="export_job"))
+    with pytest.raises(Conflict, match="cmd-1 is under way"):
+        await store.commit([Change(resubmission=answer(step=Step.POSTING, since=at(0.5), posted_at=at(0.5)))])
+    await store.commit([Change(resubmission=answer(step=Step.POSTING, since=at(1.5), posted_at=at(1.5)))])
+
+
 async def test_an_order_and_a_resubmission_that_are_equal_are_not_posted_at_the_same_time(store):
     again = answer(step=Step.POSTING, posted_at=START)
     await store.commit([Change(resubmission=again)])
-    with pytest.raises(Conflict, match="submitted again for j1"):
+    with pytest.raises(Conflict, match="submitted again for prod/export_job/j1"):
         await put(store, posting(kind="export_job"))
     await put(store, posting(kind="export_job", fingerprint="other"))
     await store.commit([Change(resubmission=replace(again, step=Step.SCHEDULED), resubmission_before=again)])

@@ -14,6 +14,7 @@ CREATE TABLE job_order (
 -- two processes never post equal orders at the same time, and one job answers one order
 CREATE UNIQUE INDEX job_order_posting ON job_order (sandbox, kind, fingerprint) WHERE step = 'posting';
 CREATE UNIQUE INDEX job_order_placed ON job_order (sandbox, kind, job_id) WHERE step = 'placed';
+CREATE INDEX job_order_equal ON job_order (sandbox, kind, fingerprint);
 CREATE INDEX job_order_by_step ON job_order (sandbox, step, since_us);
 CREATE INDEX job_order_by_job ON job_order (sandbox, kind, job_id) WHERE job_id <> '';
 CREATE INDEX job_order_spent ON job_order (sandbox, kind, posted_us) WHERE posted_us IS NOT NULL;

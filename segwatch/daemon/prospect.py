@@ -1,0 +1,138 @@
+"""Which jobs may answer an order: the look before and after its POST."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.listing import Inconclusive, is_before, listed
+from segwatch.daemon.source import Source
+from segwatch.jobs import ordering, proof
+from segwatch.jobs.model import Missing, Observation, Status
+from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.ordering import Same, Serves
+from segwatch.jobs.reading import CREATION_OVERLAP
+from segwatch.store.base import JobFilter, Store
+
+_PAGES_MAX = 40
+_RECORDS_MAX = 100  # read one by one in one look
+_ACTIVE = tuple(status for status in Status if not status.is_final)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLook:
+    """Jobs of the order's kind, as the platform shows them now. asked_at: before the first page.
+
+    same: whether one of them is what the order asks for. doubtful: ids of those of which that cannot be told.
+    """
+
+    rows: tuple[Observation, ...]
+    asked_at: datetime
+    same: Same
+    doubtful: frozenset[str]
+
+
+class Prospect:
+    """Reads the list, and what else is known, for one order. Every call may raise UpstreamError, StoreError.
+
+    believed_after: how old a job must be before what its record does not tell is believed to be not there.
+    """
+
+    def __init__(self, source: Source, store: Store, clock: Clock, believed_after: timedelta) -> None:
+        self._source = source
+        self._store = store
+        self._clock = clock
+        self._believed_after = believed_after
+
+    async def look(self, order: Order, beat: Callable[[], None], serves: Serves | None) -> OrderLook:
+        """Return all jobs since the order's `not_before`, or since its POST, and older ones that are active.
+
+        serves: as in `ordering.assess`; None after a POST, when nobody else's job will do. Raises Inconclusive.
+        """
+        asked_at = self._clock.now()
+        list_ = await listed(
+            self._source, beat, horizon=self._horizon(order, asked_at, before_post=serves is not None),
+            pages_max=_PAGES_MAX,
+        )  # fmt: skip
+        if order.known and not list_.goes_back and not list_.rows.keys() & {*order.known}:
+            raise Inconclusive("the list shows none of the jobs that were there before")
+        rows = {id_: row for id_, row in list_.rows.items() if not self._is_history(row, order)}
+        for id_ in await self._known_elsewhere(order, serves) - rows.keys():
+            record = await self._source.one(id_)
+            beat()
+            if isinstance(record, Observation):
+                rows[id_] = record
+        unsure = [row for row in rows.values() if self._same(row, order) is None]
+        if len(unsure) > _RECORDS_MAX:
+            raise Inconclusive(f"{len(unsure)} jobs were created since of which the list tells too little")
+        doubtful = set()
+        for row in unsure:
+            record = await self._source.one(row.key.id)
+            beat()
+            if isinstance(record, Missing):
+                doubtful.add(row.key.id)
+                continue
+            rows[row.key.id] = told = record if len(record.facts.request) >= len(row.facts.request) else row
+            if self._same(told, order) is None and not self._is_believed(told, order, asked_at):
+                doubtful.add(row.key.id)
+        return OrderLook(
+            rows=tuple(rows.values()), asked_at=asked_at, same=self._same, doubtful=frozenset(doubtful)
+        )  # fmt: skip
+
+    def _horizon(self, order: Order, now: datetime, *, before_post: bool) -> datetime:
+        since = order.posted_at or now
+        if before_post:
+            since = min(order.not_before, since)
+        # by the platform's clock, and whatever may be mistaken for the POST's effect is to be known before it
+        return since - 2 * proof.CLOCKS_APART - CREATION_OVERLAP - max(timedelta(), self._source.clock_behind)
+
+    def _is_history(self, row: Observation, order: Order) -> bool:
+        """True for what ended before anybody wanted it: nothing of it is of interest."""
+        since = min(order.not_before, order.posted_at or order.not_before)
+        return row.status.is_final and is_before(row, since - 2 * proof.CLOCKS_APART)
+
+    async def _known_elsewhere(self, order: Order, serves: Serves | None) -> set[str]:
+        """Return the ids of jobs that may answer the order, or are equal, though the list may be too late to show them.
+
+        They were recorded as active, or an equal order has led to them.
+        """
+        equal = await self._store.orders(
+            order.sandbox, kind=order.kind, fingerprint=order.fingerprint, steps=(OrderStep.PLACED,),
+            since=order.not_before,
+        )  # fmt: skip
+        active = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, statuses=_ACTIVE))
+        seen = [
+            Observation(
+                key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, created_at=job.created_at,
+                facts=job.facts,
+            )
+            for job in active
+        ]  # fmt: skip
+        wanted = {row.key.id for row in seen if self._same(row, order) or (serves is not None and serves(row, order))}
+        return wanted | {one.job_id for one in equal if one.id != order.id}
+
+    def _same(self, row: Observation, order: Order) -> bool | None:
+        if not self._source.kind.resubmits:
+            return ordering.same_evaluation(row, order)
+        if row.facts.fingerprint and row.facts.fingerprint == order.fingerprint:
+            return True
+        kind = self._source.kind
+        if kind.is_another(row.facts, order.request):
+            return False
+        if row.facts.request and not kind.may_be(row.facts.request, order.request):
+            return None if self._is_new(row, order) else False
+        return None
+
+    def _is_new(self, row: Observation, order: Order) -> bool:
+        """True for what was not there before our POST, and so may be its effect though its record differs.
+
+        The platform may have filled in or changed what it recorded.
+        """
+        if order.posted_at is None or row.key.id in order.known:
+            return False
+        return row.created_at is None or row.created_at >= order.posted_at - proof.CLOCKS_APART
+
+    def _is_believed(self, row: Observation, order: Order, now: datetime) -> bool:
+        if self._is_new(row, order) or row.created_at is None:
+            return False
+        return now - row.created_at - self._source.clock_behind >= self._believed_after
