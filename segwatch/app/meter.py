@@ -7,13 +7,16 @@ import structlog
 from segwatch.daemon.bus import News
 from segwatch.daemon.recorder import Recorder
 from segwatch.jobs.resubmission import Step
-from segwatch.store.base import Store, StoreError
+from segwatch.pipelines.model import RunState
+from segwatch.store.base import RunFilter, Store, StoreError
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.budget import Share
 from segwatch.upstream.client import Call
 from segwatch.upstream.tokens import TokenSource
 
 log = structlog.get_logger()
+
+_RUNS_READ = 50  # of one pipeline: behind so many that failed, the last success is one that was measured before
 
 
 class Meter:
@@ -69,7 +72,9 @@ class Meter:
             if source.expires_at:
                 self.metrics.token_expiry.labels(sandbox).set(source.expires_at.timestamp())
 
-    async def measure_store(self, store: Store, channels: Iterable[str], sandboxes: Iterable[str]) -> None:
+    async def measure_store(
+        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], pipelines: Iterable[tuple[str, str]]
+    ) -> None:
         """Set what waits in the store; the last values stay while it cannot be read."""
         try:
             depths = {depth.channel: depth for depth in await store.outbox_depth()}
@@ -82,6 +87,11 @@ class Meter:
             for sandbox in sandboxes:
                 waiting = await store.resubmissions(sandbox, steps=(Step.PROPOSED, Step.SCHEDULED, Step.POSTING))
                 self.metrics.retries_pending.labels(sandbox).set(len(waiting))
+            for sandbox, name in pipelines:
+                runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=name), limit=_RUNS_READ)
+                ends = [run.ended_at.timestamp() for run in runs if run.ended_at and run.state is RunState.SUCCEEDED]
+                if ends:  # else the one that was told last is still the last
+                    self.metrics.run_success.labels(sandbox, name).set(max(ends))
         except StoreError as error:
             log.warning("gauges_not_measured", error=str(error))
 

@@ -43,7 +43,6 @@ def _any(statuses: tuple[str, ...]) -> tuple[str, ...]:
 Segments = Annotated[tuple[Word, ...], AfterValidator(_some)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
-Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
 DatasetName = Annotated[str, AfterValidator(_trimmed)]
 
 

@@ -1,7 +1,7 @@
 """What a run of a pipeline looks at or does at each of its steps, and what it learns by that."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from string import hexdigits
@@ -52,24 +52,16 @@ _ANY_DATASET = "any"  # stands in an order that is only compared with others, ne
 Beat = Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Who learns of the end of a pipeline's runs, which is not kept with them. command: its words, none for no one."""
-
-    channels: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-
-
 class PipelineActs:
     """The acts of one sandbox.
 
-    told: by the pipeline's name. record: writes an observation that no sweep has brought, and sees to it that the job
-    is looked at from then on.
+    commands: by the pipeline's name. record: writes an observation that no sweep has brought, and sees to it that its
+    job is looked at from then on.
     """
 
     def __init__(
         self, client: PlatformClient, sources: Mapping[str, Source], recorder: Recorder, store: Store,
-        orderer: Orderer, clock: Clock, *, allowance: Allowance, told: Mapping[str, Told],
+        orderer: Orderer, clock: Clock, *, allowance: Allowance, commands: Mapping[str, Sequence[str]],
         record: Callable[[Observation], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._client = client
@@ -79,7 +71,7 @@ class PipelineActs:
         self._orderer = orderer
         self._clock = clock
         self._allowance = allowance
-        self._told = told
+        self._commands = commands
         self._record = record
 
     async def see(self, run: Run, beat: Beat) -> Seen:
@@ -167,14 +159,14 @@ class PipelineActs:
         order = self._wanted(
             run, Step.EXPORT, _EXPORT_JOB, body, fingerprint, not_before=not_before, dataset=run.dataset
         )  # fmt: skip
-        adopt = "never" if plan.adopt_export == "never" else "since"
+        adopt: ordering.Adopt = "never" if plan.adopt_export == "never" else "since"
         return OrderStands(order=await self._orderer.place(order, beat, adopt=adopt, serves=serves))
 
     async def _platforms_own(self, serves: Callable[[Observation], bool]) -> Seen:
         """Find the export that the platform started: the plan names no dataset, so there is none of ours to order."""
         kind = self._sources[_EXPORT_JOB].kind
         page = await self._sources[_EXPORT_JOB].page(kind.list_newest(limit=kind.page_size))
-        found = min((job for job in page.seen if serves(job)), key=_born, default=None)
+        found = min((job for job in page.rows if serves(job)), key=_born, default=None)
         if found is None:
             why = "the platform started no export of these segments; write dataset = ... to have one ordered"
             return Impossible(reason=Reason.EXPORT, why=why)
@@ -221,7 +213,7 @@ class PipelineActs:
         return Downloaded(files=files, bytes=size)
 
     async def _command(self, run: Run) -> Seen:
-        argv = self._told.get(run.pipeline, Told()).command
+        argv = self._commands.get(run.pipeline, ())
         if not argv:
             why = f"the settings name no command for pipeline {run.pipeline} any more"
             return Impossible(reason=Reason.SETTINGS, why=why)
