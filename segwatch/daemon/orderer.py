@@ -51,6 +51,8 @@ async def nobody(seen: Observation) -> None:
 class Orderer:
     """Takes orders of one sandbox as far as they go.
 
+    trouble: the call's failure for which the last `place` came no further; None when there was none.
+
     sources: by kind. record: told of each job that a POST brought about. grace_s: how long a POST under way may go on
     when we are to stop.
     """
@@ -65,6 +67,7 @@ class Orderer:
         self._policy = policy
         self._grace_s = grace_s
         self._record = record
+        self.trouble: UpstreamError | None = None
         self._began = clock.now()
         self._waiting: dict[str, tuple[object, float]] = {}  # order -> for the effect of which POST, since when
 
@@ -76,6 +79,7 @@ class Orderer:
         An order of this id that is on disk is taken up where it stands. What is returned open may differ from the disk
         in `due_at`, `reason` and `why`, which say what it waits for. Raises StoreError, and no UpstreamError.
         """
+        self.trouble = None
         before = await self._store.order(order.id)
         if before is not None:
             order = before
@@ -86,6 +90,7 @@ class Orderer:
                 return await self._settle(order, beat)
             return await self._submit(order, before, beat, adopt, serves, spend)
         except UpstreamError as error:
+            self.trouble = error
             return self._later(order, wish(error) or _PAUSE, error.reason, str(error))
         except Inconclusive as error:
             return self._later(order, _PAUSE, "unclear", str(error))
