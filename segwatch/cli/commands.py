@@ -33,6 +33,7 @@ app.command("segwatch.cli.config:app", name="config", help="Show the settings in
 app.command("segwatch.cli.jobs:app", name="jobs", help="Show and explain jobs, and retry failed exports.")
 app.command("segwatch.cli.events:app", name="events", help="Read the event log.")
 app.command("segwatch.cli.notify:app", name="notify", help="List and test channels; see and replay dead letters.")
+app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export, check: whole runs.")
 app.command("segwatch.cli.db:app", name="db", help="Check, back up and migrate the store.")
 
 
