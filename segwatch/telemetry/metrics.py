@@ -159,7 +159,7 @@ class Metrics:
     def on_event(self, event: Event, job: JobState | None) -> None:
         """Count what happened. `job` is its state behind the event."""
         if outcome := _RUN_OUTCOMES.get(event.type):
-            self.runs.labels(event.sandbox, str(event.details["pipeline"]), outcome).inc()
+            self.runs.labels(event.sandbox, str(event.details.get("pipeline", "")), outcome).inc()
         if result := _RETRY_RESULTS.get(event.type):
             self.retries.labels(event.sandbox, result).inc()
         if job is None:

@@ -18,6 +18,7 @@ def test_the_commands_have_the_names_that_others_script_against():
         "demo", "run", "check", "config show", "config schema", "jobs list", "jobs show", "jobs explain", "jobs retry",
         "events list", "events tail", "notify list", "notify test", "notify dead", "notify replay", "emulate",
         "db check", "db backup", "db migrate",
+        "pipeline list", "pipeline show", "pipeline run",
     }  # fmt: skip
 
 
