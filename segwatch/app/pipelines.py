@@ -12,7 +12,6 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import proof
 from segwatch.jobs.model import JobState, Observation
-from segwatch.jobs.quota import Allowance
 from segwatch.store.base import Store
 from segwatch.upstream.client import PlatformClient
 
@@ -50,7 +49,7 @@ def pipeliner_of(
     sections = [one for one in settings.pipelines if settings.sandbox_of(one) == recorder.sandbox]
     acts = PipelineActs(
         client, sources, recorder, store, orderer, clock,
-        allowance=Allowance(per_day=2, per_year=50),
+        allowance=settings.quota.allowance,
         commands={one.name: one.command for one in sections},
         record=record,
     )  # fmt: skip

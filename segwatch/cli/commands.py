@@ -31,6 +31,8 @@ for _command in (demo, run, check, emulate):
     app.command(_command)
 app.command("segwatch.cli.config:app", name="config", help="Show the settings in force, or their JSON Schema.")
 app.command("segwatch.cli.jobs:app", name="jobs", help="Show and explain jobs, and retry failed exports.")
+app.command("segwatch.cli.schedules:app", name="schedules", help="When the platform evaluates by itself.")
+app.command("segwatch.cli.segments:app", name="segments", help="List and show segment definitions.")
 app.command("segwatch.cli.events:app", name="events", help="Read the event log.")
 app.command("segwatch.cli.notify:app", name="notify", help="List and test channels; see and replay dead letters.")
 app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export, check: whole runs.")

@@ -1,5 +1,6 @@
 """What commands on the API begin with: the client of one sandbox, and what its errors mean to a script."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from segwatch.app.clients import Clients
 from segwatch.cli.output import Exit, fail
 from segwatch.cli.session import settings_of
 from segwatch.config import Sandbox, Settings
+from segwatch.cron import CronError
 from segwatch.daemon.clock import SystemClock
 from segwatch.upstream.budget import Share
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import RateLimited, Unavailable, UpstreamError
+from segwatch.upstream.errors import NotSendable, RateLimited, Unavailable, UpstreamError
 from segwatch.upstream.wire import open_session
 
 InSandbox = Annotated[
@@ -34,7 +36,7 @@ class Calling:
 
 @asynccontextmanager
 async def calling(config: str | None, sandbox: str = "") -> AsyncIterator[Calling]:
-    """Yield the client of the sandbox that is meant; what the platform does not answer ends the command."""
+    """Yield the client of the sandbox that is meant; what cannot be sent or is not answered ends the command."""
     settings = settings_of(config)
     chosen = sandbox_of(settings, sandbox)
     try:
@@ -43,6 +45,8 @@ async def calling(config: str | None, sandbox: str = "") -> AsyncIterator[Callin
             yield Calling(settings=settings, sandbox=chosen, client=client, budget=budget)
     except UpstreamError as error:
         fail(exit_of(error), told(error))
+    except (NotSendable, CronError) as error:
+        fail(Exit.USAGE, str(error))
 
 
 def sandbox_of(settings: Settings, name: str) -> Sandbox:
@@ -69,3 +73,9 @@ def told(error: UpstreamError) -> str:
     if error.status is None:
         return f"{error}. Check platform.base_url and platform.ims_url, and this machine's network, DNS and proxy."
     return f"{error}. Try again in a minute."
+
+
+def left_out(count: int) -> None:
+    """Say on stderr that rows of a list are missing, since they could not be read."""
+    rows = "row is" if count == 1 else "rows are"
+    print(f"{count} {rows} left out: the platform sent something else than it documents", file=sys.stderr)  # noqa: T201

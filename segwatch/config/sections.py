@@ -26,6 +26,7 @@ from segwatch.config.values import (
     format_duration,
 )
 from segwatch.jobs.cadence import Cadence
+from segwatch.jobs.quota import Allowance
 from segwatch.jobs.retry import Action, Mode, RetryPolicy, Rule
 from segwatch.kinds.base import JobKind, load_kinds
 
@@ -167,6 +168,22 @@ class Retry(Section):
             settle_window=self.settle_window,
             rules=tuple(Rule(code=rule.code, text=rule.text, action=rule.action) for rule in self.rules),
         )
+
+
+class Quota(Section):
+    """How many evaluations the platform lets you ask for in a sandbox. Those of its own schedules do not count."""
+
+    evaluations_per_day: CountOrZero = setting(
+        "Evaluations on demand in a day of UTC. The last one is spent only where somebody insists.", default=2
+    )
+    evaluations_per_year: CountOrZero = setting(
+        "The same in a calendar year of UTC; Adobe gives development sandboxes 100.", default=50
+    )
+
+    @property
+    def allowance(self) -> Allowance:
+        """Return these settings in the form that decides."""
+        return Allowance(per_day=self.evaluations_per_day, per_year=self.evaluations_per_year)
 
 
 class StoreSection(Section):

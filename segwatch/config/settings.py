@@ -12,6 +12,7 @@ from segwatch.config.sections import (
     MetricsSection,
     Platform,
     Polling,
+    Quota,
     Retry,
     Sandbox,
     StoreSection,
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     sandboxes: tuple[Sandbox, ...] = Field((), description=str(Sandbox.__doc__))
     polling: Polling = Field(default_factory=Polling, description=str(Polling.__doc__))
     retry: Retry = Field(default_factory=Retry, description=str(Retry.__doc__))
+    quota: Quota = Field(default_factory=Quota, description=str(Quota.__doc__))
     store: StoreSection = Field(default_factory=StoreSection, description=str(StoreSection.__doc__))
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
     channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")

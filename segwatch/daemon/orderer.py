@@ -18,14 +18,13 @@ from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unc
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.submission import Posted
-from segwatch.store.base import Change, Conflict, JobFilter, Spent, Store, StoreError
+from segwatch.store.base import Change, Conflict, Spent, Store, StoreError
 from segwatch.upstream.errors import UpstreamError
 
 log = structlog.get_logger()
 
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _TWIN_PAUSE = timedelta(seconds=2)  # while an equal order or submission is under way
-_LAG_SEEN = timedelta(hours=6)
 _OWNER_DEAD_AFTER = timedelta(hours=2)  # a pipeline's order: its run comes back to it after every restart
 _WISH_DEAD_AFTER = timedelta(hours=1)  # nothing was sent for it
 _UNDECIDED_BARS = timedelta(hours=1)  # how long an order without a reply keeps an equal one from being posted
@@ -138,7 +137,7 @@ class Orderer:
         look = await self._look(order, beat, serves)
         now = self._clock.now()
         said = ordering.assess(
-            order, look.rows, await self._claimed(order), adopt=adopt, same=look.same, serves=serves,
+            order, look.rows, look.claimed, adopt=adopt, same=look.same, serves=serves,
             doubtful=look.doubtful, now=look.asked_at,
         )  # fmt: skip
         match said:
@@ -232,8 +231,8 @@ class Orderer:
             why = f"no reply came to the POST, and {error}"
             return await self._written(ordering.refused(order, OrderRefusal.UNDECIDED, why, now), order)
         settled = ordering.settle(
-            order, look.rows, await self._claimed(order), same=look.same, doubtful=look.doubtful, silence=silence,
-            window=self._policy.settle_window, lag=await self._lag(order), now=self._clock.now(),
+            order, look.rows, look.claimed, same=look.same, doubtful=look.doubtful, silence=silence,
+            window=self._policy.settle_window, lag=look.lag, now=self._clock.now(),
         )  # fmt: skip
         if isinstance(settled, Ours):
             return await self._placed(order, order, settled.job)
@@ -249,22 +248,9 @@ class Orderer:
         return settled
 
     async def _look(self, order: Order, beat: Callable[[], None], serves: Serves | None) -> OrderLook:
-        prospect = Prospect(self._sources[order.kind], self._store, self._clock, self._policy.believed_after)
+        source, believed_after = self._sources[order.kind], self._policy.believed_after
+        prospect = Prospect(source, self._store, self._clock, believed_after=believed_after, since=self._began)
         return await prospect.look(order, beat, serves)
-
-    async def _claimed(self, order: Order) -> frozenset[str]:
-        """Return the ids of jobs that other POSTs of ours have brought about."""
-        orders = await self._store.orders(order.sandbox, kind=order.kind, steps=(OrderStep.PLACED,))
-        answers = await self._store.resubmissions(order.sandbox, steps=(Step.SUBMITTED,))
-        return frozenset(one.job_id for one in orders if one.id != order.id) | frozenset(
-            one.new_id for one in answers if one.failed.kind == order.kind
-        )
-
-    async def _lag(self, order: Order) -> timedelta:
-        """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
-        since = self._clock.now() - _LAG_SEEN
-        jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
-        return proof.lag(jobs, max(since, self._began), behind=self._sources[order.kind].clock_behind)
 
     async def _placed(self, order: Order, before: Order | None, job: Observation) -> Order:
         """Write the job that a POST of ours brought about: we know it, whatever others have concluded meanwhile."""

@@ -12,9 +12,11 @@ from segwatch.jobs.model import Missing, Observation, Status
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.ordering import Same, Serves
 from segwatch.jobs.reading import CREATION_OVERLAP
+from segwatch.jobs.resubmission import Step
 from segwatch.store.base import JobFilter, Store
 
 _PAGES_MAX = 40
+_LAG_SEEN = timedelta(hours=6)
 _RECORDS_MAX = 100  # read one by one in one look
 _ACTIVE = tuple(status for status in Status if not status.is_final)
 
@@ -24,25 +26,32 @@ class OrderLook:
     """Jobs of the order's kind, as the platform shows them now. asked_at: before the first page.
 
     same: whether one of them is what the order asks for. doubtful: ids of those of which that cannot be told.
+    claimed: ids of jobs that other POSTs of ours have brought about. lag: how late the list has been seen to be.
     """
 
     rows: tuple[Observation, ...]
     asked_at: datetime
     same: Same
     doubtful: frozenset[str]
+    claimed: frozenset[str]
+    lag: timedelta
 
 
 class Prospect:
     """Reads the list, and what else is known, for one order. Every call may raise UpstreamError, StoreError.
 
     believed_after: how old a job must be before what its record does not tell is believed to be not there.
+    since: when this process began, from when on a late list was late.
     """
 
-    def __init__(self, source: Source, store: Store, clock: Clock, believed_after: timedelta) -> None:
+    def __init__(
+        self, source: Source, store: Store, clock: Clock, *, believed_after: timedelta, since: datetime
+    ) -> None:
         self._source = source
         self._store = store
         self._clock = clock
         self._believed_after = believed_after
+        self._since = since
 
     async def look(self, order: Order, beat: Callable[[], None], serves: Serves | None) -> OrderLook:
         """Return all jobs since the order's `not_before`, or since its POST, and older ones that are active.
@@ -76,8 +85,23 @@ class Prospect:
             if self._same(told, order) is None and not self._is_believed(told, order, asked_at):
                 doubtful.add(row.key.id)
         return OrderLook(
-            rows=tuple(rows.values()), asked_at=asked_at, same=self._same, doubtful=frozenset(doubtful)
+            rows=tuple(rows.values()), asked_at=asked_at, same=self._same, doubtful=frozenset(doubtful),
+            claimed=await self._claimed(order), lag=await self._lag(order),
         )  # fmt: skip
+
+    async def _claimed(self, order: Order) -> frozenset[str]:
+        """Return the ids of jobs that other POSTs of ours have brought about."""
+        orders = await self._store.orders(order.sandbox, kind=order.kind, steps=(OrderStep.PLACED,))
+        answers = await self._store.resubmissions(order.sandbox, steps=(Step.SUBMITTED,))
+        return frozenset(one.job_id for one in orders if one.id != order.id) | frozenset(
+            one.new_id for one in answers if one.failed.kind == order.kind
+        )
+
+    async def _lag(self, order: Order) -> timedelta:
+        """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
+        since = self._clock.now() - _LAG_SEEN
+        jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
+        return proof.lag(jobs, max(since, self._since), behind=self._source.clock_behind)
 
     def _horizon(self, order: Order, now: datetime, *, before_post: bool) -> datetime:
         since = order.posted_at or now

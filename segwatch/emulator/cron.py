@@ -38,9 +38,9 @@ class _Field:
             first = self.number(first_text)
             last = self.number(last_text) if dash else self.most if slash else first
         step = self._count(step_text) if slash else 1
-        if last < first:  # FRI-MON: Quartz wraps around
-            return {*range(first, self.most + 1, step), *range(self.least, last + 1, step)}
-        return set(range(first, last + 1, step))
+        count = self.most - self.least + 1
+        until = last if last >= first else last + count  # FRI-MON: Quartz wraps around, and steps over the end
+        return {self.least + (value - self.least) % count for value in range(first, until + 1, step)}
 
     def number(self, text: str) -> int:
         """Return one value, by its number or its name. Raises ValueError for anything else."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,8 @@ class Download(web.Response):
         self._part = part or Stretch(0, size)
         self._piece_bytes = _PIECE_BYTES
         self._pause_s = 0.0
+        self._sent_bytes = self._part.length
+        self._break: Callable[[], Awaitable[None]] | None = None
         headers = {"Accept-Ranges": "bytes", "Content-Length": str(self._part.length)}
         if part is not None:
             headers["Content-Range"] = f"bytes {part.first}-{part.first + part.length - 1}/{size}"
@@ -67,16 +69,23 @@ class Download(web.Response):
         self._piece_bytes = max(1, int(bytes_per_s * _SLOW_INTERVAL_S))
         self._pause_s = self._piece_bytes / bytes_per_s
 
+    def break_off(self, after_bytes: int, then: Callable[[], Awaitable[None]]) -> None:
+        """Send so many bytes of those that are announced, then do something to the connection."""
+        self._sent_bytes = min(after_bytes, self._part.length)
+        self._break = then
+
     async def beginning(self, length: int) -> bytes:
         """Return the first bytes of the body."""
         return await asyncio.to_thread(self._read, self._part.first, min(length, self._part.length))
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        end = self._part.first + self._part.length
+        end = self._part.first + self._sent_bytes
         for start in range(self._part.first, end, self._piece_bytes):
             yield await asyncio.to_thread(self._read, start, min(self._piece_bytes, end - start))
             if self._pause_s:
                 await asyncio.sleep(self._pause_s)
+        if self._break is not None:
+            await self._break()
 
     def _read(self, start: int, length: int) -> bytes:
         with self._path.open("rb") as file:

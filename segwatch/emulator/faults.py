@@ -19,6 +19,7 @@ from segwatch.emulator.settings import Json
 _GARBAGE = b"\x1f\x8b<html>\xff\xfe the gateway was restarted {{ not JSON"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close sends RST
 _TRICKLE_INTERVAL_S = 0.05
+_FLUSH_INTERVAL_S = 0.002
 
 CUT = 0  # the code under which the ledger counts a connection that was reset
 
@@ -34,6 +35,7 @@ class Fault:
     reset: bool = False
     accept_then_reset: bool = False
     truncate: int | None = None
+    drop_after: int | None = None
     garbage: bool = False
     slow_bytes_per_s: float | None = None
     rewrite: Json | None = None
@@ -163,6 +165,8 @@ async def strike(
     if fault.accept_then_reset:
         _reset(request)
         return None
+    if fault.drop_after is not None:
+        return await _dropped(response, fault.drop_after, request)
     if isinstance(response, Download):
         return await _marred_download(fault, response)
     return _marred(fault, response)
@@ -236,6 +240,30 @@ async def _marred_download(fault: Fault, response: Download) -> web.Response:
     if fault.slow_bytes_per_s is not None:
         response.slow_down(fault.slow_bytes_per_s)
     return response
+
+
+async def _dropped(response: web.Response, after_bytes: int, request: web.Request) -> web.Response:
+    """Return an answer that announces its whole length, and whose connection breaks before that was sent."""
+    if isinstance(response, Download):
+        response.break_off(after_bytes, lambda: _sent_and_reset(request))
+        return response
+    body = response.body if isinstance(response.body, bytes) else b""
+
+    async def beginning() -> AsyncIterator[bytes]:
+        yield body[:after_bytes]
+        await _sent_and_reset(request)
+
+    headers = dict(response.headers) | {"Content-Length": str(len(body))}
+    return web.Response(status=response.status, headers=headers, body=beginning())
+
+
+async def _sent_and_reset(request: web.Request) -> None:
+    """Reset the connection once what was written has left; a reset throws away what has not."""
+    transport = request.transport
+    # asyncio tells nobody that a buffer is empty but the one who fills it
+    while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():  # noqa: ASYNC110
+        await asyncio.sleep(_FLUSH_INTERVAL_S)
+    _reset(request)
 
 
 def _with_body(response: web.Response, body: Any) -> web.Response:

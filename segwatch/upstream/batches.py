@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from segwatch.kinds.base import Request
-from segwatch.kinds.fields import errors_of, identity, instant, items, mapping, text, whole
+from segwatch.kinds.fields import errors_of, identity, instant, items, mapping, text
 from segwatch.upstream.catalog import entry
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.paging import catalog_pages
+from segwatch.upstream.records import count_of
 
 _PATH = "/data/foundation/catalog/batches"
 _FAILED = frozenset({"failure", "failed", "aborted", "abandoned", "inactive", "deleted"})
@@ -53,11 +54,11 @@ def read(id_: str, record: dict[str, Any]) -> Batch:
         id=id_,
         status=text(record.get("status")).lower(),
         dataset=next((identity(one.get("id")) for one in related if text(one.get("type")).lower() == "dataset"), ""),
-        records_read=_count(metrics.get("recordsRead")),
-        records_written=_count(metrics.get("recordsWritten")),
-        records_failed=_count(metrics.get("recordsFailed")),
-        files=_count(metrics.get("outputFileCount")),
-        bytes=_count(metrics.get("outputByteSize")),
+        records_read=count_of(metrics.get("recordsRead")),
+        records_written=count_of(metrics.get("recordsWritten")),
+        records_failed=count_of(metrics.get("recordsFailed")),
+        files=count_of(metrics.get("outputFileCount")),
+        bytes=count_of(metrics.get("outputByteSize")),
         errors=tuple(": ".join(filter(None, (one.code, one.text))) for one in errors_of(record.get("errors"))),
         created_at=instant(record.get("created")),
         updated_at=instant(record.get("updated")),
@@ -69,7 +70,7 @@ def read(id_: str, record: dict[str, Any]) -> Batch:
 
 async def get(client: PlatformClient, id_: str) -> Batch:
     """Return one batch. Raises UpstreamError, NotFound among them."""
-    return await entry(client, _PATH, id_, read)
+    return await entry(client, _PATH, id_, read, what="A batch")
 
 
 def list_(
@@ -86,11 +87,6 @@ def list_(
     )
     params = tuple((name, value) for name, value in asked if value)
     return catalog_pages(client, Request(method="GET", path=_PATH, endpoint=_PATH, params=params), read=read, most=most)
-
-
-def _count(value: Any) -> int | None:
-    number = whole(value)
-    return number if number is None or number >= 0 else None
 
 
 def _milliseconds(at: datetime | None) -> str:

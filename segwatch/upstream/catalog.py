@@ -4,37 +4,32 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from segwatch.kinds.base import Request
-from segwatch.kinds.fields import mapping
-from segwatch.kinds.replies import item_path
+from segwatch.kinds.replies import UnreadableRow, item_path
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import Fate, NotFound
-from segwatch.upstream.records import parsed
+from segwatch.upstream.records import checked_id, record, what_of
 
 T = TypeVar("T")
 
 
-async def entry(client: PlatformClient, collection: str, id_: str, read: Callable[[str, dict[str, Any]], T]) -> T:
+async def entry(
+    client: PlatformClient, collection: str, id_: str, read: Callable[[str, dict[str, Any]], T], *, what: str
+) -> T:
     """Return one entry of a collection. Raises UpstreamError: NotFound also for an answer without any entry.
 
-    read: gets the id and the record, as in `paging.catalog_pages`. Raises ValueError for an id that is none.
+    read: gets the id and the record, as in `paging.catalog_pages`. what: how an error names an entry.
+    Raises ValueError for an id that is none.
     """
-    request = Request(method="GET", path=one_path(collection, id_), endpoint=f"{collection}/{{id}}")
-    reply = await client.call(request)
-    what = f"Sandbox {client.sandbox}: GET {request.endpoint}"
+    path = item_path(collection, checked_id(id_, what))
+    request = Request(method="GET", path=path, endpoint=f"{collection}/{{id}}")
 
     def only(answer: dict[str, Any]) -> T:
         if not answer:
-            raise NotFound(f"{what}: nothing has the id {id_}", fate=Fate.ANSWERED, reason="empty", status=reply.status)
-        own = answer.get(id_) or next((value for value in answer.values() if isinstance(value, dict)), None)
+            text = f"{what_of(client, request)}: nothing has the id {id_}"
+            raise NotFound(text, fate=Fate.ANSWERED, reason="empty", status=200)
+        own = answer.get(id_) or next(iter(answer.values()))
         if not isinstance(own, dict):
-            raise ValueError("no object keyed by an id")
-        return read(id_, mapping(own))
+            raise UnreadableRow("no record under an id")
+        return read(id_, own)
 
-    return parsed(reply, only, what=what)
-
-
-def one_path(collection: str, id_: str) -> str:
-    """Return the path of one entry, its id percent-encoded. Raises ValueError for what would name another path."""
-    if id_.strip() in ("", ".", ".."):
-        raise ValueError(f"an id is {id_!r}: write the one that the platform shows")
-    return item_path(collection, id_)
+    return await record(client, request, only)

@@ -106,6 +106,11 @@ class PlatformClient:
         """The sandbox's name."""
         return self._sandbox.name
 
+    @property
+    def base_url(self) -> str:
+        """Where the platform is; never with a secret in it."""
+        return str(self._base)
+
     async def call(self, request: Request, *, before_send: Callable[[], Awaitable[None]] | None = None) -> Reply:
         """Return the answer: any 2xx, its body whole JSON or empty.
 

@@ -127,7 +127,7 @@ async def create(client: PlatformClient, name: str, *, description: str = "") ->
 
 async def get(client: PlatformClient, id_: str) -> Dataset:
     """Return one dataset. Raises UpstreamError, NotFound among them."""
-    return await entry(client, _PATH, id_, read)
+    return await entry(client, _PATH, id_, read, what="A dataset")
 
 
 def list_(client: PlatformClient, *, name: str = "", most: int | None = None) -> AsyncIterator[Dataset]:

@@ -1,34 +1,209 @@
 """A batch's files, brought to disk: in pieces, resumed, checked."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from segwatch.errors import SegwatchError
+from segwatch.upstream import files
 from segwatch.upstream.client import PlatformClient
+from segwatch.upstream.download_folder import DownloadError, Folder, Manifest, Wanted, held
+from segwatch.upstream.download_list import Manner, headers, listed, pause
+from segwatch.upstream.errors import (
+    BadReply,
+    Fate,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+    UpstreamError,
+)
+from segwatch.upstream.parts import Refusal, fit, range_of
 
+__all__ = ["DownloadError", "Manner", "Progress", "fetch"]
 
-class DownloadError(SegwatchError):
-    """The files are not all there, and another try at once would not help; the text says what to do."""
+PARALLEL_MOST = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a download came. bytes_all: None while a length is not known."""
+    """How far a download came. files, bytes: what is there; resumed_bytes: of these, what need not come again."""
 
     files: int = 0
     files_all: int = 0
     bytes: int = 0
-    bytes_all: int | None = None
+    bytes_all: int = 0
     resumed_bytes: int = 0
 
 
 async def fetch(
     client: PlatformClient, batch_id: str, folder: Path, *, parallel: int = 4, force: bool = False,
-    restart: bool = False, report: Callable[[Progress], None] = lambda progress: None,
+    restart: bool = False, report: Callable[[Progress], None] = lambda progress: None, manner: Manner | None = None,
 ) -> Progress:  # fmt: skip
     """Bring all files of a batch to `folder`, and return what is there then; what was there already is not asked again.
 
-    Raises UpstreamError, DownloadError, OSError.
+    parallel: so many files at a time, 1 to 16. force: replace files in the folder that are not of this download.
+    restart: delete what an earlier download left there. report: hears of every step; it must be quick.
+    Memory does not grow with the size of files: at most `parallel` chunks are held. What came stays when this fails.
+    Raises UpstreamError, DownloadError, OSError; ValueError for another `parallel` or an id that is none.
     """
-    raise NotImplementedError
+    if not 1 <= parallel <= PARALLEL_MOST:
+        raise ValueError(f"parallel is {parallel}: write 1 to {PARALLEL_MOST}")
+    manner = manner or Manner()
+    manifest = await listed(client, batch_id, manner)
+    with held(folder) as own:
+        await asyncio.to_thread(own.begin, manifest, force=force, restart=restart)
+        return await _Download(client, own, manifest, manner, report).run(parallel)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A file on its way. there_bytes: those that are written, all from its beginning on."""
+
+    wanted: Wanted
+    path: Path
+    there_bytes: int
+
+    @property
+    def is_whole(self) -> bool:
+        return self.there_bytes == self.wanted.length_bytes
+
+
+@dataclass(slots=True)
+class _Missing:
+    """Files that were given up, and why."""
+
+    why: list[tuple[Wanted, Exception]] = field(default_factory=list)
+    new_bytes: int = -1  # of the whole download, when the last of them was given up
+
+
+class _Download:
+    """One batch on its way into a folder."""
+
+    def __init__(
+        self, client: PlatformClient, folder: Folder, manifest: Manifest, manner: Manner,
+        report: Callable[[Progress], None],
+    ) -> None:  # fmt: skip
+        self._client = client
+        self._folder = folder
+        self._manifest = manifest
+        self._manner = manner
+        self._report = report
+        self._new_bytes = 0
+        self._progress = Progress(
+            files_all=len(manifest.files), bytes_all=sum(one.length_bytes for one in manifest.files)
+        )
+
+    async def run(self, parallel: int) -> Progress:
+        there_bytes, left = await asyncio.to_thread(self._looked)
+        files_there = len(self._manifest.files) - len(left)
+        self._tell(files=files_there, bytes=there_bytes, resumed_bytes=there_bytes)
+        queue, missing = iter(left), _Missing()
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(min(parallel, len(left))):
+                    workers.create_task(self._work(queue, missing), name="download")
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        if missing.why:
+            raise self._incomplete(missing)
+        return self._progress
+
+    def _looked(self) -> tuple[int, list[Wanted]]:
+        """Return how many bytes are there, and the files of which something is missing."""
+        there_bytes = sum(self._folder.there_bytes(one) for one in self._manifest.files)
+        return there_bytes, [one for one in self._manifest.files if not self._folder.is_done(one)]
+
+    async def _work(self, queue: Iterable[Wanted], missing: _Missing) -> None:
+        """Take files until there are none. A disk that is full and a token that is refused end all of it."""
+        for wanted in queue:
+            try:
+                await self._bring(wanted)
+                self._tell(files=self._progress.files + 1)
+            except (Unavailable, RateLimited, BadReply, NotFound, Refused, DownloadError) as error:
+                is_over = isinstance(error, Unavailable) and missing.new_bytes == self._new_bytes
+                missing.new_bytes = self._new_bytes
+                missing.why.append((wanted, error))
+                if is_over:  # two files were given up, and nothing came in between: nothing will for the others
+                    return
+
+    async def _bring(self, wanted: Wanted) -> None:
+        growing = await asyncio.to_thread(self._begun, wanted)
+        vain = 0
+        while not growing.is_whole:
+            before = growing.there_bytes
+            trouble = await self._piece(growing)
+            if trouble is None:
+                continue
+            vain = vain + 1 if growing.there_bytes == before else 0
+            if vain >= self._manner.vain_most:
+                raise trouble
+            await pause(self._manner, trouble, vain, wanted.path)
+        await asyncio.to_thread(self._folder.finish, wanted)
+
+    def _begun(self, wanted: Wanted) -> _Growing:
+        there, path = self._folder.there_bytes(wanted), self._folder.part(wanted)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not there:  # nothing, or too much to be a beginning of this file
+            path.unlink(missing_ok=True)
+            path.touch()
+        return _Growing(wanted, path, there)
+
+    async def _piece(self, growing: _Growing) -> UpstreamError | None:
+        """Add the next piece to a file; return what broke it off, if something did that may pass."""
+        there = growing.there_bytes
+        try:
+            await self._stream(growing)
+        except (Unavailable, RateLimited, BadReply) as error:
+            if error.status is not None and 300 <= error.status < 400:
+                raise
+            return error
+        if growing.there_bytes == there:
+            what = f"Sandbox {self._client.sandbox}: {growing.wanted.path}"
+            return BadReply(f"{what}: the answer had no bytes", fate=Fate.ANSWERED, reason="empty")
+        return None
+
+    async def _stream(self, growing: _Growing) -> None:
+        wanted, piece = growing.wanted, self._manner.piece_bytes
+        asked = range_of(growing.there_bytes, wanted.length_bytes, piece_bytes=piece)
+        async with self._client.stream(
+            files.content_request(wanted.file_id, wanted.name), headers=headers(asked), timeouts=self._manner.timeouts
+        ) as answer:
+            what = f"Sandbox {self._client.sandbox}: {wanted.path}"
+            fits = fit(answer.status, answer.headers, first=growing.there_bytes, length_bytes=wanted.length_bytes)
+            if isinstance(fits, Refusal):
+                raise BadReply(f"{what}: {fits.why}", fate=Fate.ANSWERED, reason="range", status=answer.status)
+            skip = fits.bytes
+            async for chunk in answer.chunks:
+                new = chunk[skip:]
+                skip = max(0, skip - len(chunk))
+                if len(new) > wanted.length_bytes - growing.there_bytes:
+                    text = f"{what}: more came than the {wanted.length_bytes} bytes of the list"
+                    raise BadReply(text, fate=Fate.ANSWERED, reason="range", status=answer.status)
+                if new:
+                    await asyncio.to_thread(_append, growing.path, new)
+                    growing.there_bytes += len(new)
+                    self._new_bytes += len(new)
+                    self._tell(bytes=self._progress.bytes + len(new))
+
+    def _tell(self, **changed: int) -> None:
+        self._progress = replace(self._progress, **changed)
+        self._report(self._progress)
+
+    def _incomplete(self, missing: _Missing) -> DownloadError:
+        passing = (Unavailable, RateLimited)
+        wanted, error = next((one for one in missing.why if not isinstance(one[1], passing)), missing.why[0])
+        there = self._progress
+        incomplete = DownloadError(
+            f"{there.files} of {there.files_all} files are complete in {self._folder.path}. {wanted.path}: {error}. "
+            "What came is kept: the same command goes on with it"
+        )
+        incomplete.__cause__ = error
+        return incomplete
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Add to a file; never anything else is done to it, so what a crash leaves is a beginning of it."""
+    # opened for each chunk: a file held open would outlive a task that is cancelled while a thread opens it
+    with path.open("ab") as file:
+        file.write(content)

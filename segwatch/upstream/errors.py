@@ -61,3 +61,7 @@ class Refused(UpstreamError):
 
 class BadReply(UpstreamError):
     """An answer that this API does not give: garbage, too large, a redirect, an error in the clothes of a success."""
+
+
+class NotSendable(ValueError):
+    """What was asked for is not sent: the platform would refuse it, or take it for something else than was meant."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from segwatch.upstream.errors import NotSendable
 from segwatch.upstream.records import checked_id
 
 STATUSES = ("realized", "existing", "exited")
@@ -55,7 +56,7 @@ class ExportBody(msgspec.Struct, frozen=True, kw_only=True):
     def document(self) -> dict[str, Any]:
         """Return the body, its keys in the tutorial's order, what is not given left out.
 
-        Raises ValueError for what the platform would refuse, or read as something else than was meant.
+        Raises NotSendable for what the platform would refuse, or read as something else than was meant.
         """
         destination: dict[str, Any] = {"datasetId": checked_id(self.dataset, "The dataset")}
         if self.per_batch:
@@ -72,12 +73,12 @@ class ExportBody(msgspec.Struct, frozen=True, kw_only=True):
 
     def _merge_policy(self) -> dict[str, Any]:
         if not self.merge_policy and self.merge_policy_version is not None:
-            raise ValueError("A version of a merge policy says nothing without the merge policy's id")
+            raise NotSendable("A version of a merge policy says nothing without the merge policy's id")
         return _given({"id": self.merge_policy, "version": self.merge_policy_version})
 
     def _filter(self) -> dict[str, Any]:
         if self.qualified_from and self.qualified_until and self.qualified_from >= self.qualified_until:
-            raise ValueError("The qualification times end before they begin")
+            raise NotSendable("The qualification times end before they begin")
         qualified = {"startTime": _time(self.qualified_from), "endTime": _time(self.qualified_until)}
         return _given({
             "segments": [_segment(one) for one in self.segments],
@@ -89,7 +90,7 @@ class ExportBody(msgspec.Struct, frozen=True, kw_only=True):
 
 def _segment(one: SegmentFilter) -> dict[str, Any]:
     if unknown := [word for word in one.statuses if word not in STATUSES]:
-        raise ValueError(f"{unknown[0]!r} is no status of a membership: write {', '.join(STATUSES)}")
+        raise NotSendable(f"{unknown[0]!r} is no status of a membership: write {', '.join(STATUSES)}")
     segment_id = checked_id(one.segment_id, "A segment")
     return _given({"segmentId": segment_id, "segmentNs": one.namespace, "status": list(one.statuses)})
 
@@ -98,7 +99,7 @@ def _event_list(events: EventList | None) -> dict[str, Any]:
     if events is None:
         return {}
     if not (events.fields or events.ingested_after or events.ingested_until):
-        raise ValueError("A list of events needs its fields, or since when the events were ingested")
+        raise NotSendable("A list of events needs its fields, or since when the events were ingested")
     ingested = {
         "fromIngestTimestamp": _time(events.ingested_after),
         "toIngestTimestamp": _time(events.ingested_until),
@@ -108,7 +109,7 @@ def _event_list(events: EventList | None) -> dict[str, Any]:
 
 def _joined(fields: tuple[str, ...]) -> str:
     if any(not field or field != field.strip() or "," in field for field in fields):
-        raise ValueError(f"{fields!r} are no fields: write dot paths, such as personalEmail.address")
+        raise NotSendable(f"{fields!r} are no fields: write dot paths, such as personalEmail.address")
     return ",".join(fields)
 
 
@@ -117,7 +118,7 @@ def _time(at: datetime | None) -> str:
     if at is None:
         return ""
     if at.tzinfo is None:
-        raise ValueError(f"{at.isoformat()} is in no time zone: write {at.isoformat()}Z if it is in UTC")
+        raise NotSendable(f"{at.isoformat()} is in no time zone: write {at.isoformat()}Z if it is in UTC")
     told = at.isoformat()
     return f"{told.removesuffix('+00:00')}Z" if told.endswith("+00:00") else told
 

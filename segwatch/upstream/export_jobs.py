@@ -90,7 +90,7 @@ class ExportJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_request(body: ExportBody) -> Request:
-    """Return the POST that orders the export. Raises ValueError as `ExportBody.document` does."""
+    """Return the POST that orders the export. Raises NotSendable as `ExportBody.document` does."""
     return Request(method="POST", path=PATH, endpoint=PATH, body=body.document())
 
 
@@ -106,13 +106,13 @@ async def list_(
     asked = (("status", status.value),) if status in _FILTERS else ()
     request = Request(method="GET", path=PATH, endpoint=PATH, params=(*asked, ("limit", str(limit))))
     rows = pages(client, request, rows_at="records", read=read, key=lambda job: job.id, on_unreadable=on_unreadable)
-    given = 0
+    left = most
     async for job in rows:
-        if given == most:
+        if left == 0:
             return
         if status in (None, job.status):
-            given += 1
             yield job
+            left = None if left is None else left - 1
 
 
 async def get(client: PlatformClient, id_: str) -> ExportJob:
@@ -122,7 +122,7 @@ async def get(client: PlatformClient, id_: str) -> ExportJob:
 
 
 async def create(client: PlatformClient, body: ExportBody) -> ExportJob:
-    """Send one order, once; on `Fate.LOST` look before you call again. Raises UpstreamError, ValueError."""
+    """Send one order, once; on `Fate.LOST` look before you call again. Raises UpstreamError, NotSendable."""
     return await record(client, create_request(body), read)
 
 

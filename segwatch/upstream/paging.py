@@ -107,8 +107,8 @@ async def by_ids(
     """Return what `POST {path}/bulk-get` answers for these ids; an id that is unknown, or unreadable, is absent.
 
     Success is 207 or 200, `results` an object or an array (AEP contract 3.8, 6.1). As many calls as it takes.
-    read: gets a record, and the id under which it stood, "" in an array. Raises UpstreamError, and ValueError for an id
-    that cannot be one.
+    read: gets a record, and the id under which it stood, "" in an array. Raises UpstreamError, and NotSendable for what
+    cannot be an id.
     """
     wanted = [checked_id(one, "A record") for one in dict.fromkeys(ids)]
     found: dict[str, T] = {}

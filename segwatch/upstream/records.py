@@ -15,7 +15,7 @@ from segwatch.kinds.excerpts import excerpt
 from segwatch.kinds.fields import identity, instant, mapping, text, truth, whole
 from segwatch.kinds.replies import UNREADABLE, UnreadableRow
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import BadReply, Fate
+from segwatch.upstream.errors import BadReply, Fate, NotSendable
 from segwatch.upstream.wire import Reply
 
 T = TypeVar("T")
@@ -47,13 +47,15 @@ class Expression(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def checked_id(id_: str, what: str) -> str:
-    """Return an id that we may send. What ids look like is no promise of the API, so any text without blanks is one.
-
-    what: how the error names it. Raises ValueError.
-    """
-    if not id_ or id_ in (".", "..") or any(sign.isspace() or not sign.isprintable() for sign in id_):
-        raise ValueError(f"{what} has the id {id_!r}: write it as the platform shows it")
+    """Return an id that we may send. what: how the error names it. Raises NotSendable."""
+    if not is_id(id_):
+        raise NotSendable(f"{what} has the id {id_!r}: write it as the platform shows it")
     return id_
+
+
+def is_id(word: str) -> bool:
+    """Return whether this can be an id: what ids look like is no promise of the API, but none holds blanks."""
+    return word not in ("", ".", "..") and all(sign.isprintable() and not sign.isspace() for sign in word)
 
 
 async def record(client: PlatformClient, request: Request, read: Callable[[dict[str, Any]], T]) -> T:

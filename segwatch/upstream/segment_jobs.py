@@ -11,6 +11,7 @@ from segwatch.kinds.base import Request
 from segwatch.kinds.fields import errors_of, identity, instant, items, mapping, text, whole
 from segwatch.kinds.replies import item_path
 from segwatch.upstream.client import PlatformClient
+from segwatch.upstream.errors import NotSendable
 from segwatch.upstream.paging import by_ids, nobody, pages
 from segwatch.upstream.records import (
     Expression,
@@ -106,15 +107,15 @@ class SegmentJob(msgspec.Struct, frozen=True, kw_only=True):
 def create_request(segment_ids: Sequence[str]) -> Request:
     """Return the POST that evaluates these segments, each once; `("*",)` means all of them.
 
-    Raises ValueError for none, for one that cannot be an id, and for more than 20 (AEP contract 12).
+    Raises NotSendable for none, for one that cannot be an id, and for more than 20 (AEP contract 12).
     """
     wanted = list(dict.fromkeys(segment_ids))
     if not wanted:
-        raise ValueError("No segment is named: write at least one id, or * for all of them")
+        raise NotSendable("No segment is named: write at least one id, or * for all of them")
     if len(wanted) > _SEGMENTS_MAX:
-        raise ValueError(f"An evaluation on demand takes {_SEGMENTS_MAX} segments at most, and these are {len(wanted)}")
+        raise NotSendable(f"An evaluation on demand takes {_SEGMENTS_MAX} segments at most, not {len(wanted)}")
     if "*" in wanted and len(wanted) > 1:
-        raise ValueError("* stands for all segments: write no ids beside it")
+        raise NotSendable("* stands for all segments: write no ids beside it")
     ids = [{"segmentId": checked_id(one, "A segment")} for one in wanted]
     # ids go as the array that both tutorials show; for all segments only the object form is documented now
     body = {"schema": {"name": _SCHEMA}, "segments": ids} if wanted == ["*"] else ids
@@ -170,7 +171,7 @@ async def bulk_get(client: PlatformClient, ids: Iterable[str]) -> dict[str, Segm
 
 
 async def create(client: PlatformClient, segment_ids: Sequence[str]) -> SegmentJob:
-    """Send one evaluation, once; on `Fate.LOST` look before you call again. Raises UpstreamError, ValueError."""
+    """Send one evaluation, once; on `Fate.LOST` look before you call again. Raises UpstreamError, NotSendable."""
     return await record(client, create_request(segment_ids), read)
 
 

@@ -1,13 +1,15 @@
 """An answer whose body is read while it comes, for what does not fit into memory."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
 
-from segwatch.upstream.wire import Proxy, Timeouts
+from segwatch.upstream.wire import Proxy, Timeouts, failure, in_lower_case
+
+CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +21,35 @@ class Opened:
     chunks: AsyncIterator[bytes] = field(repr=False)
 
 
-def open_exchange(
+@asynccontextmanager
+async def open_exchange(
     session: aiohttp.ClientSession, method: str, url: URL, *, headers: Mapping[str, str], timeouts: Timeouts,
     proxy: Proxy | None, what: str, mask: Callable[[str], str],
-) -> AbstractAsyncContextManager[Opened]:  # fmt: skip
-    """Return the answer to one request, whatever its status; redirects are not followed.
+) -> AsyncIterator[Opened]:  # fmt: skip
+    """Yield the answer to one request, whatever its status; redirects are not followed.
 
-    what, mask: as in `wire.exchange`. Raises Unavailable or BadReply, also while chunks are read.
+    what, mask: as in `wire.exchange`. A connection whose body was not read to its end is closed. Raises Unavailable or
+    BadReply, also while chunks are read; what is raised in the block stays what it is.
     """
-    raise NotImplementedError
+    try:
+        response = await session.request(
+            method,
+            url,
+            headers=headers,
+            timeout=timeouts.as_aiohttp(),
+            allow_redirects=False,
+            proxy=proxy.url if proxy else None,
+            proxy_headers=proxy.headers if proxy else None,
+            read_bufsize=CHUNK_BYTES,
+        )
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise failure(exc, what, mask) from exc
+    async with response:
+        yield Opened(
+            status=response.status,
+            headers=in_lower_case(response.headers),
+            chunks=_chunks(response.content, what, mask),
+        )
 
 
 async def beginning(chunks: AsyncIterator[bytes], most_bytes: int) -> bytes:
@@ -38,3 +60,11 @@ async def beginning(chunks: AsyncIterator[bytes], most_bytes: int) -> bytes:
         if len(got) >= most_bytes:
             break
     return got
+
+
+async def _chunks(content: aiohttp.StreamReader, what: str, mask: Callable[[str], str]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in content.iter_chunked(CHUNK_BYTES):
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+        raise failure(exc, what, mask) from exc

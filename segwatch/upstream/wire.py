@@ -128,12 +128,13 @@ async def exchange(
                 if response.status < 400:
                     raise
                 body = b""  # the status says enough, and it did arrive
-            return Reply(status=response.status, body=body, headers=_lower(response.headers))
+            return Reply(status=response.status, body=body, headers=in_lower_case(response.headers))
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-        raise _failure(exc, what, mask) from exc
+        raise failure(exc, what, mask) from exc
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+def in_lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by their names in lower case; of several with one name the last."""
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -169,7 +170,8 @@ _FAILURES: tuple[tuple[type[BaseException], Fate, str, str], ...] = (
 )
 
 
-def _failure(exc: BaseException, what: str, mask: Callable[[str], str]) -> UpstreamError:
+def failure(exc: BaseException, what: str, mask: Callable[[str], str]) -> UpstreamError:
+    """Return what it means that aiohttp or the operating system ended an exchange with `exc`."""
     if isinstance(exc, aiohttp.ClientResponseError) and not isinstance(exc, aiohttp.ClientHttpProxyError):
         said = mask(exc.message)
         return BadReply(f"{what}: the answer is not HTTP ({said[:80]!r})", fate=Fate.LOST, reason="garbage")

@@ -1,13 +1,18 @@
 """The hand that carries out orders, whoever gives them: a script by its requests, or a scenario by its times."""
 
+import asyncio
+
 from segwatch.emulator import seed
+from segwatch.emulator.api.datasets import known_dataset
 from segwatch.emulator.api.export_request import export_request
 from segwatch.emulator.api.schedules import new_schedule
 from segwatch.emulator.api.segment_jobs import segment_request
+from segwatch.emulator.control.batch_orders import NewBatch
 from segwatch.emulator.control.orders import NewFault, NewJobs, job_request
 from segwatch.emulator.control.run_orders import NewPlan, NewRun, ProfileChange
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError
+from segwatch.emulator.lake import batches, made_batches
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, World
@@ -61,6 +66,25 @@ class Hand:
 
     def add_schedule(self, new: NewPlan) -> Json:
         return new_schedule(self._world, self._world.sandbox(new.sandbox), new.asked, org=seed.ORG)
+
+    async def make_batch(self, new: NewBatch) -> str:
+        """Write a batch that no export asked for, and return its id."""
+        world, sandbox = self._world, self._world.sandbox(new.sandbox)
+        dataset_id = new.dataset or next(iter(sandbox.datasets))
+        known_dataset(sandbox, dataset_id)
+        _, chance = world.draw("made_batch")
+        batch_id = f"{chance.getrandbits(128):032x}"
+        written = await asyncio.to_thread(
+            made_batches.write,
+            world.batch_folder.path,
+            batch_id,
+            files=new.files,
+            length_bytes=new.length_bytes,
+            seed=new.seed,
+        )
+        at_ms = int(world.now() * 1000)
+        batches.take_in(sandbox.batches, sandbox.datasets, written, dataset_id=dataset_id, org=seed.ORG, at_ms=at_ms)
+        return batch_id
 
     def skip(self, schedule_id: str, times: int) -> None:
         if not self._world.scheduler.skip(schedule_id, times):

@@ -15,7 +15,9 @@ from segwatch.emulator.world import Outcome, Sandbox
 
 _JOBS_MAX = 100_000
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
-_FAULT_KINDS = ("status", "reset", "accept_then_reset", "truncate", "garbage", "slow_bytes_per_s", "rewrite")
+_FAULT_KINDS = (
+    "status", "reset", "accept_then_reset", "truncate", "drop_after", "garbage", "slow_bytes_per_s", "rewrite",
+)  # fmt: skip
 
 
 class Order:
@@ -213,6 +215,7 @@ def _fault(value: Any) -> Fault:
         reset=order.flag("reset"),
         accept_then_reset=order.flag("accept_then_reset"),
         truncate=order.whole("truncate", most=1 << 30),
+        drop_after=order.whole("drop_after", most=1 << 30),
         garbage=order.flag("garbage"),
         slow_bytes_per_s=order.number("slow_bytes_per_s", least=0.001),
         rewrite=rewrite,

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from segwatch.emulator.api.export_rows import dataset_id
 from segwatch.emulator.api.front import json_body
-from segwatch.emulator.control import orders, run_orders
+from segwatch.emulator.control import batch_orders, orders, run_orders
 from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.scenario import bundled, load
@@ -45,6 +45,7 @@ class Control:
             web.post(f"{base}/quirks", self._set_quirks),
             web.post(f"{base}/evaluations", self._evaluate),
             web.post(f"{base}/exports", self._export),
+            web.post(f"{base}/batches", self._make_batch),
             web.post(f"{base}/schedules", self._add_schedule),
             web.post(f"{base}/schedules/{{id}}/skip", self._skip),
             web.post(f"{base}/scenario", self._play),
@@ -135,6 +136,10 @@ class Control:
     async def _export(self, request: web.Request) -> web.Response:
         job = self._hand.start(run_orders.new_export(await json_body(request)))
         return answer({"id": job.id})
+
+    async def _make_batch(self, request: web.Request) -> web.Response:
+        batch_id = await self._hand.make_batch(batch_orders.new_batch(await json_body(request)))
+        return answer({"batch_id": batch_id})
 
     async def _add_schedule(self, request: web.Request) -> web.Response:
         schedule = self._hand.add_schedule(run_orders.new_plan(await json_body(request)))

@@ -1,6 +1,7 @@
 """The batches of a sandbox as the catalog knows them: documents under their ids, as datasets are. AEP contract 7.2.
 
-A document is what is shown, and beside it `_order`, by which exports that ask for the same are known.
+A document is what is shown, and beside it `_order`, by which exports that ask for the same are known; "" for a batch
+that no export wrote.
 """
 
 import hashlib
@@ -31,25 +32,23 @@ def begin(
 ) -> None:
     """Note that an export begins to write its batches; one that is known already stays as it is."""
     for order in orders:
-        if order.batch_id in batches:
-            continue
-        batches[order.batch_id] = {
-            "imsOrg": org,
-            "status": PROCESSING,
-            "relatedObjects": [{"type": "dataSet", "id": dataset_id}, {"type": "batch", "id": order.batch_id}],
-            "metrics": {"startTime": at_ms},
-            "errors": [],
-            "sandboxId": datasets.get(dataset_id, {}).get("sandboxId", ""),
-            "availableDates": {},
-            "version": "1.0.0",
-            "created": at_ms,
-            "updated": at_ms,
-            "createdClient": "exp-profile",
-            "createdUser": "svc@AdobeID",
-            "updatedUser": "svc@AdobeID",
-            "_order": _key(order),
-        }
-        _show_on_dataset(order.batch_id, batches[order.batch_id], datasets)
+        if order.batch_id not in batches:
+            key = _key(order)
+            _begin(order.batch_id, batches, datasets, dataset_id=dataset_id, org=org, at_ms=at_ms, order=key)
+
+
+def take_in(
+    batches: Documents,
+    datasets: Mapping[str, Json],
+    written: WrittenBatch,
+    *,
+    dataset_id: str,
+    org: str,
+    at_ms: int,
+) -> None:
+    """Note a batch that no export wrote: it can be read, and is no part of its dataset's table."""
+    _begin(written.batch_id, batches, datasets, dataset_id=dataset_id, org=org, at_ms=at_ms, order="")
+    succeed(batches, datasets, written, at_ms=at_ms)
 
 
 def succeed(batches: Documents, datasets: Mapping[str, Json], written: WrittenBatch, *, at_ms: int) -> None:
@@ -111,7 +110,7 @@ def current(batches: Documents, dataset_id: str) -> list[str]:
     ready = (
         (batch["metrics"]["endTime"], batch_id)
         for batch_id, batch in batches.items()
-        if batch["status"] == SUCCESS and dataset_of(batch) == dataset_id
+        if batch["status"] == SUCCESS and batch["_order"] and dataset_of(batch) == dataset_id
     )
     for _, batch_id in sorted(ready):
         order = batches[batch_id]["_order"]
@@ -123,6 +122,35 @@ def current(batches: Documents, dataset_id: str) -> list[str]:
 def shown(batch: Json) -> Json:
     """Return the document without what is ours."""
     return {name: value for name, value in batch.items() if not name.startswith("_")}
+
+
+def _begin(
+    batch_id: str,
+    batches: Documents,
+    datasets: Mapping[str, Json],
+    *,
+    dataset_id: str,
+    org: str,
+    at_ms: int,
+    order: str,
+) -> None:
+    batches[batch_id] = {
+        "imsOrg": org,
+        "status": PROCESSING,
+        "relatedObjects": [{"type": "dataSet", "id": dataset_id}, {"type": "batch", "id": batch_id}],
+        "metrics": {"startTime": at_ms},
+        "errors": [],
+        "sandboxId": datasets.get(dataset_id, {}).get("sandboxId", ""),
+        "availableDates": {},
+        "version": "1.0.0",
+        "created": at_ms,
+        "updated": at_ms,
+        "createdClient": "exp-profile",
+        "createdUser": "svc@AdobeID",
+        "updatedUser": "svc@AdobeID",
+        "_order": order,
+    }
+    _show_on_dataset(batch_id, batches[batch_id], datasets)
 
 
 def _end(

@@ -1,0 +1,312 @@
+"""Several processes order the same job, and die whenever they like: no order ever leads to two jobs, nor do equal ones.
+
+The orderer and the SQL are the real ones; the platform is a model that loses answers, declines, and lists late. Each
+step of a process is a turn that the test gives it, so that every order of steps and every moment of death can happen.
+"""
+
+import asyncio
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+
+from fakes import FakeClock
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from segwatch.daemon.orderer import Orderer, OrderPolicy
+from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
+from segwatch.jobs.order import Order, OrderStep, wanted
+from segwatch.jobs.resubmission import Resubmission
+from segwatch.kinds.base import Page
+from segwatch.kinds.export_job import KIND
+from segwatch.store import orders, reads, writes
+from segwatch.store.file import migrations
+from segwatch.upstream.errors import Fate, RateLimited, Refused, Unavailable
+
+WINDOW = timedelta(seconds=60)
+MUCH_LATER_S = 1800  # what no look can tell, but an UNDECIDED order still keeps equal ones away
+HOLD_S = 50  # within which the platform acts on a request, and lists what came of it
+BODY = '{"destination":{"datasetId":"d1"}}'
+FACTS = Facts(dataset="d1", request=BODY, fingerprint="f")
+PROCESSES = ("a", "b", "c")
+
+
+class Fortune(StrEnum):
+    """What becomes of a POST, and what we hear of it."""
+
+    TAKEN = "taken"
+    LOST_BUT_TAKEN = "lost but taken"
+    LOST_AND_TAKEN_MUCH_LATER = "lost and taken much later"
+    LOST = "lost"
+    DECLINED_BUT_TAKEN = "declined but taken"
+    DECLINED = "declined"
+    THROTTLED = "throttled"
+    REJECTED = "rejected"
+
+
+class Killed(BaseException):
+    """kill -9: nothing of the process goes on."""
+
+
+@dataclass
+class Job:
+    id: str
+    created_at: datetime
+    order: str  # the one whose POST made it; "" for other people's
+    ended_at: datetime | None = None
+
+
+@dataclass
+class Platform:
+    jobs: list[Job] = field(default_factory=list)
+    lag_s: float = 0
+    effect_s: float = 0
+    fortunes: list[Fortune] = field(default_factory=list)
+
+    def create(self, when: datetime, order: str = "") -> Job:
+        self.jobs.append(Job(id=str(len(self.jobs) + 1), created_at=when, order=order))
+        return self.jobs[-1]
+
+    def shown(self, job: Job, now: datetime) -> Observation:
+        status = Status.SUCCEEDED if job.ended_at and job.ended_at <= now else Status.PROCESSING
+        key = JobKey(sandbox="prod", kind="export_job", id=job.id)
+        return Observation(
+            key=key, status=status, word=status.value, asked_at=now, created_at=job.created_at, facts=FACTS
+        )
+
+    def list(self, now: datetime) -> list[Observation]:
+        lag = timedelta(seconds=self.lag_s)
+        return [self.shown(job, now) for job in reversed(self.jobs) if job.created_at + lag <= now]
+
+
+class Disk:
+    """The tables of the store in memory, written by the store's own SQL."""
+
+    def __init__(self) -> None:
+        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        for sql in migrations():
+            self.db.executescript(sql)
+
+    def of(self, process: "Process") -> "Handle":
+        return Handle(self, process)
+
+
+class Handle:
+    """The store as one process has it: one that is dead writes nothing."""
+
+    def __init__(self, disk: Disk, process: "Process") -> None:
+        self._db, self._process = disk.db, process
+
+    async def commit(self, changes):
+        self._process.must_live()
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            writes.apply(self._db, changes)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    async def order(self, id_):
+        return orders.order(self._db, id_)
+
+    async def orders(self, sandbox="", *, kind="", steps=(), owner="", fingerprint="", since=None):
+        return orders.orders(self._db, sandbox, kind, steps, owner, fingerprint, since)
+
+    async def jobs(self, wanted, *, limit=None):
+        return reads.jobs(self._db, wanted, limit)
+
+    async def resubmissions(self, sandbox="", *, steps=(), since=None) -> list[Resubmission]:
+        return reads.resubmissions(self._db, sandbox, steps, since)
+
+
+class Process:
+    """One command, whose every step waits for its turn. As a Source it asks the model platform."""
+
+    kind = KIND
+    sandbox = "prod"
+    clock_behind = timedelta()
+
+    def __init__(self, name: str, house: "House") -> None:
+        self.name = name
+        self.house = house
+        self.dead = False
+        self.turn: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[Order] | None = None
+        policy = OrderPolicy(settle_window=WINDOW, believed_after=timedelta(minutes=10))
+        self.orderer = Orderer({"export_job": self}, house.disk.of(self), house.clock, policy, grace_s=0)
+        self.wish = wanted(
+            f"cmd-{name}", sandbox="prod", kind="export_job", owner="command", request=BODY, fingerprint="f",
+            now=house.clock.now(), not_before=house.clock.now() - timedelta(hours=6), dataset="d1",
+        )  # fmt: skip
+
+    def must_live(self) -> None:
+        if self.dead:
+            raise Killed
+
+    async def _my_turn(self) -> None:
+        self.turn = asyncio.get_running_loop().create_future()
+        await self.turn
+        self.must_live()
+
+    async def page(self, request) -> Page:
+        rows = self.house.platform.list(self.house.clock.now())
+        await self._my_turn()
+        return Page(rows=tuple(rows))
+
+    async def one(self, job_id):
+        (job,) = [job for job in self.house.platform.jobs if job.id == job_id]
+        now = self.house.clock.now()
+        if job.created_at > now:
+            return Missing(key=JobKey(sandbox="prod", kind="export_job", id=job_id), asked_at=now)
+        return self.house.platform.shown(job, now)
+
+    async def post(self, request, *, before_send):
+        await self._my_turn()  # for a token, and for the budget
+        await before_send()
+        await self._my_turn()
+        platform, now = self.house.platform, self.house.clock.now()
+        fortune = platform.fortunes.pop(0) if platform.fortunes else Fortune.TAKEN
+        delay_s = {
+            Fortune.TAKEN: 0, Fortune.LOST_BUT_TAKEN: platform.effect_s, Fortune.DECLINED_BUT_TAKEN: platform.effect_s,
+            Fortune.LOST_AND_TAKEN_MUCH_LATER: MUCH_LATER_S,
+        }.get(fortune)  # fmt: skip
+        if delay_s is not None:
+            made = platform.create(now + timedelta(seconds=delay_s), f"cmd-{self.name}")
+        await self._my_turn()
+        match fortune:
+            case Fortune.TAKEN:
+                return platform.shown(made, self.house.clock.now())
+            case Fortune.LOST | Fortune.LOST_BUT_TAKEN | Fortune.LOST_AND_TAKEN_MUCH_LATER:
+                raise Unavailable("lost", fate=Fate.LOST, reason="reset")
+            case Fortune.DECLINED | Fortune.DECLINED_BUT_TAKEN:
+                raise Unavailable("declined", fate=Fate.ANSWERED, reason="http_500", status=500)
+            case Fortune.THROTTLED:
+                raise RateLimited("slow down", retry_after=None, fate=Fate.ANSWERED)
+            case Fortune.REJECTED:
+                raise Refused("no", fate=Fate.ANSWERED, reason="http_400", status=400)
+
+    async def step(self) -> None:
+        """Let it act until it waits for its next turn, or has gone as far as it can for now."""
+        if self.task is None:
+            place = self.orderer.place(self.wish, lambda: None, adopt="never", serves=lambda row, order: False)
+            self.task = asyncio.create_task(place)
+        elif self.turn is not None:
+            turn, self.turn = self.turn, None
+            turn.set_result(None)
+        while not self.task.done() and self.turn is None:  # noqa: ASYNC110 - what it waits for is the loop's next round
+            await asyncio.sleep(0)
+        if self.task.done():
+            with suppress(Killed):
+                self.wish = self.task.result()
+            self.task = None
+
+
+class House:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.disk = Disk()
+        self.platform = Platform()
+        self.processes = {name: Process(name, self) for name in PROCESSES}
+
+    async def kill(self, name: str) -> None:
+        """End the process at once, and start it anew with the same wish."""
+        old = self.processes[name]
+        old.dead = True
+        if old.task is not None:
+            await old.step()
+        new = self.processes[name] = Process(name, self)
+        new.wish = replace(new.wish, since=old.wish.since, not_before=old.wish.not_before)
+
+    async def close(self) -> None:
+        for name in PROCESSES:
+            await self.kill(name)
+        self.disk.db.close()
+
+    async def until_all_ended(self) -> None:
+        """Let everybody act for as long as anything is open."""
+        for _ in range(3000):
+            idle = True
+            for process in self.processes.values():
+                if process.task is not None or (process.wish.step.is_open and process.wish.is_due(self.clock.now())):
+                    await process.step()
+                    idle = False
+            if all(not process.wish.step.is_open for process in self.processes.values()):
+                return
+            if idle:
+                await self.clock.advance(seconds=1)
+        raise AssertionError([process.wish for process in self.processes.values()])
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("step"), st.sampled_from(PROCESSES)),
+    st.tuples(st.just("step"), st.sampled_from(PROCESSES)),
+    st.tuples(st.just("step"), st.sampled_from(PROCESSES)),
+    st.tuples(st.just("kill"), st.sampled_from(PROCESSES)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 5, 30, 61, 200])),
+    st.tuples(st.just("fortune"), st.sampled_from(list(Fortune))),
+    st.tuples(st.just("end"), st.just("")),
+)
+
+
+async def lived(steps, lag_s: float, effect_s: float) -> House:
+    house = House()
+    house.platform.lag_s, house.platform.effect_s = lag_s, effect_s
+    for what, arg in steps:
+        match what:
+            case "step":
+                await house.processes[arg].step()
+            case "kill":
+                await house.kill(arg)
+            case "wait":
+                await house.clock.advance(seconds=arg)
+            case "fortune":
+                house.platform.fortunes.append(arg)
+            case "end":
+                for job in house.platform.jobs:
+                    job.ended_at = job.ended_at or max(house.clock.now(), job.created_at)
+    await house.until_all_ended()
+    return house
+
+
+def one_death_after(steps: int) -> list[tuple[str, str]]:
+    return [("step", "a")] * steps + [("kill", "a")]
+
+
+@example(steps=one_death_after(3), times=(0, 0))
+@example(steps=one_death_after(4), times=(0, 0))
+@example(steps=[("fortune", Fortune.LOST_BUT_TAKEN), *one_death_after(4), ("step", "b")], times=(20, 30))
+@example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5, ("wait", 200)], times=(20, 30))
+@example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5], times=(20, 30))
+@example(steps=[("fortune", Fortune.LOST_AND_TAKEN_MUCH_LATER), *[("step", "a")] * 5], times=(0, 0))
+@example(steps=[("step", "a"), ("step", "b")] * 5, times=(40, 0))
+@settings(max_examples=400, deadline=None)
+@given(
+    steps=st.lists(STEPS, max_size=40),
+    times=st.tuples(st.integers(0, HOLD_S), st.integers(0, HOLD_S)).filter(lambda pair: sum(pair) <= HOLD_S),
+)
+def test_equal_orders_of_mortal_processes_never_lead_to_two_jobs_at_a_time(steps, times):
+    async def story():
+        house = await lived(steps, *times)
+        try:
+            made = sorted(house.platform.jobs, key=lambda job: job.created_at)
+            per_order = [job.order for job in made]
+            assert len(per_order) == len(set(per_order)), made
+            waited_s = sum(arg for what, arg in steps if what == "wait")
+            for job, later in pairwise(made if waited_s < MUCH_LATER_S else []):
+                assert job.ended_at is not None, made
+                assert job.ended_at <= later.created_at, made
+            on_disk = orders.orders(house.disk.db, "", "", (), "", "", None)
+            for order in on_disk:
+                of_it = [job.id for job in made if job.order == order.id]
+                if order.step is OrderStep.PLACED:
+                    assert of_it == [order.job_id]
+                if order.step is OrderStep.REFUSED and order.reason != "exists":
+                    assert of_it == []
+        finally:
+            await house.close()
+
+    asyncio.run(story())
