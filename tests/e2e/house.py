@@ -353,9 +353,12 @@ class House:
 
         await until(looked, f"the first sweeps over {sandbox}", within_s=15)
 
-    async def start(self, *args: str) -> Running:
-        """Start a segwatch command that goes on; the settings are named by the environment."""
-        return await self._start("command", [*_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
+    async def start(self, *args: str, wrapper: Sequence[str] = ()) -> Running:
+        """Start a segwatch command that goes on; the settings are named by the environment.
+
+        wrapper: a command that runs the rest of its arguments.
+        """
+        return await self._start("command", [*wrapper, *_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
 
     async def swept(self, daemon: Daemon, *, sandbox: str = "prod", times: int = 2) -> None:
         """Return once both kinds were wholly looked at anew, so often."""
