@@ -61,10 +61,17 @@ class Alone:
         self._lasting.bus.listen(self._hear)
 
     async def __aenter__(self) -> "Alone":
-        await self._generation.start()
+        try:
+            await self._generation.start()
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
         await self._generation.drain()
         await self._lasting.supervisor.stop()
 

@@ -14,7 +14,7 @@ from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.runs import Follower, record_of
 from segwatch.cli.session import a_while, opened, settings_of
-from segwatch.config import Settings
+from segwatch.config import Settings, format_duration
 from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.model import Run, RunState, person
@@ -173,7 +173,7 @@ async def _followed(settings: Settings, store: Store, run: Run, *, is_daemons: b
     """Return the run when it has ended; ends the command when that takes too long."""
     goes_on = "the daemon goes on with it" if is_daemons else "`segwatch run` goes on with it, or the same command"
     try:
-        async with AsyncExitStack() as stack, asyncio.timeout(patience.total_seconds() if patience else None):
+        async with AsyncExitStack() as stack:
             alone = None
             if not is_daemons:
                 # here, so that nobody else waits for what a daemon needs
@@ -182,13 +182,14 @@ async def _followed(settings: Settings, store: Store, run: Run, *, is_daemons: b
 
                 logs.configure(level="error", format_=settings.log.format)
                 alone = await stack.enter_async_context(Alone(settings, store, run))
-            ended = await Follower(store, run).ended()
+            async with asyncio.timeout(patience.total_seconds() if patience else None):
+                ended = await Follower(store, run).ended()
             if alone:
                 await alone.told()
             return ended
     except TimeoutError:
         assert patience is not None
-        fail(Exit.FAILED, f"run {run.id} has not ended within {span(patience)}; {goes_on}")
+        fail(Exit.FAILED, f"run {run.id} has not ended within {format_duration(patience)}; {goes_on}")
     except asyncio.CancelledError:
         print(f"run {run.id} has not ended; {goes_on}", file=sys.stderr)  # noqa: T201
         raise
