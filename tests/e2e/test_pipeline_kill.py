@@ -37,7 +37,7 @@ async def survives(folder, *, outcomes=()):
         if outcomes:
             await house.platform.outcomes(*outcomes)
         retry = {"first_delay": "1s", "max_delay": "2s", "settle_window": "5s"}
-        house.write(retry=retry, pipelines=[a_pipeline()], routes=[])
+        house.write(retry=retry, pipelines=[a_pipeline(download=str(folder / "exports"))], routes=[])
         begun = await house.command("pipeline", "run", "nightly", "--json")
         assert begun.code == 0, begun.err
 
@@ -57,9 +57,11 @@ async def survives(folder, *, outcomes=()):
         assert [one["data"]["sequence"] for one in told] == list(range(1, len(told) + 1))
         assert told[0]["type"] == "pipeline.started"
         assert [one["data"]["step"] for one in told if one["type"] == "pipeline.step_done"] == [
-            "evaluate", "evaluation", "dataset", "export", "exporting", "check",
+            "evaluate", "evaluation", "dataset", "export", "exporting", "check", "download",
         ]  # fmt: skip
         assert told[-1]["type"] == "pipeline.succeeded"
+        files = [one for one in (folder / "exports" / run["id"]).rglob("*.parquet") if one.is_file()]
+        assert sum(one.stat().st_size for one in files) == run["bytes"] > 0
         sound = await house.command("db", "check")
         assert sound.code == 0, sound.out + sound.err
 

@@ -59,6 +59,14 @@ async def test_a_run_beside_a_daemon_is_driven_by_it_and_told_to_its_channels(ho
     assert (await house.command("pipeline", "list")).out.startswith("name")
 
 
+async def test_a_run_understands_the_platform_of_the_older_tutorial(tmp_path: Path) -> None:
+    async with House(tmp_path, emulator=[*SPEED, "--dialect", "seed"]) as house:
+        write(house)
+        run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
+        assert run.code == 0, run.err
+        assert sorted(await made(house)) == ["export_job", "segment_job"]
+
+
 async def test_a_run_without_a_daemon_goes_the_whole_way_in_the_command(house: House, tmp_path: Path) -> None:
     result = tmp_path / "result.json"
     script = f"import sys; open({str(result)!r}, 'w').write(sys.stdin.read())"
