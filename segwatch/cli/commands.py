@@ -7,8 +7,10 @@ from cyclopts import App, CycloptsError, Parameter
 
 from segwatch import __version__
 from segwatch.cli.check import check
+from segwatch.cli.completion import completion
 from segwatch.cli.demo import demo
 from segwatch.cli.emulate import emulate
+from segwatch.cli.evaluate import evaluate
 from segwatch.cli.output import Exit, Screen, fail
 from segwatch.cli.run import run
 
@@ -27,10 +29,11 @@ app = App(
 )
 # so that no command waits for what only others need, single ones import what is slow when they run, and groups are
 # imported when one of theirs is called
-for _command in (demo, run, check, emulate):
+for _command in (demo, run, check, emulate, evaluate, completion):
     app.command(_command)
 app.command("segwatch.cli.config:app", name="config", help="Show the settings in force, or their JSON Schema.")
-app.command("segwatch.cli.jobs:app", name="jobs", help="Show and explain jobs, and retry failed exports.")
+app.command("segwatch.cli.export:app", name="export", help="Order, list, show and cancel exports.")
+app.command("segwatch.cli.jobs:app", name="jobs", help="Show, explain and cancel jobs, and retry failed exports.")
 app.command("segwatch.cli.schedules:app", name="schedules", help="When the platform evaluates by itself.")
 app.command("segwatch.cli.segments:app", name="segments", help="List and show segment definitions.")
 app.command("segwatch.cli.datasets:app", name="datasets", help="List, show and make datasets that exports write to.")

@@ -1,4 +1,4 @@
-"""`segwatch jobs`: what is known of jobs, and a person's wish to submit one again."""
+"""`segwatch jobs`: what is known of jobs, and a person's wish to cancel one or to submit one again."""
 
 import sys
 from typing import Annotated, Any
@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
+from segwatch.cli.platform import calling
 from segwatch.cli.session import opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.model import JobState, Status
@@ -140,6 +141,31 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     else:
         then = f"`segwatch jobs explain {state.key.id}` shows how it goes"
         lines([f"the running daemon will submit {state.key} again within seconds; {then}"])
+
+
+@app.command
+async def cancel(job: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Ask the platform to cancel a job that has not ended.
+
+    A job that ends by this is not submitted again.
+
+    Example: `segwatch jobs cancel 24116`
+
+    Parameters
+    ----------
+    job
+        Its id, or `sandbox/kind/id` where several sandboxes have that id.
+    """
+    async with opened(config) as (_, store):
+        state = await the_job(store, job)
+    if state.status.is_final:
+        fail(Exit.FAILED, f"{state.key} has ended: it is {state.word}")
+    async with calling(config, state.key.sandbox) as platform:
+        await platform.client.call(load_kinds()[state.key.kind].cancel(state.key.id))
+    if as_json:
+        show_json({"id": state.key.id, "asked": True})
+    else:
+        lines([f"the platform was asked to cancel {state.key}; `segwatch jobs show {state.key.id}` tells when it ends"])
 
 
 def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:

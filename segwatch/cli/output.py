@@ -45,9 +45,9 @@ def style_of(word: str) -> str:
 class Screen(Console):
     """A console that leaves it to `main` what a closed pipe means, and sends no escapes at all if NO_COLOR is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stderr: bool = False) -> None:
         # rich's own reading of NO_COLOR leaves bold and dim
-        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto")
+        super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto", stderr=stderr)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

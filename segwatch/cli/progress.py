@@ -1,19 +1,59 @@
 """A bar on stderr, for those who wait."""
 
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from segwatch.cli.output import Screen, cell
+
 
 class Bar:
-    """What goes on, as a bar on a terminal; elsewhere one line for each change of its text.
+    """What goes on, as a bar on a terminal; elsewhere one line for each change of `phase`.
 
-    total: how much there is to do, None when nobody knows.
+    total: how much there is to do, None while nobody knows: the bar then only shows that something goes on.
     """
 
-    def __init__(self, title: str, *, total: float | None) -> None:
-        raise NotImplementedError
+    def __init__(self, title: str, *, total: float | None = None) -> None:
+        self._title = title
+        self._phase = ""
+        self._shown: Progress | None = None
+        screen = Screen(stderr=True)
+        if screen.is_terminal:
+            self._shown = _columns(screen)
+            self._task = self._shown.add_task(cell(title), total=total, phase="", rest="")
+            self._shown.start()
 
-    def update(self, done: float, text: str) -> None:
-        """Show how far it came. done: of `total`."""
-        raise NotImplementedError
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def update(self, done: float, *, total: float | None = None, phase: str = "", rest: str = "") -> None:
+        """Show how far it came. done: of `total`. phase: what it is at. rest: how long it may go on."""
+        if self._shown is not None:
+            self._shown.update(self._task, completed=done, total=total, phase=cell(phase), rest=cell(rest))
+        elif phase != self._phase:
+            tell(f"{self._title} {phase}{f', {rest}' if rest else ''}")
+        self._phase = phase
 
     def close(self) -> None:
-        """Take the bar away."""
-        raise NotImplementedError
+        """Leave the bar as it stands, and let go of the terminal."""
+        if self._shown is not None:
+            self._shown.stop()
+
+
+def tell(text: str) -> None:
+    """Say something that is no result: on stderr."""
+    print(cell(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _columns(screen: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False), TextColumn("{task.fields[phase]}", markup=False),
+        BarColumn(bar_width=24), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[rest]}", markup=False), console=screen, transient=False,
+    )  # fmt: skip

@@ -2,15 +2,15 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
 from segwatch.jobs.model import JobState
-from segwatch.store.base import JobFilter, Store, StoreError
-from segwatch.store.factory import store_of
+from segwatch.store.base import JobFilter, Store, StoreError, StoreHeld
+from segwatch.store.factory import file_of, store_of
 
 
 def config_path(config: str | None) -> Path | None:
@@ -51,6 +51,28 @@ async def opened(
         fail(Exit.FAILED, str(error))
 
 
+@asynccontextmanager
+async def ledger(settings: Settings) -> AsyncIterator[Store]:
+    """Yield the store, to be written beside a daemon that may be running; it is made where there is none.
+
+    Without it nothing may be submitted: what was ordered must be on disk before it is sent.
+    """
+    store = store_of(settings.store.url, exclusive=False)
+    try:
+        if not file_of(settings.store.url).exists():
+            with suppress(StoreHeld):  # a daemon that has just started makes it
+                new = store_of(settings.store.url, exclusive=True)
+                await new.open()
+                await new.close()
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+    except StoreError as error:
+        fail(Exit.FAILED, str(error))
+
+
 async def the_job(store: Store, name: str) -> JobState:
     """Return the job that `name` means: an id where it is unambiguous, else `sandbox/kind/id`."""
     sandbox, kind, job_id = name.split("/") if name.count("/") == 2 else ("", "", name)
@@ -70,3 +92,14 @@ def a_while(text: str | None, option: str) -> timedelta | None:
         return parse_duration(text)
     except ValueError as error:
         fail(Exit.USAGE, f'{option} is "{text}"{error}')
+
+
+def a_time(text: str | None, option: str) -> datetime | None:
+    """Return the time that an option names, in UTC where it names no zone; ends the command for anything else."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        fail(Exit.USAGE, f'{option} is "{text}", which is no time. Write such as 2026-01-05 or 2026-01-05T02:00:00Z.')
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

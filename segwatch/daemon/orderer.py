@@ -100,11 +100,13 @@ class Orderer:
             return self._later(now_there, _TWIN_PAUSE, "twin", str(error))
 
     async def withdraw(self, order: Order, why: str) -> Order:
-        """Give an order up of which nothing was sent, and return it as it is on disk; one that went on stays."""
+        """Give an order up of which nothing was sent, and return how it stands; one that went on stays."""
         before = await self._store.order(order.id)
         if before is not None and before.step is not OrderStep.INTENDED:
             return before
         gone = ordering.refused(before or order, OrderRefusal.WITHDRAWN, why, self._clock.now())
+        if before is None:
+            return gone
         try:
             await self._write(gone, before)
         except Conflict:
@@ -200,6 +202,7 @@ class Orderer:
             if there is intent:  # nothing left
                 raise
             how = posted(error)
+            self.trouble = error if how.how is Posted.How.NOT_SENT else None
             log.warning("order_unanswered", order=intent.id, how=how.how.value, error=str(error))
             return await self._unanswered(intent, there, how, reason=error.reason)
         if doubt := ordering.doubt_about(job, there, look.same):
