@@ -1,7 +1,6 @@
 """A run of a pipeline as commands show it: its record, and how it goes on."""
 
 import asyncio
-import sys
 from datetime import timedelta
 from typing import Any
 
@@ -45,29 +44,27 @@ class Follower:
         for one in past:
             for step in one.done if one.state is RunState.SUCCEEDED else ():
                 self._past.setdefault(step.step, []).append(timedelta(seconds=step.took_s))
-        bar = Bar(f"{run.sandbox} {run.pipeline} {run.id}", total=1.0 if self._past else None)
-        try:
+        with Bar(f"{run.sandbox} {run.pipeline} {run.id}") as bar:
             while run.state.is_open:
                 self._draw(bar, run)
                 await asyncio.sleep(_LOOK_S)
                 run = await self._store.run(run.id) or run
-        finally:
-            bar.close()
         return run
 
     def _draw(self, bar: Bar, run: Run) -> None:
-        elapsed = self._clock.now() - run.began_at
+        phase = f"{run.step.value}: {run.why}" if run.why else run.step.value
         left = self._left(run)
-        doing = f"{run.step.value}: {run.why}" if run.why else run.step.value
         if left is None:
-            bar.update(0.0, doing)
+            bar.update(0, phase=phase)
         else:
-            # elsewhere each change of the text is a line
-            more = f", about {span(left)} left" if sys.stderr.isatty() else ""
-            bar.update(elapsed / max(elapsed + left, timedelta(seconds=1)), doing + more)
+            elapsed = self._clock.now() - run.began_at
+            total = max((elapsed + left).total_seconds(), 1.0)
+            bar.update(elapsed.total_seconds(), total=total, phase=phase, rest=f"about {span(left)} left")
 
     def _left(self, run: Run) -> timedelta | None:
         """Return how long the steps to come usually take; None where too few runs have succeeded to say."""
+        if not self._past:
+            return None
         done = {one.step for one in run.done}
         left = timedelta()
         for step, spans in self._past.items():

@@ -157,7 +157,8 @@ class PipelineActs:
         if not run.dataset:
             return await self._platforms_own(serves)
         order = self._wanted(
-            run, Step.EXPORT, _EXPORT_JOB, body, fingerprint, not_before=not_before, dataset=run.dataset
+            run, Step.EXPORT, _EXPORT_JOB, body, fingerprint, not_before=not_before, dataset=run.dataset,
+            forced=plan.adopt_export == "never",
         )  # fmt: skip
         adopt: ordering.Adopt = "never" if plan.adopt_export == "never" else "since"
         return OrderStands(order=await self._orderer.place(order, beat, adopt=adopt, serves=serves))
@@ -231,12 +232,13 @@ class PipelineActs:
                 return ended
 
     def _wanted(
-        self, run: Run, step: Step, kind: str, body: Any, fingerprint: str, *, not_before: datetime, dataset: str = ""
-    ) -> Order:
+        self, run: Run, step: Step, kind: str, body: Any, fingerprint: str, *, not_before: datetime,
+        dataset: str = "", forced: bool = False,
+    ) -> Order:  # fmt: skip
         return wanted(
             order_id(run, step), sandbox=run.sandbox, kind=kind, owner=f"pipeline/{run.pipeline}/{run.id}",
             request=msgspec.json.encode(body, order="sorted").decode(), fingerprint=fingerprint,
-            segments=run.plan.segments, dataset=dataset, now=self._clock.now(), not_before=not_before,
+            segments=run.plan.segments, dataset=dataset, now=self._clock.now(), not_before=not_before, forced=forced,
         )  # fmt: skip
 
     async def _known(self, run: Run, kind: str, job_id: str) -> JobState | None:

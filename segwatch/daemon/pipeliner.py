@@ -59,6 +59,7 @@ class Pipeliner:
         self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._under_way: set[str] = set()
+        self._written: dict[str, int] = {}  # the version of each run that we wrote last
         self._later: dict[str, datetime] = {}  # runs that are put off without a word on disk
         self._setbacks: Counter[str] = Counter()
         self._since: dict[str, datetime] = {}
@@ -84,11 +85,14 @@ class Pipeliner:
         open_runs = sorted(found, key=lambda run: (run.began_at, run.id))
         now = self._clock.now()
         self._later = {run.id: self._later[run.id] for run in open_runs if run.id in self._later}
+        self._written = {run.id: self._written[run.id] for run in open_runs if run.id in self._written}
         busy = {run.pipeline for run in open_runs if run.state is RunState.RUNNING}
         for run in open_runs:
             self._serves(run)
             if run.id in self._under_way or not self._is_due(run, now):
                 continue
+            if run.version < self._written.get(run.id, 0):
+                continue  # it was read before its last act was written, which must not be done again
             if run.state is RunState.WAITING:
                 if run.pipeline not in busy:
                     busy.add(run.pipeline)
@@ -102,7 +106,7 @@ class Pipeliner:
                 await self._trigger(pipeline, is_free=pipeline.name not in taken)
         if now >= self._settle_at:
             self._settle_at = now + _SETTLE_EVERY
-            await self._orderer.settle_abandoned(beat)
+            acts.create_task(self._settle_orders(beat), name=f"orders:{self._sandbox}")
 
     def _is_due(self, run: Run, now: datetime) -> bool:
         return replace(run, due_at=max(run.due_at, self._later.get(run.id, run.due_at))).is_due(now)
@@ -120,6 +124,15 @@ class Pipeliner:
             turn = advance.triggered(name, self._sandbox, pipeline.plan, job, self._clock.now())
             log.info("pipeline_triggered", pipeline=name, run=turn.run.id, segment_job=job.key.id)
             await self._write(None, turn)
+
+    async def _settle_orders(self, beat: Callable[[], None]) -> None:
+        """Find out what became of orders whose command has died; the runs need not wait for that."""
+        try:
+            await self._orderer.settle_abandoned(beat)
+        except StoreError as error:
+            log.warning("orders_wait", sandbox=self._sandbox, error=str(error))
+        except Exception:
+            log.exception("orders_not_settled", sandbox=self._sandbox)
 
     def _serves(self, run: Run) -> None:
         """Keep in mind which segment jobs begin no further run of this pipeline."""
@@ -172,6 +185,7 @@ class Pipeliner:
             return [Change(run=run, run_before=before, events=turn.events, deliveries=promises)]
 
         await self._recorder.write(changes)
+        self._written[run.id] = run.version
         self._later.pop(run.id, None)
         self._serves(run)
         if run.state is RunState.FAILED and run.step in (Step.EVALUATE, Step.EXPORT):

@@ -79,9 +79,8 @@ def advance(run: Run, seen: Seen, now: datetime) -> Turn:
     turn = _advance(run, seen, now)
     after = turn.run
     if after.step is run.step and after.state.is_open and now - run.since > run.plan.step_deadline:
-        return failed(
-            after, Reason.DEADLINE, f"{run.step.value} took too long: {after.why or 'no end is in sight'}", now
-        )
+        why = f"{run.step.value} took too long: {after.why or 'no end is in sight'}"
+        return failed(after, Reason.QUOTA if _is_throttled(seen) else Reason.DEADLINE, why, now)
     return turn
 
 
@@ -125,6 +124,11 @@ def _advance(run: Run, seen: Seen, now: datetime) -> Turn:
         case CommandEnded(code=code, tail=tail):
             why = f"the command ended with {code}" + (f": {tail}" if tail else "")
             return _troubled(run, Trouble(why=why), now)
+
+
+def _is_throttled(seen: Seen) -> bool:
+    """Return whether an evaluation was declined by 429: how the quota's end is told is not documented (contract 12)."""
+    return isinstance(seen, OrderStands) and seen.order.kind == "segment_job" and seen.order.reason == "http_429"
 
 
 def _waits(run: Run, why: str, after: timedelta, now: datetime) -> Turn:
@@ -184,7 +188,7 @@ def _evaluated(run: Run, evaluation: JobState, now: datetime) -> Turn:
         return failed(run, Reason.SETTINGS, why, now)
     run = replace(
         run,
-        members=evaluation.facts.profiles,
+        members={one: count for one, count in evaluation.facts.profiles.items() if one in segments},
         plan=replace(run.plan, segments=segments),
         # the platform's own clock, by which exports are compared with it; without an end the safe side is the birth
         evaluated_at=evaluation.ended_at or evaluation.born_at,

@@ -56,32 +56,33 @@ async def a_house(folder):
     store = store_of(f"sqlite://{folder}/segwatch.db")
     await store.open()
     try:
-        async with emulating() as platform, open_session() as session:
-            async with client_of(
-                platform.base_url, tokens=oauth(session, platform.base_url), timeouts=QUICK
-            ) as client:
-                kinds = load_kinds()
-                sources = {
-                    name: Source(kind, client, share, clock, unreadable=lambda part, count: None, places=places)
-                    for name, kind in kinds.items()
-                }
-                watch = Watch(path=(), since=clock.now(), overdue_after=timedelta(hours=2))
-                recorder = Recorder(
-                    "prod", store, clock, Bus(), lambda events, now: (),
-                    policies={name: Policy(watch=watch) for name in kinds}, remember=timedelta(hours=48),
-                )  # fmt: skip
-                await recorder.load()
-                policy = OrderPolicy(settle_window=timedelta(seconds=1), believed_after=timedelta(seconds=1))
+        async with (
+            emulating() as platform,
+            open_session() as session,
+            client_of(platform.base_url, tokens=oauth(session, platform.base_url), timeouts=QUICK) as client,
+        ):
+            kinds = load_kinds()
+            sources = {
+                name: Source(kind, client, share, clock, unreadable=lambda part, count: None, places=places)
+                for name, kind in kinds.items()
+            }
+            watch = Watch(path=(), since=clock.now(), overdue_after=timedelta(hours=2))
+            recorder = Recorder(
+                "prod", store, clock, Bus(), lambda events, now: (),
+                policies={name: Policy(watch=watch) for name in kinds}, remember=timedelta(hours=48),
+            )  # fmt: skip
+            await recorder.load()
+            policy = OrderPolicy(settle_window=timedelta(seconds=1), believed_after=timedelta(seconds=1))
 
-                async def record(seen):
-                    position = await recorder.position(seen.key.kind, clock.now())
-                    await recorder.record(seen.key.kind, [seen], position)
+            async def record(seen):
+                position = await recorder.position(seen.key.kind, clock.now())
+                await recorder.record(seen.key.kind, [seen], position)
 
-                acts = PipelineActs(
-                    client, sources, recorder, store, Orderer(sources, store, clock, policy, grace_s=1), clock,
-                    allowance=Allowance(per_day=2, per_year=50), commands={}, record=record,
-                )  # fmt: skip
-                yield House(platform, acts)
+            acts = PipelineActs(
+                client, sources, recorder, store, Orderer(sources, store, clock, policy, grace_s=1), clock,
+                allowance=Allowance(per_day=2, per_year=50), commands={}, record=record,
+            )  # fmt: skip
+            yield House(platform, acts)
     finally:
         await store.close()
 

