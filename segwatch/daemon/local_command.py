@@ -10,7 +10,7 @@ from segwatch.pipelines.seen import CommandEnded, Trouble
 
 _TAIL_BYTES = 4096
 _CHUNK_BYTES = 65_536
-_GRACE_S = 5.0  # between SIGTERM and SIGKILL
+_GRACE_S = 2.0  # between SIGTERM and SIGKILL: a shutdown waits for it
 
 
 async def run(argv: Sequence[str], told: bytes, more: Mapping[str, str], *, timeout_s: float) -> CommandEnded | Trouble:
