@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from segwatch.app import channels
+from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
@@ -78,6 +78,7 @@ class Generation:
         names = tuple(channel.name for channel in self.settings.channels)
         sandboxes = {one.name: kinds for one in self.settings.sandboxes}
         self._lasting.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
+        self._lasting.meter.metrics.expect_runs(pipelines.pipelines_of(self.settings))
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)
@@ -107,6 +108,7 @@ class Generation:
             self._lasting.store,
             [channel.name for channel in self.settings.channels],
             [sandbox.name for sandbox in self.settings.sandboxes],
+            pipelines.pipelines_of(self.settings),
             spend,
         )
 
@@ -148,11 +150,13 @@ class Generation:
         sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
         demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
         readers: list[Reader] = []
+        sources: dict[str, Source] = {}
+        polls: dict[str, pipelines.Poll] = {}
         for name, kind in kinds.items():
             with suppress(StoreError):  # then the reader writes it, as soon as the store works
                 await recorder.position(name, self._began)
             source = Source(kind, client, budget, lasting.clock, unreadable=lasting.meter.unreadable, places=places)
-            self._follow(source, recorder, sentinel, demand, readers)
+            sources[name], polls[name] = source, self._follow(source, recorder, sentinel, demand, readers)
             if kind.resubmits:
                 policy = self.settings.retry.policy
                 submitter = Submitter(
@@ -160,11 +164,20 @@ class Generation:
                     timeline=lasting.timeline, grace_s=self._grace_s,
                 )  # fmt: skip
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
+        pipeliner = pipelines.pipeliner_of(
+            self.settings, client, sources, recorder, lasting.store, lasting.clock,
+            polls=polls, began=self._began, grace_s=self._grace_s,
+        )  # fmt: skip
+        # also without a pipeline: a command that was killed leaves an order to be settled
+        self.keep(f"sandbox:{sandbox.name}/pipelines", pipeliner.run, patience=client.patience)
 
     def _follow(
         self, source: Source, recorder: Recorder, sentinel: Sentinel, demand: Demand, readers: list[Reader]
-    ) -> None:
-        """Start the reader of one stream and add it to the sandbox's; it starts a poller for every active job."""
+    ) -> pipelines.Poll:
+        """Start the reader of one stream and add it to the sandbox's; it starts a poller for every active job.
+
+        Return what starts the poller of a job that no sweep has brought.
+        """
         cadence = self.settings.polling.cadence
         prefix = f"sandbox:{recorder.sandbox}/{source.kind.name}"
 
@@ -186,6 +199,7 @@ class Generation:
         )  # fmt: skip
         readers.append(reader)
         self.keep(prefix, reader.run, patience=source.patience)
+        return poll
 
     def _policy(self, kind: JobKind) -> Policy:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)

@@ -9,13 +9,16 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import quota
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
-from segwatch.store.base import Store, StoreError
+from segwatch.pipelines.model import RunState
+from segwatch.store.base import RunFilter, Store, StoreError
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.budget import Share
 from segwatch.upstream.client import Call
 from segwatch.upstream.tokens import TokenSource
 
 log = structlog.get_logger()
+
+_RUNS_READ = 50  # of one pipeline: behind so many that failed, the last success is one that was measured before
 
 
 class Meter:
@@ -72,8 +75,9 @@ class Meter:
                 self.metrics.token_expiry.labels(sandbox).set(source.expires_at.timestamp())
 
     async def measure_store(
-        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], spend: Spend
-    ) -> None:
+        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], pipelines: Iterable[tuple[str, str]],
+        spend: Spend,
+    ) -> None:  # fmt: skip
         """Set what waits in the store, and what is left to spend; the last values stay while it cannot be read."""
         try:
             depths = {depth.channel: depth for depth in await store.outbox_depth()}
@@ -88,6 +92,11 @@ class Meter:
                 self.metrics.retries_pending.labels(sandbox).set(len(waiting))
                 used = await store.used(sandbox, day=spend.day, year=spend.year)
                 self.metrics.evaluations_left.labels(sandbox).set(quota.left(used, spend.allowance))
+            for sandbox, name in pipelines:
+                runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=name), limit=_RUNS_READ)
+                ends = [run.ended_at.timestamp() for run in runs if run.ended_at and run.state is RunState.SUCCEEDED]
+                if ends:  # else the one that was told last is still the last
+                    self.metrics.run_success.labels(sandbox, name).set(max(ends))
         except StoreError as error:
             log.warning("gauges_not_measured", error=str(error))
 

@@ -175,6 +175,20 @@ def _known(settings: Settings, channel: str) -> None:
 
 
 def _sample(type_: EventType, now: datetime) -> Event:
+    if type_.value.startswith("pipeline."):
+        return Event(
+            type=type_,
+            stream=f"pipeline/sample/sample/{random.getrandbits(32)}",
+            sequence=1,
+            at=now,
+            severity=severity_of(type_),
+            sandbox="sample",
+            details={
+                "pipeline": "sample",
+                "step": "check",
+                "why": "This is a test of `segwatch notify test`; nothing was run.",
+            },
+        )
     return Event(
         type=type_,
         stream=f"sample/export_job/{random.getrandbits(32)}",

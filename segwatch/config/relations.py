@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from segwatch.config.layout import inner
+from segwatch.config.layout import Loc, inner
 from segwatch.config.problems import Draft, known_or_hint, shown
 
 
@@ -18,6 +18,11 @@ def check_relations(draft: Draft) -> None:
         _check_credential(draft, index, sandbox)
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(sandboxes), _names(channels))
+    pipelines = list(_tables(draft, "pipelines"))
+    _check_names(draft, "pipelines", pipelines)
+    for index, pipeline in pipelines:
+        _check_pipeline(draft, index, pipeline, _names(sandboxes))
+        _check_told(draft, ("pipelines", index), pipeline, _names(channels))
 
 
 def _tables(draft: Draft, section: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -54,16 +59,40 @@ def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None
 
 
 def _check_route(draft: Draft, index: int, route: dict[str, Any], sandboxes: list[str], channels: list[str]) -> None:
-    told = route.get("channels") if isinstance(draft.values.get("channels", []), list) else None
-    for at, name in enumerate(told if isinstance(told, list) else []):
-        if isinstance(name, str) and name not in channels:
-            tail = f" is {shown(name)}.{known_or_hint(name, channels, 'channels')}" if channels else _no_channel(name)
-            draft.wrong(("routes", index, "channels", at), tail)
+    _check_told(draft, ("routes", index), route, channels)
     wanted = inner(route.get("match"), "sandbox")
     for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
         if isinstance(name, str) and sandboxes and name not in sandboxes:
             place = ("routes", index, "match", "sandbox", *((at,) if isinstance(wanted, list) else ()))
             draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
+
+
+def _check_told(draft: Draft, place: Loc, table: dict[str, Any], channels: list[str]) -> None:
+    told = table.get("channels") if isinstance(draft.values.get("channels", []), list) else None
+    for at, name in enumerate(told if isinstance(told, list) else []):
+        if isinstance(name, str) and name not in channels:
+            tail = f" is {shown(name)}.{known_or_hint(name, channels, 'channels')}" if channels else _no_channel(name)
+            draft.wrong((*place, "channels", at), tail)
+
+
+def _check_pipeline(draft: Draft, index: int, pipeline: dict[str, Any], sandboxes: list[str]) -> None:
+    place: Loc = ("pipelines", index)
+    after = pipeline.get("after", "manual")
+    sandbox = pipeline.get("sandbox")
+    if isinstance(sandbox, str) and sandboxes and sandbox not in sandboxes:
+        draft.wrong((*place, "sandbox"), f" is {shown(sandbox)}.{known_or_hint(sandbox, sandboxes, 'sandboxes')}")
+    elif sandbox is None and len(sandboxes) > 1:
+        draft.wrong(place, f" has no sandbox, and there are several. Write sandbox = {shown(sandboxes[0])} or another.")
+    if pipeline.get("schedule") and after != "schedule":
+        draft.wrong((*place, "schedule"), f' counts only with after = "schedule", not {shown(after)}. Write that.')
+    if after == "manual" and pipeline.get("segments", []) == []:
+        draft.wrong(place, ' has no segments to evaluate. Write segments = ["..."], or after = "schedule".')
+    if pipeline.get("dataset", "") == "" and pipeline.get("adopt_export") != "any":
+        draft.wrong(place, ' has no dataset to export to. Write dataset = "...", or adopt_export = "any".')
+    command = pipeline.get("command")
+    if isinstance(command, list) and command and isinstance(command[0], str) and not command[0].startswith("/"):
+        tail = f" is {shown(command[0])}, which is no absolute path. Write such as /usr/local/bin/load."
+        draft.wrong((*place, "command", 0), tail)
 
 
 def _no_channel(name: str) -> str:

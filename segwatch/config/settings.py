@@ -4,6 +4,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from segwatch.config.channels import AnyChannel, RouteSection
+from segwatch.config.pipelines import PipelineSection
 from segwatch.config.sections import (
     DaemonSection,
     Http,
@@ -42,9 +43,14 @@ class Settings(BaseSettings):
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
     channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")
     routes: tuple[RouteSection, ...] = Field((), description=str(RouteSection.__doc__))
+    pipelines: tuple[PipelineSection, ...] = Field((), description=str(PipelineSection.__doc__))
     metrics: MetricsSection = Field(default_factory=MetricsSection, description=str(MetricsSection.__doc__))
     log: LogSection = Field(default_factory=LogSection, description=str(LogSection.__doc__))
     daemon: DaemonSection = Field(default_factory=DaemonSection, description=str(DaemonSection.__doc__))
+
+    def sandbox_of(self, pipeline: PipelineSection) -> str:
+        """Return the name of the sandbox that a pipeline works in."""
+        return pipeline.sandbox or self.sandboxes[0].name
 
     @classmethod
     def settings_customise_sources(

@@ -52,6 +52,8 @@ def _fields(event: Event) -> list[tuple[str, str]]:
     details = event.details
     return [
         ("Sandbox", text(event.sandbox)),
+        ("Pipeline", text(details.get("pipeline"))),
+        ("Run", text(details.get("run"))),
         ("Kind", text(event.kind)),
         ("Job", text(event.job_id)),
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
@@ -62,9 +64,12 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("New job", text(details.get("new_job_id"))),
         ("Started", moment(details.get("started_at"), event.at)),
         ("Ended", moment(details.get("ended_at"), event.at)),
-        ("Took", span(details.get("duration_s"))),
+        ("Took", span(details.get("duration_s")) or span(details.get("took_s"))),
+        ("Segment job", text(details.get("segment_job"))),
+        ("Export", text(details.get("export_job"))),
+        ("Batches", _named(texts(details.get("batches")))),
         ("Exported profiles", amount(details.get("exported"))),
-        ("Audiences", _profiles(details.get("profiles")) or _named(texts(details.get("segments")))),
+        ("Audiences", _profiles(details.get("profiles")) or _profiles(details.get("members")) or _segments(event)),
         ("Dataset", text(details.get("dataset"))),
         ("Steps not seen", ", ".join(texts(details.get("skipped")))),
         ("Settled by", text(details.get("settled_by"))),
@@ -90,6 +95,10 @@ def _profiles(value: object) -> str:
     sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
     return _named([f"{name}: {sizes[name]:,}" for name in largest])
+
+
+def _segments(event: Event) -> str:
+    return _named(texts(event.details.get("segments")))
 
 
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:

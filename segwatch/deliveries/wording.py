@@ -120,6 +120,18 @@ def said_of(event: Event) -> Said:
         case EventType.CHANNEL_RECOVERED:
             tail = _with(" after trouble since {}", since)
             return _said(f"Channel {_channel(event)} works again", tail, "Sending what it missed.")
+        case EventType.PIPELINE_STARTED:
+            return _said(f"{_run(event)} began{where}", _with(" with segment job {}", text(d.get("segment_job"))))
+        case EventType.PIPELINE_STEP_DONE:
+            took = _with(" after {}", span(d.get("took_s"))) + _with(" — {}", text(d.get("note")))
+            return _said(f"{_run(event)} is past {text(d.get('step')) or 'a step'}{where}", took)
+        case EventType.PIPELINE_SUCCEEDED:
+            written = _with(", {} profiles exported", amount(d.get("exported")))
+            return _said(f"{_run(event)} succeeded{where}", _with(" after {}", span(d.get("took_s"))) + written)
+        case EventType.PIPELINE_FAILED:
+            at = _with(" at {}", text(d.get("step")))
+            action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
+            return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
 
 
 def errors_of(event: Event) -> list[str]:
@@ -227,6 +239,10 @@ def _after_failure(event: Event, attempt: str) -> str:
         return "segwatch does not submit jobs of this kind again."
     number = f"{attempt or '1'}{_with(' of {}', count(event.details.get('max_attempts')))}"
     return f"This was attempt {number}{_chain(event)}. The retry rules decide what follows."
+
+
+def _run(event: Event) -> str:
+    return f"Pipeline {text(event.details.get('pipeline'))}".rstrip()
 
 
 def _channel(event: Event) -> str:

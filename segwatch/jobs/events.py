@@ -36,6 +36,10 @@ class EventType(StrEnum):
     SANDBOX_RECOVERED = "sandbox.recovered"
     CHANNEL_FAILING = "channel.failing"
     CHANNEL_RECOVERED = "channel.recovered"
+    PIPELINE_STARTED = "pipeline.started"
+    PIPELINE_STEP_DONE = "pipeline.step_done"
+    PIPELINE_SUCCEEDED = "pipeline.succeeded"
+    PIPELINE_FAILED = "pipeline.failed"
 
 
 class Severity(StrEnum):
@@ -59,6 +63,7 @@ _SEVERITY = {
     EventType.SANDBOX_UNREACHABLE: Severity.CRITICAL,
     EventType.SANDBOX_UNAUTHORIZED: Severity.CRITICAL,
     EventType.CHANNEL_FAILING: Severity.WARNING,
+    EventType.PIPELINE_FAILED: Severity.CRITICAL,
 }
 
 
@@ -71,7 +76,7 @@ def severity_of(type_: EventType) -> Severity:
 class Event:
     """One fact in the log.
 
-    stream: what it is about and within which it is ordered: a job's `JobKey.stream`, else that of a `SubjectState`.
+    stream: what it is about and within which it is ordered: that of a `JobKey`, a `SubjectState` or a `Run`.
     sequence: its place in that stream, from 1. at: when we learned of it. late: it happened while nobody watched.
     links: where there is more about it, by name. details: further fields of the payload, JSON values only.
     """

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+_FARTHEST = timedelta(hours=1)  # longer than any look is put off
+
 
 class Step(StrEnum):
     """What a run does, in this order; steps that its plan does not have are passed."""
@@ -36,18 +38,18 @@ class RunState(StrEnum):
 class Reason(StrEnum):
     """Why a run failed."""
 
-    DEADLINE = "deadline"
-    QUOTA = "quota"
-    EVALUATION = "evaluation"
-    DATASET = "dataset"
-    REJECTED = "rejected"
-    UNDECIDED = "undecided"
-    EXPORT = "export"
-    CHECK = "check"
+    DEADLINE = "deadline"  # a step took longer than it may
+    QUOTA = "quota"  # no evaluation is left, or only the last one
+    EVALUATION = "evaluation"  # the segment job did not succeed
+    DATASET = "dataset"  # there is none that an export can write to
+    REJECTED = "rejected"  # the platform understood the order and will not
+    UNDECIDED = "undecided"  # whether an order went through cannot be known
+    EXPORT = "export"  # the export did not succeed, nor did any that was submitted for it
+    CHECK = "check"  # what was written is not what should be there
     DOWNLOAD = "download"
     COMMAND = "command"
-    SETTINGS = "settings"
-    INTERNAL = "internal"
+    SETTINGS = "settings"  # the plan cannot be carried out as it is written
+    INTERNAL = "internal"  # an error of our own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,11 @@ class Run:
     """One execution of a plan.
 
     cause: `job/<segment job id>`, or `person/<random>`. since: when it came to its step. due_at: not before.
-    tries: failed attempts at the step. members: segment id -> profiles. export_job: the first one; current_export: the
-    one that it led to. sequence: how many events the run has had. version: counts the writes of its row.
+    tries: failed attempts at the step. members: segment id -> profiles. evaluated_at: the end of the evaluation, by the
+    platform's clock where it tells; exports from before it hold older members. export_job: the first one;
+    current_export: the one that it led to. batchless: looks at it that found it succeeded and without a batch.
+    why: what it waits for, or in the end why it failed. sequence: how many events the run has had. version: counts the
+    writes of its row.
     """
 
     id: str
@@ -112,11 +117,13 @@ class Run:
     segment_job: str = ""
     adopted_evaluation: bool = False
     members: dict[str, int] = field(default_factory=dict)
+    evaluated_at: datetime | None = None
     dataset: str = ""
     export_job: str = ""
     current_export: str = ""
     adopted_export: bool = False
     batches: tuple[str, ...] = ()
+    batchless: int = 0
     exported: int | None = None
     files: int = 0
     bytes: int = 0
@@ -131,6 +138,23 @@ class Run:
     def stream(self) -> str:
         """The name under which this run's events are ordered."""
         return f"pipeline/{self.sandbox}/{self.pipeline}/{self.id}"
+
+    def is_due(self, now: datetime) -> bool:
+        """True when there is something to do now.
+
+        Nothing is put off for longer than an hour: what is due later than that was put off by a clock that was wrong.
+        """
+        return self.state.is_open and (self.due_at <= now or self.due_at - now > _FARTHEST)
+
+
+def person(wish: str) -> str:
+    """Return the cause of a run that a person wished for. wish: a name that no other wish has."""
+    return f"person/{wish}"
+
+
+def job(segment_job: str) -> str:
+    """Return the cause of a run that a segment job begins."""
+    return f"job/{segment_job}"
 
 
 def run_id(sandbox: str, pipeline: str, cause: str) -> str:

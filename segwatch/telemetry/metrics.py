@@ -33,6 +33,7 @@ _RETRY_RESULTS = {
     EventType.RETRY_ADOPTED: "adopted",
     EventType.RETRY_REFUSED: "refused",
 }
+_RUN_OUTCOMES = {EventType.PIPELINE_SUCCEEDED: "succeeded", EventType.PIPELINE_FAILED: "failed"}
 _RENDERED_FOR_S = 1.0
 _JOB_SECONDS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 5400, 7200, 9000, 14400, 28800)
 _LAG_SECONDS = (0.5, 1, 2.5, 5, 10, 15, 30, 60, 120, 300, 900, 3600)
@@ -87,6 +88,11 @@ class Metrics:
         self.retries_pending = gauge("export_retries_pending", "Failed exports still to be answered.", "sandbox")
         self.evaluations_left = gauge(
             "evaluations_left", "Evaluations on demand that are left: in this day or this year, the fewer.", "sandbox"
+        )
+        run_of = ("sandbox", "pipeline")
+        self.runs = counter("pipeline_runs_total", "Runs of pipelines that have ended.", *run_of, "outcome")
+        self.run_success = gauge(
+            "pipeline_last_success_timestamp_seconds", "End of the last run that succeeded; 0 when none did.", *run_of
         )
         self.calls = counter("api_requests_total", "Calls of the platform.", "sandbox", "endpoint", "code")
         self.call_seconds = histogram(
@@ -155,6 +161,8 @@ class Metrics:
 
     def on_event(self, event: Event, job: JobState | None) -> None:
         """Count what happened. `job` is its state behind the event."""
+        if outcome := _RUN_OUTCOMES.get(event.type):
+            self.runs.labels(event.sandbox, str(event.details.get("pipeline", "")), outcome).inc()
         if result := _RETRY_RESULTS.get(event.type):
             self.retries.labels(event.sandbox, result).inc()
         if job is None:
@@ -165,6 +173,13 @@ class Metrics:
             self._time(event, job)
         if event.type is EventType.JOB_FAILED and job.attempt > 1:
             self.retries.labels(event.sandbox, "failed").inc()
+
+    def expect_runs(self, pipelines: Iterable[tuple[str, str]]) -> None:
+        """Start these pipelines' counts at zero, as `expect` does. pipelines: sandbox and name of each."""
+        for one in pipelines:
+            for outcome in _RUN_OUTCOMES.values():
+                self.runs.labels(*one, outcome)
+            self.run_success.labels(*one)
 
     def _time(self, event: Event, job: JobState) -> None:
         stream = (event.sandbox, event.kind)

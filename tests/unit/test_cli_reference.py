@@ -21,6 +21,7 @@ def test_the_commands_have_the_names_that_others_script_against():
         "evaluate", "export create", "export list", "export show", "export cancel", "completion",
         "events list", "events tail", "notify list", "notify test", "notify dead", "notify replay", "emulate",
         "db check", "db backup", "db migrate",
+        "pipeline list", "pipeline show", "pipeline run",
         "schedules list", "schedules show", "schedules create", "schedules enable", "schedules disable",
         "schedules set", "schedules delete", "segments list", "segments show",
         "datasets list", "datasets show", "datasets create", "batch files", "batch download", "profile get",

@@ -1,6 +1,7 @@
 """What settings come to, from file, environment and secret files."""
 
 import json
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from segwatch.config import ConfigError, Listen, find, format_duration, load, parse_duration, redacted, schema
+from segwatch.config.pipelines import PipelineSection
 from segwatch.jobs.retry import Action, Mode, Rule
+from segwatch.pipelines.model import Plan
 
 SANDBOX = {"name": "prod", "org_id": "0A1B2C3D4E5F60718293A4B5@AdobeOrg", "client_id": "abc"}
 BASE = f"""
@@ -226,3 +229,18 @@ def test_whatever_is_no_duration_is_refused(text):
     except ValueError:
         return
     assert format_duration(span)[-1] in "smhd"
+
+
+def test_a_run_is_told_all_that_a_pipeline_says_but_who_learns_of_its_end():
+    said = {
+        "name": "nightly", "after": "schedule", "schedule": "s1", "segments": ["seg-1"], "segment_ns": "AAM",
+        "statuses": ["exited"], "dataset": "d", "fields": ["a.b"], "event_fields": ["c.d"], "merge_policy": "m",
+        "segment_per_batch": True, "adopt_export": "any", "adopt_within": "5s", "min_profiles": 7, "download": "/data",
+        "channels": ["ops"], "command": ["/bin/load"], "command_timeout": "7s", "step_deadline": "9s",
+        "spend_last_evaluation": True,
+    }  # fmt: skip
+    assert said.keys() == PipelineSection.model_fields.keys() - {"sandbox"}
+    plan = PipelineSection(**said).plan
+    assert {one.name for one in fields(Plan) if getattr(plan, one.name) == getattr(Plan(), one.name)} == set()
+    assert plan.has_command
+    assert "/bin/" not in repr(plan)

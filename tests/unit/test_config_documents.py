@@ -43,7 +43,7 @@ def example(tmp_path, *, alternatives):
     text = EXAMPLE.read_text(encoding="utf-8").replace("/run/secrets/", f"{tmp_path}/")
     if alternatives:
         text = text.replace("#match.type", '[[routes]]\nchannels = ["ops"]\nmatch.type')
-        text = re.sub(r"^(client_secret_file|url_file|url|secret_file) =", r"# \1 =", text, flags=re.MULTILINE)
+        text = re.sub(r"^(client_secret_file|url_file|url|secret_file|after) =", r"# \1 =", text, flags=re.MULTILINE)
         text = re.sub(r"^#(client_secret|access_token_file|token_file) =", r"# \1 =", text, flags=re.MULTILINE)
         text = re.sub(r"^#([a-z_.]+ = )", r"\1", text, flags=re.MULTILINE)
         text = text.replace('"whsec_..."', '"whsec_aGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8="').replace('"eyJ..."', '"eyJ"')

@@ -22,6 +22,12 @@ name = "ops"
 kind = "slack"
 url = "https://hooks.example.test/hush-hush"
 """
+PIPELINE = """
+[[pipelines]]
+name = 'nightly'
+segments = ['seg-1']
+dataset = 'Segment Export'
+"""
 
 
 @pytest.fixture
@@ -46,8 +52,8 @@ def problems(tmp_path, monkeypatch):
         pytest.param("", "sandboxes is missing. Write [[sandboxes]] and the name of at least one sandbox.", id="none"),
         pytest.param(SANDBOX + "[polling]\nintervl = '5s'", "polling.intervl is not a setting. Did you mean interval?", id="unknown-key"),
         pytest.param(SANDBOX + "[metric]\nx = 1", "metric is not a setting. Did you mean metrics?", id="unknown-section"),
-        pytest.param(SANDBOX + "[surprises]\nx = 1", "surprises is not a setting. Known here: platform, sandboxes, polling, retry, quota, store, http, channels, routes, metrics, log, daemon.", id="an-unknown-section-like-no-other"),
-        pytest.param("_env_file = 'x'" + SANDBOX, "_env_file is not a setting. Known here: platform, sandboxes, polling, retry, quota, store, http, channels, routes, metrics, log, daemon.", id="no-way-into-the-constructor"),
+        pytest.param(SANDBOX + "[surprises]\nx = 1", "surprises is not a setting. Known here: platform, sandboxes, polling, retry, quota, store, http, channels, routes, pipelines, metrics, log, daemon.", id="an-unknown-section-like-no-other"),
+        pytest.param("_env_file = 'x'" + SANDBOX, "_env_file is not a setting. Known here: platform, sandboxes, polling, retry, quota, store, http, channels, routes, pipelines, metrics, log, daemon.", id="no-way-into-the-constructor"),
         pytest.param(SANDBOX + "client_secrt = 'hush-hush'", "sandboxes[0].client_secrt is not a setting. Did you mean client_secret?", id="unknown-key-in-a-list"),
         pytest.param(SANDBOX + "[polling]\ninterval = 15", 'polling.interval is 15, which has no unit. Write "15s".', id="no-unit"),
         pytest.param(SANDBOX + "[polling]\ninterval = '1h30m'", 'polling.interval is "1h30m", which is no duration. Write a whole number and ms, s, m, h or d, such as "90s".', id="no-duration"),
@@ -106,6 +112,17 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { type = ['job.fayled'] }", 'routes[0].match.type[0] is "job.fayled". Did you mean job.failed?', id="match-type"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { severity = 'crit' }", 'routes[0].match.severity is "crit". Known values: info, warning, critical. Did you mean critical?', id="match-severity"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { job_id = [] }", "routes[0].match.job_id is a list, which is empty and would match nothing. Leave the key out to match everything.", id="match-nothing"),
+        pytest.param(SANDBOX + PIPELINE + PIPELINE, 'pipelines[1].name is "nightly", which pipelines[0] has already. Write another name.', id="pipeline-twice"),
+        pytest.param(SANDBOX + PIPELINE + "sandbox = 'prd'", 'pipelines[0].sandbox is "prd". Known sandboxes: prod. Did you mean prod?', id="pipeline-sandbox"),
+        pytest.param(SANDBOX + SANDBOX.replace("prod", "dev") + PIPELINE, 'pipelines[0] has no sandbox, and there are several. Write sandbox = "prod" or another.', id="pipeline-without-sandbox"),
+        pytest.param(SANDBOX + PIPELINE + "schedule = 's1'", 'pipelines[0].schedule counts only with after = "schedule", not "manual". Write that.', id="pipeline-schedule"),
+        pytest.param(SANDBOX + PIPELINE.replace("segments", "#"), 'pipelines[0] has no segments to evaluate. Write segments = ["..."], or after = "schedule".', id="pipeline-segments"),
+        pytest.param(SANDBOX + PIPELINE.replace("dataset", "#"), 'pipelines[0] has no dataset to export to. Write dataset = "...", or adopt_export = "any".', id="pipeline-dataset"),
+        pytest.param(SANDBOX + PIPELINE + "command = ['load']", 'pipelines[0].command[0] is "load", which is no absolute path. Write such as /usr/local/bin/load.', id="pipeline-command"),
+        pytest.param(SANDBOX + CHANNEL + PIPELINE + "channels = ['opz']", 'pipelines[0].channels[0] is "opz". Known channels: ops. Did you mean ops?', id="pipeline-channel"),
+        pytest.param(SANDBOX + PIPELINE + "download = 'exports'", 'pipelines[0].download is "exports", which is no absolute path. Write such as /var/lib/segwatch/exports.', id="pipeline-folder"),
+        pytest.param(SANDBOX + PIPELINE.replace("'seg-1'", "'*'"), 'pipelines[0].segments is a list, which has "*" for all of them. Name those to export.', id="pipeline-of-all"),
+        pytest.param(SANDBOX + PIPELINE + "statuses = ['realised']", 'pipelines[0].statuses[0] is "realised". Known values: realized, existing, exited. Did you mean realized?', id="pipeline-status"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line(problems, text, line):

@@ -17,11 +17,17 @@ from segwatch.jobs import breaker, reachability
 from segwatch.jobs.breaker import Failing
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.jobs.model import Missing
+from segwatch.jobs.order import OrderStep, wanted
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import Asked
 from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.kinds.segment_job import KIND as SEGMENT
+from segwatch.pipelines import advance
+from segwatch.pipelines.chain import Arrived
+from segwatch.pipelines.model import Plan, Reason
+from segwatch.pipelines.plausibility import BatchSeen, BatchState
+from segwatch.pipelines.seen import BatchesStand, DatasetKnown, EvaluationStands, ExportStands, OrderStands
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
@@ -51,6 +57,8 @@ def ms(clock: str) -> int:
     return int(at(clock).timestamp() * 1000)
 
 
+DATASET = "65a1b2c3d4e5f60718293a4b"
+BATCH = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 AUDIENCE = "a1b2c3d4-0001-4000-8000-000000000001"
 WATCHED = at("01:00:00")
 POLICIES = {
@@ -192,12 +200,44 @@ def channels():
         yield from events
 
 
+def pipelines():
+    """One run that succeeds, and one that fails at its check."""
+    evaluation = Job(SEGMENT, SEGMENT_RECORD)
+    evaluation.seen("NEW", "02:05:04.120")
+    evaluation.seen(
+        "SUCCEEDED", "02:20:00.120", metrics={"totalTime": TOTAL, "segmentedProfileCounter": {AUDIENCE: 4195}}
+    )
+    export = Job(EXPORT, EXPORT_RECORD | {"destination": {"datasetId": DATASET, "batchId": BATCH}})
+    export.seen("NEW", "02:20:02.120")
+    export.seen("SUCCEEDED", "02:41:07.120", metrics={"totalTime": TOTAL, "totalExportedProfileCounter": 4195})
+    order = wanted(
+        "3f1c/export", sandbox="prod", kind="export_job", owner="pipeline/nightly/3f1c", request="{}", fingerprint="f",
+        now=at("02:20:02.120"), not_before=at("02:19:43"),
+    )  # fmt: skip
+    plan = Plan(after="schedule", segments=(AUDIENCE,), dataset=DATASET)
+    for word in ("success", "aborted"):
+        turn = advance.triggered("nightly", "prod", plan, evaluation.state, at("02:05:05.120"))
+        yield from turn.events
+        batch = BatchSeen(
+            id=BATCH, word=word, state=BatchState.READY if word == "success" else BatchState.FAILED
+        )  # fmt: skip
+        for seen, clock in (
+            (EvaluationStands(job=evaluation.state), "02:20:01.120"),
+            (DatasetKnown(id=DATASET), "02:20:01.320"),
+            (OrderStands(order=replace(order, step=OrderStep.PLACED, job_id="24115")), "02:20:02.120"),
+            (ExportStands(at=Arrived(job=export.state)), "02:41:08.120"),
+            (BatchesStand(batches=(batch,)), "02:41:08.320"),
+        ):
+            turn = advance.advance(turn.run, seen, at(clock))
+            yield from turn.events
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines):
         for event in story():
-            if event.reason in ("", Refusal.UNDECIDED):
+            if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)
     return first
 
@@ -239,6 +279,11 @@ def test_the_fields_of_every_example_are_explained():
     for type_ in EventType:
         for name in example(type_)["data"]:
             assert f"`{name}`" in PAGE or f"`data.{name}`" in PAGE, f"{type_}: {name}"
+
+
+def test_every_reason_of_a_failed_run_is_explained():
+    for reason in Reason:
+        assert f"`{reason.value}`" in PARTS["pipeline.failed"]
 
 
 def test_every_reason_of_a_refusal_is_explained():

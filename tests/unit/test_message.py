@@ -113,6 +113,20 @@ SAID = {
         "What it should have told is kept until its maximum age, then listed by: segwatch notify dead",
     ),
     EventType.CHANNEL_RECOVERED: ({}, "Channel ops works again. Sending what it missed."),
+    EventType.PIPELINE_STARTED: ({"pipeline": "nightly"}, "Pipeline nightly began in prod."),
+    EventType.PIPELINE_STEP_DONE: (
+        {"pipeline": "nightly", "step": "export", "took_s": 61.2, "note": "export 24119 adopted"},
+        "Pipeline nightly is past export in prod after 1 m 1 s — export 24119 adopted.",
+    ),
+    EventType.PIPELINE_SUCCEEDED: (
+        {"pipeline": "nightly", "took_s": 754, "exported": 4195},
+        "Pipeline nightly succeeded in prod after 12 m 34 s, 4,195 profiles exported.",
+    ),
+    EventType.PIPELINE_FAILED: (
+        {"pipeline": "nightly", "run": "5f0c5f0c5f0c5f0c", "step": "check", "why": "batch b1 is aborted"},
+        "Pipeline nightly failed in prod at check — batch b1 is aborted. "
+        "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from segwatch.decision import announce
 from segwatch.jobs import tracker
-from segwatch.jobs.events import EventType
+from segwatch.jobs.events import Event, EventType, Severity
 from segwatch.jobs.model import Facts, Status
 from segwatch.jobs.resubmission import Step
 from segwatch.telemetry import metrics as module
@@ -45,6 +45,7 @@ segwatch_config_last_reload_successful segwatch_build_info
 def expecting() -> Metrics:
     metrics = Metrics()
     metrics.expect({"prod": ("segment_job", "export_job")}, ("ops",))
+    metrics.expect_runs([("prod", "nightly")])
     return metrics
 
 
@@ -106,6 +107,21 @@ def test_known_label_values_start_at_zero():
     for name in ("deliveries_total", "outbox_pending", "dead_letters", "delivery_duration_seconds_count"):
         assert value(metrics, name, channel="ops") == 0
     assert value(metrics, "config_last_reload_successful") == 1
+
+
+def test_runs_of_pipelines_are_counted_by_their_end_from_zero():
+    metrics = expecting()
+    labels = {"sandbox": "prod", "pipeline": "nightly"}
+    assert value(metrics, "pipeline_runs_total", outcome="failed", **labels) == 0
+    assert value(metrics, "pipeline_last_success_timestamp_seconds", **labels) == 0
+    ended = Event(
+        type=EventType.PIPELINE_SUCCEEDED, stream="pipeline/prod/nightly/r1", sequence=9, at=at(1),
+        severity=Severity.INFO, sandbox="prod", details={"pipeline": "nightly"},
+    )  # fmt: skip
+    metrics.on_event(ended, None)
+    metrics.on_event(replace(ended, type=EventType.PIPELINE_STEP_DONE), None)
+    assert value(metrics, "pipeline_runs_total", outcome="succeeded", **labels) == 1
+    assert value(metrics, "pipeline_runs_total", outcome="failed", **labels) == 0
 
 
 def every_event():

@@ -1,0 +1,209 @@
+"""`segwatch pipeline`: whole runs: evaluate, export, check."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import uuid4
+
+from cyclopts import App, Parameter
+
+from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
+from segwatch.cli.runs import Follower, record_of
+from segwatch.cli.session import a_while, opened, settings_of
+from segwatch.config import Settings, format_duration
+from segwatch.daemon.clock import SystemClock
+from segwatch.pipelines.advance import wished
+from segwatch.pipelines.model import Run, RunState, person
+from segwatch.store.base import Change, RunFilter, Store, StoreError, StoreHeld
+from segwatch.store.factory import store_of
+
+app = App(name="pipeline")
+
+_OUTLINE = (
+    "id", "pipeline", "sandbox", "cause", "state", "step", "began_at", "ended_at", "took", "why", "segment_job",
+    "members", "dataset", "export_job", "batches", "exported", "adopted", "files", "bytes",
+)  # fmt: skip
+
+
+@app.command(name="list")
+async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
+    """List the pipelines of the settings, each with its last run.
+
+    Example: `segwatch pipeline list`
+    """
+    rows: list[dict[str, Any]] = []
+    async with opened(config) as (settings, store):
+        for one in settings.pipelines:
+            sandbox = settings.sandbox_of(one)
+            runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1)
+            last = runs[0] if runs else None
+            row: dict[str, Any] = {
+                "name": one.name,
+                "sandbox": sandbox,
+                "after": one.after,
+                "last_run": last.id if last else "",
+            }
+            row |= {"state": last.state.value if last else "", "step": last.step.value if last else ""}
+            row |= (
+                {"began_at": last.began_at if last else None}
+                if as_json
+                else {"age": ago(last.began_at if last else None)}
+            )
+            rows.append(row | {"why": last.why if last else ""})
+    show(rows, as_json=as_json, empty="the settings have no [[pipelines]]")
+
+
+@app.command(name="show")
+async def show_(name: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Show one run: its steps, what it led to, and why it stands where it stands.
+
+    Example: `segwatch pipeline show nightly`
+
+    Parameters
+    ----------
+    name
+        A pipeline, of which the last run is shown, or the id of a run.
+    """
+    async with opened(config) as (_, store):
+        run = await store.run(name)
+        run = run or next(iter(await store.runs(RunFilter(pipeline=name), limit=1)), None)
+    if run is None:
+        fail(Exit.FAILED, f"no run of {name} is recorded; `segwatch pipeline list` shows the pipelines")
+    _show(run, as_json=as_json)
+
+
+@app.command(name="run")
+async def run_(
+    name: str, /, *,
+    wait: bool = False,
+    force: bool = False,
+    timeout: Annotated[str | None, Parameter(name="--timeout")] = None,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:  # fmt: skip
+    """Begin a run. A running daemon drives it; without one it is driven here, with --wait.
+
+    A run that was left behind without a daemon is taken up where it stands. Ends with 0 when the run succeeded,
+    with 1 when it failed.
+
+    Example: `segwatch pipeline run nightly --wait`
+
+    Parameters
+    ----------
+    name
+        The pipeline, as the settings name it.
+    wait
+        Wait until the run has ended, and show it.
+    force
+        Also spend the last on-demand evaluation that the day or the year allows.
+    timeout
+        Wait no longer than this, such as 4h. The run goes on.
+    """
+    patience = a_while(timeout, "--timeout")
+    settings = settings_of(config)
+    wish = _wish(settings, name, force=force)
+    try:
+        async with _held(settings) as (store, is_daemons):
+            run = await _begun(store, wish, may_go_on=wait and not is_daemons)
+            if wait:
+                run = await _followed(settings, store, run, is_daemons=is_daemons, patience=patience)
+    except StoreError as error:
+        fail(Exit.FAILED, str(error))
+    if wait or as_json:
+        _show(run, as_json=as_json)
+    elif is_daemons:
+        lines([f"run {run.id} begins within seconds; `segwatch pipeline show {run.id}` shows how it goes"])
+    else:
+        lines([
+            f"run {run.id} waits: no daemon is running."
+            f" It begins with `segwatch run`, or now with `segwatch pipeline run {name} --wait`"
+        ])  # fmt: skip
+    if wait and run.state is not RunState.SUCCEEDED:
+        raise SystemExit(int(Exit.FAILED))
+
+
+def _wish(settings: Settings, name: str, *, force: bool) -> Run:
+    """Return the run that is wanted; ends the command where there can be none."""
+    section = next((one for one in settings.pipelines if one.name == name), None)
+    if section is None:
+        known = ", ".join(one.name for one in settings.pipelines)
+        where = f"configured: {known}" if known else "the settings have no [[pipelines]]"
+        fail(Exit.USAGE, f"no pipeline is named {name}; {where}")
+    if not section.segments:
+        fail(
+            Exit.USAGE,
+            f"pipeline {name} names no segments, so only an evaluation can begin it; write segments = [...] there",
+        )
+    cause = person(uuid4().hex)
+    return wished(name, settings.sandbox_of(section), section.plan, cause, SystemClock().now(), force=force)
+
+
+@asynccontextmanager
+async def _held(settings: Settings) -> AsyncIterator[tuple[Store, bool]]:
+    """Yield the open store, and whether a daemon has it; without one it is ours, and made if need be."""
+    store, is_daemons = store_of(settings.store.url), False
+    try:
+        await store.open()
+    except StoreHeld:
+        store, is_daemons = store_of(settings.store.url, exclusive=False), True
+        await store.open()
+    try:
+        yield store, is_daemons
+    finally:
+        await store.close()
+
+
+async def _begun(store: Store, wish: Run, *, may_go_on: bool) -> Run:
+    """Write the wish and return it. may_go_on: a run that nobody drives any more is taken up in its place."""
+    wanted = RunFilter(sandbox=wish.sandbox, pipeline=wish.pipeline, open_only=True)
+    for run in await store.runs(wanted):
+        if may_go_on:
+            print(f"going on with run {run.id}, which had come to {run.step.value}", file=sys.stderr)  # noqa: T201
+            return run
+        fail(Exit.FAILED, f"run {run.id} of {wish.pipeline} is {run.state.value} at {run.step.value}: one at a time")
+    await store.commit([Change(run=wish)])
+    return wish
+
+
+async def _followed(settings: Settings, store: Store, run: Run, *, is_daemons: bool, patience: timedelta | None) -> Run:
+    """Return the run when it has ended; ends the command when that takes too long."""
+    goes_on = "the daemon goes on with it" if is_daemons else "`segwatch run` goes on with it, or the same command"
+    try:
+        async with AsyncExitStack() as stack:
+            alone = None
+            if not is_daemons:
+                # here, so that nobody else waits for what a daemon needs
+                from segwatch.app.alone import Alone
+                from segwatch.telemetry import logs
+
+                logs.configure(level="error", format_=settings.log.format)
+                alone = await stack.enter_async_context(Alone(settings, store, run))
+            async with asyncio.timeout(patience.total_seconds() if patience else None):
+                ended = await Follower(store, run).ended()
+            if alone:
+                await alone.told()
+            return ended
+    except TimeoutError:
+        assert patience is not None
+        fail(Exit.FAILED, f"run {run.id} has not ended within {format_duration(patience)}; {goes_on}")
+    except asyncio.CancelledError:
+        print(f"run {run.id} has not ended; {goes_on}", file=sys.stderr)  # noqa: T201
+        raise
+
+
+def _show(run: Run, *, as_json: bool) -> None:
+    record = record_of(run)
+    if as_json:
+        return show_json(record)
+    took = span((run.ended_at or SystemClock().now()) - run.began_at)
+    show_one({name: (record | {"took": took}).get(name) for name in _OUTLINE}, as_json=False)
+    heading("Steps")
+    steps = [
+        {"step": one.step.value, "at": one.at, "took": span(timedelta(seconds=one.took_s)), "note": one.note}
+        for one in run.done
+    ]
+    return show(steps, as_json=False, empty="none is done yet")

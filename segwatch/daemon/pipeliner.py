@@ -1,0 +1,198 @@
+"""Drives the runs of one sandbox's pipelines: begins them, takes each a step further, and writes what became of it."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from segwatch.backoff import Backoff, spread
+from segwatch.daemon.clock import Clock
+from segwatch.daemon.orderer import Orderer
+from segwatch.daemon.pipeline_acts import PipelineActs, order_id
+from segwatch.daemon.recorder import Recorder
+from segwatch.deliveries.model import Delivery
+from segwatch.jobs.events import EventType
+from segwatch.jobs.order import OrderStep
+from segwatch.pipelines import advance, trigger
+from segwatch.pipelines.advance import Turn
+from segwatch.pipelines.model import Plan, Reason, Run, RunState, Step
+from segwatch.store.base import Change, Conflict, RunFilter, Store, StoreError
+
+log = structlog.get_logger()
+
+_TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
+_PAUSE = timedelta(seconds=5)  # after the store failed
+_SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
+_SETBACKS_MAX = 5
+_LONG_STEPS = (Step.DOWNLOAD, Step.COMMAND)
+_LONG_AT_ONCE = 2
+_SETTLE_EVERY = timedelta(minutes=1)
+_ENDS = (EventType.PIPELINE_SUCCEEDED, EventType.PIPELINE_FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One pipeline as it is now configured. channels: told of a run's end, whatever the routes say."""
+
+    name: str
+    plan: Plan
+    channels: tuple[str, ...] = ()
+
+
+class Pipeliner:
+    """The worker of all pipelines of one sandbox. Runs of different pipelines go side by side, of one in turn."""
+
+    def __init__(
+        self, recorder: Recorder, store: Store, clock: Clock, acts: PipelineActs, orderer: Orderer,
+        pipelines: Sequence[Pipeline],
+    ) -> None:  # fmt: skip
+        self._recorder = recorder
+        self._sandbox = recorder.sandbox
+        self._store = store
+        self._clock = clock
+        self._acts = acts
+        self._orderer = orderer
+        self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
+        self._long = asyncio.Semaphore(_LONG_AT_ONCE)
+        self._under_way: set[str] = set()
+        self._written: dict[str, int] = {}  # the version of each run that we wrote last
+        self._later: dict[str, datetime] = {}  # runs that are put off without a word on disk
+        self._setbacks: Counter[str] = Counter()
+        self._since: dict[str, datetime] = {}
+        self._served: defaultdict[str, set[str]] = defaultdict(
+            set
+        )  # segment jobs of each pipeline that begin no run any more
+        self._settle_at = clock.now()
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Drive all runs, for ever. One that the last process left is taken up where it stands."""
+        await self._recorder.load()
+        async with asyncio.TaskGroup() as acts:
+            while True:
+                beat()
+                try:
+                    await self._turn(acts, beat)
+                except StoreError as error:
+                    log.warning("pipelines_wait", sandbox=self._sandbox, error=str(error))
+                await self._clock.sleep(_TURN_S)
+
+    async def _turn(self, acts: asyncio.TaskGroup, beat: Callable[[], None]) -> None:
+        found = await self._store.runs(RunFilter(sandbox=self._sandbox, open_only=True))
+        open_runs = sorted(found, key=lambda run: (run.began_at, run.id))
+        now = self._clock.now()
+        self._later = {run.id: self._later[run.id] for run in open_runs if run.id in self._later}
+        self._written = {run.id: self._written[run.id] for run in open_runs if run.id in self._written}
+        busy = {run.pipeline for run in open_runs if run.state is RunState.RUNNING}
+        for run in open_runs:
+            self._serves(run)
+            if run.id in self._under_way or not self._is_due(run, now):
+                continue
+            if run.version < self._written.get(run.id, 0):
+                continue  # it was read before its last act was written, which must not be done again
+            if run.state is RunState.WAITING:
+                if run.pipeline not in busy:
+                    busy.add(run.pipeline)
+                    await self._write(run, advance.begun(run, now))
+                continue
+            self._under_way.add(run.id)
+            acts.create_task(self._act(run, beat), name=f"pipeline:{run.pipeline}/{run.id}")
+        taken = {run.pipeline for run in open_runs}
+        for pipeline in self._pipelines.values():
+            if pipeline.plan.after != "manual":
+                await self._trigger(pipeline, is_free=pipeline.name not in taken)
+        if now >= self._settle_at:
+            self._settle_at = now + _SETTLE_EVERY
+            acts.create_task(self._settle_orders(beat), name=f"orders:{self._sandbox}")
+
+    def _is_due(self, run: Run, now: datetime) -> bool:
+        return replace(run, due_at=max(run.due_at, self._later.get(run.id, run.due_at))).is_due(now)
+
+    async def _trigger(self, pipeline: Pipeline, *, is_free: bool) -> None:
+        """Begin a run where a segment job is there that should have begun one. is_free: none of its runs is open."""
+        name = pipeline.name
+        if name not in self._since:
+            self._since[name] = await self._store.followed_since(self._sandbox, name, self._clock.now())
+            for run in await self._store.runs(RunFilter(sandbox=self._sandbox, pipeline=name)):
+                self._serves(run)
+        known, served = self._recorder.known("segment_job"), self._served[name]
+        job = trigger.begins(pipeline.plan, known, served, self._since[name]) if is_free else None
+        if job is not None:
+            turn = advance.triggered(name, self._sandbox, pipeline.plan, job, self._clock.now())
+            log.info("pipeline_triggered", pipeline=name, run=turn.run.id, segment_job=job.key.id)
+            await self._write(None, turn)
+
+    async def _settle_orders(self, beat: Callable[[], None]) -> None:
+        """Find out what became of orders whose command has died; the runs need not wait for that."""
+        try:
+            await self._orderer.settle_abandoned(beat)
+        except StoreError as error:
+            log.warning("orders_wait", sandbox=self._sandbox, error=str(error))
+        except Exception:
+            log.exception("orders_not_settled", sandbox=self._sandbox)
+
+    def _serves(self, run: Run) -> None:
+        """Keep in mind which segment jobs begin no further run of this pipeline."""
+        self._served[run.pipeline] |= {run.segment_job, run.cause.removeprefix("job/")}
+
+    async def _act(self, run: Run, beat: Callable[[], None]) -> None:
+        """Take one run one step further. One that we did not expect is put aside, and at last given up."""
+        try:
+            async with self._long if run.step in _LONG_STEPS else nullcontext():
+                seen = await self._acts.see(run, beat)
+            await self._write(run, advance.advance(run, seen, self._clock.now()))
+            self._setbacks.pop(run.id, None)
+        except Conflict:
+            log.info("pipeline_changed_meanwhile", pipeline=run.pipeline, run=run.id)
+        except StoreError as error:
+            self._later[run.id] = self._clock.now() + _PAUSE
+            log.warning("pipeline_waits", pipeline=run.pipeline, run=run.id, error=str(error))
+        except Exception as error:
+            log.exception("pipeline_failed", pipeline=run.pipeline, run=run.id, step=run.step.value)
+            await self._set_back(run, error)
+        finally:
+            self._under_way.discard(run.id)
+
+    async def _set_back(self, run: Run, error: Exception) -> None:
+        self._setbacks[run.id] += 1
+        count, now = self._setbacks[run.id], self._clock.now()
+        self._later[run.id] = now + _SETBACK.delay(count, spread(run.id))
+        if count >= _SETBACKS_MAX:
+            why = f"segwatch fails on it ({type(error).__name__}); its log tells where"
+            with suppress(StoreError):  # then the next setback ends it
+                await self._write(run, advance.failed(run, Reason.INTERNAL, why, now))
+
+    async def _write(self, before: Run | None, turn: Turn) -> None:
+        """Write what became of a run, and the promises to tell of its end; nothing for a look that showed nothing."""
+        run = turn.run
+        if before is not None and not turn.events and replace(run, due_at=before.due_at) == before:
+            self._later[run.id] = run.due_at
+            return
+        run = replace(run, version=before.version + 1 if before else 1)
+        now = self._clock.now()
+        channels = self._pipelines[run.pipeline].channels if run.pipeline in self._pipelines else ()
+        promises = tuple(
+            Delivery(event=event, channel=channel, promised_at=now, due_at=now)
+            for event in turn.events
+            if event.type in _ENDS
+            for channel in channels
+        )
+
+        async def changes() -> Sequence[Change]:
+            return [Change(run=run, run_before=before, events=turn.events, deliveries=promises)]
+
+        await self._recorder.write(changes)
+        self._written[run.id] = run.version
+        self._later.pop(run.id, None)
+        self._serves(run)
+        if run.state is RunState.FAILED and run.step in (Step.EVALUATE, Step.EXPORT):
+            await self._withdraw(run)
+
+    async def _withdraw(self, run: Run) -> None:
+        """Let nobody send what a run that is over had wanted."""
+        order = await self._store.order(order_id(run, run.step))
+        if order is not None and order.step is OrderStep.INTENDED:
+            await self._orderer.withdraw(order, f"run {run.id} of pipeline {run.pipeline} has ended")

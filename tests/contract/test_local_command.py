@@ -1,0 +1,48 @@
+"""The local command at the end of a run: what it is told, and how it can end."""
+
+import json
+import sys
+
+import pytest
+
+from segwatch.daemon import local_command
+from segwatch.pipelines.seen import CommandEnded, Trouble
+
+
+async def ran(script, *, told=b"{}", timeout_s=20.0, more=None):
+    return await local_command.run([sys.executable, "-c", script], told, more or {}, timeout_s=timeout_s)
+
+
+async def test_it_gets_the_result_and_is_told_whose_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGWATCH_SANDBOXES", "a secret")
+    file = tmp_path / "got.json"
+    script = (
+        "import json, os, sys; told = json.load(sys.stdin); told['env'] = [n for n in os.environ if 'SEGWATCH' in n];"
+        f"json.dump(told, open({str(file)!r}, 'w'))"
+    )
+    ended = await ran(script, told=b'{"run": "r1"}', more={"SEGWATCH_RUN_ID": "r1"})
+    assert ended == CommandEnded(code=0, tail="")
+    assert json.loads(file.read_text()) == {"run": "r1", "env": ["SEGWATCH_RUN_ID"]}
+
+
+async def test_it_need_not_read_what_it_is_told():
+    assert await ran("", told=b"x" * 5_000_000) == CommandEnded(code=0, tail="")
+
+
+async def test_its_last_words_are_kept_however_much_it_says():
+    script = "import sys; [sys.stderr.write('line %d\\n' % n) for n in range(200000)]; sys.exit(3)"
+    assert await ran(script) == CommandEnded(code=3, tail="line 199999")
+
+
+async def test_it_is_ended_with_its_children_when_it_takes_too_long():
+    child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    ended = await ran(child, timeout_s=0.5)
+    assert isinstance(ended, Trouble)
+    assert "longer than 0.5 s" in ended.why
+
+
+@pytest.mark.parametrize("path", ["/no/such/program", "/"])
+async def test_one_that_cannot_be_started_is_said(path):
+    ended = await local_command.run([path], b"", {}, timeout_s=1.0)
+    assert isinstance(ended, Trouble)
+    assert ended.why.startswith(f"{path} cannot be started: ")

@@ -1,0 +1,240 @@
+"""The worker of pipelines on a real store: which runs it begins, in which order, and what it writes of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeClock
+from store_builders import at, order
+
+from segwatch.daemon.bus import Bus
+from segwatch.daemon.pipeliner import Pipeline, Pipeliner
+from segwatch.daemon.recorder import Recorder
+from segwatch.decision import Policy
+from segwatch.jobs.model import Facts, JobKey, JobState, Status
+from segwatch.jobs.order import Order
+from segwatch.jobs.tracker import Watch
+from segwatch.pipelines.advance import wished
+from segwatch.pipelines.chain import Arrived
+from segwatch.pipelines.model import Plan, Run, Step, person
+from segwatch.pipelines.plausibility import BatchSeen, BatchState
+from segwatch.pipelines.seen import (
+    BatchesStand,
+    DatasetKnown,
+    EvaluationStands,
+    ExportFound,
+    ExportStands,
+    Impossible,
+    Pending,
+    Reason,
+    Seen,
+)
+from segwatch.store.base import Change, EventFilter, RunFilter
+from segwatch.store.sqlite import SqliteStore
+
+# the clock leaps on while the disk is waited for, so that no deadline of hours may count
+PLAN = Plan(segments=("s1",), dataset="d1", step_deadline=timedelta(days=100))
+TRIGGERED = replace(PLAN, after="schedule")
+
+
+def job(kind: str = "segment_job", id_: str = "seg-1", status: Status = Status.SUCCEEDED, **facts: Any) -> JobState:
+    told = {"segments": ("s1",), "batches": ("b1",), "source": "scheduler"} | facts
+    return JobState(
+        key=JobKey(sandbox="prod", kind=kind, id=id_), status=status, word=status.value, asked_at=at(0),
+        discovered_at=at(0), since=at(0), created_at=at(0), ended_at=at(1) if status.is_final else None,
+        facts=Facts(**told), root=id_, sequence=0,
+    )  # fmt: skip
+
+
+def well(run: Run) -> Seen:
+    """Return what lets the run come to its next step."""
+    match run.step:
+        case Step.EVALUATION:
+            return EvaluationStands(job=job())
+        case Step.DATASET:
+            return DatasetKnown(id="d1")
+        case Step.EXPORT:
+            return ExportFound(job_id="1")
+        case Step.EXPORTING:
+            return ExportStands(at=Arrived(job=job("export_job", "1")))
+        case _:
+            return BatchesStand(batches=(BatchSeen(id="b1", state=BatchState.READY, word="success"),))
+
+
+@dataclass
+class Acts:
+    """What runs see. seen: the steps that were looked at, by run."""
+
+    sees: Callable[[Run], Seen] = well
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    async def see(self, run: Run, beat: Callable[[], None]) -> Seen:
+        self.seen.append((run.id, run.step.value))
+        return self.sees(run)
+
+
+@dataclass
+class Orders:
+    """An Orderer. withdrawn: the ids of orders that nobody wants any more."""
+
+    withdrawn: list[str] = field(default_factory=list)
+
+    async def withdraw(self, wanted: Order, why: str) -> Order:
+        self.withdrawn.append(wanted.id)
+        return wanted
+
+    async def settle_abandoned(self, beat: Callable[[], None]) -> None:
+        """There are none."""
+
+
+@dataclass
+class House:
+    store: SqliteStore
+    clock: FakeClock
+    acts: Acts = field(default_factory=Acts)
+    orders: Orders = field(default_factory=Orders)
+
+    @asynccontextmanager
+    async def working(self, *plans: Plan, channels: tuple[str, ...] = ()) -> AsyncIterator[asyncio.Task[None]]:
+        watch = Watch(path=(), since=at(-60), overdue_after=timedelta(hours=2))
+        recorder = Recorder(
+            "prod", self.store, self.clock, Bus(), lambda events, now: (),
+            policies={kind: Policy(watch=watch) for kind in ("segment_job", "export_job")},
+            remember=timedelta(hours=48),
+        )  # fmt: skip
+        named = [Pipeline(name=f"p{number}", plan=plan, channels=channels) for number, plan in enumerate(plans)]
+        worker = Pipeliner(recorder, self.store, self.clock, self.acts, self.orders, named)  # type: ignore[arg-type]
+        task = asyncio.create_task(worker.run(lambda: None))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def wishes(self, name: str, plan: Plan = PLAN, *, minute: float = 0, step: Step = Step.EVALUATION) -> str:
+        run = replace(wished("p0", "prod", plan, person(name), at(minute)), step=step)
+        await self.store.commit([Change(run=run)])
+        return run.id
+
+    async def until(self, task: asyncio.Task[None], true: Callable[[list[Run]], bool]) -> list[Run]:
+        """Return all runs, the first begun first, once this is true of them."""
+        async with asyncio.timeout(30):
+            while True:
+                runs = list(reversed(await self.store.runs(RunFilter())))
+                if true(runs):
+                    return runs
+                assert not task.done(), task.exception()
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = SqliteStore(tmp_path / "segwatch.db")
+    await store.open()
+    try:
+        yield House(store, FakeClock(at(2), leaps=True))
+    finally:
+        await store.close()
+
+
+def all_ended(runs: list[Run]) -> bool:
+    return bool(runs) and not any(run.state.is_open for run in runs)
+
+
+async def test_a_wish_is_driven_to_its_end_and_promised_to_its_channels(house: House) -> None:
+    id_ = await house.wishes("w1")
+    async with house.working(PLAN, channels=("events",)) as task:
+        (run,) = await house.until(task, all_ended)
+    assert (run.id, run.state.value) == (id_, "succeeded")
+    told = [logged.event for logged in await house.store.events(EventFilter(stream=run.stream))]
+    assert [event.sequence for event in told] == list(range(1, len(told) + 1))
+    promised = await house.store.deliveries()
+    assert [(one.channel, one.event.type.value) for one in promised] == [("events", "pipeline.succeeded")]
+
+
+async def test_runs_of_one_pipeline_come_one_after_the_other(house: House) -> None:
+    first, second = await house.wishes("w1"), await house.wishes("w2", minute=1)
+    async with house.working(PLAN) as task:
+        await house.until(task, all_ended)
+    assert [id_ for id_, _ in house.acts.seen] == [first] * 5 + [second] * 5
+
+
+async def test_a_look_that_shows_nothing_is_not_written(house: House) -> None:
+    await house.wishes("w1")
+    looks = 0
+
+    def waits(run: Run) -> Seen:
+        nonlocal looks
+        looks += 1
+        return Pending(why="it runs") if looks < 50 else well(run)
+
+    house.acts.sees = waits
+    async with house.working(PLAN) as task:
+        (run,) = await house.until(task, all_ended)
+    assert len(house.acts.seen) == 54
+    assert run.version == 1 + 1 + 5, "its beginning, why it waits, five steps"
+
+
+async def test_an_error_of_our_own_is_tried_again_and_at_last_ends_the_run_only(house: House) -> None:
+    house.acts.sees = lambda run: (_ for _ in ()).throw(OverflowError("date value out of range"))
+    await house.wishes("w1")
+    async with house.working(PLAN) as task:
+        (run,) = await house.until(task, all_ended)
+    assert run.reason == "internal"
+    assert "OverflowError" in run.why
+    assert len(house.acts.seen) == 5
+
+
+async def test_what_a_run_that_is_over_had_ordered_is_withdrawn(house: House) -> None:
+    id_ = await house.wishes("w1", step=Step.EXPORT)
+    await house.store.commit([Change(order=order(f"{id_}/export"))])
+    house.acts.sees = lambda run: Impossible(reason=Reason.SETTINGS, why="no")
+    async with house.working(PLAN) as task:
+        await house.until(task, all_ended)
+        async with asyncio.timeout(10):
+            while not house.orders.withdrawn:  # noqa: ASYNC110 - the worker does it behind the commit
+                await asyncio.sleep(0)
+    assert house.orders.withdrawn == [f"{id_}/export"]
+
+
+async def test_each_evaluation_begins_one_run_of_each_pipeline_that_wants_it(house: House) -> None:
+    await house.store.followed_since("prod", "p0", at(0))
+    await house.store.followed_since("prod", "p1", at(0))
+    jobs = [job(), job(id_="seg-2"), job(id_="on-demand", source="api")]
+    await house.store.commit([Change(job=one) for one in jobs])
+    for _ in range(2):  # whatever it has begun it begins no more in its next life
+        async with house.working(TRIGGERED, replace(PLAN, after="segment_job")) as task:
+            runs = await house.until(task, lambda runs: len(runs) >= 5 and all_ended(runs))
+            await house.clock.sleep(5)
+    causes = sorted((run.pipeline, run.cause) for run in runs)
+    assert causes == [
+        ("p0", "job/seg-1"), ("p0", "job/seg-2"), ("p1", "job/on-demand"), ("p1", "job/seg-1"), ("p1", "job/seg-2"),
+    ]  # fmt: skip
+    assert len(await house.store.runs(RunFilter())) == 5
+
+
+async def test_what_ended_before_a_pipeline_was_followed_begins_nothing(house: House) -> None:
+    await house.store.commit([Change(job=job())])
+    async with house.working(TRIGGERED) as task:
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert not task.done()
+    assert await house.store.runs(RunFilter()) == []
+
+
+async def test_a_run_that_the_last_process_left_goes_on_where_it_was(house: House) -> None:
+    id_ = await house.wishes("w1")
+    house.acts.sees = lambda run: Pending(why="it runs") if run.step is Step.EXPORTING else well(run)
+    async with house.working(PLAN) as task:
+        await house.until(task, lambda runs: runs[0].step is Step.EXPORTING)
+    house.acts.seen.clear()
+    house.acts.sees = well
+    async with house.working() as task:  # and its pipeline is in the settings no more
+        await house.until(task, all_ended)
+    assert house.acts.seen == [(id_, "exporting"), (id_, "check")]

@@ -1,0 +1,190 @@
+"""Pipelines from the outside: runs beside a daemon and without one, and what is adopted instead of begun."""
+
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from house import DATASET, EXPORTS, SEGMENT, SEGMENT_JOBS, House, Json, until
+
+SPEED = ["--speed", "200", "--size", "500"]
+STEPS = ["evaluate", "evaluation", "dataset", "export", "exporting", "check"]
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path, emulator=SPEED) as one:
+        yield one
+
+
+def a_pipeline(**changes: Any) -> Json:
+    return {"name": "nightly", "segments": [SEGMENT], "dataset": DATASET, "adopt_within": "1s"} | changes
+
+
+def write(house: House, *pipelines: Json, **changes: Any) -> None:
+    house.write(
+        pipelines=list(pipelines) or [a_pipeline()], retry={"first_delay": "1s", "settle_window": "3s"}, **changes
+    )
+
+
+async def made(house: House) -> list[str]:
+    """Return the kinds of the jobs that came through the platform's API."""
+    return [one["kind"] for one in (await house.platform.ledger())["submissions"]]
+
+
+async def test_a_run_beside_a_daemon_is_driven_by_it_and_told_to_its_channels(house: House) -> None:
+    write(house, a_pipeline(channels=["events"]), routes=[])
+    await house.daemon()
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=40)
+    assert run.code == 0, run.err
+    shown = run.json
+    assert shown["state"] == "succeeded"
+    assert [step["step"] for step in shown["steps"]] == STEPS
+    assert shown["exported"] == shown["members"][SEGMENT] > 0
+    assert sorted(await made(house)) == ["export_job", "segment_job"]
+    told = await house.inbox.until("pipeline.succeeded", run=shown["id"])
+    assert told.data["export_job"] == shown["export_job"]
+    assert house.inbox.types(run=shown["id"]) == ["pipeline.succeeded"]
+
+    listed = (await house.command("pipeline", "list", "--json")).json
+    assert [(one["name"], one["state"], one["last_run"]) for one in listed] == [("nightly", "succeeded", shown["id"])]
+    table = await house.command("pipeline", "show", "nightly")
+    assert table.code == 0
+    assert "succeeded" in table.out
+    assert all(step in table.out for step in STEPS)
+    assert (await house.command("pipeline", "list")).out.startswith("name")
+
+
+async def test_a_run_understands_the_platform_of_the_older_tutorial(tmp_path: Path) -> None:
+    async with House(tmp_path, emulator=[*SPEED, "--dialect", "seed"]) as house:
+        write(house)
+        run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
+        assert run.code == 0, run.err
+        assert sorted(await made(house)) == ["export_job", "segment_job"]
+
+
+async def test_a_run_without_a_daemon_goes_the_whole_way_in_the_command(house: House, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    script = f"import sys; open({str(result)!r}, 'w').write(sys.stdin.read())"
+    write(
+        house,
+        a_pipeline(
+            dataset="Of the night", download=str(tmp_path / "exports"), channels=["events"],
+            command=[sys.executable, "-c", script],
+        ),
+        routes=[],
+    )  # fmt: skip
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
+    assert run.code == 0, run.err
+    shown = run.json
+    assert [step["step"] for step in shown["steps"]] == [*STEPS, "download", "command"]
+    files = [one for one in (tmp_path / "exports" / shown["id"]).rglob("*.parquet") if one.is_file()]
+    assert len(files) == shown["files"] > 0
+    assert sum(one.stat().st_size for one in files) == shown["bytes"]
+    told = json.loads(result.read_text())
+    assert (told["run"], told["export_job"], told["exported"]) == (shown["id"], shown["export_job"], shown["exported"])
+    assert told["folder"] == str(tmp_path / "exports" / shown["id"])
+    assert (await house.inbox.until("pipeline.succeeded", run=shown["id"])).data["files"] == shown["files"]
+
+    again = await house.command("pipeline", "run", "nightly", "--wait", "--force", "--json", within_s=60)
+    assert again.code == 0, again.err
+    assert again.json["dataset"] == shown["dataset"], "the dataset of that name is found, not made twice"
+
+
+async def test_a_command_that_was_killed_goes_on_where_it_was(house: House) -> None:
+    write(house)
+    left = await house.start("pipeline", "run", "nightly", "--wait")
+
+    async def posted() -> bool:
+        return await house.platform.requests(f"POST {SEGMENT_JOBS}") > 0
+
+    await until(posted, "the evaluation", within_s=20)
+    await left.kill()
+    refused = await house.command("pipeline", "run", "nightly")
+    assert refused.code == 1
+    assert "one at a time" in refused.err
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=40)
+    assert run.code == 0, run.err
+    assert "going on with run" in run.err
+    assert sorted(await made(house)) == ["export_job", "segment_job"]
+
+
+async def test_an_export_that_the_platform_starts_itself_is_adopted(house: House) -> None:
+    await house.platform.quirk(export_after_evaluation=True)
+    write(house, a_pipeline(adopt_within="30s"))
+    await house.daemon()
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
+    assert run.code == 0, run.err
+    assert run.json["adopted"] == ["export"]
+    assert await made(house) == ["segment_job"]
+    assert await house.platform.requests(f"POST {EXPORTS}") == 0
+
+
+async def test_an_export_to_another_dataset_is_no_substitute_unless_any_is(house: House) -> None:
+    await house.platform.quirk(export_after_evaluation=True)
+    other = a_pipeline(name="other", dataset="Elsewhere")
+    anywhere = {"name": "anywhere", "segments": [SEGMENT], "adopt_export": "any", "adopt_within": "20s"}
+    write(house, other, anywhere)
+    await house.daemon()
+    run = await house.command("pipeline", "run", "other", "--wait", "--json", within_s=60)
+    assert run.code == 0, run.err
+    assert "adopted" not in run.json
+    assert sorted(await made(house)) == ["export_job", "segment_job"]
+    run = await house.command("pipeline", "run", "anywhere", "--wait", "--force", "--json", within_s=60)
+    assert run.code == 0, run.err
+    assert run.json["adopted"] == ["export"]
+    assert run.json["dataset"] == DATASET
+    assert sorted(await made(house)) == ["export_job", "segment_job", "segment_job"]
+
+
+async def test_a_scheduled_evaluation_begins_one_run_whatever_dies(house: House) -> None:
+    write(house, a_pipeline(after="schedule", adopt_within="1s"))
+    daemon = await house.daemon()
+    await house.watching(daemon)
+    now = datetime.fromisoformat((await house.platform.json("GET", "/_emulator/time"))["emulated"])
+    soon = now + timedelta(minutes=10)
+    schedule = {"name": "soon", "schedule": f"0 {soon.minute} {soon.hour} * * ?", "segments": [SEGMENT]}
+    await house.platform.json("POST", "/_emulator/schedules", schedule)
+    begun = await house.inbox.until("pipeline.started", within_s=40)
+    await daemon.process.stop(signal.SIGKILL)
+    await house.daemon()
+    told = await house.inbox.until("pipeline.succeeded", run=begun.data["run"], within_s=40)
+    assert told.data["adopted"] == ["evaluation"]
+    assert told.data["cause"] == f"job/{told.data['segment_job']}"
+    assert await made(house) == ["export_job"]
+    runs = (await house.command("pipeline", "list", "--json")).json
+    assert runs[0]["last_run"] == begun.data["run"]
+
+
+async def test_a_run_that_fails_says_why_and_a_quota_that_is_used_up_is_not_spent(house: House) -> None:
+    write(house, a_pipeline(min_profiles=10_000_000), quota={"evaluations_per_day": 2})
+    await house.daemon()
+    run = await house.command("pipeline", "run", "nightly", "--wait", within_s=40)
+    assert run.code == 1
+    assert "fewer than min_profiles = 10,000,000" in run.out
+    await house.inbox.until("pipeline.failed", reason="check")
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=40)
+    assert run.code == 1
+    assert run.json["reason"] == "quota"
+    assert (await made(house)).count("segment_job") == 1
+
+
+async def test_what_cannot_be_run_is_said_at_once(house: House) -> None:
+    write(house, a_pipeline(), a_pipeline(name="of-all", after="segment_job", segments=[]))
+    wrong = await house.command("pipeline", "run", "nightli")
+    assert (wrong.code, wrong.lines) == (2, ["no pipeline is named nightli; configured: nightly, of-all"])
+    wrong = await house.command("pipeline", "run", "of-all")
+    assert wrong.code == 2
+    assert "names no segments" in wrong.err
+    waits = await house.command("pipeline", "run", "nightly")
+    assert waits.code == 0
+    assert "no daemon is running" in waits.out
+    late = await house.command("pipeline", "run", "nightly", "--wait", "--timeout", "100ms")
+    assert late.code == 1
+    assert "has not ended within 100ms" in late.err
+    wrong = await house.command("pipeline", "show", "nothing")
+    assert wrong.code == 1
