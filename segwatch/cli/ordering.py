@@ -16,6 +16,7 @@ from segwatch.jobs.order import Order, OrderRefusal, OrderStep, wanted
 from segwatch.jobs.ordering import Adopt, Serves
 from segwatch.jobs.quota import Spend
 from segwatch.store.base import Store
+from segwatch.telemetry import logs
 
 _LOOK_BACK = timedelta(hours=6)  # a job that runs for longer is known to the store, if anybody watches
 _GRACE_S = 8.0
@@ -41,6 +42,7 @@ async def ordered(
 
     A lost answer is looked for as long as it may still show; Ctrl-C leaves that to the next command or the daemon.
     """
+    logs.configure(level="error", format_=calling.settings.log.format)  # stdout is for the result
     window = calling.settings.retry.settle_window
     policy = OrderPolicy(settle_window=window, believed_after=proof.believed_after(window))
     clock = SystemClock()
