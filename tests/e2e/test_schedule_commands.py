@@ -1,7 +1,10 @@
 """`segwatch schedules` and `segwatch segments` as people and scripts run them: each a process of its own."""
 
+import asyncio
 import json
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -169,12 +172,34 @@ async def test_a_platform_that_cannot_be_reached_ends_with_3(house: House) -> No
     house.write()
 
 
-async def test_a_lost_answer_to_a_new_schedule_says_to_look_first(house: House) -> None:
+async def asked(house: House, answer: str, *args: str) -> tuple[int, str]:
+    """Run a command whose stdin is a terminal at which somebody answers; return its exit code and its stderr."""
+    terminal, stdin = os.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    try:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "segwatch", *args, "--config", str(house.config),
+            stdin=stdin, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(20):
+            _, said = await child.communicate()
+    finally:
+        os.close(terminal)
+        os.close(stdin)
+    assert child.returncode is not None
+    return child.returncode, said.decode()
+
+
+async def test_a_lost_answer_says_to_look_first_and_a_deletion_asks(house: House) -> None:
     await house.platform.fault(SCHEDULES, method="POST", fault={"accept_then_reset": True}, times=1)
     ended = await house.command("schedules", "create", "nightly", "--cron", NIGHTLY)
     refused(ended, 3, "whether it was made is not known", "look before you try again")
-    (made,) = await answered(house, "schedules", "list")
-    await answered(house, "schedules", "delete", made["id"], "--yes")
+    (made,) = await records(house)
+    question = f"Delete the schedule nightly (inactive, {NIGHTLY})? [y/N] "
+    assert await asked(house, "no", "schedules", "delete", made["id"]) == (1, f"{question}nothing was deleted\n")
+    assert await records(house) == [made]
+    assert await asked(house, "yes", "schedules", "delete", made["id"]) == (0, question)
+    assert await records(house) == []
 
 
 async def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(house: House) -> None:

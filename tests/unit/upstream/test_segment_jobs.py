@@ -1,6 +1,7 @@
 """Evaluations: bodies, filters, and records in forms that the tutorials do not show."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from answering import Answering
@@ -99,3 +100,10 @@ async def test_ids_are_percent_encoded_and_checked_before_a_call():
     ]
     with pytest.raises(NotSendable):
         await segment_jobs.get(client, "..")
+
+
+def test_our_own_code_orders_jobs_by_the_orderer_alone():
+    """The calls that send at once are for programs of others: they keep no intent that would outlive a crash."""
+    sources = Path(segment_jobs.__file__).parents[1].rglob("*.py")
+    calls = ("segment_jobs.create(", "export_jobs.create(")
+    assert [path.name for path in sources if any(call in path.read_text(encoding="utf-8") for call in calls)] == []
