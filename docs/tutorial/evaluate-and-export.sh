@@ -26,9 +26,6 @@ requests_per_second = 20
 url = "sqlite://$PWD/segwatch.db"
 TOML
 
-segwatch check --online --json | python -c 'import json, sys
-for row in json.load(sys.stdin)["online"]: print(row["sandbox"], row["asked_for"], row["result"])'
-
 field() {
   python -c 'import json, sys
 at = json.load(sys.stdin)
@@ -36,6 +33,10 @@ for name in sys.argv[1:]:
     at = at[int(name)] if isinstance(at, list) else at[name]
 print(at if isinstance(at, (str, int)) else json.dumps(at, indent=2))' "$@"
 }
+
+segwatch check --online --json > check.json
+field sandboxes 0 < check.json
+field online 0 result < check.json
 
 # 3. A schedule
 

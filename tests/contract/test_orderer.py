@@ -203,6 +203,16 @@ async def test_a_throttled_post_has_not_been_sent_and_says_so(house):
         assert await store.order("cmd-1") == waits
 
 
+async def test_a_new_token_in_the_middle_makes_no_second_post(house):
+    async with house.process() as (orderer, _):
+        assert (await placed(orderer, export())).step is OrderStep.PLACED  # a token is there, and is accepted
+        rejected = {"status": 401, "body": '{"error_code":"401013","message":"Oauth token is not valid"}'}
+        await house.fault(rejected, EXPORT_JOBS)
+        done = await placed(orderer, export("cmd-2", forced=True))
+        assert (done.step, done.tries) == (OrderStep.PLACED, 1)
+    assert len(await house.jobs("export_job")) == 2
+
+
 async def test_while_the_platform_is_away_nothing_is_sent_and_nothing_raised(house):
     await house.platform.control("faults", {"path": "/data/*", "fault": {"status": 503}, "times": 9})
     async with house.process() as (orderer, store):
