@@ -45,7 +45,7 @@ segwatch schedules enable $SCHEDULE --json | field state
 segwatch schedules set $SCHEDULE --cron "0 0 2 * * ?" --json | field cron
 segwatch schedules list
 
-segwatch schedules set $SCHEDULE --cron "0 0 25 * * ?" 2>&1 || true
+segwatch schedules set $SCHEDULE --cron "0 0 25 * * ?" || echo "exit code $?"
 
 segwatch schedules disable $SCHEDULE --json | field state
 

@@ -134,6 +134,8 @@ async def test_the_script_prints_what_the_page_shows(tmp_path):
     for line, got in zip(expected, printed, strict=True):
         assert re.fullmatch(as_shown(line), got.strip()), f"{got}\nis printed where the page shows\n{line}"
 
+    for refusal in re.findall(r"It says `([^`]+)`", PAGE):
+        assert refusal in err.decode().splitlines()
     assert [one["kind"] for one in ledger["submissions"]] == ["segment_job", "export_job"]
     (rows,) = duckdb.sql(
         f"""SELECT count(*), count(*) FILTER (segmentMembership['ups']['{NL}'].status = 'realized'),
