@@ -6,6 +6,8 @@ import structlog
 
 from segwatch.daemon.bus import News
 from segwatch.daemon.recorder import Recorder
+from segwatch.jobs import quota
+from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.metrics import Metrics
@@ -69,8 +71,10 @@ class Meter:
             if source.expires_at:
                 self.metrics.token_expiry.labels(sandbox).set(source.expires_at.timestamp())
 
-    async def measure_store(self, store: Store, channels: Iterable[str], sandboxes: Iterable[str]) -> None:
-        """Set what waits in the store; the last values stay while it cannot be read."""
+    async def measure_store(
+        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], spend: Spend
+    ) -> None:
+        """Set what waits in the store, and what is left to spend; the last values stay while it cannot be read."""
         try:
             depths = {depth.channel: depth for depth in await store.outbox_depth()}
             for name in {*channels, *depths}:
@@ -82,6 +86,8 @@ class Meter:
             for sandbox in sandboxes:
                 waiting = await store.resubmissions(sandbox, steps=(Step.PROPOSED, Step.SCHEDULED, Step.POSTING))
                 self.metrics.retries_pending.labels(sandbox).set(len(waiting))
+                used = await store.used(sandbox, day=spend.day, year=spend.year)
+                self.metrics.evaluations_left.labels(sandbox).set(quota.left(used, spend.allowance))
         except StoreError as error:
             log.warning("gauges_not_measured", error=str(error))
 

@@ -16,6 +16,7 @@ from segwatch.jobs.order import Order, OrderRefusal, OrderStep, wanted
 from segwatch.jobs.ordering import Adopt, Serves
 from segwatch.jobs.quota import Spend
 from segwatch.store.base import Store
+from segwatch.telemetry import logs
 
 _LOOK_BACK = timedelta(hours=6)  # a job that runs for longer is known to the store, if anybody watches
 _GRACE_S = 8.0
@@ -41,6 +42,7 @@ async def ordered(
 
     A lost answer is looked for as long as it may still show; Ctrl-C leaves that to the next command or the daemon.
     """
+    logs.configure(level="error", format_=calling.settings.log.format)  # stdout is for the result
     window = calling.settings.retry.settle_window
     policy = OrderPolicy(settle_window=window, believed_after=proof.believed_after(window))
     clock = SystemClock()
@@ -57,8 +59,10 @@ async def ordered(
                 fail(exit_of(orderer.trouble), told(orderer.trouble))
             order = replace(withdrawn, reason=order.reason) if withdrawn.step is OrderStep.REFUSED else withdrawn
             break
-        if (why := order.why or "no reply came") != said:
-            tell(f"{order.sandbox}: {why}; looking for what became of it")
+        is_twin = order.reason == "twin"
+        why = f"{order.sandbox}: {order.why}" if is_twin else f"{order.why}; looking for what became of it"
+        if why != said:
+            tell(why)
             said = why
         await asyncio.sleep(max(0.0, (order.due_at - clock.now()).total_seconds()))
     if order.step not in (OrderStep.PLACED, OrderStep.ADOPTED):

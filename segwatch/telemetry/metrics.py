@@ -85,6 +85,9 @@ class Metrics:
         )
         self.retries = counter("export_retries_total", "What became of failed exports.", "sandbox", "result")
         self.retries_pending = gauge("export_retries_pending", "Failed exports still to be answered.", "sandbox")
+        self.evaluations_left = gauge(
+            "evaluations_left", "Evaluations on demand that are left: in this day or this year, the fewer.", "sandbox"
+        )
         self.calls = counter("api_requests_total", "Calls of the platform.", "sandbox", "endpoint", "code")
         self.call_seconds = histogram(
             "api_request_duration_seconds", "How long calls took.", _CALL_SECONDS, "sandbox", "endpoint"
