@@ -171,7 +171,7 @@ async def test_a_dropped_job_computes_nothing_and_makes_room(at):
 
 
 async def test_a_cancel_that_comes_after_the_effect_lets_the_job_succeed():
-    bench = FakeBench(takes_s=0.2, too_late=True)
+    bench = FakeBench(takes_s=1.5, too_late=True)
     shop = Shop(bench)
     job = shop.job("a")
     shop.take(job)
