@@ -1,5 +1,6 @@
 """What most commands begin with: the settings, and the store beside a daemon that may be running."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -9,8 +10,10 @@ from pathlib import Path
 from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
 from segwatch.jobs.model import JobState
-from segwatch.store.base import JobFilter, Store, StoreError, StoreHeld
+from segwatch.store.base import JobFilter, Store, StoreBlank, StoreError, StoreHeld
 from segwatch.store.factory import file_of, store_of
+
+_MAKING_LOOKS, _MAKING_LOOK_S = 100, 0.1
 
 
 def config_path(config: str | None) -> Path | None:
@@ -57,20 +60,34 @@ async def ledger(settings: Settings) -> AsyncIterator[Store]:
 
     Without it nothing may be submitted: what was ordered must be on disk before it is sent.
     """
-    store = store_of(settings.store.url, exclusive=False)
     try:
-        if not file_of(settings.store.url).exists():
-            with suppress(StoreHeld):  # a daemon that has just started makes it
-                new = store_of(settings.store.url, exclusive=True)
-                await new.open()
-                await new.close()
-        await store.open()
+        store = await _made(settings.store.url)
         try:
             yield store
         finally:
             await store.close()
     except StoreError as error:
         fail(Exit.FAILED, str(error))
+
+
+async def _made(url: str) -> Store:
+    """Return the open store, made if need be. While another process makes it, that one is waited for."""
+    for last in (*[False] * _MAKING_LOOKS, True):
+        store = store_of(url, exclusive=False)
+        try:
+            if file_of(url).exists():
+                await store.open()
+                return store
+        except StoreBlank:
+            if last:
+                raise
+        with suppress(StoreHeld):
+            new = store_of(url, exclusive=True)
+            await new.open()
+            await new.close()
+            continue
+        await asyncio.sleep(_MAKING_LOOK_S)
+    raise StoreError(f"{file_of(url)} does not exist, and another process holds it. Try again in a minute.")
 
 
 async def the_job(store: Store, name: str) -> JobState:

@@ -279,6 +279,8 @@ class Orderer:
 
     async def _write(self, order: Order, before: Order | None, *, spend: Spend | None = None) -> None:
         await self._store.commit([Change(order=order, order_before=before, spend=spend)])
+        if not order.step.is_open:
+            self._waiting.pop(order.id, None)
 
     def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
         return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)

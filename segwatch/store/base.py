@@ -45,6 +45,10 @@ class StoreHeld(StoreError):
     """Another segwatch daemon has this store."""
 
 
+class StoreBlank(StoreError):
+    """The file is there and nothing is in it: somebody is just making it, or died when they began."""
+
+
 class StoreCorrupt(StoreError):
     """The file is not what segwatch wrote, or newer than this version understands."""
 

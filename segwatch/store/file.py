@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import StoreCorrupt, StoreError, StoreGone, StoreHeld
+from segwatch.store.base import StoreBlank, StoreCorrupt, StoreError, StoreGone, StoreHeld
 from segwatch.store.faults import fault_of
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
@@ -195,7 +195,7 @@ def prepare(path: Path, access: Access) -> None:
             if access == "create":
                 migrate(db, path)
             elif (found := version(db, path)) < len(migrations()):
-                raise StoreError(
+                raise (StoreError if found else StoreBlank)(
                     f"{path} has schema {found}, this segwatch needs {len(migrations())}."
                     " Run `segwatch db migrate` while the daemon is stopped, or restart the daemon with this version."
                 )

@@ -85,7 +85,7 @@ def forget_orders(db: sqlite3.Connection, before_us: int) -> bool:
     """Delete some orders that have ended; return whether there may be more."""
     gone = db.execute(
         "DELETE FROM job_order WHERE id IN (SELECT id FROM job_order WHERE step NOT IN ('intended', 'posting')"
-        " AND since_us < CASE WHEN kind = 'segment_job' THEN ? ELSE ? END LIMIT ?)",
+        " AND since_us < CASE kind WHEN 'segment_job' THEN ? ELSE ? END LIMIT ?)",
         (before_us - _YEAR_US, before_us, FORGET_AT_ONCE),
     )
     return gone.rowcount == FORGET_AT_ONCE

@@ -14,7 +14,7 @@ from segwatch.jobs.quota import Allowance, Spend, Used
 from segwatch.jobs.resubmission import Step
 from segwatch.pipelines.model import RunState, StepDone
 from segwatch.pipelines.model import Step as PipelineStep
-from segwatch.store.base import Change, Conflict, EventFilter, RunFilter, Spent, StoreHeld
+from segwatch.store.base import Change, Conflict, EventFilter, RunFilter, Spent, StoreBlank, StoreHeld
 from segwatch.store.factory import store_of
 
 BOUNDS = {"day": datetime(2026, 1, 5, tzinfo=UTC), "year": datetime(2026, 1, 1, tzinfo=UTC)}
@@ -310,3 +310,9 @@ async def test_jobs_that_were_recorded_before_are_counted_after_an_upgrade(tmp_p
     assert await store.used("prod", **BOUNDS) == Used(today=1, this_year=1)
     assert await store.job(key("c")) == job("c")
     await store.close()
+
+
+async def test_a_file_that_somebody_is_just_making_is_told_from_an_old_one(tmp_path):
+    (tmp_path / "new.db").touch()
+    with pytest.raises(StoreBlank, match="has schema 0"):
+        await store_of(f"sqlite://{tmp_path}/new.db", exclusive=False).open()
