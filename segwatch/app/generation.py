@@ -29,6 +29,7 @@ from segwatch.deliveries import routing
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
+from segwatch.jobs.quota import Spend
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store, StoreError
@@ -102,10 +103,12 @@ class Generation:
         for recorder in self._recorders:
             self._lasting.meter.measure_jobs(recorder, self._lasting.kinds)
         self._lasting.meter.measure_access(self._budgets, self._tokens)
+        spend = Spend.at(self._lasting.clock.now(), self.settings.quota.allowance)
         await self._lasting.meter.measure_store(
             self._lasting.store,
             [channel.name for channel in self.settings.channels],
             [sandbox.name for sandbox in self.settings.sandboxes],
+            spend,
             pipelines.pipelines_of(self.settings),
         )
 

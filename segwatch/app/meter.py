@@ -6,6 +6,8 @@ import structlog
 
 from segwatch.daemon.bus import News
 from segwatch.daemon.recorder import Recorder
+from segwatch.jobs import quota
+from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.pipelines.model import RunState
 from segwatch.store.base import RunFilter, Store, StoreError
@@ -73,9 +75,10 @@ class Meter:
                 self.metrics.token_expiry.labels(sandbox).set(source.expires_at.timestamp())
 
     async def measure_store(
-        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], pipelines: Iterable[tuple[str, str]]
-    ) -> None:
-        """Set what waits in the store; the last values stay while it cannot be read."""
+        self, store: Store, channels: Iterable[str], sandboxes: Iterable[str], spend: Spend,
+        pipelines: Iterable[tuple[str, str]],
+    ) -> None:  # fmt: skip
+        """Set what waits in the store, and what is left to spend; the last values stay while it cannot be read."""
         try:
             depths = {depth.channel: depth for depth in await store.outbox_depth()}
             for name in {*channels, *depths}:
@@ -87,6 +90,8 @@ class Meter:
             for sandbox in sandboxes:
                 waiting = await store.resubmissions(sandbox, steps=(Step.PROPOSED, Step.SCHEDULED, Step.POSTING))
                 self.metrics.retries_pending.labels(sandbox).set(len(waiting))
+                used = await store.used(sandbox, day=spend.day, year=spend.year)
+                self.metrics.evaluations_left.labels(sandbox).set(quota.left(used, spend.allowance))
             for sandbox, name in pipelines:
                 runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=name), limit=_RUNS_READ)
                 ends = [run.ended_at.timestamp() for run in runs if run.ended_at and run.state is RunState.SUCCEEDED]

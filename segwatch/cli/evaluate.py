@@ -53,7 +53,7 @@ async def evaluate(
 
     from segwatch.cli.following import follow
     from segwatch.cli.ordering import new_order, ordered
-    from segwatch.cli.output import Exit, fail, show_one
+    from segwatch.cli.output import Exit, fail, show_one, timed
     from segwatch.cli.platform import calling
     from segwatch.cli.session import a_while, ledger
     from segwatch.daemon.clock import SystemClock
@@ -83,8 +83,8 @@ async def evaluate(
         job = await segment_jobs.get(platform.client, order.job_id)
         used = await store.used(platform.sandbox.name, day=spend.day, year=spend.year)
     adopted = order.step is OrderStep.ADOPTED
-    shown = _record(job, adopted=adopted, left=quota.left(used, allowance), ended=wait)
-    show_one(shown, as_json=as_json)
+    record = _record(job, adopted=adopted, left=quota.left(used, allowance), ended=wait)
+    show_one(record if as_json else timed(record), as_json=as_json)
     if wait and job.word != "SUCCEEDED":
         raise SystemExit(int(Exit.FAILED))
 

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from segwatch.cli.following import follow
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.ordering import new_order, ordered
-from segwatch.cli.output import Exit, ago, fail, lines, show, show_json, show_one, span
+from segwatch.cli.output import Exit, ago, fail, lines, show, show_json, show_one, span, timed
 from segwatch.cli.platform import Calling, InSandbox, calling, left_out
 from segwatch.cli.session import a_time, a_while, ledger
 from segwatch.jobs.model import Observation, Status
@@ -131,7 +131,8 @@ async def create(
             if wait:
                 await follow(platform, "export_job", order.job_id, store=store, timeout=limit)
         job = await _settled(platform, order.job_id)
-    show_one(_record(job), as_json=as_json)
+    record = _record(job)
+    show_one(record if as_json else timed(record), as_json=as_json)
     if wait and job.status is not Status.SUCCEEDED:
         raise SystemExit(int(Exit.FAILED))
     return None
@@ -179,7 +180,7 @@ async def show_(export: str, /, *, sandbox: InSandbox = "", as_json: Json = Fals
         "additional_fields": job.additional_fields, "per_segment": job.per_batch, "updated_at": job.updated_at,
         "exported_by_namespace": job.metrics.exported_by_namespace,
     }  # fmt: skip
-    show_one(whole, as_json=as_json)
+    show_one(whole if as_json else timed(whole), as_json=as_json)
 
 
 @app.command

@@ -112,5 +112,5 @@ def _show(bar: Bar, seen: Observation, elapsed: timedelta, spans: Sequence[timed
         known = baseline.estimate(spans)
         rest = f"longer than each of {known.count} before" if known else "no history yet"
         return bar.update(0, phase=seen.word, rest=rest)
-    rest = f"about {span(left)} left, as {len(spans)} jobs before"
+    rest = f"about {span(left)} left (median of {len(spans)})"
     return bar.update(elapsed.total_seconds(), total=(elapsed + left).total_seconds(), phase=seen.word, rest=rest)

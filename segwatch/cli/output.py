@@ -180,6 +180,13 @@ def span(length: timedelta) -> str:
     return f"{seconds // 86400}d"
 
 
+def timed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record with `took_s`, seconds or None, as people say it."""
+    took_s = record.get("took_s")
+    shown = {"took" if name == "took_s" else name: value for name, value in record.items()}
+    return shown | {"took": "" if took_s is None else span(timedelta(seconds=took_s))} if "took_s" in record else shown
+
+
 def clock(at: datetime) -> str:
     """Return a time of ours as people read it; its zone, UTC, is said beside it."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -91,6 +91,9 @@ class Metrics:
         self.run_success = gauge(
             "pipeline_last_success_timestamp_seconds", "End of the last run that succeeded; 0 when none did.", *run_of
         )
+        self.evaluations_left = gauge(
+            "evaluations_left", "Evaluations on demand that are left: in this day or this year, the fewer.", "sandbox"
+        )
         self.calls = counter("api_requests_total", "Calls of the platform.", "sandbox", "endpoint", "code")
         self.call_seconds = histogram(
             "api_request_duration_seconds", "How long calls took.", _CALL_SECONDS, "sandbox", "endpoint"

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_builders import at, job, key, moved, told
+from store_builders import at, job, key, moved, order, run, run_event, told
 
 import segwatch
 from segwatch.deliveries.model import Stage
@@ -326,6 +326,30 @@ async def test_check_finds_what_somebody_broke(path):
         with closing(sqlite3.connect(copy)) as db:
             db.executescript(sql)
         store = SqliteStore(copy)
+        await store.open()
+        assert any(line in fault for fault in await store.check()), (sql, await store.check())
+        await store.close()
+
+
+async def test_check_finds_what_is_wrong_with_orders_and_runs(path):
+    await _made(path)
+    store = SqliteStore(path)
+    await store.open()
+    begun = run(sequence=1)
+    await store.commit([Change(order=order()), Change(run=begun, events=(run_event(begun),))])
+    assert await store.check() == []
+    await store.close()
+    damage = {
+        "UPDATE job_order SET body = '{}'": "job_order, row cmd-1",
+        "UPDATE pipeline_run SET body = '{}'": "pipeline_run, row r1",
+        "UPDATE pipeline_run SET sequence = 2": f"run {begun.stream} counts 2 events, the log holds 1 to 1",
+    }
+    for number, (sql, line) in enumerate(damage.items()):
+        copy = path.with_name(f"broken{number}.db")
+        copy.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(copy)) as db:
+            db.executescript(sql)
+        store = SqliteStore(copy, readonly=True)
         await store.open()
         assert any(line in fault for fault in await store.check()), (sql, await store.check())
         await store.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeClock
-from store_builders import answer, at, job, key
+from store_builders import answer, at, job, key, order
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.bus import Bus
@@ -17,6 +17,7 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.submitter import Submitter
 from segwatch.decision import Policy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
+from segwatch.jobs.order import OrderStep
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
@@ -536,3 +537,29 @@ async def test_what_is_held_asks_the_platform_nothing(house):
     house.platform.one = one
     assert (await house.ends(due(), breaker_failures=2)).step is Step.SUBMITTED
     assert min(read) >= at(10) + POLICY.backoff.first
+
+
+@pytest.mark.parametrize(
+    ("step", "posted", "waits"),
+    [
+        (OrderStep.POSTING, -30, True),
+        (OrderStep.PLACED, 9.8, True),
+        (OrderStep.PLACED, 8, False),
+        (OrderStep.INTENDED, 9.8, False),
+    ],
+)
+async def test_an_equal_order_of_a_command_is_waited_for_until_its_job_must_show(house, step, posted, waits):
+    equal = order(
+        kind="export_job", fingerprint=WHOLE.fingerprint, step=step, posted_at=at(posted), job_id="9", since=at(posted)
+    )
+    await house.store.commit([Change(order=equal)])
+    await house.failed(due())
+    async with house.working():
+        async with asyncio.timeout(10):
+            while house.clock.now() < at(10.5):  # noqa: ASYNC110 - the clock moves when the submitter sleeps
+                await asyncio.sleep(0)
+        assert bool(house.platform.submitted) != waits
+        if step is OrderStep.POSTING:
+            await house.store.commit([Change(order=replace(equal, step=OrderStep.UNDECIDED), order_before=equal)])
+    done = await house.over()
+    assert done.step is Step.SUBMITTED

@@ -69,6 +69,28 @@ async def test_a_post_is_json_and_ids_and_tokens_are_encoded_once():
     assert body == '{"ä":1}'.encode()
 
 
+async def test_whoever_wants_to_know_is_told_just_before_the_bytes_leave_and_before_a_second_try():
+    rejected, seen = reply(401, {"error_code": "401013"}), []
+    async with raw_platform(rejected, reply()) as platform:
+
+        async def mark():
+            seen.append(len(platform.requests))
+
+        async with client_of(platform.url, tokens=FixedTokens("a", "b")) as client:
+            await client.call(POST, before_send=mark)
+    assert seen == [0, 1]
+
+
+async def test_what_is_raised_just_before_the_bytes_leave_keeps_them_here():
+    async def refuse():
+        raise LookupError("not now")
+
+    async with raw_platform(reply()) as platform, client_of(platform.url) as client:
+        with pytest.raises(LookupError):
+            await client.call(POST, before_send=refuse)
+    assert platform.requests == []
+
+
 async def test_an_answer_without_a_body_is_fine():
     async with raw_platform(b"HTTP/1.1 204 No Content\r\n\r\n") as platform, client_of(platform.url) as client:
         assert (await client.call(GET)).body == b""

@@ -1,10 +1,20 @@
 """Evaluations and exports by command, as processes: what they print, how they exit, and that no job is doubled."""
 
 import asyncio
+import fcntl
 import json
+import os
+import pty
 import random
+import re
+import signal
 import socket
+import struct
+import subprocess
+import sys
+import termios
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -325,3 +335,35 @@ async def test_json_is_one_document_on_stdout_whatever_is_said_beside_it(alone: 
     ended = await export(alone, "--fields", "one.document", "--wait", "--json")
     assert json.loads(ended.out)["dataset"] == body["destination"]["datasetId"]
     assert len(ended.out.splitlines()) == 1
+
+
+def on_a_terminal(house: House, *args: str, until_said: bytes = b"", **env: str) -> tuple[int, bytes]:
+    """Return how a command ends whose every stream is a terminal, and what it shows; Ctrl-C once it shows so much."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "segwatch", *args], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=os.environ | {"SEGWATCH_CONFIG": str(house.config), "TERM": "xterm-256color"} | env,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # which is how a terminal ends
+        while piece := os.read(ours, 65536):
+            shown += piece
+            if until_said and until_said in shown:
+                until_said = b""
+                child.send_signal(signal.SIGINT)
+    os.close(ours)
+    return child.wait(), shown
+
+
+async def test_a_terminal_gets_a_bar_and_ctrl_c_leaves_the_job_running(tmp_path: Path) -> None:
+    async with House(tmp_path, emulator=["--speed", "60"]) as house:
+        house.write(quota=PLENTY)
+        code, shown = await asyncio.to_thread(
+            on_a_terminal, house, "evaluate", SEGMENT, "--wait", until_said=b"PROCESSING", NO_COLOR="1"
+        )
+        assert (code, b"goes on" in shown, "━".encode() in shown) == (130, True, True)
+        assert re.search(rb"\x1b\[[0-9;]*m", shown) is None
+        (job,) = await made(house, "segment_job")
+        assert (await house.platform.jobs())[job["id"]]["status"] not in ("CANCELLING", "CANCELLED")
