@@ -1,7 +1,6 @@
 """`segwatch batch`: what an export wrote."""
 
 import asyncio
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from rich.filesize import decimal
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, fail, show, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of
+from segwatch.cli.progress import tell
 from segwatch.cli.transfer import Transfer
 from segwatch.upstream import batches
 from segwatch.upstream import files as batch_files
@@ -88,9 +88,10 @@ async def download(
         cause = error.__cause__
         fail(exit_of(cause) if isinstance(cause, UpstreamError) else Exit.FAILED, str(error))
     except OSError as error:
-        fail(Exit.FAILED, f"{error.filename or out}: {error.strerror or error}. {_KEPT}")
+        kept = "" if isinstance(error, FileExistsError | PermissionError) else f". {_KEPT}"
+        fail(Exit.FAILED, f"{error.filename or out}: {error.strerror or error}{kept}")
     except asyncio.CancelledError:  # Ctrl-C
-        print(_KEPT, file=sys.stderr)  # noqa: T201
+        tell(_KEPT)
         raise
     sizes = {"bytes": done.bytes, "resumed_bytes": done.resumed_bytes}
     told = sizes if as_json else {name: decimal(size) for name, size in sizes.items() if size or name == "bytes"}

@@ -72,9 +72,10 @@ async def _names(client: PlatformClient, memberships: Sequence[SegmentMembership
     """Return the names of segments; none where we may not read them, since ids say it too."""
     try:
         names = Names(client, monotonic=asyncio.get_running_loop().time)
-        return await names.of(one.segment_id for one in memberships if one.namespace == "ups")
+        found = await names.of(one.segment_id for one in memberships if one.namespace == "ups")
     except UpstreamError:
         return {}
+    return {id_: name for id_, name in found.items() if name != id_}
 
 
 def _show(found: Profile, names: dict[str, str], *, as_json: bool) -> None:

@@ -121,11 +121,8 @@ async def cancel(query: str, /, *, sandbox: InSandbox = "", as_json: Json = Fals
 
 
 async def _ended(client: PlatformClient, query: Query) -> Query:
-    bar = Bar(f"query {query.id}", total=None)
-    try:
-        return await queries.wait(client, query.id, heard=lambda seen: bar.update(0, seen.word))
-    finally:
-        bar.close()
+    with Bar(f"{client.sandbox} query {query.id}") as bar:
+        return await queries.wait(client, query.id, heard=lambda seen: bar.update(0, phase=seen.word))
 
 
 def _record(query: Query) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """How far a download came, on stderr: a bar on a terminal, a line for each tenth elsewhere."""
 
-import os
-import sys
 from types import TracebackType
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
@@ -15,6 +12,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from segwatch.cli.output import Screen
+from segwatch.cli.progress import tell
 from segwatch.upstream.download import Progress as Reached
 
 _LINES = 10
@@ -24,7 +23,8 @@ class Transfer:
     """Shows what `report` is told while the block runs."""
 
     def __init__(self) -> None:
-        self._bar = _bar() if sys.stderr.isatty() else None
+        screen = Screen(stderr=True)
+        self._bar = _columns(screen) if screen.is_terminal else None
         self._task = self._bar.add_task("asking which files there are", total=None) if self._bar else None
         self._lines = 0
 
@@ -46,19 +46,21 @@ class Transfer:
             self._bar.update(self._task, description=text, completed=reached.bytes, total=reached.bytes_all)
             return
         lines = reached.bytes * _LINES // reached.bytes_all if reached.bytes_all else 0
+        if reached.files < reached.files_all:
+            lines = min(lines, _LINES - 1)  # all bytes are here before the last file is checked
         if lines > self._lines:
             self._lines = lines
             share = f"{lines * 100 // _LINES}% of {decimal(reached.bytes_all)}"
-            print(f"{share}, {text}", file=sys.stderr, flush=True)  # noqa: T201
+            tell(f"{share}, {text}")
 
 
-def _bar() -> Progress:
+def _columns(screen: Screen) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto"),
+        console=screen,
         transient=True,
     )

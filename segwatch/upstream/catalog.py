@@ -18,7 +18,7 @@ async def entry(
     """Return one entry of a collection. Raises UpstreamError: NotFound also for an answer without any entry.
 
     read: gets the id and the record, as in `paging.catalog_pages`. what: how an error names an entry.
-    Raises ValueError for an id that is none.
+    Raises NotSendable for an id that is none.
     """
     path = item_path(collection, checked_id(id_, what))
     request = Request(method="GET", path=path, endpoint=f"{collection}/{{id}}")

@@ -12,7 +12,7 @@ from segwatch.kinds.excerpts import excerpt
 from segwatch.kinds.fields import identity, instant, items, mapping, text
 from segwatch.upstream.catalog import entry
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import BadReply, Fate, UpstreamError
+from segwatch.upstream.errors import BadReply, Fate, NotSendable, UpstreamError
 from segwatch.upstream.paging import catalog_pages
 
 UNION = "https://ns.adobe.com/xdm/context/profile__union"
@@ -94,10 +94,10 @@ def read(id_: str, record: dict[str, Any]) -> Dataset:
 def create_request(name: str, *, description: str = "") -> Request:
     """Return the POST that makes a dataset which can hold profiles; the body as the newer tutorial prints it.
 
-    Raises ValueError for a name that is empty.
+    Raises NotSendable for a name that is empty.
     """
     if not name.strip():
-        raise ValueError("a dataset needs a name")
+        raise NotSendable("a dataset needs a name")
     body: dict[str, object] = {
         "name": name,
         "schemaRef": {"id": UNION, "contentType": _CONTENT_TYPE},

@@ -1,7 +1,8 @@
 """A batch's files, brought to disk: in pieces, resumed, checked."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,7 +46,7 @@ async def fetch(
     parallel: so many files at a time, 1 to 16. force: replace files in the folder that are not of this download.
     restart: delete what an earlier download left there. report: hears of every step; it must be quick.
     Memory does not grow with the size of files: at most `parallel` chunks are held. What came stays when this fails.
-    Raises UpstreamError, DownloadError, OSError; ValueError for another `parallel` or an id that is none.
+    Raises UpstreamError, DownloadError, OSError; NotSendable for an id that is none, ValueError for another `parallel`.
     """
     if not 1 <= parallel <= PARALLEL_MOST:
         raise ValueError(f"parallel is {parallel}: write 1 to {PARALLEL_MOST}")
@@ -173,18 +174,31 @@ class _Download:
             fits = fit(answer.status, answer.headers, first=growing.there_bytes, length_bytes=wanted.length_bytes)
             if isinstance(fits, Refusal):
                 raise BadReply(f"{what}: {fits.why}", fate=Fate.ANSWERED, reason="range", status=answer.status)
-            skip = fits.bytes
-            async for chunk in answer.chunks:
-                new = chunk[skip:]
-                skip = max(0, skip - len(chunk))
-                if len(new) > wanted.length_bytes - growing.there_bytes:
-                    text = f"{what}: more came than the {wanted.length_bytes} bytes of the list"
-                    raise BadReply(text, fate=Fate.ANSWERED, reason="range", status=answer.status)
-                if new:
-                    await asyncio.to_thread(_append, growing.path, new)
-                    growing.there_bytes += len(new)
-                    self._new_bytes += len(new)
-                    self._tell(bytes=self._progress.bytes + len(new))
+            there = growing.there_bytes
+            try:
+                await self._take(growing, answer.chunks, fits.bytes, what)
+            finally:
+                if fits.if_whole and not growing.is_whole:  # a page of some gateway, for all that we know
+                    await asyncio.to_thread(os.truncate, growing.path, there)
+                    self._count(growing, there - growing.there_bytes)
+
+    async def _take(self, growing: _Growing, chunks: AsyncIterator[bytes], skip: int, what: str) -> None:
+        """Add what comes to a file, all but the first `skip` bytes."""
+        length_bytes = growing.wanted.length_bytes
+        async for chunk in chunks:
+            new = chunk[skip:]
+            skip = max(0, skip - len(chunk))
+            if len(new) > length_bytes - growing.there_bytes:
+                text = f"{what}: more came than the {length_bytes} bytes of the list"
+                raise BadReply(text, fate=Fate.ANSWERED, reason="range")
+            if new:
+                await asyncio.to_thread(_append, growing.path, new)
+                self._count(growing, len(new))
+
+    def _count(self, growing: _Growing, new_bytes: int) -> None:
+        growing.there_bytes += new_bytes
+        self._new_bytes += new_bytes
+        self._tell(bytes=self._progress.bytes + new_bytes)
 
     def _tell(self, **changed: int) -> None:
         self._progress = replace(self._progress, **changed)
@@ -203,7 +217,7 @@ class _Download:
 
 
 def _append(path: Path, content: bytes) -> None:
-    """Add to a file; never anything else is done to it, so what a crash leaves is a beginning of it."""
+    """Add to a file: what a crash leaves is a beginning of it."""
     # opened for each chunk: a file held open would outlive a task that is cancelled while a thread opens it
     with path.open("ab") as file:
         file.write(content)

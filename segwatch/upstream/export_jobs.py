@@ -107,12 +107,13 @@ async def list_(
     request = Request(method="GET", path=PATH, endpoint=PATH, params=(*asked, ("limit", str(limit))))
     rows = pages(client, request, rows_at="records", read=read, key=lambda job: job.id, on_unreadable=on_unreadable)
     left = most
+    if left == 0:
+        return
     async for job in rows:
-        if left == 0:
-            return
         if status in (None, job.status):
             yield job
-            left = None if left is None else left - 1
+            if left is not None and (left := left - 1) == 0:
+                return
 
 
 async def get(client: PlatformClient, id_: str) -> ExportJob:

@@ -16,9 +16,13 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASC
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The answer can be used: its first `bytes` are here already."""
+    """The answer can be used: its first `bytes` are here already.
+
+    if_whole: only if it turns out to have the length of the file; nothing else tells that it is one.
+    """
 
     bytes: int
+    if_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def fit(status: int, headers: Mapping[str, str], *, first: int, length_bytes: in
         told = headers.get("content-length", "").strip()
         if told.isdecimal() and int(told) != length_bytes:
             return Refusal(f"the file has {int(told)} bytes, and the list said {length_bytes}")
-        return Skip(first)
+        return Skip(first, if_whole=not told)
     if status != 206:
         return Refusal(f"{status} is no answer to a download")
     given = content_range(headers.get("content-range", ""))

@@ -11,7 +11,7 @@ from segwatch.kinds.base import Request
 from segwatch.kinds.fields import identity, instant, items, mapping, text
 from segwatch.kinds.replies import UnreadableRow
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import Fate, NotFound
+from segwatch.upstream.errors import Fate, NotFound, NotSendable
 from segwatch.upstream.records import record, what_of
 
 _PATH = "/data/core/ups/access/entities"
@@ -79,7 +79,7 @@ def read(xid: str, told: dict[str, Any]) -> Profile:
 
 
 def get_request(id_: str, *, namespace: str = "", fields: Sequence[str] = (), merge_policy: str = "") -> Request:
-    """Return the GET of one profile. Raises ValueError for an id that is empty."""
+    """Return the GET of one profile. Raises NotSendable for an id that is empty."""
     asked = (
         ("schema.name", _SCHEMA),
         ("entityId", _given(id_)),
@@ -120,7 +120,7 @@ async def get_many(
     """Return the profiles of several identities by their XID; those that are unknown are absent.
 
     identities: namespace and id of each. Two of one person are one profile. Raises UpstreamError: NotFound when none is
-    known, ValueError for an id that is empty.
+    known, NotSendable for an id that is empty.
     """
     body: dict[str, object] = {
         "schema": {"name": _SCHEMA},
@@ -144,7 +144,7 @@ async def get_many(
 
 def _given(id_: str) -> str:
     if not id_.strip():
-        raise ValueError("the id of a profile is empty")
+        raise NotSendable("the id of a profile is empty")
     return id_
 
 

@@ -12,7 +12,7 @@ from segwatch.kinds.base import Request
 from segwatch.kinds.fields import instant, items, mapping, text
 from segwatch.kinds.replies import item_path
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.errors import RateLimited, Refused, Unavailable
+from segwatch.upstream.errors import NotSendable, RateLimited, Refused, Unavailable
 from segwatch.upstream.paging import pages
 from segwatch.upstream.records import checked_id, count_of, id_of, known_truth, record
 
@@ -101,9 +101,9 @@ def read(told: dict[str, Any]) -> Query:
 
 
 def create_request(sql: str, *, database: str, name: str = "", description: str = "") -> Request:
-    """Return the POST of a query. Raises ValueError for SQL that is empty."""
+    """Return the POST of a query. Raises NotSendable for SQL that is empty."""
     if not sql.strip():
-        raise ValueError("the SQL is empty")
+        raise NotSendable("the SQL is empty")
     body = {"dbName": database, "sql": sql, "name": name, "description": description}
     return Request(method="POST", path=_PATH, endpoint=_PATH, body={key: value for key, value in body.items() if value})
 

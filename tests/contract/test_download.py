@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from downloads import FILE_BYTES, FILES, HASTY, files_in, originals, shop
@@ -10,6 +11,7 @@ from raw_platform import client_of, raw_platform, reply
 
 from segwatch.upstream.download import DownloadError, Progress, fetch
 from segwatch.upstream.errors import NotFound, Refused, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.wire import Timeouts
 
 ALL = FILES * FILE_BYTES
 PIECES = FILES * 3
@@ -329,6 +331,32 @@ async def test_an_answer_that_is_not_the_file_of_the_list_is_never_stored_as_it(
         with pytest.raises(DownloadError, match=why):
             await fetch(client, "b", out, manner=hasty)
     assert not (out / "a").exists()
+
+
+def untold(body, chunk_bytes=2):
+    """Return an answer that does not say how long it is."""
+    chunks = [body[first : first + chunk_bytes] for first in range(0, len(body), chunk_bytes)]
+    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in [*chunks, b""])
+    return reply(200, b"", Transfer_Encoding="chunked", Content_Length=None) + framed
+
+
+async def test_an_answer_of_untold_length_is_only_kept_if_it_is_whole(out):
+    script = [data(FILE), data({"name": "a", "length": "3"}), untold(b"<>"), untold(b"<html>"), untold(b"abc")]
+    reports = []
+    async with raw_platform(*script) as platform, client_of(platform.url) as client:
+        done = await fetch(client, "b", out, report=reports.append, manner=HASTY)
+    assert files_in(out) == {"a": b"abc"}
+    assert done.bytes == 3
+    assert max(one.bytes for one in reports) == 3
+
+
+async def test_a_download_that_stands_still_is_asked_for_again(tmp_path, out):
+    async with shop(tmp_path, files=2) as one:
+        await one.fault({"delay_s": 30}, times=2)
+        short = Timeouts(connect=timedelta(seconds=0.5), read=timedelta(seconds=0.5), total=timedelta(seconds=1))
+        await fetch(one.client, one.batch, out, manner=replace(HASTY, timeouts=short))
+        assert [call.code for call in one.calls].count("timeout") == 2
+        assert files_in(out) == originals(one)
 
 
 async def test_a_refusal_is_not_repeated(out):

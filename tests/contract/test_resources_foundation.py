@@ -309,7 +309,7 @@ async def test_a_query_runs_to_its_end_and_counts_its_rows(dialect):
 
 async def test_a_query_that_is_wrong_says_why_and_one_that_runs_can_be_ended():
     async with watched() as (_, client):
-        wrong = await queries.create(client, "SELEKT")
+        wrong = await queries.create(client, "SELECT FROM")
         long = await queries.create(client, "SELECT 1")
         assert await queries.cancel(client, long.id) is True
         done = await queries.wait(client, long.id, interval=timedelta(milliseconds=5))

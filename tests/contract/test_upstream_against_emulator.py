@@ -1,47 +1,24 @@
 """Client and kinds against the local platform: both dialects, its oddities, its faults, its tokens."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from emulator_fixtures import DATASET, EXPORT_JOBS, SEGMENT, SEGMENT_JOBS, an_export, emulating
-from raw_platform import NOON, QUICK, client_of, oauth
+from emulator_fixtures import DATASET, EXPORT_JOBS, SEGMENT, SEGMENT_JOBS, an_export
+from raw_platform import NOON
+from watching import READABLE_QUIRKS, watched
 
 from segwatch.jobs.model import Status
 from segwatch.kinds.base import Asked, Request, UnreadableReply
 from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.kinds.segment_job import KIND as SEGMENT_JOB
 from segwatch.upstream.errors import BadReply, Fate, NotFound, RateLimited, Refused, Unavailable, UpstreamError
-from segwatch.upstream.wire import Timeouts, open_session
+from segwatch.upstream.wire import Timeouts
 
 ASKED = Asked(sandbox="prod", at=NOON)
 EVALUATE = Request(method="POST", path=SEGMENT_JOBS, endpoint=SEGMENT_JOBS, body=[{"segmentId": SEGMENT}])
 ORDER = Request(method="POST", path=EXPORT_JOBS, endpoint=EXPORT_JOBS, body=an_export())
 SHORT = Timeouts(connect=timedelta(seconds=0.3), read=timedelta(seconds=0.3), total=timedelta(seconds=0.6))
-READABLE_QUIRKS = [
-    "ignore_sort",
-    "item_offset_start",
-    "absolute_links",
-    "ups_relative_links",
-    "extra_fields",
-    "shifting_rows",
-    "export_cancel_status",
-    "no_batch_id",
-    "object_batches",
-    "errors_on_success",
-    "seconds_epochs",
-    "partial_bulk_get",
-]
-
-
-@asynccontextmanager
-async def watched(timeouts=QUICK, **settings):
-    """Yield the emulator's control and a client that gets its own tokens from it."""
-    async with emulating(**settings) as platform, open_session() as session:
-        tokens = oauth(session, platform.base_url)
-        async with client_of(platform.base_url, tokens=tokens, timeouts=timeouts) as client:
-            yield platform, client
 
 
 async def pages(client, kind, request):

@@ -23,6 +23,8 @@ def test_the_commands_have_the_names_that_others_script_against():
         "pipeline list", "pipeline show", "pipeline run",
         "schedules list", "schedules show", "schedules create", "schedules enable", "schedules disable",
         "schedules set", "schedules delete", "segments list", "segments show",
+        "datasets list", "datasets show", "datasets create", "batch files", "batch download", "profile get",
+        "query run", "query list", "query show", "query cancel",
     }  # fmt: skip
 
 
