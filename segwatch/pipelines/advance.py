@@ -118,7 +118,7 @@ def _advance(run: Run, seen: Seen, now: datetime) -> Turn:
                 return failed(run, Reason.CHECK, wrong, now)
             return _done(run, now)
         case Downloaded(files=files, bytes=bytes_):
-            return _done(replace(run, files=files, bytes=bytes_), now, note=f"{files} files")
+            return _done(replace(run, files=files, bytes=bytes_), now, note=f"{files} file{'' if files == 1 else 's'}")
         case CommandEnded(code=0):
             return _done(run, now)
         case CommandEnded(code=code, tail=tail):

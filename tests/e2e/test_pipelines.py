@@ -59,8 +59,15 @@ async def test_a_run_beside_a_daemon_is_driven_by_it_and_told_to_its_channels(ho
     assert (await house.command("pipeline", "list")).out.startswith("name")
 
 
-async def test_a_run_understands_the_platform_of_the_older_tutorial(tmp_path: Path) -> None:
+ODDITIES = (
+    "ignore_sort", "item_offset_start", "ups_relative_links", "extra_fields", "shifting_rows", "object_batches",
+    "errors_on_success", "seconds_epochs", "partial_bulk_get", "production_links", "directory_files",
+)  # fmt: skip
+
+
+async def test_a_run_understands_the_odd_platform_of_the_older_tutorial(tmp_path: Path) -> None:
     async with House(tmp_path, emulator=[*SPEED, "--dialect", "seed"]) as house:
+        await house.platform.quirk(**dict.fromkeys(ODDITIES, True))
         write(house)
         run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
         assert run.code == 0, run.err
