@@ -59,8 +59,10 @@ async def ordered(
                 fail(exit_of(orderer.trouble), told(orderer.trouble))
             order = replace(withdrawn, reason=order.reason) if withdrawn.step is OrderStep.REFUSED else withdrawn
             break
-        if (why := order.why or "no reply came") != said:
-            tell(f"{order.sandbox}: {why}; looking for what became of it")
+        is_twin = order.reason == "twin"
+        why = f"{order.sandbox}: {order.why}" if is_twin else f"{order.why}; looking for what became of it"
+        if why != said:
+            tell(why)
             said = why
         await asyncio.sleep(max(0.0, (order.due_at - clock.now()).total_seconds()))
     if order.step not in (OrderStep.PLACED, OrderStep.ADOPTED):

@@ -83,6 +83,13 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     return _show_table([titles[number] for number in used], [[row[number] for number in used] for row in cells])
 
 
+def beneath(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a row for `show` whose long column `name` is the last one on a terminal: there it may stand beneath."""
+    if not sys.stdout.isatty():
+        return dict(row)
+    return {key: value for key, value in row.items() if key != name} | {name: row[name]}
+
+
 def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     screen = Screen()
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from segwatch.cli.options import ConfigFile, Json
-from segwatch.cli.output import Exit, fail, lines, show, show_json, show_one
+from segwatch.cli.output import Exit, beneath, fail, lines, show, show_json, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of, left_out, told
 from segwatch.cron import CronError, parse
 from segwatch.daemon.clock import SystemClock
@@ -204,7 +204,8 @@ def _show(one: Schedule, *, as_json: bool) -> None:
 
 def _row(one: Schedule, now: datetime) -> dict[str, Any]:
     known = _record(one, now)
-    return {name: known[name] for name in ("id", "name", "state", "cron", "next_run", "frequency", "segments")}
+    shown = {name: known[name] for name in ("id", "name", "state", "cron", "next_run", "frequency", "segments")}
+    return beneath(shown, "id")
 
 
 def _record(one: Schedule, now: datetime) -> dict[str, Any]:

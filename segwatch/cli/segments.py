@@ -1,11 +1,12 @@
 """`segwatch segments`: what audiences there are."""
 
+import sys
 from typing import Any
 
 from cyclopts import App
 
 from segwatch.cli.options import ConfigFile, Json, Limit
-from segwatch.cli.output import show, show_one
+from segwatch.cli.output import beneath, show, show_one
 from segwatch.cli.platform import InSandbox, calling, left_out
 from segwatch.upstream import definitions
 from segwatch.upstream.definitions import Definition
@@ -24,11 +25,10 @@ async def list_(
     async with calling(config, sandbox) as platform:
         rows = definitions.list_(platform.client, limit=min(limit, 100), most=limit, on_unreadable=left_out)
         found = [one async for one in rows]
-    show(
-        [_record(one) if as_json else _row(one) for one in found],
-        as_json=as_json,
-        empty="no segments are defined in this sandbox",
-    )
+    # a screen of 80 columns has no room for a merge policy that is the same everywhere
+    policies = not sys.stdout.isatty() or len({one.merge_policy_id for one in found}) > 1
+    shown = [_record(one) if as_json else _row(one, policies=policies) for one in found]
+    show(shown, as_json=as_json, empty="no segments are defined in this sandbox")
 
 
 @app.command(name="show")
@@ -46,9 +46,10 @@ async def show_(segment: str, /, *, sandbox: InSandbox = "", as_json: Json = Fal
         show_one(_record(await definitions.get(platform.client, segment)), as_json=as_json)
 
 
-def _row(one: Definition) -> dict[str, Any]:
+def _row(one: Definition, *, policies: bool) -> dict[str, Any]:
     known = _record(one)
-    return {name: known[name] for name in ("id", "name", "evaluated", "merge_policy", "updated_at")}
+    names = ("id", "name", "evaluated", *(("merge_policy",) if policies else ()), "updated_at")
+    return beneath({name: known[name] for name in names}, "id")
 
 
 def _record(one: Definition) -> dict[str, Any]:

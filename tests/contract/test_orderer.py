@@ -119,7 +119,7 @@ def nothing_else_serves(row, order):
     return False
 
 
-async def placed(orderer, order, *, adopt="never", serves=nothing_else_serves, spend=None, deadline_s=20.0):
+async def placed(orderer, order, *, adopt="never", serves=nothing_else_serves, spend=None, deadline_s=60.0):
     """Return the order as it ended."""
     async with asyncio.timeout(deadline_s):
         while True:
@@ -213,7 +213,8 @@ async def test_a_new_token_in_the_middle_makes_no_second_post(house):
     assert len(await house.jobs("export_job")) == 2
 
 
-async def test_while_the_platform_is_away_nothing_is_sent_and_nothing_raised(house):
+async def test_while_the_platform_is_away_nothing_is_sent_and_nothing_raised(house, monkeypatch):
+    monkeypatch.setattr("segwatch.daemon.orderer._PAUSE", timedelta(milliseconds=100))
     await house.platform.control("faults", {"path": "/data/*", "fault": {"status": 503}, "times": 9})
     async with house.process() as (orderer, store):
         waits = await orderer.place(export(), lambda: None, adopt="never", serves=nothing_else_serves)

@@ -69,6 +69,19 @@ def test_what_fits_stays_on_one_line():
     assert plain(text) == ["id     error", "24115  short"]
 
 
+def test_a_long_id_stands_first_in_a_pipe_and_beneath_on_a_narrow_terminal(capsys):
+    row = {"id": "i" * 36, "name": "n" * 30, "state": "active", "segments": "*"}
+
+    def shown():
+        output.show([output.beneath(row, "id")], as_json=False, empty="none")
+
+    shown()
+    assert capsys.readouterr().out.splitlines()[1].startswith(f"{row['id']}  {row['name']}")
+    title, first, second = plain(on_terminal(shown))
+    assert title.split() == ["name", "state", "segments"]
+    assert (first.split(), second) == (["n" * 30, "active", "*"], f"    {row['id']}")
+
+
 def test_with_no_color_a_terminal_is_sent_no_escape_at_all(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     rows = [{"status": "FAILED", "error": LONG}]
