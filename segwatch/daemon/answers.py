@@ -1,6 +1,6 @@
 """The answers to the failed exports of one sandbox, as they are on disk, and every change of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,8 +8,8 @@ from segwatch import decision
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import breaker, ordering, retry, submission
-from segwatch.jobs.model import JobState, Observation, Status
-from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.model import JobState, Observation
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Refuse, RetryPolicy
 from segwatch.store.base import Change, Store
 
@@ -44,28 +44,39 @@ class Answers:
         """Return an earlier answer, given up or put off, whose POST brought `failed` about; `answer` is its own one."""
         put_off = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
         others = await self._store.resubmissions(self._sandbox, steps=put_off)
-        earlier = submission.led_to(others, failed, answer.fingerprint)
-        return earlier if earlier and failed.key.id not in await self.claimed(answer) else None
+        if failed.key.id in await self.claimed(answer):
+            return None
+        return await self._whose(failed, answer.fingerprint, others)
 
     async def late(self) -> list[tuple[Resubmission, JobState]]:
-        """Return answers whose POST was given up as undecided, each with the job that it led to after all.
-
-        A job that failed is left out: its own answer finds out whose effect it is.
-        """
+        """Return answers that were given up after a POST, each with the job that it led to after all."""
         since = self._clock.now() - _LATE_MAX
         given_up = await self._store.resubmissions(self._sandbox, steps=(Step.REFUSED,), since=since)
-        undecided = [one for one in given_up if one.reason == Refusal.UNDECIDED and one.posted_at]
-        if not undecided:
+        given_up = [one for one in given_up if one.posted_at]
+        if not given_up:
             return []
         claimed = {one.new_id for one in await self._linked()}
         found = []
         for job in self._recorder.known(self._kind):
-            if job.key.id in claimed or job.status in (Status.FAILED, Status.CANCELLED):
+            if job.key.id in claimed:
                 continue
-            if answer := submission.led_to(undecided, job, job.facts.fingerprint):
+            if answer := await self._whose(job, job.facts.fingerprint, given_up):
                 found.append((answer, job))
-                undecided.remove(answer)
+                given_up.remove(answer)
         return found
+
+    async def _whose(self, job: JobState, fingerprint: str, answers: Iterable[Resubmission]) -> Resubmission | None:
+        """Return whose late effect the job is; None also while an equal POST is not settled, to which it may belong."""
+        if not fingerprint or not (equal := [one for one in answers if one.fingerprint == fingerprint]):
+            return None
+        unsettled = await self._store.resubmissions(self._sandbox, steps=(Step.POSTING,))
+        if any(one.fingerprint == fingerprint for one in unsettled):
+            return None
+        first = {one.failed: await self._recorder.fresh(one.failed) for one in equal}
+        return submission.led_to(
+            [one for one in equal if (failed := first[one.failed]) and submission.is_newer(job, failed)],
+            job, fingerprint,
+        )  # fmt: skip
 
     async def claimed(self, answer: Resubmission) -> frozenset[str]:
         """Return the ids of the jobs that answer some other failure."""
@@ -142,6 +153,7 @@ class Answers:
             done = replace(answer, step=step, new_id=job.key.id, since=now)
             told, events = decision.announce(failed, done, self._policy, now, by=by)
             made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
+            state = replace(made.state, unlisted=True) if made.state and known is None else made.state
             its_own = await self._store.resubmission(job.key)
             chained = None
             if its_own and its_own.step in (Step.SCHEDULED, Step.PROPOSED):
@@ -150,7 +162,7 @@ class Answers:
             return [
                 Change(job=told, job_before=failed, events=events, resubmission=done, resubmission_before=before),
                 Change(
-                    job=made.state, job_before=known, events=made.events,
+                    job=state, job_before=known, events=made.events,
                     resubmission=made.answer or chained, resubmission_before=its_own,
                 ),
             ]  # fmt: skip

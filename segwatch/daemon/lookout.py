@@ -10,6 +10,7 @@ from segwatch.jobs import proof, tracker
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
+from segwatch.upstream.errors import BadReply, Fate, Unavailable
 
 _RECORDS_MAX = 100  # read one by one in one look; what they tell is remembered, so that the next look reads the rest
 _REMEMBERED_MAX = 2000
@@ -65,23 +66,33 @@ class Lookout:
         ]  # fmt: skip
         doubtful = set()
         for row in unsure[:_RECORDS_MAX]:
-            record = await self._source.one(row.key.id)
+            record = await self._record_of(row)
             beat()
-            if isinstance(record, Missing):
-                if row.key.id in shown:
+            if not isinstance(record, Observation):
+                if record is None or row.key.id in shown:
                     doubtful.add(row.key.id)
                 else:
                     del rows[row.key.id]  # it was there once, and is gone from the list as well
                 continue
-            if len(record.facts.request) >= len(row.facts.request):
+            tells_more = len(record.facts.request) >= len(row.facts.request)
+            if tells_more:
                 row = rows[row.key.id] = replace(row, facts=record.facts)
-            if not self._is_unsure(row, answer, failed, claimed):
+            if not self._is_unsure(row, answer, failed, claimed, cut=not tells_more):
                 self._remember(row)
             elif not self._is_believed(known.get(row.key.id), answer):
                 doubtful.add(row.key.id)
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
         return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful))
+
+    async def _record_of(self, row: Observation) -> Observation | Missing | None:
+        """Return what is told of a job by its id; None for a record at which the platform itself fails, or mumbles."""
+        try:
+            return await self._source.one(row.key.id)
+        except (Unavailable, BadReply) as error:
+            if error.fate is Fate.NOT_SENT:
+                raise
+            return None
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         list_ = await listed(self._source, beat, horizon=_horizon(failed), anchor=failed.key.id)

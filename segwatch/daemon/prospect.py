@@ -101,7 +101,7 @@ class Prospect:
         """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
         since = self._clock.now() - _LAG_SEEN
         jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
-        return proof.lag(jobs, max(since, self._since), behind=self._source.clock_behind)
+        return proof.lag(jobs, max(since, self._since))
 
     def _horizon(self, order: Order, now: datetime, *, before_post: bool) -> datetime:
         since = order.posted_at or now

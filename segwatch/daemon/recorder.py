@@ -92,13 +92,18 @@ class Recorder:
         """Return when the known jobs were created, ascending."""
         return self._created[kind]
 
-    async def record(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[JobState]:
+    async def record(
+        self, kind: str, seen: Iterable[Observation | Missing], position: Position,
+        *, listed: bool = True, behind: timedelta = timedelta(),
+    ) -> list[JobState]:  # fmt: skip
         """Write what these sightings change, in one transaction, and return the jobs as they now are.
 
-        position: where the stream's reader stood before this sweep. Raises StoreUnavailable, with nothing changed.
+        position: where the stream's reader stood before this sweep. listed: they come from a list. behind: by how much
+        the platform's clock is behind ours. Raises StoreUnavailable, with nothing changed.
         """
         latest = {sighting.key: sighting for sighting in seen}
-        return await self._write(lambda: self._decide(kind, latest.values(), position))
+        missed_at = position.swept_at and position.swept_at - behind
+        return await self._write(lambda: self._decide(kind, latest.values(), position, listed, missed_at))
 
     async def tick(self, kind: str) -> None:
         """Tell of active jobs that have grown too old, also while the platform does not answer."""
@@ -140,15 +145,21 @@ class Recorder:
                 self._written.pop(key, None)
                 self._created[key.kind].remove(job.born_at)
 
-    async def _decide(self, kind: str, seen: Iterable[Observation | Missing], position: Position) -> list[Change]:
+    async def _decide(
+        self, kind: str, seen: Iterable[Observation | Missing], position: Position,
+        listed: bool, missed_at: datetime | None,
+    ) -> list[Change]:  # fmt: skip
         now, policy = self._clock.now(), self.policies[kind]
         changes = []
         for sighting in seen:
             before = await self.fresh(sighting.key)
             news = isinstance(sighting, Missing) or reading.is_news(sighting, position)
             made = decision.decide(before, sighting, now, policy, is_news=news)
-            if made.state is not None:
-                state = made.state if before else replace(made.state, missed_at=position.swept_at)
+            state = made.state or before
+            is_shown = listed and isinstance(sighting, Observation)
+            if state and (before is None or (before.unlisted and is_shown)):
+                state = replace(state, missed_at=missed_at, unlisted=False)
+            if state is not None and state is not before:
                 changes.append(Change(job=state, job_before=before, events=made.events, resubmission=made.answer))
         return changes
 

@@ -41,7 +41,7 @@ class Records:
         """
         record = await self._source.one(failed.key.id)
         if not isinstance(record, Missing) and not tracker.is_another(failed, record):
-            answer = self._as_told(answer, record.facts, self._known_for(failed))
+            answer = self._as_told(answer, record.facts, self._timeline.surely(failed.discovered_at))
         elif not answer.whole:
             raise Inconclusive("the failed export's own record is not there to tell what to submit")
         if answer.whole and self._is_broad(answer) and not self._tells_limits():
@@ -59,12 +59,6 @@ class Records:
 
     def _is_broad(self, answer: Resubmission) -> bool:
         return self._kind.is_broad(answer.request or "{}")
-
-    def _known_for(self, job: JobState) -> timedelta:
-        known_for = self._timeline.age(job.discovered_at)
-        if not known_for and job.discovered_at > self._clock.now():
-            return timedelta.max  # by a clock that was ahead before this process began: it cannot be told
-        return known_for
 
     def _tells_limits(self) -> bool:
         """True when some known export's order is limited: then a record without limits belongs to one without."""

@@ -51,7 +51,7 @@ class Submitter:
         self._kind = source.kind
         self._lookout = Lookout(
             source, lambda: recorder.known(source.kind.name),
-            age=timeline.age, believed_after=proof.believed_after(policy.settle_window),
+            age=timeline.surely, believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
         self._records = Records(source, recorder, clock, timeline=timeline, window=policy.settle_window)
         self._silences = Silences(clock, window=policy.settle_window)
@@ -262,4 +262,4 @@ class Submitter:
         since = self._recorder.policies[self._kind.name].watch.since
         watched = await self._recorder.position(self._kind.name, since)
         jobs = self._recorder.known(self._kind.name)
-        return proof.lag(jobs, watched.began_at or since, behind=self._source.clock_behind)
+        return proof.lag(jobs, watched.began_at or since)

@@ -87,7 +87,7 @@ class Sweep:
             if page is None:
                 break
             self._note_surprises(page.rows)
-            await self._record(page.rows)
+            await self._record(page.rows, listed=False)
 
         async def one(job_id: str) -> Observation | Missing:
             try:
@@ -97,7 +97,7 @@ class Sweep:
 
         alone = [job_id for job_id in wanted if job_id not in self.rows]
         results = await asyncio.gather(*map(one, alone), return_exceptions=True)
-        await self._record([found for found in results if isinstance(found, Observation | Missing)])
+        await self._record([found for found in results if isinstance(found, Observation | Missing)], listed=False)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -117,7 +117,8 @@ class Sweep:
             if changed and mark and row.updated_at and row.updated_at < mark - reading.OVERLAP:
                 self.surprises += 1
 
-    async def _record(self, seen: Sequence[Observation | Missing]) -> None:
+    async def _record(self, seen: Sequence[Observation | Missing], *, listed: bool = True) -> None:
         self._beat()
-        await self._recorder.record(self._kind.name, seen, self._position)
+        behind = self._source.clock_behind
+        await self._recorder.record(self._kind.name, seen, self._position, listed=listed, behind=behind)
         self.rows |= {row.key.id: row for row in seen if isinstance(row, Observation)}

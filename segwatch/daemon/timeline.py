@@ -29,6 +29,7 @@ class Timeline:
         self._since = datetime.min.replace(tzinfo=UTC)  # what was before us is of one piece, for all we know
         self._now = now
         self._ran_s = ran_s
+        self._began_s = ran_s
         self._past: deque[_Stretch] = deque(maxlen=_REMEMBERED)
 
     def look(self, now: datetime, ran_s: float) -> None:
@@ -53,6 +54,15 @@ class Timeline:
             if stretch.until < moment:
                 return self._ran_since(stretch)
         return max(self._now - moment, timedelta())
+
+    def surely(self, moment: datetime) -> timedelta:
+        """Return how long ago the clock showed `moment` at least, whatever was done to it while nobody looked.
+
+        Of what was before this process only the time since its beginning is sure.
+        """
+        ran = timedelta(seconds=self._ran_s - self._began_s)
+        is_ahead = moment > self._now + TOLERANCE  # as another process saw the clock, if this one has not seen it so
+        return min(self.age(moment) or (ran if is_ahead else timedelta()), ran)
 
     @property
     def repeats(self) -> bool:

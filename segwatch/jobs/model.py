@@ -118,7 +118,8 @@ class JobState:
     since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
     root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
     started_at: by our clock where the platform does not say. sequence: how many events the job has had.
-    missed_at: our clock at the last complete sweep before the job was first seen, which did not show it.
+    missed_at: the platform's clock, as far as it is known, at the last complete sweep before a list first showed the
+    job. unlisted: none has shown it yet, we know it by its submission.
     overdue_at, reused_at: when it was told as overdue; that its id is in use again.
     """
 
@@ -140,6 +141,7 @@ class JobState:
     looks: int = 1
     misses: int = 0
     missed_at: datetime | None = None
+    unlisted: bool = False
     overdue_at: datetime | None = None
     reused_at: datetime | None = None
 

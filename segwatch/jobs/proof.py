@@ -19,16 +19,14 @@ def patience(window: timedelta, lag: timedelta = timedelta()) -> timedelta:
     return max(3 * window, 2 * lag)
 
 
-def lag(jobs: Iterable[JobState], since: datetime, *, behind: timedelta = timedelta()) -> timedelta:
+def lag(jobs: Iterable[JobState], since: datetime) -> timedelta:
     """Return the longest after a job's creation that a sweep did not show it, of those created after `since`.
 
     since: when we first began to watch. That we did not look for long, in an outage, says nothing of the list.
-    behind: by how much the platform's clock, which stamps creations, is behind ours; less than zero if it is ahead.
     """
     spans = [
-        job.missed_at - job.created_at - behind
-        for job in jobs if job.missed_at and job.created_at and job.created_at + behind >= since
-    ]  # fmt: skip
+        job.missed_at - job.created_at for job in jobs if job.missed_at and job.created_at and job.created_at >= since
+    ]
     return max([timedelta(), *spans])
 
 

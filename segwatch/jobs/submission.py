@@ -69,9 +69,11 @@ def assess(
     some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
     earlier POST of this answer may have made.
     """
-    if ours := _ours(answer, failed, listed := tuple(listed), claimed):
+    listed = tuple(listed)
+    certain = [row for row in listed if row.key.id not in doubtful]
+    if ours := _ours(answer, failed, certain, claimed):
         return ours
-    equal = [row for row in listed if _equals(row, answer) and _is_newer(row, failed)]
+    equal = [row for row in certain if _equals(row, answer) and is_newer(row, failed)]
     for row in equal:
         if _leaves_room(row, answer):
             continue
@@ -87,7 +89,7 @@ def assess(
         if not _leaves_room(row, answer) or (answer.posted_at and _is_free(row, answer, claimed)):
             return Unclear(job=row)
     # whatever is there before the POST cannot be its effect, however alike it may look later
-    there = {row.key.id for row in listed if row.key != failed.key and _is_newer(row, failed)}
+    there = {row.key.id for row in listed if row.key != failed.key and is_newer(row, failed)}
     return Go(known=tuple(sorted(there | {*answer.known})))
 
 
@@ -104,7 +106,9 @@ def settle(
     declined the POST: that one is tried anew once the silence has lasted long enough. Without any reply it is refused,
     since it cannot be decided.
     """
-    if ours := _ours(answer, failed, listed := tuple(listed), claimed):
+    listed = tuple(listed)
+    certain = [row for row in listed if row.key.id not in doubtful]
+    if ours := _ours(answer, failed, certain, claimed):
         return ours
     unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, answer, claimed)]
     longest = max(proof.patience(policy.settle_window), policy.backoff.cap)
@@ -138,10 +142,11 @@ def led_to(answers: Iterable[Resubmission], failed: JobState, fingerprint: str) 
     fit = [
         one for one in answers
         if one.posted_at is not None and one.step not in (Step.POSTING, Step.SUBMITTED, Step.ADOPTED)
-        and one.reason != Refusal.NEVER and one.fingerprint == fingerprint and one.failed != failed.key
-        and failed.key.id not in one.known and proof.is_since(failed, one.posted_at)
+        and (one.reason != Refusal.NEVER or one.declined)  # else the platform refused that POST itself
+        and one.fingerprint == fingerprint and one.failed != failed.key and failed.key.id not in one.known
+        and proof.is_since(failed, one.posted_at)
     ]  # fmt: skip
-    return min(fit, key=lambda one: (one.posted_at or one.since, one.failed), default=None)
+    return max(fit, key=lambda one: (one.posted_at or one.since, one.failed), default=None)
 
 
 def _ours(
@@ -156,7 +161,7 @@ def _ours(
         return None
     fresh = [
         row for row in listed
-        if _equals(row, answer) and _is_newer(row, failed) and _is_free(row, answer, claimed)
+        if _equals(row, answer) and is_newer(row, failed) and _is_free(row, answer, claimed)
         and (not answer.asked_anew or proof.is_soon_after(row, answer.posted_at, failed))
     ]  # fmt: skip
     if not fresh:
@@ -224,7 +229,8 @@ def _leaves_room(row: Observation, answer: Resubmission) -> bool:
     return answer.asked_anew or row.key.id in answer.known  # the person has seen it and wants another
 
 
-def _is_newer(row: Observation, failed: JobState) -> bool:
+def is_newer(row: Observation | JobState, failed: JobState) -> bool:
+    """Return whether a job was created since the failed one was, as far as that can be told."""
     return row.created_at is None or (since := proof.earliest(failed)) is None or row.created_at >= since
 
 

@@ -15,9 +15,11 @@ from segwatch.daemon.lookout import Inconclusive, Look, Lookout
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.kinds.base import Gap, Page, Request
 from segwatch.kinds.export_job import KIND
+from segwatch.upstream.errors import Fate, Unavailable
 
 TO_D1 = '{"destination":{"datasetId":"d1"},"fields":"x"'
 WHOLE = Facts(dataset="d1", request=TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"}]}}', fingerprint="f-whole")
+TWO = TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"},{"segmentId":"s2"}]}}'
 SHORT = Facts(dataset="d1", request=TO_D1 + "}", fingerprint="f-short")
 WIDER = replace(WHOLE, request=WHOLE.request.replace("}]", '},{"segmentId":"s2"}]'), fingerprint="f-wider")
 NOTHING = Facts(dataset="d1")
@@ -276,10 +278,30 @@ async def test_a_row_that_looks_equal_may_be_a_cut_one_and_so_its_record_is_read
 
 
 @pytest.mark.parametrize("posted_at", [None, NOW], ids=["before-the-post", "after-it"])
+async def test_a_record_that_tells_less_than_a_cut_row_leaves_the_doubt(posted_at):
+    """It is young, and has no filter yet: what the row tells is no more for that."""
+    wanted = replace(ANSWER, request=TWO, fingerprint="f-two", posted_at=posted_at)
+    cut = replace(WHOLE, segments=("s1",))
+    source = Answers([Page(rows=(row("11", facts=cut), ITSELF))] * 2, {"11": row("11", facts=SHORT)})
+    lookout = Lookout(source, age=AGE)
+    assert (await lookout.look(wanted, FAILED, lambda: None)).doubtful == {"11"}
+    source.records["11"] = row("11", facts=replace(WHOLE, request=TWO, fingerprint="f-two", segments=("s1", "s2")))
+    found = await lookout.look(wanted, FAILED, lambda: None)
+    assert (found.rows[0].facts.fingerprint, found.doubtful) == ("f-two", frozenset())
+
+
+async def test_a_record_at_which_the_platform_fails_is_a_doubt_and_stops_no_other():
+    class Failing(Answers):
+        async def one(self, job_id):
+            raise Unavailable("500", fate=Fate.ANSWERED, reason="http_500", status=500)
+
+    assert (await look(Failing([Page(rows=(row("11", facts=SHORT), row("12"), ITSELF))]))).doubtful == {"11", "12"}
+
+
+@pytest.mark.parametrize("posted_at", [None, NOW], ids=["before-the-post", "after-it"])
 async def test_a_row_that_leaves_out_segments_is_no_other_export_until_its_record_says_so(posted_at):
-    two = TO_D1 + ',"filter":{"segments":[{"segmentId":"s1"},{"segmentId":"s2"}]}}'
-    wanted = replace(ANSWER, request=two, fingerprint="f-two", posted_at=posted_at)
-    whole = replace(WHOLE, request=two, fingerprint="f-two", segments=("s1", "s2"))
+    wanted = replace(ANSWER, request=TWO, fingerprint="f-two", posted_at=posted_at)
+    whole = replace(WHOLE, request=TWO, fingerprint="f-two", segments=("s1", "s2"))
     source = Answers([Page(rows=(row("11", facts=replace(WHOLE, segments=("s1",))), ITSELF))])
     source.records["11"] = row("11", facts=whole)
     found = await Lookout(source, age=AGE).look(wanted, FAILED, lambda: None)

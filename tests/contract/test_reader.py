@@ -53,6 +53,7 @@ class Answers:
     calls_per_second = 50.0
     kind: JobKind = EXPORTS
     sandbox = "prod"
+    clock_behind = timedelta()
 
     async def page(self, request: Request) -> Page:
         self.calls += 1
@@ -84,6 +85,7 @@ class Evaluations:
     calls_per_second = 50.0
     kind: JobKind = SEGMENTS
     sandbox = "prod"
+    clock_behind = timedelta()
 
     def put(self, job_id: str, status: Status, *, changed: datetime | None = None) -> None:
         """Let the job have this status, since now or since another time, which need not be true."""

@@ -141,3 +141,30 @@ async def test_a_job_remembers_which_sweep_did_not_show_it(store, recorder):
     (now,) = await recorder.record(KIND, [new], POSITION)
     (later,) = await recorder.record(KIND, [replace(new, asked_at=at(70))], replace(POSITION, swept_at=at(60)))
     assert (now.missed_at, later.missed_at) == (POSITION.swept_at, POSITION.swept_at)
+
+
+async def test_when_a_sweep_missed_a_job_is_noted_by_the_platforms_clock(store, recorder):
+    state = await an_active_job(store, recorder)
+    new = replace(ended(state), key=replace(state.key, id="new"))
+    (made,) = await recorder.record(KIND, [new], POSITION, behind=timedelta(minutes=40))
+    assert made.missed_at == POSITION.swept_at - timedelta(minutes=40)
+
+
+async def test_a_job_that_we_submitted_was_missed_until_a_list_shows_it(store, recorder):
+    """Else the lag of the list would not be seen where it matters most: on the exports that are looked for."""
+    state = await an_active_job(store, recorder)
+    ours = replace(state, unlisted=True)
+    await recorder.write(lambda: _change(ours, state))
+    looked = replace(ended(state), status=Status.PROCESSING, word="PROCESSING", ended_at=None)
+    by_id, listed = replace(looked, asked_at=at(20)), replace(looked, asked_at=at(30))
+    position = replace(POSITION, swept_at=at(25))
+    await recorder.record(KIND, [by_id], position, listed=False)
+    assert (await recorder.fresh(state.key)).unlisted
+    await recorder.record(KIND, [listed], position)
+    await recorder.record(KIND, [replace(listed, asked_at=at(40))], replace(POSITION, swept_at=at(35)))
+    told = await store.job(state.key)
+    assert (told.unlisted, told.missed_at) == (False, at(25))
+
+
+async def _change(after, before):
+    return [Change(job=after, job_before=before)]

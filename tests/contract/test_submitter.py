@@ -68,7 +68,6 @@ class Platform:
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     reply: Observation | None = None
     poison: str = ""
-    clock_behind: timedelta = timedelta()
     kind = KIND
     sandbox = "prod"
 
@@ -326,20 +325,6 @@ async def test_what_was_there_before_the_post_is_no_doubt_after_it(house):
     assert intents == [("7",), ("7",)]
 
 
-@pytest.mark.parametrize(("behind_min", "step"), [(0, Step.REFUSED), (40, Step.SUBMITTED)])
-async def test_a_platform_whose_clock_is_behind_has_no_late_list(house, behind_min, step):
-    async def decline_once(request):
-        house.platform.submit = submit
-        raise Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
-
-    missed = job("60", status=Status.SUCCEEDED, created_at=at(5 - 40), missed_at=at(6), facts=ELSEWHERE)
-    await house.store.commit([Change(job=missed)])
-    submit, house.platform.submit = house.platform.submit, decline_once
-    house.platform.clock_behind = timedelta(minutes=behind_min)
-    soon = Backoff(first=timedelta(minutes=2), cap=timedelta(minutes=4))
-    assert (await house.ends(due(), settle_window=SHORTLY, backoff=soon)).step is step
-
-
 async def test_a_list_that_nobody_could_read_was_not_silent(house):
     """Three windows pass in an outage; the list shows the new export two looks after it has come back."""
     back_s, lists = house.clock.ran_s() + 1 + 5 * SHORTLY.total_seconds(), house.platform.page
@@ -548,6 +533,29 @@ async def test_what_shows_up_late_closes_the_failure_that_was_given_up(house):
     assert (ended.step, ended.new_id) == (Step.SUBMITTED, "7")
     told = [(one.event.job_id, one.event.type.value) for one in await house.store.events(EventFilter())]
     assert told == [("1", "export.retry_submitted"), ("7", "export.recovered")]
+
+
+@pytest.mark.parametrize(
+    ("created", "others"),
+    [
+        pytest.param(-6, (), id="it-is-older-than-the-failed-one"),
+        pytest.param(9, (Step.POSTING,), id="an-equal-post-is-not-settled-yet"),
+    ],
+)
+async def test_what_may_not_be_its_effect_closes_no_failure(house, created, others):
+    given_up = due(Step.REFUSED, reason="undecided", posted_at=at(0), since=at(9.5), tries=1)
+    ended = {"status": Status.SUCCEEDED, "word": "SUCCEEDED", "discovered_at": at(9.8), "facts": WHOLE}
+    late = job("7", created_at=at(created), **ended)
+    await house.failed(given_up)
+    await house.store.commit([Change(job=late)])
+    for step in others:
+        failed = job("8", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+        open_ = replace(posting(), failed=key("8"), root="8", step=step, due_at=at(500))
+        await house.store.commit([Change(job=failed, resubmission=open_)])
+    async with asyncio.timeout(30), house.working():
+        while house.clock.now() < at(11):
+            await house.clock.sleep(1)
+    assert await house.store.resubmission(key("1")) == given_up
 
 
 OLDER = export("50", minute=-60, status=Status.SUCCEEDED)

@@ -1,7 +1,7 @@
 """What one sweep asks for, and how far it may say that it has read."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from fakes import T0, at
@@ -31,6 +31,7 @@ class Answers:
     asked: list[object] = field(default_factory=list)
     kind = KIND
     sandbox = "prod"
+    clock_behind = timedelta()
 
     async def page(self, request) -> Page:
         self.asked.append(dict(request.params))
@@ -50,7 +51,7 @@ class Records:
     def created(self, kind: str) -> tuple[datetime, ...]:
         return self._created
 
-    async def record(self, kind, seen, position) -> list:
+    async def record(self, kind, seen, position, **how) -> list:
         return []
 
     def job(self, key) -> None:

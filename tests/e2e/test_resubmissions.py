@@ -137,7 +137,7 @@ async def test_a_submission_that_never_arrived_is_refused_as_undecided_until_a_p
     assert len(await watched.new_jobs(body)) == 1
 
 
-async def test_a_lost_submission_that_shows_up_too_late_is_not_repeated_when_a_person_retries(
+async def test_a_lost_submission_that_shows_up_too_late_closes_the_failure_and_is_not_repeated(
     watched: Watched, body: Json
 ) -> None:
     house = watched.house
@@ -155,9 +155,11 @@ async def test_a_lost_submission_that_shows_up_too_late_is_not_repeated_when_a_p
     assert refused.data["reason"] == "undecided"
     await house.platform.heal()
     await house.platform.set_status("export_job", new, "SUCCEEDED")
-    assert (await house.command("jobs", "retry", job)).code == 0
     submitted = await house.inbox.until("export.retry_submitted", job_id=job)
-    assert submitted.data["new_job_id"] == new
+    assert (submitted.data["new_job_id"], submitted.data["settled_by"]) == (new, "look")
+    await house.inbox.until("export.recovered", job_id=new)
+    retried = await house.command("jobs", "retry", job)
+    assert (retried.code, f"answered by job {new}" in retried.err) == (1, True)
     assert await watched.new_jobs(body) == [new]
 
 
