@@ -97,6 +97,7 @@ class PlatformClient:
         self._no_renewal_until = 0.0
         self.clock_behind = timedelta()
         self._compared_s: float | None = None
+        self._told_behind = timedelta()
 
     @property
     def patience(self) -> timedelta:
@@ -253,11 +254,13 @@ class PlatformClient:
         told = date_of(reply.headers.get("date", ""))
         if told is None or abs(behind := self._now() - told) > _CLOCKS_APART_MAX:
             return
-        # an answer that came late, or from a cache, makes the difference seem larger: the least of an hour is nearest
-        now_s = self._monotonic()
+        # an answer that came late, or from a cache, makes the difference seem larger: the least of an hour is nearest;
+        # but a single odd date must not count for an hour, so two in a row have to say it
+        now_s, last, self._told_behind = self._monotonic(), self._told_behind, behind
         is_old = self._compared_s is None or now_s - self._compared_s > _COMPARED_FOR_S
-        if is_old or behind < self.clock_behind:
-            self.clock_behind, self._compared_s = behind, now_s
+        if is_old or max(behind, last) < self.clock_behind:
+            self.clock_behind = behind if is_old else max(behind, last)
+            self._compared_s = now_s
 
     def _url(self, request: Request) -> URL:
         """Return the address; always on the configured host, the only one that may see the token."""

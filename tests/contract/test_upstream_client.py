@@ -265,19 +265,20 @@ async def test_how_far_apart_the_clocks_are_is_read_from_the_date_of_an_answer(d
         assert client.clock_behind == timedelta(seconds=behind_s)
 
 
-async def test_an_answer_that_a_cache_kept_makes_no_clock_slower():
+async def test_neither_an_answer_that_a_cache_kept_nor_one_odd_date_tells_the_time():
     fresh, kept = reply(Date="Sat, 06 Dec 2025 11:59:58 GMT"), reply(Date="Sat, 06 Dec 2025 11:58:00 GMT")
+    odd = reply(Date="Sat, 06 Dec 2025 14:00:00 GMT")
     clock = FakeClock()
     told = []
     async with (
-        raw_platform(kept, fresh, kept, kept) as platform,
+        raw_platform(kept, fresh, fresh, odd, fresh, kept) as platform,
         client_of(platform.url, monotonic=clock.ran_s) as client,
     ):
-        for hours in (0, 0, 0, 2):  # the last is so long after that a clock may have been set
+        for hours in (0, 0, 0, 0, 0, 2):  # the last is so long after that a clock may have been set
             await clock.advance(hours=hours, seconds=1)
             await client.call(GET)
             told.append(client.clock_behind.total_seconds())
-    assert told == [120, 2, 2, 120]
+    assert told == [120, 120, 2, 2, 2, 120]
     assert {headers["cache-control"] for _, headers, _ in platform.requests} == {"no-cache"}
 
 

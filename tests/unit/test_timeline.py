@@ -95,9 +95,10 @@ def test_whatever_the_clock_does_nothing_is_taken_for_older_than_it_is(jumps, da
 
 
 def test_of_what_was_before_this_process_only_its_own_time_is_sure():
-    timeline = Timeline(at(60), 1000.0)  # eleven minutes of which were a step of the clock, for all we know
-    timeline.look(at(61), 1060.0)
-    assert timeline.surely(at(50)) == timeline.surely(at(200)) == timedelta(minutes=1)
-    assert timeline.surely(at(60.5)) == timedelta(minutes=0.5)
-    timeline.look(at(100), 1120.0)  # one more step, which this process has seen
-    assert timeline.surely(at(60.5)) == timedelta(minutes=1.5)
+    clocks = Clocks()  # whatever was done to the clock before it began
+    clocks.run(60)
+    for moment in (T0 - HOUR, T0 + 5 * HOUR):  # seen by another process; once while the clock was ahead
+        assert clocks.timeline.surely(moment) == 60 * S
+    assert clocks.timeline.surely(T0 + 30 * S) == 30 * S
+    clocks.jump(HOUR)
+    assert clocks.timeline.surely(T0 + 30 * S) == 32 * S
