@@ -41,7 +41,7 @@ def pipeliner_of(
 
     async def record(seen: Observation) -> None:
         position = await recorder.position(seen.key.kind, began)
-        for job in await recorder.record(seen.key.kind, [seen], position):
+        for job in await recorder.record(seen.key.kind, [seen], position, listed=False):
             if job.is_active:
                 polls[seen.key.kind](job)
 

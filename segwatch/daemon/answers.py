@@ -9,6 +9,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import breaker, ordering, retry, submission
 from segwatch.jobs.model import JobState, Observation
+from segwatch.jobs.order import OrderStep
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Refuse, RetryPolicy
 from segwatch.store.base import Change, Store
@@ -55,7 +56,7 @@ class Answers:
         given_up = [one for one in given_up if one.posted_at]
         if not given_up:
             return []
-        claimed = {one.new_id for one in await self._linked()}
+        claimed = {one.new_id for one in await self._linked()} | await self.ordered()
         found = []
         for job in self._recorder.known(self._kind):
             if job.key.id in claimed:
@@ -70,7 +71,10 @@ class Answers:
         if not fingerprint or not (equal := [one for one in answers if one.fingerprint == fingerprint]):
             return None
         unsettled = await self._store.resubmissions(self._sandbox, steps=(Step.POSTING,))
-        if any(one.fingerprint == fingerprint for one in unsettled):
+        ordered = await self._store.orders(
+            self._sandbox, kind=self._kind, fingerprint=fingerprint, steps=(OrderStep.POSTING,)
+        )
+        if ordered or any(one.fingerprint == fingerprint for one in unsettled):
             return None
         first = {one.failed: await self._recorder.fresh(one.failed) for one in equal}
         return submission.led_to(
@@ -81,6 +85,11 @@ class Answers:
     async def claimed(self, answer: Resubmission) -> frozenset[str]:
         """Return the ids of the jobs that answer some other failure."""
         return frozenset(other.new_id for other in await self._linked() if other.failed != answer.failed)
+
+    async def ordered(self) -> frozenset[str]:
+        """Return the ids of the jobs that a command or a pipeline has ordered: they are no effect of ours."""
+        orders = await self._store.orders(self._sandbox, kind=self._kind, steps=(OrderStep.PLACED,))
+        return frozenset(order.job_id for order in orders)
 
     async def _linked(self) -> list[Resubmission]:
         return await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from segwatch.daemon.source import Source
-from segwatch.jobs.model import Observation
+from segwatch.jobs.model import Missing, Observation
 from segwatch.kinds.base import Page, Request
+from segwatch.upstream.errors import BadReply, Fate, Unavailable
 
 _PAGES_MAX = 20
 
@@ -82,3 +83,13 @@ def _goes_back(page: Page, horizon: datetime | None, *, by_change: bool) -> bool
         return False
     changed_at = timed[-1].updated_at
     return not by_change or changed_at is None or (horizon is not None and changed_at < horizon)
+
+
+async def told_of(source: Source, job_id: str) -> Observation | Missing | None:
+    """Return what is told of a job by its id; None for a record at which the platform itself fails, or mumbles."""
+    try:
+        return await source.one(job_id)
+    except (Unavailable, BadReply) as error:
+        if error.fate is Fate.NOT_SENT:
+            raise
+        return None

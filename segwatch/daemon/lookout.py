@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from segwatch.daemon.listing import Inconclusive, is_before, listed
+from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
 from segwatch.daemon.source import Source
 from segwatch.jobs import proof, tracker
-from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.jobs.model import Facts, JobState, Observation, Status
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.upstream.errors import BadReply, Fate, Unavailable
 
 _RECORDS_MAX = 100  # read one by one in one look; what they tell is remembered, so that the next look reads the rest
 _REMEMBERED_MAX = 2000
@@ -66,7 +65,7 @@ class Lookout:
         ]  # fmt: skip
         doubtful = set()
         for row in unsure[:_RECORDS_MAX]:
-            record = await self._record_of(row)
+            record = await told_of(self._source, row.key.id)
             beat()
             if not isinstance(record, Observation):
                 if record is None or row.key.id in shown:
@@ -84,15 +83,6 @@ class Lookout:
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
         return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful))
-
-    async def _record_of(self, row: Observation) -> Observation | Missing | None:
-        """Return what is told of a job by its id; None for a record at which the platform itself fails, or mumbles."""
-        try:
-            return await self._source.one(row.key.id)
-        except (Unavailable, BadReply) as error:
-            if error.fate is Fate.NOT_SENT:
-                raise
-            return None
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         list_ = await listed(self._source, beat, horizon=_horizon(failed), anchor=failed.key.id)

@@ -10,6 +10,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive
 from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
+from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.jobs import ordering, proof, quota
 from segwatch.jobs.model import Observation
@@ -68,7 +69,7 @@ class Orderer:
         self._record = record
         self.trouble: UpstreamError | None = None
         self._began = clock.now()
-        self._waiting: dict[str, tuple[object, float]] = {}  # order -> for the effect of which POST, since when
+        self._silences = Silences(clock, window=policy.settle_window)
 
     async def place(
         self, order: Order, beat: Callable[[], None], *, adopt: Adopt, serves: Serves, spend: Spend | None = None
@@ -216,7 +217,7 @@ class Orderer:
         after = ordering.after_post(marked, how, self._clock.now(), before=intent)
         if after.step.is_open:
             after = replace(after, reason=reason)
-        self._silence(after)  # the wait begins
+        self._silences.of(after.id, after.posted_at)  # it begins now
         return await self._written(after, marked)
 
     async def _settle(self, order: Order, beat: Callable[[], None], *, is_mine: bool = True) -> Order:
@@ -224,10 +225,12 @@ class Orderer:
 
         Unless it is mine its owner may be alive, so nothing is written that only says when to look again.
         """
-        silence = self._silence(order)
+        silence = self._silences.of(order.id, order.posted_at)
         try:
             look = await self._look(order, beat, None)
+            self._silences.looked(order.id)
         except Inconclusive as error:
+            self._silences.looked(order.id)  # a list was there, though it does not tell enough
             now, window = self._clock.now(), self._policy.settle_window
             if silence < proof.patience(window):
                 return ordering.look_again(order, silence, now)
@@ -280,16 +283,7 @@ class Orderer:
     async def _write(self, order: Order, before: Order | None, *, spend: Spend | None = None) -> None:
         await self._store.commit([Change(order=order, order_before=before, spend=spend)])
         if not order.step.is_open:
-            self._waiting.pop(order.id, None)
+            self._silences.forget(order.id)
 
     def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
         return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)
-
-    def _silence(self, order: Order) -> timedelta:
-        """Return for how long this process has waited for the effect of the order's POST, by a clock never set."""
-        now_s = self._clock.ran_s()
-        posted_at, since_s = self._waiting.get(order.id, (None, now_s))
-        if posted_at != order.posted_at:
-            since_s = now_s
-        self._waiting[order.id] = order.posted_at, since_s
-        return timedelta(seconds=now_s - since_s)

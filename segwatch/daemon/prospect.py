@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive, is_before, listed
+from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
 from segwatch.daemon.source import Source
 from segwatch.jobs import ordering, proof
-from segwatch.jobs.model import Missing, Observation, Status
+from segwatch.jobs.model import Observation, Status
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.ordering import Same, Serves
 from segwatch.jobs.reading import CREATION_OVERLAP
@@ -16,7 +16,7 @@ from segwatch.jobs.resubmission import Step
 from segwatch.store.base import JobFilter, Store
 
 _PAGES_MAX = 40
-_LAG_SEEN = timedelta(hours=6)
+_LAG_SEEN = timedelta(hours=48)
 _RECORDS_MAX = 100  # read one by one in one look
 _ACTIVE = tuple(status for status in Status if not status.is_final)
 
@@ -67,8 +67,10 @@ class Prospect:
             raise Inconclusive("the list shows none of the jobs that were there before")
         rows = {id_: row for id_, row in list_.rows.items() if not self._is_history(row, order)}
         for id_ in await self._known_elsewhere(order, serves) - rows.keys():
-            record = await self._source.one(id_)
+            record = await told_of(self._source, id_)
             beat()
+            if record is None:
+                raise Inconclusive(f"the platform fails to tell of {id_}, which may be what was ordered")
             if isinstance(record, Observation):
                 rows[id_] = record
         unsure = [row for row in rows.values() if self._same(row, order, cut=row.key.id in list_.rows) is None]
@@ -76,9 +78,9 @@ class Prospect:
             raise Inconclusive(f"{len(unsure)} jobs were created since of which the list tells too little")
         doubtful = set()
         for row in unsure:
-            record = await self._source.one(row.key.id)
+            record = await told_of(self._source, row.key.id)
             beat()
-            if isinstance(record, Missing):
+            if not isinstance(record, Observation):
                 doubtful.add(row.key.id)
                 continue
             rows[row.key.id] = told = record if len(record.facts.request) >= len(row.facts.request) else row
@@ -99,9 +101,10 @@ class Prospect:
 
     async def _lag(self, order: Order) -> timedelta:
         """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
+        watched = await self._store.position(order.sandbox, order.kind)
         since = self._clock.now() - _LAG_SEEN
         jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
-        return proof.lag(jobs, max(since, self._since))
+        return proof.lag(jobs, watched.began_at or self._since)
 
     def _horizon(self, order: Order, now: datetime, *, before_post: bool) -> datetime:
         since = order.posted_at or now

@@ -157,7 +157,9 @@ class Recorder:
             made = decision.decide(before, sighting, now, policy, is_news=news)
             state = made.state or before
             is_shown = listed and isinstance(sighting, Observation)
-            if state and (before is None or (before.unlisted and is_shown)):
+            if state and before is None and not listed:
+                state = replace(state, unlisted=True)
+            elif state and is_shown and (before is None or before.unlisted):
                 state = replace(state, missed_at=missed_at, unlisted=False)
             if state is not None and state is not before:
                 changes.append(Change(job=state, job_before=before, events=made.events, resubmission=made.answer))

@@ -176,9 +176,9 @@ class Submitter:
         self, answer: Resubmission, whole: Resubmission, failed: JobState, beat: Callable[[], None]
     ) -> None:
         """Read the list, and refuse, adopt, or post. whole: the answer with what must be submitted."""
-        claimed = await self._answers.claimed(answer)
-        look = await self._lookout.look(whole, failed, beat, claimed)
-        match submission.assess(whole, failed, look.rows, claimed, look.doubtful):
+        claimed, ordered = await self._answers.claimed(answer), await self._answers.ordered()
+        look = await self._lookout.look(whole, failed, beat, claimed | ordered)
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, ordered):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
@@ -236,18 +236,18 @@ class Submitter:
 
     async def _unanswered(self, before: Resubmission, answer: Resubmission, how: Posted) -> None:
         after = submission.after_post(answer, how, self._policy, self._clock.now(), before=before)
-        self._silences.of(after)  # it begins now
+        self._silences.of(after.failed, after.posted_at)  # it begins now
         await self._answers.move(answer, after, why=how.why)
 
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
-        silence = self._silences.of(answer)
-        claimed = await self._answers.claimed(answer)
-        look = await self._lookout.look(answer, failed, beat, claimed)
-        self._silences.looked(answer)
+        silence = self._silences.of(answer.failed, answer.posted_at)
+        claimed, ordered = await self._answers.claimed(answer), await self._answers.ordered()
+        look = await self._lookout.look(answer, failed, beat, claimed | ordered)
+        self._silences.looked(answer.failed)
         settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=self._clock.now(),
-            doubtful=look.doubtful, lag=await self._lag(),
+            doubtful=look.doubtful, ordered=ordered, lag=await self._lag(),
         )  # fmt: skip
         match settled:
             case Found(job=job):

@@ -61,17 +61,18 @@ class Posted:
 
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (),
+    doubtful: Collection[str] = (), ordered: frozenset[str] = frozenset(),
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
     some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
-    earlier POST of this answer may have made.
+    earlier POST of this answer may have made. ordered: ids of jobs that somebody ordered by segwatch: they may be
+    adopted, and are no effect of this answer's POST.
     """
     listed = tuple(listed)
     certain = [row for row in listed if row.key.id not in doubtful]
-    if ours := _ours(answer, failed, certain, claimed):
+    if ours := _ours(answer, failed, certain, claimed | ordered):
         return ours
     equal = [row for row in certain if _equals(row, answer) and is_newer(row, failed)]
     for row in equal:
@@ -96,7 +97,7 @@ def assess(
 def settle(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str], *,
     policy: RetryPolicy, silence: timedelta, now: datetime,
-    doubtful: Collection[str] = (), lag: timedelta = timedelta(),
+    doubtful: Collection[str] = (), ordered: frozenset[str] = frozenset(), lag: timedelta = timedelta(),
 ) -> Found | Resubmission | Refuse:  # fmt: skip
     """Return what the list says about a POSTING answer whose reply we do not have: the job, or the answer's next step.
 
@@ -108,7 +109,7 @@ def settle(
     """
     listed = tuple(listed)
     certain = [row for row in listed if row.key.id not in doubtful]
-    if ours := _ours(answer, failed, certain, claimed):
+    if ours := _ours(answer, failed, certain, claimed | ordered):
         return ours
     unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, answer, claimed)]
     longest = max(proof.patience(policy.settle_window), policy.backoff.cap)

@@ -122,6 +122,9 @@ class Handle:
     async def resubmissions(self, sandbox="", *, steps=(), since=None) -> list[Resubmission]:
         return reads.resubmissions(self._db, sandbox, steps, since)
 
+    async def position(self, sandbox, kind):
+        return reads.position(self._db, sandbox, kind)
+
 
 class Process:
     """One command, whose every step waits for its turn. As a Source it asks the model platform."""

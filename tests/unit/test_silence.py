@@ -2,42 +2,57 @@
 
 from datetime import timedelta
 
-from builders import answer
 from fakes import FakeClock, at
 
 from segwatch.daemon.silence import Silences
 
 WINDOW = timedelta(minutes=1)
-POSTED = answer("1", posted_at=at(0))
 
 
 async def test_a_silence_lasts_while_lists_are_seen_whatever_the_clock_is_set_to():
     clock = FakeClock()
     silences = Silences(clock, window=WINDOW)
-    assert silences.of(POSTED) == timedelta()
-    for _ in range(5):
+    for _ in range(6):
+        silences.of("1", at(0))
+        silences.looked("1")
         await clock.advance(seconds=50)
-        silences.looked(POSTED)
     clock.set(at(600))
-    assert silences.of(POSTED) == timedelta(seconds=250)
+    assert silences.of("1", at(0)) == timedelta(seconds=300)
 
 
 async def test_a_silence_begins_anew_after_an_outage_and_after_another_post():
     clock = FakeClock()
     silences = Silences(clock, window=WINDOW)
-    silences.of(POSTED)
+    silences.of("1", at(0))
+    silences.looked("1")
     await clock.advance(seconds=61)
-    assert silences.of(POSTED) == timedelta()
+    assert silences.of("1", at(0)) == timedelta()
+    silences.looked("1")
     await clock.advance(seconds=50)
-    assert silences.of(answer("1", posted_at=at(2))) == timedelta()
+    assert silences.of("1", at(2)) == timedelta()
+
+
+async def test_it_begins_with_a_list_that_was_seen():
+    clock = FakeClock()
+    silences = Silences(clock, window=WINDOW)
+    for _ in range(5):
+        assert silences.of("1", at(0)) == timedelta()
+        await clock.advance(seconds=50)  # the look failed
+    silences.of("1", at(0))
+    silences.looked("1")
+    await clock.advance(seconds=50)
+    assert silences.of("1", at(0)) == timedelta(seconds=50)
 
 
 async def test_a_silence_that_nobody_keeps_is_forgotten():
     clock = FakeClock()
     silences = Silences(clock, window=WINDOW)
-    silences.of(POSTED)
+    for whose in ("1", "2"):
+        silences.of(whose, at(0))
+        silences.looked(whose)
     await clock.advance(seconds=50)
-    silences.keep({POSTED.failed})
-    assert silences.of(POSTED) == timedelta(seconds=50)
+    silences.keep({"1", "2"})
+    silences.forget("2")
+    assert [silences.of(whose, at(0)) for whose in ("1", "2")] == [timedelta(seconds=50), timedelta()]
     silences.keep(set())
-    assert silences.of(POSTED) == timedelta()
+    assert silences.of("1", at(0)) == timedelta()

@@ -121,6 +121,12 @@ def test_only_what_our_own_submission_can_have_made_is_ours(fields, rows, claime
     assert isinstance(assess(answer(**fields), failed(), rows, claimed), Go)
 
 
+def test_what_somebody_ordered_by_segwatch_may_be_adopted_but_is_no_effect_of_ours():
+    made = answer(posted_at=at(0), declined=True)
+    found = assess(made, failed(), [export()], NONE, ordered=frozenset({"2"}))
+    assert found == Found(job=export(), ours=False)
+
+
 @pytest.mark.parametrize("created_at", [at(8), at(60 * 24)])
 def test_a_failure_whose_creation_lies_ahead_of_our_clock_still_sees_what_came_after_it(created_at):
     made = assess(answer(posted_at=at(1)), failed(created_at=created_at), [export(created=1)], NONE)
