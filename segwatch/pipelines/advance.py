@@ -84,6 +84,12 @@ def advance(run: Run, seen: Seen, now: datetime) -> Turn:
     return turn
 
 
+def stopped(run: Run, now: datetime) -> Turn:
+    """End a run whose act was stopped at the deadline of its step; unlike a look, an act itself takes the time."""
+    why = f"{run.step.value} took too long: it was stopped after {run.plan.step_deadline.total_seconds():g} s"
+    return failed(run, Reason.DEADLINE, why + (f"; before that: {run.why}" if run.why else ""), now)
+
+
 def failed(run: Run, reason: Reason, why: str, now: datetime) -> Turn:
     """End the run."""
     run = replace(run, state=RunState.FAILED, ended_at=now, due_at=now, reason=reason.value, why=why)
