@@ -12,7 +12,8 @@ import structlog
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.orderer import Orderer
-from segwatch.daemon.pipeline_acts import PipelineActs, order_id
+from segwatch.daemon.pipeline_acts import PipelineActs
+from segwatch.daemon.pipeline_words import order_id
 from segwatch.daemon.recorder import Recorder
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import EventType
@@ -161,12 +162,14 @@ class Pipeliner:
     async def _acted(self, run: Run, beat: Callable[[], None]) -> Turn:
         """Return what became of a run by an act that takes its time: at the step's deadline it is stopped."""
         left = run.since + run.plan.step_deadline - self._clock.now()
+        deadline = asyncio.timeout(left.total_seconds())
         try:
-            async with asyncio.timeout(left.total_seconds()) as deadline, self._long:
+            async with deadline, self._long:
                 return await self._seen(run, beat)
         except TimeoutError:
             if not deadline.expired():
                 raise
+        await self._acts.stop(run)
         return advance.stopped(run, self._clock.now())
 
     async def _set_back(self, run: Run, error: Exception) -> None:

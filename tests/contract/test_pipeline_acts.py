@@ -11,6 +11,7 @@ from raw_platform import QUICK, client_of, oauth
 
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.daemon.pipeline_acts import PipelineActs
 from segwatch.daemon.recorder import Recorder
@@ -80,7 +81,7 @@ async def a_house(folder):
 
             acts = PipelineActs(
                 client, sources, recorder, store, Orderer(sources, store, clock, policy, grace_s=1), clock,
-                allowance=Allowance(per_day=2, per_year=50), commands={}, record=record,
+                allowance=Allowance(per_day=2, per_year=50), commands={}, under_way=Commands(), record=record,
             )  # fmt: skip
             yield House(platform, acts)
     finally:

@@ -77,6 +77,9 @@ class Acts:
         self.seen.append((run.id, run.step.value))
         return self.sees(run)
 
+    async def stop(self, run: Run) -> None:
+        """Nothing is left at work."""
+
 
 @dataclass
 class Orders:
