@@ -14,8 +14,9 @@ def serves(told: Facts, request: str, *, elsewhere: bool = False) -> bool:
     """Return whether the export of which `told` is known may stand in for the one that `request` orders.
 
     It must export the same segments with all wanted statuses to the same dataset, hold every part that is wanted, and
-    nobody who has left unless they are wanted; names that the platform fills in, such as the merge policy's, need not be the same. What its record does not tell
-    is not believed: then ours is ordered. elsewhere: its dataset may be another. request: as in `Facts.request`.
+    nobody who has left unless they are wanted; names that the platform fills in, such as the merge policy's, need not
+    be the same. What its record does not tell is not believed: then ours is ordered. elsewhere: its dataset may be
+    another. request: as in `Facts.request`.
     """
     theirs, ours = _order(told.request), _order(request)
     if not theirs or not ours:
