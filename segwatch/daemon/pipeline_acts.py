@@ -16,12 +16,12 @@ from segwatch.daemon.pipeline_words import export_body, folder_of, is_dataset_id
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import ordering
-from segwatch.jobs.model import JobKey, JobState, Missing, Observation
+from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.order import Order, evaluation_fingerprint, wanted
 from segwatch.jobs.quota import Allowance, Spend
 from segwatch.jobs.tracker import merged
 from segwatch.kinds.export_order import order_of
-from segwatch.pipelines import adoption, chain, telling
+from segwatch.pipelines import adoption, chain, telling, trigger
 from segwatch.pipelines.model import Reason, Run, Step
 from segwatch.pipelines.plausibility import BatchSeen, BatchState
 from segwatch.pipelines.seen import (
@@ -104,6 +104,11 @@ class PipelineActs:
         await self._under_way.end(run.id)
 
     async def _evaluate(self, run: Run, beat: Beat) -> Seen:
+        """Order the evaluation; before one is spent, look whether its export will have a dataset."""
+        if is_dataset_id(run.plan.dataset) and await self._store.order(order_id(run, Step.EVALUATE)) is None:
+            dataset = await self._dataset(run)
+            if not isinstance(dataset, DatasetKnown):
+                return dataset
         try:
             body = segment_jobs.create_request(run.plan.segments).body
         except ValueError as error:
@@ -119,7 +124,13 @@ class PipelineActs:
 
     async def _evaluation(self, run: Run) -> Seen:
         job = await self._known(run, _SEGMENT_JOB, run.segment_job)
-        return EvaluationStands(job=job) if job else _not_shown(_SEGMENT_JOB, run.segment_job)
+        if job is None:
+            return _not_shown(_SEGMENT_JOB, run.segment_job)
+        if job.status is Status.SUCCEEDED and not run.plan.segments and not trigger.evaluated(job):
+            seen = await self._sources[_SEGMENT_JOB].one(job.key.id)  # a row of a list may leave the counts out
+            if isinstance(seen, Observation):
+                job = replace(job, facts=merged(job.facts, seen.facts))
+        return EvaluationStands(job=job)
 
     async def _dataset(self, run: Run) -> Seen:
         name = run.plan.dataset
