@@ -1,6 +1,7 @@
 """Pipelines from the outside: runs beside a daemon and without one, and what is adopted instead of begun."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -199,6 +200,7 @@ async def test_a_run_that_fails_says_why_and_a_quota_that_is_used_up_is_not_spen
     run = await house.command("pipeline", "run", "nightly", "--wait", within_s=40)
     assert run.code == 1
     assert "fewer than min_profiles = 10,000,000" in run.out
+    assert re.search("^reason +check$", run.out, re.MULTILINE)
     await house.inbox.until("pipeline.failed", reason="check")
     run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=40)
     assert run.code == 1
