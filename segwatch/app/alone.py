@@ -8,6 +8,7 @@ from segwatch.app.meter import Meter
 from segwatch.config import Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.supervisor import Supervisor
 from segwatch.daemon.timeline import Timeline
 from segwatch.deliveries.model import Stage
@@ -44,6 +45,7 @@ class Alone:
             kinds=load_kinds(),
             redactor=Redactor(),
             timeline=Timeline(clock.now(), clock.ran_s()),
+            commands=Commands(),
         )
         logs.hide(self._lasting.redactor.line)
         narrowed = settings.model_copy(
@@ -74,6 +76,7 @@ class Alone:
     async def _stop(self) -> None:
         await self._generation.drain()
         await self._lasting.supervisor.stop()
+        await self._lasting.commands.close()
 
     async def told(self) -> None:
         """Return when the channels have taken all that was to be told of the run, or have had enough time for it."""

@@ -14,6 +14,7 @@ from segwatch.config import ConfigError, Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import NO_RESTART, Caretaker
 from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.supervisor import Supervisor
 from segwatch.daemon.timeline import Timeline
 from segwatch.kinds.base import load_kinds
@@ -50,6 +51,7 @@ class Daemon:
             kinds=load_kinds(),
             redactor=Redactor(),  # what was a secret before a reload is one still: others may repeat it for a day
             timeline=Timeline(clock.now(), clock.ran_s()),
+            commands=Commands(),
         )
         logs.hide(self._lasting.redactor.line)
         self._readiness = Readiness()
@@ -96,6 +98,7 @@ class Daemon:
         finally:
             self._stopping.set()
             await lasting.supervisor.stop()
+            await lasting.commands.close()
             await self._server.stop()
             await lasting.store.close()
             log.info("stopped")

@@ -14,6 +14,7 @@ from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import ChannelWorker
 from segwatch.daemon.poller import Poller
@@ -55,6 +56,7 @@ class Lasting:
     kinds: Mapping[str, JobKind]
     redactor: Redactor
     timeline: Timeline
+    commands: Commands
 
 
 class Generation:
@@ -166,7 +168,7 @@ class Generation:
                 self.keep(f"sandbox:{sandbox.name}/submitter-{name}", submitter.run, patience=source.patience)
         pipeliner = pipelines.pipeliner_of(
             self.settings, client, sources, recorder, lasting.store, lasting.clock,
-            polls=polls, began=self._began, grace_s=self._grace_s,
+            polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
         )  # fmt: skip
         # also without a pipeline: a command that was killed leaves an order to be settled
         self.keep(f"sandbox:{sandbox.name}/pipelines", pipeliner.run, patience=client.patience)

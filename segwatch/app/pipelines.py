@@ -5,6 +5,7 @@ from datetime import datetime
 
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.daemon.pipeline_acts import PipelineActs
 from segwatch.daemon.pipeliner import Pipeline, Pipeliner
@@ -35,9 +36,12 @@ def orderer_of(
 
 def pipeliner_of(
     settings: Settings, client: PlatformClient, sources: Mapping[str, Source], recorder: Recorder, store: Store,
-    clock: Clock, *, polls: Mapping[str, Poll], began: datetime, grace_s: float,
+    clock: Clock, *, polls: Mapping[str, Poll], under_way: Commands, began: datetime, grace_s: float,
 ) -> Pipeliner:  # fmt: skip
-    """Return the worker of one sandbox's pipelines. polls: by kind, begins to look at an active job."""
+    """Return the worker of one sandbox's pipelines.
+
+    polls: by kind, begins to look at an active job. under_way: the commands that run, also since before a reload.
+    """
 
     async def record(seen: Observation) -> None:
         position = await recorder.position(seen.key.kind, began)
@@ -51,6 +55,7 @@ def pipeliner_of(
         client, sources, recorder, store, orderer, clock,
         allowance=settings.quota.allowance,
         commands={one.name: one.command for one in sections},
+        under_way=under_way,
         record=record,
     )  # fmt: skip
     pipelines = [Pipeline(name=one.name, plan=one.plan, channels=one.channels) for one in sections]

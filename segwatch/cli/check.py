@@ -27,19 +27,25 @@ async def check(
     """
     # here, so that `segwatch --help` does not wait for them
     from segwatch.cli.session import config_path, found_settings
-    from segwatch.config import ConfigError
+    from segwatch.config import ConfigError, unusable
 
     path = config_path(config)
     report: dict[str, Any] = {"file": str(path) if path else None, "valid": False, "problems": []}
     try:
         settings = found_settings(config)
+        if lacking := unusable(settings, str(config or path or "the environment")):
+            raise ConfigError(lacking)
     except ConfigError as error:
         if as_json:
             show_json(report | {"problems": error.problems})
         fail(Exit.USAGE, *error.problems)
     report |= {"valid": True} | {
         part: [one.name for one in named]
-        for part, named in (("sandboxes", settings.sandboxes), ("channels", settings.channels))
+        for part, named in (
+            ("sandboxes", settings.sandboxes),
+            ("channels", settings.channels),
+            ("pipelines", settings.pipelines),
+        )
     }
     code, rows = await _asked(settings) if online else (Exit.OK, [])
     if as_json:
@@ -57,6 +63,7 @@ def _counted(settings: "Settings") -> str:
         ("sandbox", "es", settings.sandboxes),
         ("channel", "s", settings.channels),
         ("route", "s", settings.routes),
+        ("pipeline", "s", settings.pipelines),
     )
     return ", ".join(f"{len(some) or 'no'} {noun}{plural * (len(some) != 1)}" for noun, plural, some in counted)
 

@@ -24,8 +24,8 @@ from segwatch.store.factory import store_of
 app = App(name="pipeline")
 
 _OUTLINE = (
-    "id", "pipeline", "sandbox", "cause", "state", "step", "began_at", "ended_at", "took", "why", "segment_job",
-    "members", "dataset", "export_job", "batches", "exported", "adopted", "files", "bytes",
+    "id", "pipeline", "sandbox", "cause", "state", "step", "began_at", "ended_at", "took", "reason", "why",
+    "segment_job", "members", "dataset", "export_job", "batches", "exported", "adopted", "files", "bytes",
 )  # fmt: skip
 
 

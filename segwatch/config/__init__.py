@@ -6,6 +6,7 @@ from segwatch.config.problems import ConfigError
 from segwatch.config.reference import reference
 from segwatch.config.sections import Sandbox
 from segwatch.config.settings import Settings
+from segwatch.config.this_machine import unusable
 from segwatch.config.values import Listen, format_duration, parse_duration
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "redacted",
     "reference",
     "schema",
+    "unusable",
 ]

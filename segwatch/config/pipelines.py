@@ -19,6 +19,9 @@ def _some(segments: tuple[str, ...]) -> tuple[str, ...]:
         raise BadValue(tail)
     if "*" in segments:
         raise BadValue(', which has "*" for all of them. Name those to export.')
+    twice = next((one for number, one in enumerate(segments) if one in segments[:number]), None)
+    if twice is not None:
+        raise BadValue(f", which names {twice} twice. Name it once.")
     return segments
 
 
@@ -31,7 +34,18 @@ def _folder(path: Path) -> Path:
 def _trimmed(name: str) -> str:
     if name != name.strip():
         raise BadValue(", which begins or ends with a blank. Write the dataset's id or name without it.")
+    if not name.isprintable():
+        raise BadValue(
+            ", which has a line break or another control character. Write the dataset's id or name in one line."
+        )
     return name
+
+
+def _one(field: str) -> str:
+    if "," in field:
+        words = ", ".join(f'"{word.strip()}"' for word in field.split(",") if word.strip())
+        raise BadValue(f", which has a comma. Write each field in quotes of its own: {words or 'its path'}.")
+    return field
 
 
 def _any(statuses: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,6 +57,7 @@ def _any(statuses: tuple[str, ...]) -> tuple[str, ...]:
 Segments = Annotated[tuple[Word, ...], AfterValidator(_some)]
 Folder = Annotated[Path, AfterValidator(_folder)]
 Statuses = Annotated[tuple[Literal["realized", "existing", "exited"], ...], AfterValidator(_any)]
+FieldPath = Annotated[Word, AfterValidator(_one)]
 DatasetName = Annotated[str, AfterValidator(_trimmed)]
 
 
@@ -68,8 +83,10 @@ class PipelineSection(Section):
         ' Required unless `adopt_export = "any"`.',
         default="",
     )
-    fields: tuple[Word, ...] = setting("Fields to export; without any all of them.", default=())
-    event_fields: tuple[Word, ...] = setting("Fields of events to export along; without any no events.", default=())
+    fields: tuple[FieldPath, ...] = setting("Fields to export; without any all of them.", default=())
+    event_fields: tuple[FieldPath, ...] = setting(
+        "Fields of events to export along; without any no events.", default=()
+    )
     merge_policy: str = setting("Id of the merge policy; without one the platform's default.", default="")
     segment_per_batch: bool = setting("Whether each segment goes to a batch of its own.", default=False)
     adopt_export: Literal["same", "any", "never"] = setting(

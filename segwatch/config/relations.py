@@ -1,10 +1,14 @@
 """What one setting demands of another. Checked on the values as written, so that every mistake is told at once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from segwatch.config.layout import Loc, inner
+from segwatch.config.pipelines import PipelineSection
 from segwatch.config.problems import Draft, known_or_hint, shown
+from segwatch.config.values import parse_duration
+from segwatch.errors import BadValue
 
 
 def check_relations(draft: Draft) -> None:
@@ -93,6 +97,33 @@ def _check_pipeline(draft: Draft, index: int, pipeline: dict[str, Any], sandboxe
     if isinstance(command, list) and command and isinstance(command[0], str) and not command[0].startswith("/"):
         tail = f" is {shown(command[0])}, which is no absolute path. Write such as /usr/local/bin/load."
         draft.wrong((*place, "command", 0), tail)
+    _check_spans(draft, index, pipeline)
+
+
+def _check_spans(draft: Draft, index: int, pipeline: dict[str, Any]) -> None:
+    """Note what is waited for longer than its step may take."""
+    written = {name: _or_default(pipeline, name) for name in ("adopt_within", "command_timeout", "step_deadline")}
+    adopts, command, deadline = (_span(value) for value in written.values())
+    if deadline is None:
+        return
+    ends = f"and step_deadline ends the step after {shown(written['step_deadline'])}"
+    if adopts is not None and adopts >= deadline and pipeline.get("adopt_export") != "never":
+        tail = f" is {shown(written['adopt_within'])}, {ends}. Write less, or a longer step_deadline."
+        draft.wrong(("pipelines", index, "adopt_within"), tail)
+    if pipeline.get("command") and command is not None and command > deadline:
+        tail = f" is {shown(written['command_timeout'])}, {ends}. Write that or less, or a longer step_deadline."
+        draft.wrong(("pipelines", index, "command_timeout"), tail)
+
+
+def _or_default(pipeline: dict[str, Any], name: str) -> Any:
+    return pipeline.get(name, PipelineSection.model_fields[name].default)
+
+
+def _span(written: object) -> timedelta | None:
+    try:
+        return parse_duration(written)
+    except BadValue:  # the model tells of it
+        return None
 
 
 def _no_channel(name: str) -> str:

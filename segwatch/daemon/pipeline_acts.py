@@ -3,25 +3,26 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from string import hexdigits
+from functools import partial
 from typing import Any, assert_never
 
 import msgspec
 
 from segwatch.daemon import local_command
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.orderer import Orderer
+from segwatch.daemon.pipeline_words import export_body, folder_of, is_dataset_id, order_id
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.jobs import ordering
-from segwatch.jobs.model import JobKey, JobState, Missing, Observation
+from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.order import Order, evaluation_fingerprint, wanted
 from segwatch.jobs.quota import Allowance, Spend
 from segwatch.jobs.tracker import merged
 from segwatch.kinds.export_order import order_of
-from segwatch.pipelines import adoption, chain, telling
-from segwatch.pipelines.model import Plan, Reason, Run, Step
+from segwatch.pipelines import adoption, chain, telling, trigger
+from segwatch.pipelines.model import Reason, Run, Step
 from segwatch.pipelines.plausibility import BatchSeen, BatchState
 from segwatch.pipelines.seen import (
     BatchesStand,
@@ -41,12 +42,10 @@ from segwatch.store.base import Store
 from segwatch.upstream import batches, datasets, download, segment_jobs
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import NotFound, RateLimited, Refused, UpstreamError
-from segwatch.upstream.export_body import EventList, ExportBody, SegmentFilter
 
 _SEGMENT_JOB, _EXPORT_JOB = "segment_job", "export_job"
 _TIMES_APART = timedelta(seconds=5)  # how far two times of the platform's may lie apart that mean the same moment
 _RECENT = timedelta(hours=24)  # an evaluation that still runs is not older
-_DATASET_ID_DIGITS = 24
 _ANY_DATASET = "any"  # stands in an order that is only compared with others, never sent
 
 Beat = Callable[[], None]
@@ -55,14 +54,14 @@ Beat = Callable[[], None]
 class PipelineActs:
     """The acts of one sandbox.
 
-    commands: by the pipeline's name. record: writes an observation that no sweep has brought, and sees to it that its
-    job is looked at from then on.
+    commands: by the pipeline's name. under_way: those that run, also since before a reload. record: writes an
+    observation that no sweep has brought, and sees to it that its job is looked at from then on.
     """
 
     def __init__(
         self, client: PlatformClient, sources: Mapping[str, Source], recorder: Recorder, store: Store,
         orderer: Orderer, clock: Clock, *, allowance: Allowance, commands: Mapping[str, Sequence[str]],
-        record: Callable[[Observation], Awaitable[None]],
+        under_way: Commands, record: Callable[[Observation], Awaitable[None]],
     ) -> None:  # fmt: skip
         self._client = client
         self._sources = sources
@@ -72,6 +71,7 @@ class PipelineActs:
         self._clock = clock
         self._allowance = allowance
         self._commands = commands
+        self._under_way = under_way
         self._record = record
 
     async def see(self, run: Run, beat: Beat) -> Seen:
@@ -99,7 +99,16 @@ class PipelineActs:
         except UpstreamError as error:
             return Trouble(why=str(error), retry_after=error.retry_after if isinstance(error, RateLimited) else None)
 
+    async def stop(self, run: Run) -> None:
+        """End what an act that was cancelled has left at work."""
+        await self._under_way.end(run.id)
+
     async def _evaluate(self, run: Run, beat: Beat) -> Seen:
+        """Order the evaluation; before one is spent, look whether its export will have a dataset."""
+        if is_dataset_id(run.plan.dataset) and await self._store.order(order_id(run, Step.EVALUATE)) is None:
+            dataset = await self._dataset(run)
+            if not isinstance(dataset, DatasetKnown):
+                return dataset
         try:
             body = segment_jobs.create_request(run.plan.segments).body
         except ValueError as error:
@@ -115,7 +124,13 @@ class PipelineActs:
 
     async def _evaluation(self, run: Run) -> Seen:
         job = await self._known(run, _SEGMENT_JOB, run.segment_job)
-        return EvaluationStands(job=job) if job else _not_shown(_SEGMENT_JOB, run.segment_job)
+        if job is None:
+            return _not_shown(_SEGMENT_JOB, run.segment_job)
+        if job.status is Status.SUCCEEDED and not run.plan.segments and not trigger.evaluated(job):
+            seen = await self._sources[_SEGMENT_JOB].one(job.key.id)  # a row of a list may leave the counts out
+            if isinstance(seen, Observation):
+                job = replace(job, facts=merged(job.facts, seen.facts))
+        return EvaluationStands(job=job)
 
     async def _dataset(self, run: Run) -> Seen:
         name = run.plan.dataset
@@ -215,16 +230,18 @@ class PipelineActs:
 
     async def _command(self, run: Run) -> Seen:
         argv = self._commands.get(run.pipeline, ())
-        if not argv:
+        if not argv and run.id not in self._under_way:
             why = f"the settings name no command for pipeline {run.pipeline} any more"
             return Impossible(reason=Reason.SETTINGS, why=why)
         result = telling.result(run) | {"began_at": run.began_at, "steps": telling.steps(run)}
         if run.plan.download:
             result |= {"folder": str(folder_of(run))}
-        ended = await local_command.run(
-            argv, msgspec.json.encode(result), {"SEGWATCH_RUN_ID": run.id, "SEGWATCH_PIPELINE": run.pipeline},
+        start = partial(
+            local_command.run, argv, msgspec.json.encode(result),
+            {"SEGWATCH_RUN_ID": run.id, "SEGWATCH_PIPELINE": run.pipeline},
             timeout_s=run.plan.command_timeout.total_seconds(),
         )  # fmt: skip
+        ended = await self._under_way.ended(run.id, start)
         match ended:
             case CommandEnded(tail=tail):
                 return replace(ended, tail=self._client.redactor(tail))
@@ -252,35 +269,6 @@ class PipelineActs:
             await self._record(seen)
             job = await self._recorder.fresh(key)
         return job
-
-
-def order_id(run: Run, step: Step) -> str:
-    """Return the id of the order that a run makes at a step."""
-    return f"{run.id}/{step.value}"
-
-
-def is_dataset_id(name: str) -> bool:
-    """Return whether a plan's `dataset` is an id, not a name (AEP contract 7.1)."""
-    return len(name) == _DATASET_ID_DIGITS and all(digit in hexdigits for digit in name)
-
-
-def folder_of(run: Run) -> Path:
-    """Return where the run's files go."""
-    return Path(run.plan.download) / run.id
-
-
-def export_body(plan: Plan, dataset: str) -> dict[str, Any]:
-    """Return the order of the plan's export. Raises ValueError for what cannot be ordered."""
-    return ExportBody(
-        dataset=dataset,
-        fields=plan.fields,
-        merge_policy=plan.merge_policy,
-        segments=tuple(
-            SegmentFilter(segment_id=one, namespace=plan.segment_ns, statuses=plan.statuses) for one in plan.segments
-        ),
-        events=EventList(fields=plan.event_fields) if plan.event_fields else None,
-        per_batch=plan.segment_per_batch,
-    ).document()
 
 
 def _not_shown(kind: str, job_id: str) -> Pending:

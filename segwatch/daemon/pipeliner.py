@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,8 @@ import structlog
 from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.orderer import Orderer
-from segwatch.daemon.pipeline_acts import PipelineActs, order_id
+from segwatch.daemon.pipeline_acts import PipelineActs
+from segwatch.daemon.pipeline_words import order_id
 from segwatch.daemon.recorder import Recorder
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import EventType
@@ -141,9 +142,7 @@ class Pipeliner:
     async def _act(self, run: Run, beat: Callable[[], None]) -> None:
         """Take one run one step further. One that we did not expect is put aside, and at last given up."""
         try:
-            async with self._long if run.step in _LONG_STEPS else nullcontext():
-                seen = await self._acts.see(run, beat)
-            await self._write(run, advance.advance(run, seen, self._clock.now()))
+            await self._write(run, await (self._acted(run, beat) if run.step in _LONG_STEPS else self._seen(run, beat)))
             self._setbacks.pop(run.id, None)
         except Conflict:
             log.info("pipeline_changed_meanwhile", pipeline=run.pipeline, run=run.id)
@@ -155,6 +154,23 @@ class Pipeliner:
             await self._set_back(run, error)
         finally:
             self._under_way.discard(run.id)
+
+    async def _seen(self, run: Run, beat: Callable[[], None]) -> Turn:
+        seen = await self._acts.see(run, beat)
+        return advance.advance(run, seen, self._clock.now())
+
+    async def _acted(self, run: Run, beat: Callable[[], None]) -> Turn:
+        """Return what became of a run by an act that takes its time: at the step's deadline it is stopped."""
+        left = run.since + run.plan.step_deadline - self._clock.now()
+        deadline = asyncio.timeout(left.total_seconds())
+        try:
+            async with deadline, self._long:
+                return await self._seen(run, beat)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+        await self._acts.stop(run)
+        return advance.stopped(run, self._clock.now())
 
     async def _set_back(self, run: Run, error: Exception) -> None:
         self._setbacks[run.id] += 1

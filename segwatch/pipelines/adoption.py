@@ -6,16 +6,17 @@ import msgspec
 
 from segwatch.jobs.model import Facts
 
-_DEFAULT_STATUSES = frozenset({"realized", "existing"})  # of a filter that names none (AEP contract 4.2)
+_MEMBERS = frozenset({"realized", "existing"})  # also the default of a filter that names none (AEP contract 4.2)
 _LIMITS = ("segmentQualificationTime", "fromIngestTimestamp", "emptyProfiles")
 
 
 def serves(told: Facts, request: str, *, elsewhere: bool = False) -> bool:
     """Return whether the export of which `told` is known may stand in for the one that `request` orders.
 
-    It must export the same segments with all wanted statuses to the same dataset, and hold every part that is wanted;
-    names that the platform fills in, such as the merge policy's, need not be the same. What its record does not tell
-    is not believed: then ours is ordered. elsewhere: its dataset may be another. request: as in `Facts.request`.
+    It must export the same segments with all wanted statuses to the same dataset, hold every part that is wanted, and
+    nobody who has left unless they are wanted; names that the platform fills in, such as the merge policy's, need not
+    be the same. What its record does not tell is not believed: then ours is ordered. elsewhere: its dataset may be
+    another. request: as in `Facts.request`.
     """
     theirs, ours = _order(told.request), _order(request)
     if not theirs or not ours:
@@ -23,11 +24,20 @@ def serves(told: Facts, request: str, *, elsewhere: bool = False) -> bool:
     segments, wanted = _segments(theirs), _segments(ours)
     if not wanted or segments.keys() != wanted.keys():
         return False
-    if any(not wanted[segment] <= segments[segment] for segment in wanted):
+    if not all(_is_as_wanted(segments[segment], statuses) for segment, statuses in wanted.items()):
         return False
     if not elsewhere and _dataset(theirs).casefold() != _dataset(ours).casefold():
         return False
     return _holds(theirs, ours)
+
+
+def _is_as_wanted(statuses: frozenset[str], wanted: frozenset[str]) -> bool:
+    """Return whether these statuses hold the wanted ones, and beside them members only.
+
+    Whether `realized` means all members or those who are new differs between the platform's versions (AEP contract
+    9 and C5), so that beside it `existing` does no harm; who has left does.
+    """
+    return wanted <= statuses <= wanted | _MEMBERS
 
 
 def _holds(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
@@ -63,7 +73,7 @@ def _segments(order: dict[str, Any]) -> dict[tuple[str, str], frozenset[str]]:
         one = _table(entry)
         statuses = frozenset(str(word).lower() for word in one.get("status") or ())
         name = (str(one.get("segmentId", "")).casefold(), str(one.get("segmentNs") or "ups").casefold())
-        found[name] = statuses or _DEFAULT_STATUSES
+        found[name] = statuses or _MEMBERS
     return found
 
 

@@ -12,7 +12,7 @@ from segwatch.backoff import Backoff, spread
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep
-from segwatch.pipelines import telling
+from segwatch.pipelines import telling, trigger
 from segwatch.pipelines.chain import Arrived, Goes, Led, Lost, errors_of
 from segwatch.pipelines.model import Plan, Reason, Run, RunState, Step, StepDone, job, run_id
 from segwatch.pipelines.plausibility import fault, unfinished
@@ -82,6 +82,12 @@ def advance(run: Run, seen: Seen, now: datetime) -> Turn:
         why = f"{run.step.value} took too long: {after.why or 'no end is in sight'}"
         return failed(after, Reason.QUOTA if _is_throttled(seen) else Reason.DEADLINE, why, now)
     return turn
+
+
+def stopped(run: Run, now: datetime) -> Turn:
+    """End a run whose act was stopped at the deadline of its step; unlike a look, an act itself takes the time."""
+    why = f"{run.step.value} took too long: it was stopped after {run.plan.step_deadline.total_seconds():g} s"
+    return failed(run, Reason.DEADLINE, why + (f"; before that: {run.why}" if run.why else ""), now)
 
 
 def failed(run: Run, reason: Reason, why: str, now: datetime) -> Turn:
@@ -179,8 +185,8 @@ def _evaluated(run: Run, evaluation: JobState, now: datetime) -> Turn:
     if evaluation.status is not Status.SUCCEEDED:
         why = f"segment job {evaluation.key.id} {evaluation.word}{errors_of(evaluation)}"
         return failed(run, Reason.EVALUATION, why, now)
-    segments = run.plan.segments or evaluation.facts.segments
-    if not segments or "*" in segments:
+    segments = run.plan.segments or trigger.evaluated(evaluation)
+    if not segments:
         why = (
             f"segment job {evaluation.key.id} does not say which segments to export;"
             f" write segments = [...] in the pipeline {run.pipeline}"

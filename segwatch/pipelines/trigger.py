@@ -33,6 +33,16 @@ def covers(evaluated: Collection[str], wanted: Collection[str]) -> bool:
     return not wanted or _ALL in evaluated or set(wanted) <= set(evaluated)
 
 
+def evaluated(job: JobState) -> tuple[str, ...]:
+    """Return the segments that a job has evaluated: those that it names, or where that is all, those that it counted.
+
+    Empty where it tells neither.
+    """
+    if _ALL in job.facts.segments:
+        return tuple(sorted(job.facts.profiles))
+    return job.facts.segments
+
+
 def _is_meant(plan: Plan, job: JobState) -> bool:
     match plan.after:
         case "segment_job":

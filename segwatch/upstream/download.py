@@ -179,7 +179,7 @@ class _Download:
                 await self._take(growing, answer.chunks, fits.bytes, what)
             finally:
                 if fits.if_whole and not growing.is_whole:  # a page of some gateway, for all that we know
-                    await asyncio.to_thread(os.truncate, growing.path, there)
+                    await asyncio.to_thread(_cut, growing.path, there)
                     self._count(growing, there - growing.there_bytes)
 
     async def _take(self, growing: _Growing, chunks: AsyncIterator[bytes], skip: int, what: str) -> None:
@@ -210,7 +210,7 @@ class _Download:
         there = self._progress
         incomplete = DownloadError(
             f"{there.files} of {there.files_all} files are complete in {self._folder.path}. {wanted.path}: {error}. "
-            "What came is kept: the same command goes on with it"
+            "The same command goes on with what is there"
         )
         incomplete.__cause__ = error
         return incomplete
@@ -219,5 +219,16 @@ class _Download:
 def _append(path: Path, content: bytes) -> None:
     """Add to a file: what a crash leaves is a beginning of it."""
     # opened for each chunk: a file held open would outlive a task that is cancelled while a thread opens it
-    with path.open("ab") as file:
+    # and never through a link: whoever else may write to the folder would choose the file
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(fd, "ab") as file:
         file.write(content)
+
+
+def _cut(path: Path, length_bytes: int) -> None:
+    """Take back what was added to a file behind this length."""
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, length_bytes)
+    finally:
+        os.close(fd)

@@ -66,8 +66,16 @@ class Folder:
         if known is not None and known != manifest:
             raise DownloadError(f"{self.path} {_difference(known, manifest)}")
         for one in manifest.files:
+            if self.part(one).is_symlink():  # what is added to it would go to wherever it points
+                if not force:
+                    raise DownloadError(f"{self.part(one)} is a link, not the beginning of a file: --force replaces it")
+                self.part(one).unlink()
+            if known is not None and self._has_changed(one) and not force:
+                length, listed = self.final(one).stat().st_size, one.length_bytes
+                text = f"{self.final(one)} is {'shorter' if length < listed else 'longer'} than announced"
+                raise DownloadError(f"{text} ({length:,} bytes, not {listed:,}): --force fetches it again")
             # a file of which we know nothing is somebody's, one of another length was changed by somebody
-            foreign = self._exists(one) if known is None else self.final(one).exists() and not self.is_done(one)
+            foreign = self._exists(one) if known is None else self._has_changed(one)
             if foreign and not force:
                 text = f"{self.final(one)} is there already, and is not of this download"
                 raise DownloadError(f"{text}: --force replaces it; or choose another --out")
@@ -108,7 +116,7 @@ class Folder:
                 os.fsync(file.fileno())
         if wrong:
             part.unlink()  # else the next try would find it, and believe it complete
-            raise DownloadError(f"{final.name}: what came is {wrong}; it was deleted, so that it is asked for again")
+            raise DownloadError(f"{final.name}: what came is {wrong}; only that file was deleted, to be fetched anew")
         part.rename(final)
         _sync_folder(final.parent)
 
@@ -125,7 +133,8 @@ class Folder:
 
     def _write(self, manifest: Manifest) -> None:
         new = self.path / f"{MANIFEST}.new"
-        with new.open("wb") as file:
+        new.unlink(missing_ok=True)
+        with new.open("xb") as file:  # made by us: it may not be a link to somewhere else
             file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
             file.flush()
             os.fsync(file.fileno())
@@ -134,6 +143,9 @@ class Folder:
 
     def _exists(self, one: Wanted) -> bool:
         return self.final(one).exists() or self.part(one).exists()
+
+    def _has_changed(self, one: Wanted) -> bool:
+        return self.final(one).exists() and not self.is_done(one)
 
     def _remove(self, one: Wanted) -> None:
         self.final(one).unlink(missing_ok=True)

@@ -9,6 +9,12 @@ from emulator_fixtures import EXPORT_JOBS, SEGMENT_JOBS, emulating
 from segwatch.cli.check import check
 
 REFUSES, IS_AWAY, ANSWERS = {"status": 403, "body": "no"}, {"status": 503}, None
+PIPELINE = """
+[[pipelines]]
+name = "nightly"
+segments = ["seg-1"]
+dataset = "Segment Export"
+"""
 
 
 @asynccontextmanager
@@ -51,3 +57,41 @@ async def test_a_platform_that_answers_is_no_failure(tmp_path, capsys):
     async with settings_for(tmp_path) as config:
         await check(online=True, config=config)
     assert capsys.readouterr().out.count("ok") == 2
+
+
+def add(config, text):
+    file = Path(config)
+    file.write_text(file.read_text() + text)
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        (
+            "command = ['/no/such']",
+            'command[0] is "/no/such", which is not there. Write the path of an executable file.',
+        ),
+        ("command = ['{folder}/config.toml']", "which cannot be executed. Write the path of an executable file."),
+        ("command = ['/bin']", "which cannot be executed. Write the path of an executable file."),
+        (
+            "download = '{folder}/config.toml/out'",
+            "config.toml is no folder. Write a folder that segwatch may write to.",
+        ),
+    ],
+)
+async def test_what_a_pipeline_needs_of_this_machine_is_looked_for(tmp_path, setting, problem, capsys):
+    async with settings_for(tmp_path) as config:
+        add(config, PIPELINE + setting.format(folder=tmp_path))
+        with pytest.raises(SystemExit) as ended:
+            await check(config=config)
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert f"{config}: pipelines[0]." in told
+    assert problem in told
+
+
+async def test_pipelines_are_counted_too(tmp_path, capsys):
+    async with settings_for(tmp_path) as config:
+        add(config, PIPELINE + f"command = ['/bin/sh']\ndownload = '{tmp_path}/out/deeper'")
+        await check(config=config)
+    assert "1 sandbox, no channels, no routes, 1 pipeline" in capsys.readouterr().out

@@ -132,8 +132,10 @@ async def test_a_file_that_is_no_parquet_is_not_given_the_name_of_one(tmp_path, 
         damaged = one.origin / PART
         whole = damaged.read_bytes()
         damaged.write_bytes(whole[:-4] + b"XXXX")
-        with pytest.raises(DownloadError, match="not what a Parquet file begins and ends with"):
+        with pytest.raises(DownloadError, match="not what a Parquet file begins and ends with") as caught:
             await fetch(one.client, one.batch, out, manner=HASTY)
+        assert "only that file was deleted" in str(caught.value)
+        assert "What came is kept" not in str(caught.value)
         assert not (out / PART).exists()
         damaged.write_bytes(whole)
         await fetch(one.client, one.batch, out, manner=HASTY)
@@ -150,8 +152,40 @@ async def test_files_of_somebody_else_are_left_alone_unless_forced(tmp_path, out
         await fetch(one.client, one.batch, out, force=True, manner=HASTY)
         assert files_in(out) == originals(one)
         (out / PART).write_bytes(b"changed")
-        with pytest.raises(DownloadError, match="--force"):
+        with pytest.raises(DownloadError, match=r"shorter than announced \(7 bytes, not .*--force fetches it again"):
             await fetch(one.client, one.batch, out, manner=HASTY)
+        await fetch(one.client, one.batch, out, force=True, manner=HASTY)
+        assert files_in(out) == originals(one)
+
+
+async def test_nothing_is_written_through_a_link(tmp_path, out):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"PAR1")
+    async with shop(tmp_path) as one:
+        await fetch(one.client, one.batch, out, manner=HASTY)
+        (out / PART).unlink()
+        (out / f"{PART}.part").symlink_to(elsewhere)
+        with pytest.raises(DownloadError, match="is a link, not the beginning of a file"):
+            await fetch(one.client, one.batch, out, manner=HASTY)
+        await fetch(one.client, one.batch, out, force=True, manner=HASTY)
+        assert files_in(out) == originals(one)
+        assert elsewhere.read_bytes() == b"PAR1"
+
+
+async def test_a_link_that_comes_between_two_chunks_is_not_followed(tmp_path, out):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"")
+
+    def link(progress):
+        for part in out.glob("*.part"):
+            if not part.is_symlink():
+                part.unlink()
+                part.symlink_to(elsewhere)
+
+    async with shop(tmp_path) as one:
+        with pytest.raises(OSError, match="symbolic link"):
+            await fetch(one.client, one.batch, out, parallel=1, report=link, manner=HASTY)
+    assert elsewhere.read_bytes() == b""
 
 
 async def test_a_folder_of_another_batch_is_refused_until_it_is_begun_anew(tmp_path, out):

@@ -11,6 +11,7 @@ from raw_platform import QUICK, client_of, oauth
 
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.commands import Commands
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.daemon.pipeline_acts import PipelineActs
 from segwatch.daemon.recorder import Recorder
@@ -80,7 +81,7 @@ async def a_house(folder):
 
             acts = PipelineActs(
                 client, sources, recorder, store, Orderer(sources, store, clock, policy, grace_s=1), clock,
-                allowance=Allowance(per_day=2, per_year=50), commands={}, record=record,
+                allowance=Allowance(per_day=2, per_year=50), commands={}, under_way=Commands(), record=record,
             )  # fmt: skip
             yield House(platform, acts)
     finally:
@@ -139,3 +140,10 @@ async def test_a_command_that_the_settings_name_no_more_is_said(house):
 async def test_a_job_that_is_not_shown_yet_is_waited_for(house):
     assert isinstance(await house.sees(Step.EVALUATION, segment_job="nothing"), Pending)
     assert isinstance(await house.sees(Step.EXPORTING, current_export="4711"), Pending)
+
+
+async def test_no_evaluation_is_spent_where_the_dataset_is_not_there(house):
+    seen = await house.sees(Step.EVALUATE, dataset="f" * 24)
+    assert (type(seen), seen.reason) == (Impossible, Reason.DATASET)
+    ledger = await house.platform.call("GET", "/_emulator/ledger")
+    assert ledger.body["submissions"] == []

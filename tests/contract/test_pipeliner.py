@@ -77,6 +77,9 @@ class Acts:
         self.seen.append((run.id, run.step.value))
         return self.sees(run)
 
+    async def stop(self, run: Run) -> None:
+        """Nothing is left at work."""
+
 
 @dataclass
 class Orders:
@@ -238,3 +241,23 @@ async def test_a_run_that_the_last_process_left_goes_on_where_it_was(house: Hous
     async with house.working() as task:  # and its pipeline is in the settings no more
         await house.until(task, all_ended)
     assert house.acts.seen == [(id_, "exporting"), (id_, "check")]
+
+
+@pytest.mark.parametrize("step", [Step.DOWNLOAD, Step.COMMAND])
+async def test_an_act_is_stopped_at_the_deadline_of_its_step(house: House, step: Step) -> None:
+    plan = replace(PLAN, download="/out", has_command=True, step_deadline=timedelta(seconds=3))
+    stopped: list[str] = []
+
+    async def endless(run: Run, beat: Callable[[], None]) -> Seen:
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            stopped.append(run.step.value)
+
+    house.acts.see = endless  # type: ignore[method-assign]
+    house.clock = FakeClock(at(0), runs=True)
+    await house.wishes("w1", plan, step=step)
+    async with house.working(plan) as task:
+        (run,) = await house.until(task, all_ended)
+    assert (run.reason, stopped) == ("deadline", [step.value])
+    assert run.why.startswith(f"{step.value} took too long")

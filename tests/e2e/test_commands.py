@@ -238,7 +238,7 @@ async def test_settings_are_shown_without_secrets_and_checked(night: Night) -> N
         ("export_job", "ok"),
         ("segment_job", "ok"),
     }
-    assert table.out.splitlines()[0] == f"{night.house.config} is valid: 1 sandbox, 2 channels, 2 routes"
+    assert table.out.splitlines()[0] == f"{night.house.config} is valid: 1 sandbox, 2 channels, 2 routes, no pipelines"
     assert re.search("^prod +segment_job +ok$", table.out, re.MULTILINE)
 
 

@@ -1,6 +1,7 @@
 """Pipelines from the outside: runs beside a daemon and without one, and what is adopted instead of begun."""
 
 import json
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -102,6 +103,32 @@ async def test_a_run_without_a_daemon_goes_the_whole_way_in_the_command(house: H
     assert again.json["dataset"] == shown["dataset"], "the dataset of that name is found, not made twice"
 
 
+async def test_a_reload_lets_the_command_of_a_run_go_on(house: House, tmp_path: Path) -> None:
+    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
+    script = f"""
+import pathlib, time
+with open({str(begun)!r}, "a") as file: file.write("begun ")
+while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.05)
+"""
+    write(house, a_pipeline(command=[sys.executable, "-c", script]))
+    daemon = await house.daemon()
+    assert (await house.command("pipeline", "run", "nightly")).code == 0
+
+    async def is_begun() -> bool:
+        return begun.exists()
+
+    await until(is_begun, "the command", within_s=40)
+    assert (await daemon.reload())[0] == 200
+    may_end.touch()
+
+    async def succeeded() -> bool:
+        run = (await house.command("pipeline", "show", "nightly", "--json")).json
+        return bool(run["state"] == "succeeded")
+
+    await until(succeeded, "the end of the run", within_s=20)
+    assert begun.read_text() == "begun "
+
+
 async def test_a_command_that_was_killed_goes_on_where_it_was(house: House) -> None:
     write(house)
     left = await house.start("pipeline", "run", "nightly", "--wait")
@@ -173,6 +200,7 @@ async def test_a_run_that_fails_says_why_and_a_quota_that_is_used_up_is_not_spen
     run = await house.command("pipeline", "run", "nightly", "--wait", within_s=40)
     assert run.code == 1
     assert "fewer than min_profiles = 10,000,000" in run.out
+    assert re.search("^reason +check$", run.out, re.MULTILINE)
     await house.inbox.until("pipeline.failed", reason="check")
     run = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=40)
     assert run.code == 1

@@ -110,7 +110,10 @@ def test_an_evaluation_that_did_not_succeed_ends_the_run_with_its_error():
 def test_segments_that_the_plan_leaves_open_are_those_of_the_evaluation():
     after = advance.advance(run(Step.EVALUATION, segments=()), EvaluationStands(job=evaluation()), at(5)).run
     assert after.plan.segments == (SEGMENT,)
-    every = evaluation(facts={"segments": ("*",)})
+    every = evaluation(facts={"segments": ("*",), "profiles": {"b": 2, "a": 1}})
+    after = advance.advance(run(Step.EVALUATION, segments=()), EvaluationStands(job=every), at(5)).run
+    assert (after.plan.segments, after.members) == (("a", "b"), {"a": 1, "b": 2})
+    every = evaluation(facts={"segments": ("*",), "profiles": {}})
     after = advance.advance(run(Step.EVALUATION, segments=()), EvaluationStands(job=every), at(5)).run
     assert after.reason == "settings"
     assert "segments = [...]" in after.why

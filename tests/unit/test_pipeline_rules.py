@@ -105,6 +105,12 @@ def test_an_export_that_the_platform_started_serves():
     assert serves(theirs(mergePolicy={"id": "m1", "version": 2}), an_order(mergePolicy={"id": "m1"}))
 
 
+def test_those_who_left_are_taken_where_they_are_wanted():
+    segment = {"segmentId": SEGMENT, "status": ["realized", "existing", "exited"]}
+    wanted = {"filter": {"segments": [segment | {"status": ["realized", "exited"]}]}}
+    assert serves(theirs(filter={"segments": [segment]}), an_order(**wanted))
+
+
 @pytest.mark.parametrize(
     ("told", "ordered"),
     [
@@ -112,6 +118,10 @@ def test_an_export_that_the_platform_started_serves():
         pytest.param({"filter": {"segments": [{"segmentId": OTHER}]}}, {}, id="another-segment"),
         pytest.param({"filter": {"segments": [{"segmentId": SEGMENT}, {"segmentId": OTHER}]}}, {}, id="more-segments"),
         pytest.param({"filter": {"segments": [{"segmentId": SEGMENT, "status": ["exited"]}]}}, {}, id="other-statuses"),
+        pytest.param(
+            {"filter": {"segments": [{"segmentId": SEGMENT, "status": ["realized", "existing", "exited"]}]}},
+            {}, id="those-who-left-too",
+        ),
         pytest.param({"filter": None}, {}, id="everybody"),
         pytest.param({"fields": "person.name"}, {}, id="fewer-fields"),
         pytest.param({}, {"fields": "person.name"}, id="not-our-fields"),
