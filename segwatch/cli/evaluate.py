@@ -55,6 +55,7 @@ async def evaluate(
     from segwatch.cli.ordering import new_order, ordered
     from segwatch.cli.output import Exit, fail, show_one, timed
     from segwatch.cli.platform import calling
+    from segwatch.cli.readback import read_back, word_of
     from segwatch.cli.session import a_while, ledger
     from segwatch.daemon.clock import SystemClock
     from segwatch.jobs import quota
@@ -78,10 +79,10 @@ async def evaluate(
         order = await ordered(
             platform, store, order, adopt="never" if anew else "active", serves=covers, spend=spend
         )  # fmt: skip
-        if wait:
-            await follow(platform, "segment_job", order.job_id, store=store, timeout=limit)
-        job = await segment_jobs.get(platform.client, order.job_id)
+        seen = await follow(platform, "segment_job", order.job_id, store=store, timeout=limit) if wait else None
+        job = await read_back(segment_jobs.get(platform.client, order.job_id), order)
         used = await store.used(platform.sandbox.name, day=spend.day, year=spend.year)
+    job = job or segment_jobs.SegmentJob(id=order.job_id, word=word_of(seen), segments=order.segments)
     adopted = order.step is OrderStep.ADOPTED
     record = _record(job, adopted=adopted, left=quota.left(used, allowance), ended=wait)
     show_one(record if as_json else timed(record), as_json=as_json)

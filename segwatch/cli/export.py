@@ -13,6 +13,7 @@ from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.ordering import new_order, ordered
 from segwatch.cli.output import Exit, ago, fail, lines, show, show_json, show_one, span, timed
 from segwatch.cli.platform import Calling, InSandbox, calling, left_out
+from segwatch.cli.readback import read_back, word_of
 from segwatch.cli.session import a_time, a_while, ledger
 from segwatch.jobs.model import Observation, Status
 from segwatch.jobs.order import Order
@@ -128,12 +129,12 @@ async def create(
                 segments=tuple(one.segment_id for one in wanted.segments), forced=force,
             )  # fmt: skip
             order = await ordered(platform, store, order, adopt="never", serves=_none_serves)
-            if wait:
-                await follow(platform, "export_job", order.job_id, store=store, timeout=limit)
-        job = await _settled(platform, order.job_id)
+            seen = await follow(platform, "export_job", order.job_id, store=store, timeout=limit) if wait else None
+        job = await read_back(_settled(platform, order.job_id), order)
+    job = job or ExportJob(id=order.job_id, word=word_of(seen), dataset=order.dataset, segments=order.segments)
     record = _record(job)
     show_one(record if as_json else timed(record), as_json=as_json)
-    if wait and job.status is not Status.SUCCEEDED:
+    if wait and job.word != Status.SUCCEEDED.value:
         raise SystemExit(int(Exit.FAILED))
     return None
 

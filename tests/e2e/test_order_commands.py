@@ -173,6 +173,24 @@ async def test_an_answer_that_never_comes_is_told_as_undecided(alone: House) -> 
     assert len(await made(alone, "export_job")) == before
 
 
+@pytest.mark.parametrize("fault", [{"status": 503, "body": "x"}, {"reset": True}], ids=["503", "reset"])
+@pytest.mark.parametrize("kind", ["segment_job", "export_job"])
+async def test_a_job_that_is_ordered_is_told_though_it_cannot_be_read_back(
+    alone: House, kind: str, fault: Json
+) -> None:
+    path = f"{SEGMENT_JOBS if kind == 'segment_job' else EXPORTS}/*"
+    await alone.platform.fault(path, method="GET", fault=fault, times=9)
+    before = len(await made(alone, kind))
+    if kind == "segment_job":
+        ended = await command(alone, "evaluate", SEGMENT, "--anew", "--json")
+    else:
+        ended = await export(alone, "--fields", f"not.read{len(fault)}", "--json")
+    (new,) = (await made(alone, kind))[before:]
+    await alone.platform.call("DELETE", "/_emulator/faults")
+    assert (ended.code, ended.json["id"], ended.json["status"]) == (0, str(new["id"]), "not known yet"), ended.err
+    assert (str(new["id"]) in ended.err, "ry again" in ended.err) == (True, False)
+
+
 async def test_a_failed_export_ends_the_wait_with_its_error(alone: House) -> None:
     await alone.platform.outcomes("FAILED", errors=[{"code": "0090000009", "msg": "No room."}])
     ended = await export(alone, "--fields", "will.fail", "--wait", "--json")
