@@ -67,6 +67,8 @@ async def ordered(
         await asyncio.sleep(max(0.0, (order.due_at - clock.now()).total_seconds()))
     if order.step not in (OrderStep.PLACED, OrderStep.ADOPTED):
         fail(Exit.FAILED, *_advice(order))
+    if order.step is OrderStep.ADOPTED and order.why:
+        tell(f"{order.sandbox}: {order.why}, which is shown; {_insist(order)} orders another")
     return order
 
 
