@@ -12,9 +12,10 @@ from segwatch.cli.following import follow
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.ordering import new_order, ordered
 from segwatch.cli.output import Exit, ago, fail, lines, show, show_json, show_one, span, timed
+from segwatch.cli.patience import Patience
 from segwatch.cli.platform import Calling, InSandbox, calling, left_out
 from segwatch.cli.readback import read_back, word_of
-from segwatch.cli.session import a_time, a_while, ledger
+from segwatch.cli.session import a_time, ledger
 from segwatch.jobs.model import Observation, Status
 from segwatch.jobs.order import Order
 from segwatch.kinds.export_order import order_of
@@ -92,7 +93,7 @@ async def create(
     wait
         Wait until it has ended, with a bar; exit code 1 unless it succeeds.
     timeout
-        Give up waiting after so long, such as 4h. The export goes on.
+        With --wait: give up after so long, such as 4h. The export goes on.
     force
         Order it though an equal one runs, or may have been taken.
     dry_run
@@ -100,7 +101,7 @@ async def create(
     """
     if bool(segments) == all_profiles:
         fail(Exit.USAGE, "name a --segment, or write --all-profiles to export every profile")
-    limit = a_while(timeout, "--timeout")
+    patience = Patience.of(timeout, wait=wait)
     policy, _, version = merge_policy.partition(":")
     if version and not version.isdecimal():
         fail(Exit.USAGE, f'--merge-policy is "{merge_policy}": write ID:VERSION, the version a number')
@@ -128,8 +129,8 @@ async def create(
                 platform, "export_job", request=request, fingerprint=fingerprint, dataset=wanted.dataset,
                 segments=tuple(one.segment_id for one in wanted.segments), forced=force,
             )  # fmt: skip
-            order = await ordered(platform, store, order, adopt="never", serves=_none_serves)
-            seen = await follow(platform, "export_job", order.job_id, store=store, timeout=limit) if wait else None
+            order = await ordered(platform, store, order, adopt="never", serves=_none_serves, patience=patience)
+            seen = await follow(platform, "export_job", order.job_id, store=store, patience=patience) if wait else None
         job = await read_back(_settled(platform, order.job_id), order)
     job = job or ExportJob(id=order.job_id, word=word_of(seen), dataset=order.dataset, segments=order.segments)
     record = _record(job)

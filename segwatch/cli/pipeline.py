@@ -12,8 +12,9 @@ from cyclopts import App, Parameter
 
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
+from segwatch.cli.patience import Patience
 from segwatch.cli.runs import Follower, record_of
-from segwatch.cli.session import a_while, opened, settings_of
+from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings, format_duration
 from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
@@ -101,9 +102,9 @@ async def run_(
     force
         Also spend the last on-demand evaluation that the day or the year allows.
     timeout
-        Wait no longer than this, such as 4h. The run goes on.
+        With --wait: wait no longer than this, such as 4h. The run goes on.
     """
-    patience = a_while(timeout, "--timeout")
+    patience = Patience.of(timeout, wait=wait).given
     settings = settings_of(config)
     wish = _wish(settings, name, force=force)
     try:

@@ -51,7 +51,6 @@ class Orderer:
     """Takes orders of one sandbox as far as they go.
 
     trouble: the call's failure for which the last `place` came no further; None when there was none.
-
     sources: by kind. record: told of each job that a POST brought about. grace_s: how long a POST under way may go on
     when we are to stop.
     """
