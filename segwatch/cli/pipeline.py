@@ -20,7 +20,7 @@ from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.model import Run, RunState, person
 from segwatch.store.base import Change, RunFilter, Store, StoreError, StoreHeld
-from segwatch.store.factory import store_of
+from segwatch.store.factory import file_of, store_of
 
 app = App(name="pipeline")
 
@@ -37,10 +37,10 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
     Example: `segwatch pipeline list`
     """
     rows: list[dict[str, Any]] = []
-    async with opened(config) as (settings, store):
+    async with _recorded(config) as (settings, store):
         for one in settings.pipelines:
             sandbox = settings.sandbox_of(one)
-            runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1)
+            runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1) if store else []
             last = runs[0] if runs else None
             row: dict[str, Any] = {
                 "name": one.name,
@@ -69,12 +69,17 @@ async def show_(name: str, /, *, as_json: Json = False, config: ConfigFile = Non
     name
         A pipeline, of which the last run is shown, or the id of a run.
     """
-    async with opened(config) as (_, store):
-        run = await store.run(name)
-        run = run or next(iter(await store.runs(RunFilter(pipeline=name), limit=1)), None)
+    async with _recorded(config) as (settings, store):
+        run = await store.run(name) if store else None
+        if store and run is None:
+            run = next(iter(await store.runs(RunFilter(pipeline=name), limit=1)), None)
+    if run is None and any(one.name == name for one in settings.pipelines):
+        return (
+            show_json(None) if as_json else lines([f"no run of {name} yet: `segwatch pipeline run {name}` begins one"])
+        )
     if run is None:
         fail(Exit.FAILED, f"no run of {name} is recorded; `segwatch pipeline list` shows the pipelines")
-    _show(run, as_json=as_json)
+    return _show(run, as_json=as_json)
 
 
 @app.command(name="run")
@@ -141,6 +146,17 @@ def _wish(settings: Settings, name: str, *, force: bool) -> Run:
         )
     cause = person(uuid4().hex)
     return wished(name, settings.sandbox_of(section), section.plan, cause, SystemClock().now(), force=force)
+
+
+@asynccontextmanager
+async def _recorded(config: str | None) -> AsyncIterator[tuple[Settings, Store | None]]:
+    """Yield the settings and the open store, to be read; None where nothing has made it yet."""
+    settings = settings_of(config)
+    if not file_of(settings.store.url).exists():
+        yield settings, None
+        return
+    async with opened(config) as both:
+        yield both
 
 
 @asynccontextmanager
