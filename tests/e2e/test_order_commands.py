@@ -132,7 +132,7 @@ async def test_a_dataset_goes_by_its_name(alone: House) -> None:
     assert named.json["destination"]["datasetId"] == DATASET
     unknown = await command(alone, "export", "create", "--dataset", "no such", "--segment", SEGMENT)
     assert (unknown.code, len(unknown.lines)) == (1, 1)
-    assert "segwatch datasets create" in unknown.err
+    assert "`segwatch datasets create 'no such'`" in unknown.err
 
 
 async def test_an_equal_export_that_runs_is_refused_with_what_to_do(alone: House) -> None:
