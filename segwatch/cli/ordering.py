@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shlex
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -133,7 +134,7 @@ def _advice(order: Order) -> tuple[str, ...]:
     match order.reason:
         case OrderRefusal.EXISTS if order.job_id:
             why = f"{order.sandbox}: {order.why.replace('job', what, 1)}"
-            return (f"{why}; `{show} {order.job_id}` shows it, {_insist(order)} orders another",)
+            return (f"{why}; `{show} {shlex.quote(order.job_id)}` shows it, {_insist(order)} orders another",)
         case OrderRefusal.EXISTS:
             return (f"{order.sandbox}: {order.why}; see whether it shows up, {_insist(order)} orders another",)
         case OrderRefusal.QUOTA:

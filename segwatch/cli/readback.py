@@ -1,5 +1,6 @@
 """What became of an order's job, read back once it is ordered: by then no failure may look as if nothing had been."""
 
+import shlex
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ async def read_back(reading: Awaitable[T], order: Order) -> T | None:
         what, show = ("export", "export show") if is_export else ("evaluation", "jobs show")
         tell(
             f"{order.sandbox}: {what} {order.job_id} is ordered, but could not be read back: {error};"
-            f" `segwatch {show} {order.job_id}` tells more later"
+            f" `segwatch {show} {shlex.quote(order.job_id)}` tells more later"
         )
         return None
 
