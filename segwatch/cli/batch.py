@@ -77,6 +77,8 @@ async def download(
     """
     clock = asyncio.get_running_loop().time
     began = clock()
+    if out.is_file():
+        fail(Exit.FAILED, f"{out} is a file: name a directory")
     try:
         with Transfer() as transfer:
             async with calling(config, sandbox) as platform:

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from segwatch.cli.output import put
+
 
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL")], /) -> None:
     """Print the script that lets a shell complete commands and options.
@@ -20,4 +22,4 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="
     """
     from segwatch.cli.commands import app  # here: it is what registers us
 
-    print(app.generate_completion(shell=shell))  # noqa: T201
+    put(app.generate_completion(shell=shell))

@@ -42,7 +42,7 @@ async def evaluate(
     wait
         Wait until it has ended, with a bar; exit code 1 unless it succeeds.
     timeout
-        Give up waiting after so long, such as 4h. The evaluation goes on.
+        With --wait: give up after so long, such as 4h. The evaluation goes on.
     force
         Spend the last evaluation, or ask for one though none is left by our count.
     anew
@@ -54,8 +54,10 @@ async def evaluate(
     from segwatch.cli.following import follow
     from segwatch.cli.ordering import new_order, ordered
     from segwatch.cli.output import Exit, fail, show_one, timed
+    from segwatch.cli.patience import Patience
     from segwatch.cli.platform import calling
-    from segwatch.cli.session import a_while, ledger
+    from segwatch.cli.readback import read_back, word_of
+    from segwatch.cli.session import ledger
     from segwatch.daemon.clock import SystemClock
     from segwatch.jobs import quota
     from segwatch.jobs.order import OrderStep, evaluation_fingerprint
@@ -66,7 +68,7 @@ async def evaluate(
     if bool(segments) == all_:
         fail(Exit.USAGE, "name the segments to evaluate, or write --all and none of them")
     wanted = tuple(dict.fromkeys(segments or segment_jobs.ALL))
-    limit = a_while(timeout, "--timeout")
+    patience = Patience.of(timeout, wait=wait)
     async with calling(config, sandbox) as platform, ledger(platform.settings) as store:
         request = msgspec.json.encode(segment_jobs.create_request(wanted).body).decode()
         allowance = platform.settings.quota.allowance
@@ -76,12 +78,12 @@ async def evaluate(
             forced=anew,
         )  # fmt: skip
         order = await ordered(
-            platform, store, order, adopt="never" if anew else "active", serves=covers, spend=spend
+            platform, store, order, adopt="never" if anew else "active", serves=covers, patience=patience, spend=spend
         )  # fmt: skip
-        if wait:
-            await follow(platform, "segment_job", order.job_id, store=store, timeout=limit)
-        job = await segment_jobs.get(platform.client, order.job_id)
+        seen = await follow(platform, "segment_job", order.job_id, store=store, patience=patience) if wait else None
+        job = await read_back(segment_jobs.get(platform.client, order.job_id), order)
         used = await store.used(platform.sandbox.name, day=spend.day, year=spend.year)
+    job = job or segment_jobs.SegmentJob(id=order.job_id, word=word_of(seen), segments=order.segments)
     adopted = order.step is OrderStep.ADOPTED
     record = _record(job, adopted=adopted, left=quota.left(used, allowance), ended=wait)
     show_one(record if as_json else timed(record), as_json=as_json)

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -12,8 +14,10 @@ from segwatch.cli.following import follow
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.ordering import new_order, ordered
 from segwatch.cli.output import Exit, ago, fail, lines, show, show_json, show_one, span, timed
+from segwatch.cli.patience import Patience
 from segwatch.cli.platform import Calling, InSandbox, calling, left_out
-from segwatch.cli.session import a_time, a_while, ledger
+from segwatch.cli.readback import read_back, word_of
+from segwatch.cli.session import a_time, ledger
 from segwatch.jobs.model import Observation, Status
 from segwatch.jobs.order import Order
 from segwatch.kinds.export_order import order_of
@@ -33,13 +37,13 @@ async def create(
     dataset: str,
     segments: Annotated[list[str] | None, Parameter(name="--segment")] = None,
     all_profiles: bool = False,
-    fields: str = "",
+    fields: str | None = None,
     merge_policy: str = "",
     qualified_from: str | None = None,
     qualified_until: str | None = None,
     ingested_after: str | None = None,
     empty_profiles: bool = False,
-    event_fields: str = "",
+    event_fields: str | None = None,
     events_ingested_after: str | None = None,
     events_ingested_until: str | None = None,
     per_segment: bool = False,
@@ -91,7 +95,7 @@ async def create(
     wait
         Wait until it has ended, with a bar; exit code 1 unless it succeeds.
     timeout
-        Give up waiting after so long, such as 4h. The export goes on.
+        With --wait: give up after so long, such as 4h. The export goes on.
     force
         Order it though an equal one runs, or may have been taken.
     dry_run
@@ -99,18 +103,22 @@ async def create(
     """
     if bool(segments) == all_profiles:
         fail(Exit.USAGE, "name a --segment, or write --all-profiles to export every profile")
-    limit = a_while(timeout, "--timeout")
+    if not dataset.strip():
+        fail(Exit.USAGE, "--dataset is empty: write the dataset's id, or its name")
+    if not event_fields and (events_ingested_after or events_ingested_until):
+        fail(Exit.USAGE, "--events-ingested-after and --events-ingested-until choose events: write --event-fields too")
+    patience = Patience.of(timeout, wait=wait)
     policy, _, version = merge_policy.partition(":")
     if version and not version.isdecimal():
         fail(Exit.USAGE, f'--merge-policy is "{merge_policy}": write ID:VERSION, the version a number')
     events = EventList(
-        fields=_listed(event_fields),
+        fields=_listed(event_fields, "--event-fields"),
         ingested_after=a_time(events_ingested_after, "--events-ingested-after"),
         ingested_until=a_time(events_ingested_until, "--events-ingested-until"),
     )
     wanted = ExportBody(
-        dataset=dataset, fields=_listed(fields), merge_policy=policy,
-        merge_policy_version=int(version) if version else None, segments=tuple(map(_segment, segments or ())),
+        dataset=dataset, fields=_listed(fields, "--fields"), merge_policy=policy,
+        merge_policy_version=int(version) if version else None, segments=_segments(segments or ()),
         qualified_from=a_time(qualified_from, "--qualified-from"),
         qualified_until=a_time(qualified_until, "--qualified-until"),
         ingested_after=a_time(ingested_after, "--ingested-after"), empty_profiles=empty_profiles or None,
@@ -127,13 +135,13 @@ async def create(
                 platform, "export_job", request=request, fingerprint=fingerprint, dataset=wanted.dataset,
                 segments=tuple(one.segment_id for one in wanted.segments), forced=force,
             )  # fmt: skip
-            order = await ordered(platform, store, order, adopt="never", serves=_none_serves)
-            if wait:
-                await follow(platform, "export_job", order.job_id, store=store, timeout=limit)
-        job = await _settled(platform, order.job_id)
+            order = await ordered(platform, store, order, adopt="never", serves=_none_serves, patience=patience)
+            seen = await follow(platform, "export_job", order.job_id, store=store, patience=patience) if wait else None
+        job = await read_back(_settled(platform, order.job_id), order)
+    job = job or ExportJob(id=order.job_id, word=word_of(seen), dataset=order.dataset, segments=order.segments)
     record = _record(job)
     show_one(record if as_json else timed(record), as_json=as_json)
-    if wait and job.status is not Status.SUCCEEDED:
+    if wait and job.word != Status.SUCCEEDED.value:
         raise SystemExit(int(Exit.FAILED))
     return None
 
@@ -199,7 +207,8 @@ async def cancel(export: str, /, *, sandbox: InSandbox = "", as_json: Json = Fal
     if as_json:
         show_json({"id": export, "asked": True})
     else:
-        lines([f"the platform was asked to cancel export {export}; `segwatch export show {export}` tells when it ends"])
+        show_it = f"`segwatch export show {shlex.quote(export)}`"
+        lines([f"the platform was asked to cancel export {export}; {show_it} tells when it ends"])
 
 
 def _none_serves(row: Observation, order: Order) -> bool:
@@ -222,19 +231,37 @@ async def _dataset_id(platform: Calling, named: str) -> str:
         return named
     found = await datasets.find(platform.client, named)
     if found is None:
-        create_it = f"`segwatch datasets create {named}` makes one"
+        create_it = f"`segwatch datasets create {shlex.quote(named)}` makes one"
         fail(Exit.FAILED, f"{platform.sandbox.name}: no dataset for profiles is named {named}; {create_it}")
     return found.id
 
 
+def _segments(texts: Sequence[str]) -> tuple[SegmentFilter, ...]:
+    found = tuple(map(_segment, texts))
+    ids = [one.segment_id for one in found]
+    if twice := next((one for one in ids if ids.count(one) > 1), None):
+        fail(Exit.USAGE, f"--segment {twice} is written more than once: write each segment once")
+    return found
+
+
 def _segment(text: str) -> SegmentFilter:
+    if text.endswith(":"):
+        fail(
+            Exit.USAGE,
+            f'--segment is "{text}", with nothing behind the last colon: write what belongs there, or no colon',
+        )
     id_, _, rest = text.partition(":")
     namespace, _, statuses = rest.partition(":")
-    return SegmentFilter(segment_id=id_, namespace=namespace, statuses=_listed(statuses))
+    return SegmentFilter(segment_id=id_, namespace=namespace, statuses=_listed(statuses or None, "--segment"))
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",")) if text else ()
+def _listed(text: str | None, option: str) -> tuple[str, ...]:
+    """Return the parts between commas; ends the command for an empty text, which would mean everything."""
+    if text is None:
+        return ()
+    if not text.strip():
+        fail(Exit.USAGE, f"{option} is empty: name what you want, or leave it out")
+    return tuple(part.strip() for part in text.split(","))
 
 
 def _record(job: ExportJob) -> dict[str, Any]:

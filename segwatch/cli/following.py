@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from segwatch.cli.output import Exit, fail, span
+from segwatch.cli.patience import Patience
 from segwatch.cli.platform import Calling, exit_of, told
 from segwatch.cli.progress import Bar, tell
 from segwatch.daemon.clock import SystemClock
@@ -32,46 +33,50 @@ def sources_of(calling: Calling) -> dict[str, Source]:
     }
 
 
-async def follow(
-    calling: Calling, kind: str, job_id: str, *, store: Store | None = None, timeout: timedelta | None = None
-) -> Observation:
+async def follow(calling: Calling, kind: str, job_id: str, *, store: Store, patience: Patience) -> Observation:
     """Return the job once it has ended, with a bar until then; an estimate comes of the sandbox's own history.
 
-    timeout: after which the command ends with 1; the job goes on. Ctrl-C does so at once, with 130.
+    When the patience ends the command does so with 1; the job goes on. Ctrl-C does so at once, with 130.
     """
-    source, clock = sources_of(calling)[kind], SystemClock()
-    began, misses = clock.ran_s(), 0
-    spans: Sequence[timedelta] | None = None
+    source = sources_of(calling)[kind]
     title = f"{calling.sandbox.name} {kind} {job_id}"
     with Bar(title) as bar:
         try:
-            while True:
-                waited = timedelta(seconds=clock.ran_s() - began)
-                if timeout is not None and waited > timeout:
-                    fail(Exit.FAILED, f"{title} has not ended after {span(timeout)}; it goes on")
-                try:
-                    seen = await source.one(job_id)
-                except (Unavailable, RateLimited) as error:
-                    bar.update(0, phase="no answer", rest=f"asking again: {error}")
-                    await asyncio.sleep(_LATEST_S)
-                    continue
-                misses = misses + 1 if isinstance(seen, Missing) else 0
-                if misses >= _MISSES_MAX:
-                    fail(Exit.FAILED, f"{title} is gone: the platform answers again and again that it does not know it")
-                if isinstance(seen, Observation):
-                    if spans is None:
-                        spans = await history(source, store, like=seen)
-                    elapsed = max(timedelta(), clock.now() - seen.created_at) if seen.created_at else waited
-                    _show(bar, seen, elapsed, spans)
-                    if seen.status.is_final:
-                        return seen
-                await asyncio.sleep(min(_LATEST_S, max(_SOONEST_S, waited.total_seconds() / 20)))
+            async with asyncio.timeout(patience.left_s()):
+                return await _ended(source, job_id, store, bar, title)
+        except TimeoutError:
+            fail(Exit.FAILED, f"{title} has not ended after {span(patience.given or timedelta())}; it goes on")
         except (asyncio.CancelledError, KeyboardInterrupt):
             bar.close()
             tell(f"{title} goes on")
             raise
         except UpstreamError as error:
-            fail(exit_of(error), told(error))
+            fail(exit_of(error), f"{title} goes on, but cannot be followed: {told(error)}")
+
+
+async def _ended(source: Source, job_id: str, store: Store, bar: Bar, title: str) -> Observation:
+    clock = SystemClock()
+    began, misses = clock.ran_s(), 0
+    spans: Sequence[timedelta] | None = None
+    while True:
+        waited = timedelta(seconds=clock.ran_s() - began)
+        try:
+            seen = await source.one(job_id)
+        except (Unavailable, RateLimited) as error:
+            bar.update(0, phase="no answer", rest=f"asking again: {error}")
+            await asyncio.sleep(_LATEST_S)
+            continue
+        misses = misses + 1 if isinstance(seen, Missing) else 0
+        if misses >= _MISSES_MAX:
+            fail(Exit.FAILED, f"{title} is gone: the platform answers again and again that it does not know it")
+        if isinstance(seen, Observation):
+            if spans is None:
+                spans = await history(source, store, like=seen)
+            elapsed = max(timedelta(), clock.now() - seen.created_at) if seen.created_at else waited
+            _show(bar, seen, elapsed, spans)
+            if seen.status.is_final:
+                return seen
+        await asyncio.sleep(min(_LATEST_S, max(_SOONEST_S, waited.total_seconds() / 20)))
 
 
 async def history(source: Source, store: Store | None, *, like: Observation) -> list[timedelta]:

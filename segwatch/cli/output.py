@@ -62,7 +62,7 @@ def fail(code: Exit, *texts: str) -> NoReturn:
 
 def show_json(value: object, *, indent: int | None = None) -> None:
     """Print one JSON document, on one line unless `indent` is given; times are RFC 3339 in UTC."""
-    print(json.dumps(value, ensure_ascii=False, default=_jsonable, indent=indent), flush=True)  # noqa: T201
+    put(json.dumps(value, ensure_ascii=False, default=_jsonable, indent=indent))
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
@@ -144,11 +144,22 @@ def lines(texts: Iterable[str], *, style: str = "") -> None:
     """Print plain lines; a terminal folds them between words, and shows them in `style`."""
     if not sys.stdout.isatty():
         for text in texts:
-            print(cell(text), flush=True)  # noqa: T201
+            put(cell(text))
         return
     screen = Screen()
     for text in texts:
         screen.print(Text(cell(text), style=style))
+
+
+def put(text: str) -> None:
+    """Print a text as it is; one that cannot be written ends the command."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:  # `main` knows what that means
+        raise
+    except OSError as error:  # a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is buffered fails again at the end
+        fail(Exit.FAILED, f"the output cannot be written: {error.strerror or error}")
 
 
 def line(when: str, text: str, *, style: str = "") -> None:

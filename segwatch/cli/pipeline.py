@@ -12,14 +12,15 @@ from cyclopts import App, Parameter
 
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
+from segwatch.cli.patience import Patience
 from segwatch.cli.runs import Follower, record_of
-from segwatch.cli.session import a_while, opened, settings_of
+from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings, format_duration
 from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.model import Run, RunState, person
 from segwatch.store.base import Change, RunFilter, Store, StoreError, StoreHeld
-from segwatch.store.factory import store_of
+from segwatch.store.factory import file_of, store_of
 
 app = App(name="pipeline")
 
@@ -36,10 +37,10 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
     Example: `segwatch pipeline list`
     """
     rows: list[dict[str, Any]] = []
-    async with opened(config) as (settings, store):
+    async with _recorded(config) as (settings, store):
         for one in settings.pipelines:
             sandbox = settings.sandbox_of(one)
-            runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1)
+            runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1) if store else []
             last = runs[0] if runs else None
             row: dict[str, Any] = {
                 "name": one.name,
@@ -68,12 +69,17 @@ async def show_(name: str, /, *, as_json: Json = False, config: ConfigFile = Non
     name
         A pipeline, of which the last run is shown, or the id of a run.
     """
-    async with opened(config) as (_, store):
-        run = await store.run(name)
-        run = run or next(iter(await store.runs(RunFilter(pipeline=name), limit=1)), None)
+    async with _recorded(config) as (settings, store):
+        run = await store.run(name) if store else None
+        if store and run is None:
+            run = next(iter(await store.runs(RunFilter(pipeline=name), limit=1)), None)
+    if run is None and any(one.name == name for one in settings.pipelines):
+        return (
+            show_json(None) if as_json else lines([f"no run of {name} yet: `segwatch pipeline run {name}` begins one"])
+        )
     if run is None:
         fail(Exit.FAILED, f"no run of {name} is recorded; `segwatch pipeline list` shows the pipelines")
-    _show(run, as_json=as_json)
+    return _show(run, as_json=as_json)
 
 
 @app.command(name="run")
@@ -101,9 +107,9 @@ async def run_(
     force
         Also spend the last on-demand evaluation that the day or the year allows.
     timeout
-        Wait no longer than this, such as 4h. The run goes on.
+        With --wait: wait no longer than this, such as 4h. The run goes on.
     """
-    patience = a_while(timeout, "--timeout")
+    patience = Patience.of(timeout, wait=wait).given
     settings = settings_of(config)
     wish = _wish(settings, name, force=force)
     try:
@@ -140,6 +146,17 @@ def _wish(settings: Settings, name: str, *, force: bool) -> Run:
         )
     cause = person(uuid4().hex)
     return wished(name, settings.sandbox_of(section), section.plan, cause, SystemClock().now(), force=force)
+
+
+@asynccontextmanager
+async def _recorded(config: str | None) -> AsyncIterator[tuple[Settings, Store | None]]:
+    """Yield the settings and the open store, to be read; None where nothing has made it yet."""
+    settings = settings_of(config)
+    if not file_of(settings.store.url).exists():
+        yield settings, None
+        return
+    async with opened(config) as both:
+        yield both
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ async def get(
     profile: str,
     /,
     *,
-    namespace: Annotated[str, Parameter(name="--ns")] = "",
+    namespace: Annotated[str | None, Parameter(name="--ns")] = None,
     fields: Annotated[str, Parameter(name="--fields")] = "",
     merge_policy: str = "",
     raw: bool = False,
@@ -53,10 +53,12 @@ async def get(
     paths = [path for path in map(str.strip, fields.split(",")) if path]
     if paths and not raw:
         fail(Exit.USAGE, "--fields chooses what --raw prints: write both, or neither")
+    if namespace is not None and not namespace.strip():
+        fail(Exit.USAGE, "--ns is empty: write such as email or ecid, or leave it out where the id is an XID")
     async with calling(config, sandbox) as platform:
         try:
             found = await profiles.get(
-                platform.client, profile, namespace=namespace, fields=paths, merge_policy=merge_policy
+                platform.client, profile, namespace=namespace or "", fields=paths, merge_policy=merge_policy
             )
         except NotFound:
             hint = "" if namespace else "; unless the id is an XID, --ns must say of what kind it is"

@@ -7,9 +7,9 @@ from cyclopts import App
 
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json, show_one
+from segwatch.cli.patience import Patience
 from segwatch.cli.platform import InSandbox, calling, exit_of, told
 from segwatch.cli.progress import Bar
-from segwatch.cli.session import a_while
 from segwatch.upstream import queries
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import Fate, UpstreamError
@@ -44,13 +44,13 @@ async def run(
     wait
         Wait until it has ended. Ctrl-C ends the waiting, and not the query.
     timeout
-        Wait no longer than this, such as 10m, and end with exit code 1.
+        With --wait: wait no longer than this, such as 10m, and end with exit code 1.
     database
         Where to run it; else all datasets of the sandbox.
     name
         What people will know it by.
     """
-    most = a_while(timeout, "--timeout")
+    most = Patience.of(timeout, wait=wait).given
     async with calling(config, sandbox) as platform:
         client = platform.client
         try:

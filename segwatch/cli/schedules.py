@@ -1,6 +1,9 @@
 """`segwatch schedules`: when the platform evaluates by itself."""
 
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -109,7 +112,8 @@ async def enable(
         Its id.
     """
     async with calling(config, sandbox) as platform:
-        await schedules.enable(platform.client, schedule)
+        with _told_if_lost(schedule):
+            await schedules.enable(platform.client, schedule)
         _show(await schedules.get(platform.client, schedule), as_json=as_json)
 
 
@@ -127,7 +131,8 @@ async def disable(
         Its id.
     """
     async with calling(config, sandbox) as platform:
-        await schedules.disable(platform.client, schedule)
+        with _told_if_lost(schedule):
+            await schedules.disable(platform.client, schedule)
         _show(await schedules.get(platform.client, schedule), as_json=as_json)
 
 
@@ -146,7 +151,8 @@ async def set_(
     """
     checked = _checked(cron, SystemClock().now())
     async with calling(config, sandbox) as platform:
-        await schedules.set_time(platform.client, schedule, checked)
+        with _told_if_lost(schedule):
+            await schedules.set_time(platform.client, schedule, checked)
         _show(await schedules.get(platform.client, schedule), as_json=as_json)
 
 
@@ -177,11 +183,24 @@ async def delete(
         if not yes:
             found = await schedules.get(platform.client, schedule)
             _ask(f"Delete the schedule {found.name or found.id} ({found.state}, {found.cron})?")
-        await schedules.delete(platform.client, schedule)
+        with _told_if_lost(schedule):
+            await schedules.delete(platform.client, schedule)
     if as_json:
         show_json({"id": schedule, "deleted": True})
     else:
         lines([f"{schedule} is deleted"])
+
+
+@contextmanager
+def _told_if_lost(schedule: str) -> Iterator[None]:
+    """End the command where a change's answer was lost, and say what tells whether it took effect."""
+    try:
+        yield
+    except UpstreamError as error:
+        if error.fate is not Fate.LOST:
+            raise
+        look = f"whether it took effect is not known: `segwatch schedules show {shlex.quote(schedule)}` tells"
+        fail(exit_of(error), told(error), look)
 
 
 def _checked(cron: str, now: datetime) -> str:

@@ -17,6 +17,8 @@ def _some(segments: tuple[str, ...]) -> tuple[str, ...]:
     if len(segments) > _SEGMENTS_MAX:
         tail = f", which names {len(segments)} segments. Name {_SEGMENTS_MAX} or fewer: one evaluation takes no more."
         raise BadValue(tail)
+    if twice := next((one for one in segments if segments.count(one) > 1), None):
+        raise BadValue(f", which names {twice} more than once. Name each segment once.")
     if "*" in segments:
         raise BadValue(', which has "*" for all of them. Name those to export.')
     twice = next((one for number, one in enumerate(segments) if one in segments[:number]), None)

@@ -52,7 +52,6 @@ class Orderer:
     """Takes orders of one sandbox as far as they go.
 
     trouble: the call's failure for which the last `place` came no further; None when there was none.
-
     sources: by kind. record: told of each job that a POST brought about. grace_s: how long a POST under way may go on
     when we are to stop.
     """
@@ -162,7 +161,10 @@ class Orderer:
                 return await finished(post, grace_s=self._grace_s, name=f"post:{order.sandbox}")
 
     async def _barred(self, order: Order, beat: Callable[[], None], adopt: Adopt) -> Order | None:
-        """Return why there is no use in a look: an equal POST is under way, or may have been taken; None otherwise."""
+        """Return the order as it stands without a look of its own; None where it takes one.
+
+        An equal POST is under way or may have been taken; or it was left without an answer, and its job just found.
+        """
         now = self._clock.now()
         for again in await self._store.resubmissions(order.sandbox, steps=(Step.POSTING,)):
             if again.failed.kind == order.kind and again.fingerprint == order.fingerprint:
@@ -175,6 +177,8 @@ class Orderer:
                 if twin.step is OrderStep.POSTING:
                     why = f"the equal order {twin.id} has got no reply yet, and is looked for"
                     return self._later(order, _TWIN_PAUSE, "twin", why)
+                if twin.step is OrderStep.PLACED and order.owner == twin.owner == _COMMAND and not order.forced:
+                    return ordering.inherited(order, twin, now)
             undecided = twin.step is OrderStep.UNDECIDED and twin.posted_at and now - twin.posted_at < _UNDECIDED_BARS
             if undecided and adopt != "since" and not order.forced and twin.id != order.id:
                 why = f"the equal order {twin.id} got no reply, so the platform may have taken it"

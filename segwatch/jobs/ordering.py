@@ -139,6 +139,17 @@ def answered(order: Order, job: Observation, step: OrderStep, now: datetime) -> 
     return replace(order, step=step, job_id=job.key.id, since=now, due_at=now, reason="", why="")
 
 
+def inherited(order: Order, twin: Order, now: datetime) -> Order:
+    """Return the order with the job of an equal one that was left without an answer; `why` says so.
+
+    Also of a job that has ended: whoever repeats a command that was killed wants its job, and not a second one.
+    """
+    why = f"the equal order {twin.id} was left without an answer, and had led to job {twin.job_id}"
+    return replace(
+        order, step=OrderStep.ADOPTED, job_id=twin.job_id, since=now, due_at=now, reason="", why=why
+    )  # fmt: skip
+
+
 def refused(order: Order, reason: OrderRefusal, why: str, now: datetime) -> Order:
     """Return the order as given up; as UNDECIDED where a POST may have had an effect."""
     step = OrderStep.UNDECIDED if reason is OrderRefusal.UNDECIDED else OrderStep.REFUSED

@@ -17,7 +17,7 @@ from segwatch.http_times import date_of
 from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
-from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of
+from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of, words_of
 from segwatch.upstream.errors import BadReply, Fate, UpstreamError
 from segwatch.upstream.redaction import Redactor, is_json
 from segwatch.upstream.streaming import Opened, beginning, open_exchange
@@ -291,8 +291,8 @@ class PlatformClient:
         return failure_of(reply.status, said.code, text, retry_after=retry_after)
 
     def _told(self, said: Complaint, reply: Reply) -> str:
-        words = " ".join(part for part in (said.code, said.words) if part)
-        return f"{words or '(no body)'} [request {said.request_id or reply.headers.get('x-request-id', 'unknown')}]"
+        request_id = said.request_id or reply.headers.get("x-request-id", "unknown")
+        return f"{words_of(said, reply.status)} [request {request_id}]"
 
     def _request_id(self, reply: Reply) -> str:
         return excerpt(self.redactor(reply.headers.get("x-request-id", "")).encode(), length=80)

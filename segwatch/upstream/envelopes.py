@@ -1,5 +1,6 @@
 """What the platform says when it says no, read from every error envelope that it uses (AEP contract 1.3)."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,6 +52,14 @@ def complaint_of(body: bytes, mask: Callable[[str], str] = lambda text: text) ->
         request_id=excerpt(mask(_request_id(envelope)).encode(), length=80),
         retry_after=_clamped(wait / 1000) if wait is not None and wait >= 0 else None,
     )
+
+
+def words_of(complaint: Complaint, status: int) -> str:
+    """Return code and words on one line, without the status, which many answers repeat in either or both."""
+    words = " ".join(part for part in (complaint.code, complaint.words) if part)
+    if not words:
+        return "(no body)"
+    return re.sub(rf"^(?:{status}\b[:\s]*)+", "", words) or "(no words)"
 
 
 def is_complaint(body: bytes) -> bool:

@@ -132,7 +132,7 @@ async def test_a_dataset_goes_by_its_name(alone: House) -> None:
     assert named.json["destination"]["datasetId"] == DATASET
     unknown = await command(alone, "export", "create", "--dataset", "no such", "--segment", SEGMENT)
     assert (unknown.code, len(unknown.lines)) == (1, 1)
-    assert "segwatch datasets create" in unknown.err
+    assert "`segwatch datasets create 'no such'`" in unknown.err
 
 
 async def test_an_equal_export_that_runs_is_refused_with_what_to_do(alone: House) -> None:
@@ -173,6 +173,24 @@ async def test_an_answer_that_never_comes_is_told_as_undecided(alone: House) -> 
     assert len(await made(alone, "export_job")) == before
 
 
+@pytest.mark.parametrize("fault", [{"status": 503, "body": "x"}, {"reset": True}], ids=["503", "reset"])
+@pytest.mark.parametrize("kind", ["segment_job", "export_job"])
+async def test_a_job_that_is_ordered_is_told_though_it_cannot_be_read_back(
+    alone: House, kind: str, fault: Json
+) -> None:
+    path = f"{SEGMENT_JOBS if kind == 'segment_job' else EXPORTS}/*"
+    await alone.platform.fault(path, method="GET", fault=fault, times=9)
+    before = len(await made(alone, kind))
+    if kind == "segment_job":
+        ended = await command(alone, "evaluate", SEGMENT, "--anew", "--json")
+    else:
+        ended = await export(alone, "--fields", f"not.read{len(fault)}", "--json")
+    (new,) = (await made(alone, kind))[before:]
+    await alone.platform.call("DELETE", "/_emulator/faults")
+    assert (ended.code, ended.json["id"], ended.json["status"]) == (0, str(new["id"]), "not known yet"), ended.err
+    assert (str(new["id"]) in ended.err, "ry again" in ended.err) == (True, False)
+
+
 async def test_a_failed_export_ends_the_wait_with_its_error(alone: House) -> None:
     await alone.platform.outcomes("FAILED", errors=[{"code": "0090000009", "msg": "No room."}])
     ended = await export(alone, "--fields", "will.fail", "--wait", "--json")
@@ -182,9 +200,46 @@ async def test_a_failed_export_ends_the_wait_with_its_error(alone: House) -> Non
 async def test_whoever_waits_for_a_job_may_give_up_and_it_goes_on(alone: House) -> None:
     await alone.platform.quirk()
     (theirs,) = await alone.platform.place("segment_job", ["PROCESSING", 9000], body=[{"segmentId": OTHER_SEGMENT}])
-    ended = await command(alone, "evaluate", OTHER_SEGMENT, "--wait", "--timeout", "100ms")
+    ended = await command(alone, "evaluate", OTHER_SEGMENT, "--wait", "--timeout", "3s")
     assert (ended.code, ended.lines[-1].endswith("it goes on")) == (1, True)
     await alone.platform.set_status("segment_job", theirs, "FAILED")
+
+
+async def test_whoever_waits_no_longer_for_a_lost_answer_is_told_how_the_order_stands(tmp_path: Path) -> None:
+    async with House(tmp_path) as house:
+        house.write(quota=PLENTY, retry={"settle_window": "10m"})
+        await house.platform.fault(SEGMENT_JOBS, method="POST", fault={"status": 503, "body": "x"}, times=1)
+        ended = await command(house, "evaluate", SEGMENT, "--wait", "--timeout", "3s")
+        assert ended.code == 1, ended.err
+        for word in ("503", "not known yet whether the evaluation was taken (order cmd-", "a running daemon finds out"):
+            assert word in ended.err
+        assert await made(house, "segment_job") == []
+
+
+async def test_a_wait_ends_in_time_though_the_platform_does_not_answer(alone: House) -> None:
+    await alone.platform.quirk()
+    await alone.platform.fault(f"{SEGMENT_JOBS}/*", method="GET", fault={"status": 503, "body": "x"}, times=99)
+    began = asyncio.get_running_loop().time()
+    ended = await command(alone, "evaluate", SEGMENT, "--anew", "--wait", "--timeout", "4s")
+    await alone.platform.call("DELETE", "/_emulator/faults")
+    assert (ended.code, ended.lines[-1].endswith("it goes on")) == (1, True)
+    assert asyncio.get_running_loop().time() - began < 12  # less than the pause behind a failed call
+
+
+async def test_what_the_platform_declined_may_be_tried_again(alone: House) -> None:
+    await alone.platform.fault(EXPORTS, method="POST", fault={"status": 503, "body": "x"}, times=1)
+    ended = await export(alone, "--fields", "was.declined")
+    assert (ended.code, "nothing was taken, and it may be tried again" in ended.err) == (3, True), ended.err
+
+
+async def test_evaluations_that_the_platform_counts_as_used_up_are_not_advised_to_be_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with House(tmp_path, emulator=["--speed", "300", "--evaluations-per-day", "1"]) as house:
+        house.write(quota=PLENTY)
+        assert (await command(house, "evaluate", SEGMENT)).code == 0
+        ended = await command(house, "evaluate", OTHER_SEGMENT)
+        assert (ended.code, "00:00 UTC" in ended.err, "ry again" in ended.err) == (1, True, False), ended.err
 
 
 async def test_a_refusal_of_the_platform_is_told_and_nothing_is_there(alone: House) -> None:

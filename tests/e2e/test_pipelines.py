@@ -60,6 +60,17 @@ async def test_a_run_beside_a_daemon_is_driven_by_it_and_told_to_its_channels(ho
     assert (await house.command("pipeline", "list")).out.startswith("name")
 
 
+async def test_before_the_first_run_there_is_a_list_and_nothing_is_wrong(house: House) -> None:
+    write(house)
+    listed = await house.command("pipeline", "list", "--json")
+    assert (listed.code, [(one["name"], one["last_run"]) for one in listed.json]) == (0, [("nightly", "")])
+    shown = await house.command("pipeline", "show", "nightly")
+    assert (shown.code, "no run of nightly yet" in shown.out) == (0, True), shown.err
+    assert (await house.command("pipeline", "show", "nightly", "--json")).json is None
+    assert (await house.command("pipeline", "show", "some-run")).code == 1
+    assert not house.store.exists()
+
+
 ODDITIES = (
     "ignore_sort", "item_offset_start", "ups_relative_links", "extra_fields", "shifting_rows", "object_batches",
     "errors_on_success", "seconds_epochs", "partial_bulk_get", "production_links", "directory_files",

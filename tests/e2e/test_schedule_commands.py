@@ -212,3 +212,14 @@ async def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(house: House
     (row,) = ended.json
     assert (row["id"], row["cron"], row["next_run"], row["frequency"]) == (made["id"], "* * * * *", None, "")
     await answered(house, "schedules", "delete", made["id"], "--yes")
+
+
+@pytest.mark.parametrize("change", [("enable",), ("disable",), ("set", "--cron", NIGHTLY), ("delete", "--yes")])
+async def test_a_change_whose_answer_was_lost_says_what_tells_whether_it_took_effect(
+    house: House, change: tuple[str, ...]
+) -> None:
+    method = "DELETE" if change[0] == "delete" else "PATCH"
+    await house.platform.fault(f"{SCHEDULES}/*", method=method, fault={"reset": True}, times=9)
+    ended = await house.command("schedules", change[0], "some-id", *change[1:])
+    await house.platform.call("DELETE", "/_emulator/faults")
+    refused(ended, 3, "whether it took effect is not known", "`segwatch schedules show some-id` tells")

@@ -1,5 +1,8 @@
 """A wrong command line is told in a line or two, with what to write instead, and ends with 2."""
 
+import subprocess
+import sys
+
 import pytest
 
 from segwatch.cli.commands import main
@@ -27,6 +30,20 @@ from segwatch.cli.commands import main
         (["emulate", "--size", "9", "--profiles", "mine.ndjson"], "write one of them"),
         (["demo", "--for", "100ms"], "the story needs at least 1s"),
         (["demo", "--for", "soon"], '--for is "soon"'),
+        (["evaluate", "--all", "--timeout", "1s"], "--wait"),
+        (["query", "run", "SELECT 1", "--timeout", "1s"], "--wait"),
+        (["pipeline", "run", "nightly", "--timeout", "1s"], "--wait"),
+        (["export", "create", "--dataset", "d", "--all-profiles", "--timeout", "1s"], "--wait"),
+        (["export", "create", "--dataset", "d", "--all-profiles", "--fields", ""], "--fields is empty"),
+        (["export", "create", "--dataset", "d", "--all-profiles", "--event-fields", ""], "--event-fields is empty"),
+        (["export", "create", "--dataset", "", "--all-profiles"], "--dataset is empty"),
+        (["export", "create", "--dataset", "d", "--segment", "a:ups:"], "behind the last colon"),
+        (["export", "create", "--dataset", "d", "--segment", "a", "--segment", "a:ups"], "more than once"),
+        (
+            ["export", "create", "--dataset", "d", "--segment", "a", "--events-ingested-after", "2026-01-01"],
+            "--event-fields",
+        ),
+        (["profile", "get", "x", "--ns", ""], "--ns is empty"),
         (["run", "--config", "/nowhere/config.toml"], "/nowhere/config.toml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -50,3 +67,22 @@ def test_help_is_no_error(args, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert out.startswith("Usage: segwatch")
     assert err == ""
+
+
+@pytest.mark.parametrize("args", [["config", "schema"], ["completion", "bash"]], ids=" ".join)
+def test_a_full_disk_under_the_output_is_told_in_a_line(args):
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "segwatch", *args], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+    assert "cannot be written" in ended.stderr
+
+
+def test_a_file_in_place_of_the_folder_of_a_download_is_told(tmp_path, monkeypatch, capsys):
+    taken = tmp_path / "members"
+    taken.touch()
+    monkeypatch.setattr("sys.argv", ["segwatch", "batch", "download", "0f1e", "--out", str(taken)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, f"{taken} is a file: name a directory\n")

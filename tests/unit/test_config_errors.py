@@ -113,6 +113,7 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { severity = 'crit' }", 'routes[0].match.severity is "crit". Known values: info, warning, critical. Did you mean critical?', id="match-severity"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { job_id = [] }", "routes[0].match.job_id is a list, which is empty and would match nothing. Leave the key out to match everything.", id="match-nothing"),
         pytest.param(SANDBOX + PIPELINE + PIPELINE, 'pipelines[1].name is "nightly", which pipelines[0] has already. Write another name.', id="pipeline-twice"),
+        pytest.param(SANDBOX + PIPELINE.replace("segments", "segments = ['s-1', 's-1']\n#"), 'pipelines[0].segments is a list, which names s-1 more than once. Name each segment once.', id="pipeline-segment-twice"),
         pytest.param(SANDBOX + PIPELINE + "sandbox = 'prd'", 'pipelines[0].sandbox is "prd". Known sandboxes: prod. Did you mean prod?', id="pipeline-sandbox"),
         pytest.param(SANDBOX + SANDBOX.replace("prod", "dev") + PIPELINE, 'pipelines[0] has no sandbox, and there are several. Write sandbox = "prod" or another.', id="pipeline-without-sandbox"),
         pytest.param(SANDBOX + PIPELINE + "schedule = 's1'", 'pipelines[0].schedule counts only with after = "schedule", not "manual". Write that.', id="pipeline-schedule"),

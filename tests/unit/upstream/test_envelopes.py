@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of
+from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of, words_of
 
 NOON = datetime(2025, 12, 6, 12, 0, tzinfo=UTC)
 A = {"error_code": "403010", "message": "Oauth token is missing."}
@@ -124,3 +124,18 @@ def test_no_body_and_no_header_breaks_the_reader(body, header):
     said = complaint_of(body)
     is_complaint(body)
     retry_after_of({"retry-after": header}, said, NOON)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        ({"code": "404", "message": "404 Not Found"}, 404, "Not Found"),
+        ("404: Not Found", 404, "Not Found"),
+        ({"error_code": "404001", "message": "No"}, 404, "404001 No"),
+        ({"code": "429", "message": "429"}, 429, "(no words)"),
+        ("", 503, "(no body)"),
+    ],
+)
+def test_a_status_is_not_said_twice(body, status, words):
+    sent = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    assert words_of(complaint_of(sent), status) == words
