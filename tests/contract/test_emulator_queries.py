@@ -203,6 +203,21 @@ async def test_a_cancelled_query_is_killed_and_its_engine_stops(exported):
     assert (await run(exported.platform, "SELECT 1 a"))[1] == [{"a": 1}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT CAST(repeat('9', 5000) AS JSON) AS a", "integer string conversion"),
+        ("SELECT CAST(repeat('[', 5000) || repeat(']', 5000) AS JSON) AS a", "recursion"),
+    ],
+)
+async def test_an_answer_that_cannot_be_shown_is_the_querys_error(exported, sql, said):
+    query, _ = await run(exported.platform, sql)
+    assert query["state"] == "FAILED"
+    assert query["errors"][0]["errorType"] == "USER_ERROR"
+    assert query["errors"][0]["message"].startswith("The answer cannot be shown: ")
+    assert said in query["errors"][0]["message"]
+
+
 async def test_a_reset_ends_every_query_and_frees_their_places(exported):
     old = [(await submit(exported.platform, FOR_EVER))["id"] for _ in range(3)]
 
