@@ -1,6 +1,7 @@
 """What outlives the process: the platform's state in a SQLite file, written before anybody is answered."""
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -110,7 +111,7 @@ class Archive:
 
     def put_fact(self, name: str, value: object) -> None:
         """Put down one value under its name, if it is another than before."""
-        body = msgspec.json.encode(value)
+        body = _written(value)
         if self._facts.get(name) != body:
             self._begin()
             self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, body))
@@ -123,7 +124,7 @@ class Archive:
 
     def put_documents(self, rows: Iterable[tuple[str, str, str, Json]]) -> None:
         """Put down all documents that there are, as (sandbox, shelf, id, document): only what changed is written."""
-        now = {(sandbox, shelf, name): msgspec.json.encode(one) for sandbox, shelf, name, one in rows}
+        now = {(sandbox, shelf, name): _written(one) for sandbox, shelf, name, one in rows}
         for key in self._documents.keys() - now.keys():
             self._begin()
             self._db.execute("DELETE FROM document WHERE sandbox = ? AND shelf = ? AND id = ?", key)
@@ -150,7 +151,7 @@ class Archive:
         self._db.execute(
             "INSERT INTO job (kind, id, changed, body) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (kind, id) DO UPDATE SET changed = excluded.changed, body = excluded.body",
-            (kind, job_id, self._changes, msgspec.json.encode(job)),
+            (kind, job_id, self._changes, _written(job)),
         )
 
     def drop_job(self, kind: str, job_id: str) -> None:
@@ -164,14 +165,14 @@ class Archive:
 
     def put_request(self, key: str, count: int) -> None:
         self._begin()
-        self._db.execute("INSERT OR REPLACE INTO request VALUES (?, ?)", (key, count))
+        self._db.execute("INSERT OR REPLACE INTO request VALUES (?, ?)", (_text(key), count))
 
     def requests(self) -> dict[str, int]:
         return dict(self._db.execute("SELECT key, count FROM request").fetchall())
 
     def put_submission(self, number: int, body: Json) -> None:
         self._begin()
-        self._db.execute("INSERT OR REPLACE INTO submission VALUES (?, ?)", (number, msgspec.json.encode(body)))
+        self._db.execute("INSERT OR REPLACE INTO submission VALUES (?, ?)", (number, _written(body)))
 
     def submissions(self) -> list[Json]:
         rows = self._db.execute("SELECT body FROM submission ORDER BY number").fetchall()
@@ -179,7 +180,7 @@ class Archive:
 
     def put_event(self, number: int, event: object) -> None:
         self._begin()
-        self._db.execute("INSERT OR REPLACE INTO event VALUES (?, ?)", (number, msgspec.json.encode(event)))
+        self._db.execute("INSERT OR REPLACE INTO event VALUES (?, ?)", (number, _written(event)))
 
     def drop_events(self, until: int) -> None:
         """Forget the events up to that number."""
@@ -214,6 +215,18 @@ def peek(folder: Path) -> list[tuple[str, str, str, Json]]:
     with closing(sqlite3.connect(f"{(folder / _FILE).resolve().as_uri()}?mode=ro", uri=True)) as db:
         rows = db.execute("SELECT sandbox, shelf, id, body FROM document ORDER BY rowid").fetchall()
     return [(sandbox, shelf, name, msgspec.json.decode(body)) for sandbox, shelf, name, body in rows]
+
+
+def _written(value: object) -> bytes:
+    """Return the value as JSON; what no UTF-8 can say becomes "?", so that it keeps nothing else from being written."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return _text(json.dumps(msgspec.to_builtins(value), ensure_ascii=False)).encode()
+
+
+def _text(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _making(settings: EmulatorSettings) -> Json:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,6 +48,7 @@ class World:
         self.settings = settings
         self.now = now
         self.witness: Witness | None = None
+        self.stopped_by_reset: list[Callable[[], Awaitable[None]]] = []  # ends what runs outside of the world
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
         self.data = Data(settings, now=now, made=self.touch)
@@ -80,6 +81,8 @@ class World:
 
     async def reset(self) -> None:
         """Return to the seed: jobs, what they computed, schedules, faults, quirks, outcomes and ledger are gone."""
+        for stop in self.stopped_by_reset:
+            await stop()
         await self._stop()
         await self.data.clear()
         self.bench.forget()

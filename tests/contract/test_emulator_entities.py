@@ -139,6 +139,23 @@ async def test_events_come_in_pages_in_the_order_asked_for(platform):
     assert paged == [child["entityId"] for child in reversed(whole["children"])]
 
 
+async def test_events_that_share_an_id_are_paged_to_their_end(tmp_path):
+    path = tmp_path / "mine.ndjson"
+    events = [
+        {"_id": one, "timestamp": f"2026-01-0{day}T00:00:00Z"} for day, one in enumerate(["a", "a", "a#1", "a"], 1)
+    ]
+    path.write_text(json.dumps({"identityMap": {"mail": [{"id": "anna"}]}, "xEvent": events}))
+    async with emulating(profiles=path) as platform:
+        annas = SAMS_EVENTS | {"relatedEntityId": "anna", "relatedEntityIdNS": "mail", "limit": "1"}
+        page, seen = await platform.get(ENTITIES, params=annas), []
+        for _ in events:
+            seen += [(child["entityId"], child["entity"]["timestamp"]) for child in page["children"]]
+            if href := page["_links"]["next"]["href"]:
+                page = await platform.get(f"{UPS}/access{href}")
+        assert seen == [(one["_id"], one["timestamp"]) for one in events]
+        assert page["_links"]["next"]["href"] == ""
+
+
 async def test_events_are_chosen_by_time_and_field(platform):
     whole = (await platform.get(ENTITIES, params=SAMS_EVENTS))["children"]
     span = {"startTime": str(whole[1]["timestamp"]), "endTime": str(whole[3]["timestamp"])}

@@ -53,3 +53,48 @@ async def test_the_times_of_events_are_read_alike_everywhere(tmp_path, old, new)
         assert (await until(over))["errors"] is None
         rows = (await platform.get(f"/data/foundation/export/datasets/{DATASET}/preview"))["data"]
         assert [event["_id"] for event in rows[0]["xEvent"]] == ["new"]
+
+
+SINCE_2026 = {"fromIngestTimestamp": "2026-01-01T00:00:00Z"}
+
+
+async def exported_events(path, events, bounds=SINCE_2026):
+    """Return the export job of one profile with these events, and the ids of those that it wrote."""
+    path.write_text(json.dumps({"identityMap": {"mail": [{"id": "anna"}]}, "xEvent": events, "k": 1}))
+    async with emulating(profiles=path, speed=FAST) as platform:
+        order = an_export(filter={}, additionalFields={"eventList": {"fields": "_id", "filter": bounds}})
+        export = (await platform.control("exports", {"body": order}))["id"]
+
+        async def over():
+            state = await platform.state_of(export)
+            return state if state["status"] in ("SUCCEEDED", "FAILED") else None
+
+        job = await until(over)
+        if job["status"] == "FAILED":
+            return job, []
+        rows = (await platform.get(f"/data/foundation/export/datasets/{DATASET}/preview"))["data"]
+        return job, [event["_id"] for event in rows[0]["xEvent"]]
+
+
+async def test_each_event_came_in_at_the_first_of_its_own_times(tmp_path):
+    new, old = "2026-03-01T00:00:00Z", "2025-03-01T00:00:00Z"
+    events = [
+        {"_id": "both", "timestamp": old, "ingestTimestamp": new},
+        {"_id": "came in before", "timestamp": new, "ingestTimestamp": old},
+        {"_id": "only happened", "timestamp": new},
+        {"_id": "happened before", "timestamp": old},
+        {"_id": "null", "timestamp": new, "ingestTimestamp": None},
+        {"_id": "unreadable", "timestamp": new, "ingestTimestamp": "yesterday"},
+        {"_id": "received", "timestamp": old, "receivedTimestamp": new},
+        {"_id": "never"},
+    ]
+    _, found = await exported_events(tmp_path / "mine.ndjson", events)
+    assert found == ["both", "only happened", "null", "unreadable", "received"]
+
+
+@pytest.mark.parametrize("event", [{"_id": "a"}, {"_id": "a", "timestamp": True}, {"_id": "a", "timestamp": {"at": 1}}])
+async def test_events_without_a_time_cannot_be_chosen_by_time(tmp_path, event):
+    job, _ = await exported_events(tmp_path / "mine.ndjson", [event])
+    assert "Events cannot be chosen by time: none has a time in ingestTimestamp" in job["errors"][0]["msg"]
+    job, found = await exported_events(tmp_path / "mine.ndjson", [event], bounds={})
+    assert (job["status"], found) == ("SUCCEEDED", ["a"])

@@ -80,6 +80,19 @@ async def test_one_batch_per_segment_comes_under_the_other_spelling(platform):
         {"additionalFields": {"eventList": {"filter": {"fromTimestamp": "2019-09-01T00:00:00Z"}}}},
         {"bogus": 1},
         {"additionalFields": {"eventList": {"filter": {"toIngestTimestamp": 5}}}},
+        {"additionalFields": {"eventlist": {}}},
+        {"additionalFields": {"eventList": {"field": "a"}}},
+        {"additionalFields": {"eventList": {"fields": ["a"]}}},
+        {"destination": {"datasetId": DATASET, "segmentPerbatch": True}},
+        {"evaluationInfo": {"segmentation": "false"}},
+        {"evaluationInfo": {"segmentations": True}},
+        {"evaluationInfo": True},
+        {"mergePolicy": {"id": 5}},
+        {"mergePolicy": {"id": "mp", "version": "1"}},
+        {"mergePolicy": {"id": "mp", "versions": 1}},
+        {"filter": {"segments": [{"segmentId": SEGMENT, "segmentNs": 5}]}},
+        {"filter": {"fromIngestTimestamp": "0001-01-01T00:00:00+01:00"}},
+        {"filter": {"segmentQualificationTime": {"endTime": "9999-12-31T23:59:59-00:01"}}},
     ],
 )
 async def test_a_body_that_cannot_be_exported_is_a_400(platform, changes):
@@ -87,6 +100,32 @@ async def test_a_body_that_cannot_be_exported_is_a_400(platform, changes):
     assert reply.status == 400, reply.raw
     assert reply.body["errors"]["400"]
     assert (await platform.ledger())["submissions"] == []
+
+
+async def test_everything_that_is_documented_can_be_asked_for(platform):
+    body = an_export(
+        fields="person.name.firstName,identities.id",
+        mergePolicy={"id": "e5bc94de-cd14-4cdf-a2bc-88b6e8cbfac2", "version": 1},
+        filter={
+            "segments": [{"segmentId": SEGMENT, "segmentNs": "ups", "status": ["realized", "existing", "exited"]}],
+            "segmentQualificationTime": {"startTime": "0001-01-01T00:00:00Z", "endTime": "9999-12-31T23:59:59Z"},
+            "fromIngestTimestamp": "2018-10-25T13:22:04-07:00",
+            "emptyProfiles": True,
+        },
+        additionalFields={
+            "eventList": {
+                "fields": "timestamp",
+                "filter": {
+                    "fromIngestTimestamp": "2018-10-25T13:22:04-07:00",
+                    "toIngestTimestamp": "2030-01-01T00:00:00Z",
+                },
+            }
+        },
+        destination={"datasetId": DATASET, "segmentPerBatch": False},
+        evaluationInfo={"segmentation": True},
+    )
+    reply = await platform.call("POST", EXPORT_JOBS, json=body)
+    assert reply.status == 200, reply.raw
 
 
 async def test_the_segment_from_outside_can_be_named_and_what_is_wrong_is_said(platform):

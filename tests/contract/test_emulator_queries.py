@@ -203,6 +203,36 @@ async def test_a_cancelled_query_is_killed_and_its_engine_stops(exported):
     assert (await run(exported.platform, "SELECT 1 a"))[1] == [{"a": 1}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT CAST(repeat('9', 5000) AS JSON) AS a", "integer string conversion"),
+        ("SELECT CAST(repeat('[', 5000) || repeat(']', 5000) AS JSON) AS a", "recursion"),
+    ],
+)
+async def test_an_answer_that_cannot_be_shown_is_the_querys_error(exported, sql, said):
+    query, _ = await run(exported.platform, sql)
+    assert query["state"] == "FAILED"
+    assert query["errors"][0]["errorType"] == "USER_ERROR"
+    assert query["errors"][0]["message"].startswith("The answer cannot be shown: ")
+    assert said in query["errors"][0]["message"]
+
+
+async def test_a_reset_ends_every_query_and_frees_their_places(exported):
+    old = [(await submit(exported.platform, FOR_EVER))["id"] for _ in range(3)]
+
+    async def two_run():
+        states = [(await exported.platform.get(f"{QUERIES}/{one}"))["state"] for one in old]
+        return states.count("IN_PROGRESS") == 2
+
+    await until(two_run)
+    await exported.platform.control("reset", {})
+    assert (await exported.platform.get(QUERIES))["queries"] == []
+    # the next query has the id of the first; were the old ones still at work, there would be no place for it
+    query, rows = await run(exported.platform, "SELECT 1 a")
+    assert (query["id"], rows) == (old[0], [{"a": 1}])
+
+
 async def test_a_query_that_runs_too_long_times_out(monkeypatch):
     monkeypatch.setattr(queries, "_TIMEOUT_LEAST_S", 0.3)
     async with exporting(monkeypatch, speed=100_000) as exported:

@@ -1,5 +1,6 @@
 """The look-up of single profiles and of their events. AEP contract 9."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -102,20 +103,20 @@ class Entities:
 def _events_document(lookup: Lookup, found: Found, request: web.Request | None) -> Json:
     """Return one page of events, with the link to the next; a POST has to be sent again for that."""
     entity, done = found
-    places = [place for place, event in enumerate(done) if event.id == lookup.start_at]
-    if lookup.start_at is not None and not places:
+    starts = _starts(done)
+    if lookup.start_at is not None and lookup.start_at not in starts:
         raise ServiceError(400, f"start is {lookup.start_at!r}: no such event is in the span")
-    first = places[0] if places else 0
-    shown, rest = done[first : first + lookup.limit], done[first + lookup.limit :]
+    first = starts.index(lookup.start_at) if lookup.start_at is not None else 0
+    shown, rest = done[first : first + lookup.limit], starts[first + lookup.limit :]
     page: Json = {"orderby": "-timestamp" if lookup.newest_first else "timestamp", "count": len(shown)}
     if shown:
-        page["start"] = shown[0].id
+        page["start"] = starts[first]
     link = ""
     if rest:
-        page["next"] = rest[0].id
+        page["next"] = rest[0]
         if request is not None:
             kept = [(name, text) for name, text in request.query.items() if text and name != "start"]
-            link = f"/entities?{urlencode([('start', rest[0].id), *kept], quote_via=quote)}"
+            link = f"/entities?{urlencode([('start', rest[0]), *kept], quote_via=quote)}"
     return {
         "_page": page,
         "children": [
@@ -130,6 +131,19 @@ def _events_document(lookup: Lookup, found: Found, request: web.Request | None) 
         ],
         "_links": {"next": {"href": link}},
     }
+
+
+def _starts(done: list["Event"]) -> list[str]:
+    """Return what each event is called where a page begins with it: its id, and a number where another has that id."""
+    repeats: Counter[str] = Counter()
+    starts: dict[str, None] = {}
+    for event in done:
+        start = event.id
+        while start in starts:
+            repeats[event.id] += 1
+            start = f"{event.id}#{repeats[event.id]}"
+        starts[start] = None
+    return list(starts)
 
 
 def _demand_few_identities(found: Found) -> None:

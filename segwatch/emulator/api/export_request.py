@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from segwatch.emulator import seed
@@ -15,6 +15,7 @@ _STATUSES = ("realized", "existing", "exited")
 # AEP contract 4.2. A misspelt filter would be none, and export everybody
 _KNOWN = ("fields", "mergePolicy", "filter", "additionalFields", "destination", "schema", "evaluationInfo")
 _KNOWN_FILTER = ("segments", "segmentQualificationTime", "fromIngestTimestamp", "emptyProfiles")
+_KNOWN_DESTINATION = ("datasetId", "dataSetId", "segmentPerBatch")
 _KNOWN_SEGMENT = ("segmentId", "segmentNs", "status")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
@@ -34,17 +35,23 @@ def export_request(body: Any, sandbox: Sandbox, *, known_only: bool = True) -> J
         _check_target(target, sandbox)
     if _object(body, "schema").get("name") != seed.PROFILE_SCHEMA:
         raise ServiceError(400, f"schema.name is missing: write {seed.PROFILE_SCHEMA}")
-    if not isinstance(body["destination"].get("segmentPerBatch", False), bool):
-        raise ServiceError(400, "destination.segmentPerBatch is neither true nor false")
-    if not isinstance(body.get("fields", ""), str):
-        raise ServiceError(400, "fields is not a text")
-    if "mergePolicy" in body and not _object(body, "mergePolicy").get("id"):
-        raise ServiceError(400, "mergePolicy.id is missing")
+    _check_names(body["destination"], _KNOWN_DESTINATION, "destination")
+    _check_bool(body["destination"], "segmentPerBatch", "destination.")
+    _check_text(body, "fields")
+    if "mergePolicy" in body:
+        _check_policy(_object(body, "mergePolicy"))
+    evaluation = _object(body, "evaluationInfo")
+    _check_names(evaluation, ("segmentation",), "evaluationInfo")
+    _check_bool(evaluation, "segmentation", "evaluationInfo.")
     wanted = _object(body, "filter")
     _check_filter(wanted)
     if known_only:
         demand_segments((one["segmentId"] for one in wanted.get("segments", ())), sandbox)
-    events = _object(_object(body, "additionalFields"), "eventList")
+    additional = _object(body, "additionalFields")
+    _check_names(additional, ("eventList",), "additionalFields")
+    events = _object(additional, "eventList")
+    _check_names(events, ("fields", "filter"), "additionalFields.eventList")
+    _check_text(events, "fields", "additionalFields.eventList.")
     bounds = _object(events, "filter")
     _check_names(bounds, ("fromIngestTimestamp", "toIngestTimestamp"), "additionalFields.eventList.filter")
     _check_times(bounds, "fromIngestTimestamp", "toIngestTimestamp")
@@ -76,6 +83,7 @@ def _check_filter(wanted: Json) -> None:
         if not isinstance(segment, dict) or not isinstance(segment.get("segmentId"), str):
             raise ServiceError(400, "filter.segments[].segmentId is missing")
         _check_names(segment, _KNOWN_SEGMENT, "filter.segments[]")
+        _check_text(segment, "segmentNs", "filter.segments[].")
         statuses = segment.get("status", [])
         if not isinstance(statuses, list) or not all(status in _STATUSES for status in statuses):
             raise ServiceError(400, f"filter.segments[].status is {statuses!r}: write an array of {_STATUSES}")
@@ -83,8 +91,27 @@ def _check_filter(wanted: Json) -> None:
     _check_names(qualified, ("startTime", "endTime"), "filter.segmentQualificationTime")
     _check_times(qualified, "startTime", "endTime")
     _check_times(wanted, "fromIngestTimestamp")
-    if not isinstance(wanted.get("emptyProfiles", False), bool):
-        raise ServiceError(400, "filter.emptyProfiles is neither true nor false")
+    _check_bool(wanted, "emptyProfiles", "filter.")
+
+
+def _check_policy(policy: Json) -> None:
+    _check_names(policy, ("id", "version"), "mergePolicy")
+    _check_text(policy, "id", "mergePolicy.")
+    if not policy.get("id"):
+        raise ServiceError(400, "mergePolicy.id is missing")
+    version = policy.get("version", 1)
+    if isinstance(version, bool) or not isinstance(version, int | float):
+        raise ServiceError(400, "mergePolicy.version is not a number")
+
+
+def _check_text(holder: Json, name: str, where: str = "") -> None:
+    if not isinstance(holder.get(name, ""), str):
+        raise ServiceError(400, f"{where}{name} is not a text")
+
+
+def _check_bool(holder: Json, name: str, where: str) -> None:
+    if not isinstance(holder.get(name, False), bool):
+        raise ServiceError(400, f"{where}{name} is neither true nor false")
 
 
 def _object(holder: Json, name: str) -> Json:
@@ -110,7 +137,7 @@ def _is_rfc3339(value: object) -> bool:
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         return False
     try:
-        datetime.fromisoformat(value.upper())
-    except ValueError:
+        datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):  # the second: not within the years 1 to 9999 any more
         return False
     return True

@@ -28,6 +28,8 @@ from segwatch.emulator.world import Sandbox, World
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ORG = re.compile(r"[0-9A-Fa-f]{24}@AdobeOrg")
+_DEEPEST = 100
+_TOO_DEEP = f"The body is nested too deeply: {_DEEPEST} levels are read"
 _SANDBOX = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
 
 
@@ -143,11 +145,34 @@ class Front:
 
 
 async def json_body(request: web.Request) -> Any:
-    """Return the body as JSON, whatever its declared type; raises the 400 of the request's area."""
+    """Return the body as JSON, whatever its declared type; raises the 400 of the request's area.
+
+    Every text in it can be written as UTF-8, and nothing in it is nested deeper than code may follow.
+    """
     try:
-        return json.loads(await request.read())
+        body = json.loads(await request.read())
+        _demand_shallow(body)
+        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is JSON, and no text
+    except UnicodeEncodeError as exc:
+        raise ServiceError(400, "The body has a text with half of a surrogate pair: write both halves") from exc
     except ValueError as exc:
         raise ServiceError(400, f"The body is not JSON: {exc}") from exc
+    except RecursionError as exc:
+        raise ServiceError(400, _TOO_DEEP) from exc
+    return body
+
+
+def _demand_shallow(body: Any) -> None:
+    level = [body]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            below
+            for one in level
+            if isinstance(one, dict | list)
+            for below in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise ServiceError(400, _TOO_DEEP)
 
 
 def _template(request: web.Request) -> str:

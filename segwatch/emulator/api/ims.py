@@ -1,6 +1,9 @@
 """The identity service: access tokens for client credentials. AEP contract 2."""
 
+from collections.abc import Mapping
+
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from segwatch.emulator.envelopes import ImsError, ServiceError, answer
 from segwatch.emulator.quirks import Quirk
@@ -18,7 +21,7 @@ class Ims:
         return [*tokens, web.post("/ims/exchange/jwt", self._exchange)]
 
     async def _token(self, request: web.Request) -> web.Response:
-        form = await request.post()
+        form = await _form(request)
         given = dict(request.query) | {name: value for name, value in form.items() if isinstance(value, str)}
         self._check_grant(given)
         self._check_client(given)
@@ -30,7 +33,7 @@ class Ims:
         """Answer the old way to a token, whose lifetime is told in milliseconds. AEP contract 2.2."""
         if Quirk.JWT_EXCHANGE not in self._world.quirks:
             raise ServiceError(404, "Tokens are not exchanged for a JWT any more: ask /ims/token/v3.")
-        given = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        given = {name: value for name, value in (await _form(request)).items() if isinstance(value, str)}
         self._check_client(given)
         if given.get("jwt_token", "").count(".") != 2:
             raise ImsError("invalid_token", "Could not match JWT signature to any of the bindings")
@@ -57,3 +60,14 @@ class Ims:
             value = given.get(name, "")
             if not value or fixed not in (None, value):
                 raise ImsError("invalid_client", f"invalid {name} parameter")
+
+
+async def _form(request: web.Request) -> Mapping[str, object]:
+    try:
+        return await request.post()
+    except (
+        ValueError,
+        LookupError,
+        HttpProcessingError,
+    ) as exc:  # parts without a boundary, a length or a charset that there is
+        raise ImsError("invalid_request", f"The body is no form: {exc}") from exc

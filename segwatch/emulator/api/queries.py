@@ -34,6 +34,7 @@ class Queries:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._last_ms = 0
+        world.stopped_by_reset.append(self.stop)
 
     def routes(self) -> list[web.RouteDef]:
         return [

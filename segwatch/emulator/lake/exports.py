@@ -157,11 +157,9 @@ def _events(known: Fields, events: EventList) -> str:
     if _EVENTS not in known:
         raise UnknownField("No profile has events here, so that none can be exported.")
     one = members_of(item_of(known[_EVENTS]))
-    told = (
-        pql.time_of(f"struct_extract({_EVENT}, {literal(name)})", one[name]) for name in EVENT_INGESTED if name in one
-    )
     condition = "TRUE"
-    if (when := next((time for time in told if time is not None), None)) is not None:
+    if events.ingested_after or events.ingested_until:
+        when = _came_in(one)
         condition = _all_of(
             [
                 f"{when} > CAST({_moment(events.ingested_after)} AS TIMESTAMP)" if events.ingested_after else "",
@@ -174,6 +172,18 @@ def _events(known: Fields, events: EventList) -> str:
     shown = packed(_EVENT, select_list(tree(paths), one, source=_EVENT))
     found = f"list_filter(coalesce({_P}.{quoted(_EVENTS)}, []), lambda {_EVENT}: {condition})"
     return f"list_transform({found}, lambda {_EVENT}: {shown})"
+
+
+def _came_in(one: Fields) -> str:
+    """Return when an event came in: what the first of its fields says that holds a time, each event for itself."""
+    told = (
+        pql.time_of(f"struct_extract({_EVENT}, {literal(name)})", one[name]) for name in EVENT_INGESTED if name in one
+    )
+    times = [time for time in told if time is not None]
+    if not times:
+        named = ", ".join(name for name in EVENT_INGESTED if not name.startswith("_"))
+        raise UnknownField(f"Events cannot be chosen by time: none has a time in {named}.")
+    return f"coalesce({', '.join(times)})"
 
 
 def _record_fields(known: Fields) -> list[str]:

@@ -47,6 +47,8 @@ def _answer(order: Order) -> bytes:
         return json.dumps({"error": str(error)}).encode()
     except MemoryError:
         return json.dumps({"error": f"Out of Memory Error: a query has {MEMORY_LIMIT} here"}).encode()
+    except (ValueError, RecursionError) as error:  # of the rows: a number too long, or a nesting too deep, to be read
+        return json.dumps({"error": f"The answer cannot be shown: {error}"}).encode()
     if len(written) > ANSWER_MAX_BYTES:
         what = (
             f"The first {len(found.rows)} rows are {len(written)} bytes. Select less: {ANSWER_MAX_BYTES} can be kept."

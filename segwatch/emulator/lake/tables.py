@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 OWN_COLUMNS = frozenset({"_n", "_xid", "_ingested"})
 # what rows and exports show under a name of ours, whatever a file has under it
 PROMISED_COLUMNS = (*sorted(OWN_COLUMNS), "identityMap", "identities", "segmentMembership", "xEvent")
-# what says when an event came in, the first that is there; failing all, when it happened
+# what says when an event came in, the first that holds a time; failing all, when it happened
 EVENT_INGESTED = ("_ingested", "ingestTimestamp", "ingestTime", "receivedTimestamp", "timestamp")
 
 # Names in our SQL that stand beside a profile's columns begin so, and none of a file's fields may: where a table, or

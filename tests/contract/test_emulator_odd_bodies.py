@@ -1,0 +1,77 @@
+"""Bodies that are no good text: refused in the words of their service, and never a danger to what is kept."""
+
+import json
+
+import pytest
+from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating
+from exported import QUERIES
+
+from segwatch.emulator.archive import Archive
+
+HALF = "\ud83d"
+BODIES = [
+    (DEFINITIONS, {"name": HALF}),
+    (SEGMENT_JOBS, [{"segmentId": HALF}]),
+    (EXPORT_JOBS, an_export(fields=HALF)),
+    (SCHEDULES, {HALF: "n"}),
+    (DATASETS, {"name": "n", "description": HALF}),
+    (QUERIES, {"dbName": "prod:all", "sql": f"SELECT '{HALF}'"}),
+    ("/_emulator/jobs", {"kind": HALF}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), BODIES)
+async def test_half_of_a_surrogate_pair_is_a_400_and_all_others_are_kept(tmp_path, path, body):
+    async with emulating(data=tmp_path) as platform:
+        reply = await platform.call("POST", path, data=json.dumps(body))
+        assert reply.status == 400
+        assert b"surrogate" in reply.raw
+        in_utf_8 = json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")
+        assert (await platform.call("POST", path, data=in_utf_8)).status == 400
+        made = await platform.call("POST", DEFINITIONS, json=a_definition("\N{GRINNING FACE}"))
+        assert made.status == 200, made.raw
+    async with emulating(data=tmp_path) as platform:
+        assert (await platform.get(f"{DEFINITIONS}/{made.body['id']}"))["name"] == "\N{GRINNING FACE}"
+
+
+@pytest.mark.parametrize("depth", [102, 900, 100_000])
+@pytest.mark.parametrize("path", [DEFINITIONS, EXPORT_JOBS, QUERIES])
+async def test_a_body_that_is_nested_too_deeply_is_a_400(platform, path, depth):
+    reply = await platform.call("POST", path, data="[" * depth + "]" * depth)
+    assert reply.status == 400
+    assert b"nested too deeply" in reply.raw
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b"x"),
+        ("multipart/form-data; boundary=b", b"--b\r\nno header"),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nb'),
+        ("application/x-www-form-urlencoded; charset=nope", b"a=b"),
+        ("application/x-www-form-urlencoded", b"\xff"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/ims/exchange/jwt", "/ims/token/v3"])
+async def test_a_broken_form_is_a_400_in_the_words_of_ims(platform, path, kind, body):
+    await platform.control("quirks", {"jwt_exchange": True})
+    reply = await platform.call("POST", path, data=body, headers={"Content-Type": kind})
+    assert reply.status == 400
+    assert reply.body["error"]
+
+
+def test_one_text_that_cannot_be_written_keeps_no_other_from_being_written(tmp_path):
+    archive = Archive(tmp_path)
+    archive.put_documents([("prod", "queries", "1", {"sql": f"a{HALF}b"}), ("prod", "queries", "2", {"sql": "c"})])
+    archive.put_request(f"GET /{HALF} 404", 1)
+    archive.close()
+    archive = Archive(tmp_path)
+    assert [one["sql"] for *_, one in archive.documents()] == ["a?b", "c"]
+    assert archive.requests() == {"GET /? 404": 1}
+    archive.close()
+
+
+def a_definition(name):
+    expression = {"type": "PQL", "format": "pql/text", "value": "true"}
+    return {"name": name, "schema": {"name": "_xdm.context.profile"}, "expression": expression}
