@@ -21,9 +21,6 @@ def _some(segments: tuple[str, ...]) -> tuple[str, ...]:
         raise BadValue(f", which names {twice} more than once. Name each segment once.")
     if "*" in segments:
         raise BadValue(', which has "*" for all of them. Name those to export.')
-    twice = next((one for number, one in enumerate(segments) if one in segments[:number]), None)
-    if twice is not None:
-        raise BadValue(f", which names {twice} twice. Name it once.")
     return segments
 
 

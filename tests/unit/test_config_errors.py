@@ -124,7 +124,6 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX + PIPELINE + "download = 'exports'", 'pipelines[0].download is "exports", which is no absolute path. Write such as /var/lib/segwatch/exports.', id="pipeline-folder"),
         pytest.param(SANDBOX + PIPELINE.replace("'seg-1'", "'*'"), 'pipelines[0].segments is a list, which has "*" for all of them. Name those to export.', id="pipeline-of-all"),
         pytest.param(SANDBOX + PIPELINE + "fields = ['a,b']", 'pipelines[0].fields[0] is "a,b", which has a comma. Write each field in quotes of its own: "a", "b".', id="pipeline-fields-in-one"),
-        pytest.param(SANDBOX + PIPELINE.replace("'seg-1'", "'seg-1', 'seg-1'"), 'pipelines[0].segments is a list, which names seg-1 twice. Name it once.', id="pipeline-segment-twice"),
         pytest.param(SANDBOX + PIPELINE.replace("'Segment Export'", '"a\\nb"'), 'pipelines[0].dataset is "a\\nb", which has a line break or another control character. Write the dataset\'s id or name in one line.', id="pipeline-dataset-of-two-lines"),
         pytest.param(SANDBOX + PIPELINE + "step_deadline = '60s'", 'pipelines[0].adopt_within is "60s", and step_deadline ends the step after "60s". Write less, or a longer step_deadline.', id="pipeline-adopts-too-long"),
         pytest.param(SANDBOX + PIPELINE + "step_deadline = '2m'\ncommand_timeout = '3m'\ncommand = ['/bin/true']", 'pipelines[0].command_timeout is "3m", and step_deadline ends the step after "2m". Write that or less, or a longer step_deadline.', id="pipeline-command-too-long"),
