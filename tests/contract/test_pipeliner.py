@@ -240,7 +240,8 @@ async def test_a_run_that_the_last_process_left_goes_on_where_it_was(house: Hous
     house.acts.sees = well
     async with house.working() as task:  # and its pipeline is in the settings no more
         await house.until(task, all_ended)
-    assert house.acts.seen == [(id_, "exporting"), (id_, "check")]
+    # a look may be taken twice, when a commit of the process that died came between
+    assert list(dict.fromkeys(house.acts.seen)) == [(id_, "exporting"), (id_, "check")]
 
 
 @pytest.mark.parametrize("step", [Step.DOWNLOAD, Step.COMMAND])

@@ -98,7 +98,7 @@ async def test_a_download_that_the_platform_does_not_let_through_ends_with_3(
         await house.platform.heal()
     assert ended.code == 3
     assert f"0 of 3 files are complete in {tmp_path}/out" in ended.lines[-1]
-    assert "the same command goes on with it" in ended.lines[-1]
+    assert "The same command goes on with what is there" in ended.lines[-1]
 
 
 async def test_a_download_on_a_terminal_draws_a_bar_on_stderr_and_ends_by_ctrl_c(
