@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import forkserver
 from inbox import SIGNING_SECRET, URL_SECRET, Inbox
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -68,7 +69,7 @@ class Ended:
 class Running:
     """One process of ours, its output in files that outlive it."""
 
-    def __init__(self, name: str, child: asyncio.subprocess.Process, out: Path, log: Path) -> None:
+    def __init__(self, name: str, child: asyncio.subprocess.Process | forkserver.Child, out: Path, log: Path) -> None:
         self.name = name
         self.child = child
         self.out = out
@@ -334,7 +335,7 @@ class House:
 
     async def run_daemon(self, *, wrapper: Sequence[str] = ()) -> Running:
         """Start `segwatch run` and wait for nothing."""
-        return await self._start("daemon", [*wrapper, *_SEGWATCH, "run", "--config", str(self.config)])
+        return await self._start("daemon", ["run", "--config", str(self.config)], wrapper=wrapper)
 
     async def command(self, *args: str, within_s: float = 20.0) -> Ended:
         """Run a segwatch command to its end. The settings are named by the environment, as people do."""
@@ -358,7 +359,7 @@ class House:
 
         wrapper: a command that runs the rest of its arguments.
         """
-        return await self._start("command", [*wrapper, *_SEGWATCH, *args], {"SEGWATCH_CONFIG": str(self.config)})
+        return await self._start("command", args, {"SEGWATCH_CONFIG": str(self.config)}, wrapper=wrapper)
 
     async def swept(self, daemon: Daemon, *, sandbox: str = "prod", times: int = 2) -> None:
         """Return once both kinds were wholly looked at anew, so often."""
@@ -398,7 +399,7 @@ class House:
             yield f"{process.log.name} (exit {process.child.returncode})", "\n".join(line[:600] for line in lines)
 
     async def _start_platform(self) -> Platform:
-        process = await self._start("platform", [*_SEGWATCH, "emulate", "--port", "0", "--json", *self._emulator])
+        process = await self._start("platform", ["emulate", "--port", "0", "--json", *self._emulator])
 
         async def said() -> str:
             assert process.child.returncode is None, process.text()
@@ -407,21 +408,29 @@ class House:
         url = json.loads(await until(said, "the platform's address", within_s=_START_S))["url"]
         return Platform(self.session, url, self._shown)
 
-    async def _start(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Running:
+    async def _start(
+        self, name: str, args: Sequence[str], env: Mapping[str, str] | None = None, *, wrapper: Sequence[str] = ()
+    ) -> Running:
         stem = self.folder / f"{next(self._numbers):02}-{name}"
         out, log = stem.with_suffix(".out.log"), stem.with_suffix(".log")
         # what the user has set for a real daemon must not reach ours; what is left open shall be complained of
         around = {key: value for key, value in os.environ.items() if not key.startswith("SEGWATCH_")}
+        around |= {"PYTHONWARNINGS": "default"} | (env or {})
+        child: asyncio.subprocess.Process | forkserver.Child
         with out.open("wb") as out_sink, log.open("wb") as log_sink:
-            child = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out_sink,
-                stderr=log_sink,
-                env=around | {"PYTHONWARNINGS": "default"} | (env or {}),
-                cwd=_ROOT,
-                start_new_session=True,
-            )
+            if wrapper:
+                child = await asyncio.create_subprocess_exec(
+                    *wrapper,
+                    *(sys.executable, "-m", "segwatch", *args),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=out_sink,
+                    stderr=log_sink,
+                    env=around,
+                    cwd=_ROOT,
+                    start_new_session=True,
+                )
+            else:
+                child = forkserver.fork(args, env=around, cwd=_ROOT, out=out_sink.fileno(), err=log_sink.fileno())
         process = Running(name, child, out, log)
         self.processes.append(process)
         return process
@@ -439,8 +448,6 @@ class House:
 
 OPEN: list[House] = []
 """The houses of the running test, for the report of its failure."""
-
-_SEGWATCH = (sys.executable, "-m", "segwatch")
 
 
 def an_export(**changes: Any) -> Json:
