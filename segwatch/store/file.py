@@ -158,9 +158,10 @@ def migrations() -> list[str]:
 
 def version(db: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version in the file, 0 when it is empty. Raises StoreCorrupt for what we cannot work on."""
-    found: int = db.execute("PRAGMA user_version").fetchone()[0]
-    owner: int = db.execute("PRAGMA application_id").fetchone()[0]
-    tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    found, owner, tables = db.execute(
+        "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id),"
+        " (SELECT count(*) FROM sqlite_schema)"
+    ).fetchone()
     if tables and owner != APPLICATION_ID:
         raise StoreCorrupt(f"{path} is a database of another program. Point store.url at another file.")
     if found > len(migrations()):
@@ -168,22 +169,23 @@ def version(db: sqlite3.Connection, path: Path) -> int:
             f"{path} was written by a newer segwatch (schema {found}; this one knows {len(migrations())})."
             " Install that version again, or restore a backup made before the upgrade."
         )
-    return found
+    return int(found)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
-    """Bring the file to the newest schema, each step whole or not at all."""
-    steps = migrations()
-    for number in range(version(db, path) + 1, len(steps) + 1):
-        try:
-            db.executescript(
-                f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {steps[number - 1]};"
-                f" PRAGMA user_version = {number}; COMMIT;"
-            )
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+    """Bring the file to the newest schema, wholly or not at all: nobody beside us sees it half way."""
+    steps = migrations()[version(db, path) :]
+    if not steps:
+        return
+    try:
+        db.executescript(
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION_ID}; {';'.join(steps)};"
+            f" PRAGMA user_version = {len(migrations())}; COMMIT;"
+        )
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def prepare(path: Path, access: Access) -> None:

@@ -310,6 +310,24 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatc
     await _made(path)
 
 
+def test_nobody_sees_a_migration_half_way(path, monkeypatch):
+    """A command that comes while another makes the file would take it for one of an older version."""
+    seen = []
+
+    def look() -> None:
+        with closing(file.connect(path, "read")) as beside:
+            seen.append(file.version(beside, path))
+
+    steps = ["SELECT look()", *(f"{sql}; SELECT look()" for sql in file.migrations())]
+    monkeypatch.setattr(file, "migrations", lambda: steps)
+    with closing(file.connect(path, "create")) as db:
+        db.create_function("look", 0, look)
+        file.migrate(db, path)
+        assert seen == [0] * len(steps)
+        look()
+    assert seen[-1] == len(steps)
+
+
 async def test_check_finds_what_somebody_broke(path):
     await _made(path, to=["ops"])
     damage = {
