@@ -2,12 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from segwatch.alerts.effects import effects_of, subject_of
+from segwatch.alerts.model import Turn
 from segwatch.deliveries.wording import amount, count, errors_of, moment, printable, said_of, span, text, texts
 from segwatch.jobs.events import Event, EventType, Severity
 
+
+class Standing(StrEnum):
+    """Whether something is wrong, is right again, or neither."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    STORY = "story"
+
+
 _NAMED_MAX = 5
 _ERRORS_MAX = 5
+_NOTICES = {EventType.ALERT_FIRING: Standing.FIRING, EventType.ALERT_RESOLVED: Standing.RESOLVED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +29,8 @@ class Message:
 
     title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
     will do, "" when that is nothing. fields: (name, value), the most useful first.
+    subject: what the alert is about, equal in the message that opens it and in the one that closes it; "" for a story.
+    items: a line for each alert that the message counts, the worst first. links: (name, URL).
     """
 
     event_id: str
@@ -26,6 +41,10 @@ class Message:
     summary: str
     action: str = ""
     fields: tuple[tuple[str, str], ...] = ()
+    standing: Standing = Standing.STORY
+    subject: str = ""
+    items: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
@@ -45,7 +64,19 @@ def message_of(event: Event) -> Message:
         summary=printable(said.summary),
         action=printable(said.action),
         fields=tuple((name, shown) for name, value in _fields(event) if (shown := _block(value))),
+        standing=_standing(event),
+        subject=event.stream if event.type in _NOTICES else subject_of(event),
+        items=tuple(map(printable, texts(event.details.get("items")))),
     )
+
+
+def _standing(event: Event) -> Standing:
+    if event.type in _NOTICES:
+        return _NOTICES[event.type]
+    turns = {effect.turn for effect in effects_of(event)}
+    if Turn.OPENS in turns:
+        return Standing.FIRING
+    return Standing.RESOLVED if Turn.CLOSES in turns else Standing.STORY
 
 
 def _fields(event: Event) -> list[tuple[str, str]]:

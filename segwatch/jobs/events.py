@@ -40,6 +40,8 @@ class EventType(StrEnum):
     PIPELINE_STEP_DONE = "pipeline.step_done"
     PIPELINE_SUCCEEDED = "pipeline.succeeded"
     PIPELINE_FAILED = "pipeline.failed"
+    ALERT_FIRING = "alert.firing"
+    ALERT_RESOLVED = "alert.resolved"
 
 
 class Severity(StrEnum):

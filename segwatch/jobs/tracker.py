@@ -118,6 +118,7 @@ def job_details(state: JobState) -> dict[str, Any]:
         "profiles": state.facts.profiles,
         "dataset": state.facts.dataset,
         "exported": state.facts.exported,
+        "fingerprint": state.facts.fingerprint,
         "root": state.root,
         "attempt": state.attempt,
     }
