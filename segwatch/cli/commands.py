@@ -1,5 +1,6 @@
 """The `segwatch` command: which commands there are, and how any of them ends."""
 
+import errno
 import os
 import sys
 
@@ -11,7 +12,7 @@ from segwatch.cli.completion import completion
 from segwatch.cli.demo import demo
 from segwatch.cli.emulate import emulate
 from segwatch.cli.evaluate import evaluate
-from segwatch.cli.output import Exit, Screen, fail
+from segwatch.cli.output import Exit, Screen, fail, unwritable
 from segwatch.cli.run import run
 
 
@@ -61,3 +62,7 @@ def main() -> None:
     except BrokenPipeError:  # `| head`: whoever read our output has gone, and there is nothing to say about it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
+    except OSError as error:  # of a help text; commands put what they print more carefully
+        if error.errno != errno.ENOSPC:
+            raise
+        unwritable(error)

@@ -4,28 +4,18 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from emulator_fixtures import DATASET, DATASETS, ORG, emulating
-from raw_platform import client_of, oauth, raw_platform, reply
+from emulator_fixtures import DATASET, DATASETS, ORG
+from raw_platform import client_of, raw_platform, reply
+from watching import watched
 
 from segwatch.upstream import batches, datasets, files, profiles, queries
 from segwatch.upstream.errors import BadReply, Fate, NotFound, Refused, Unavailable, UpstreamError
 from segwatch.upstream.profiles import Membership
 from segwatch.upstream.queries import QueryState
-from segwatch.upstream.wire import open_session
 
 DIALECTS = pytest.mark.parametrize("dialect", ["current", "seed"])
 SAM = "sam@example.org"
 A_SECOND = timedelta(seconds=1)
-
-
-@asynccontextmanager
-async def watched(**settings):
-    async with (
-        emulating(**settings) as platform,
-        open_session() as session,
-        client_of(platform.base_url, tokens=oauth(session, platform.base_url)) as client,
-    ):
-        yield platform, client
 
 
 @asynccontextmanager

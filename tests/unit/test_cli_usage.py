@@ -69,7 +69,9 @@ def test_help_is_no_error(args, monkeypatch, capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize("args", [["config", "schema"], ["completion", "bash"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "args", [["config", "schema"], ["completion", "bash"], ["jobs", "--help"], ["--version"]], ids=" ".join
+)
 def test_a_full_disk_under_the_output_is_told_in_a_line(args):
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
