@@ -1,5 +1,7 @@
 """Datasets, batches, files, profiles and queries of the local platform, in both dialects, and of stranger platforms."""
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -68,6 +70,36 @@ async def test_a_name_is_made_once_however_often_it_is_asked_for(dialect):
         assert is_new
         assert await datasets.find_or_create(client, "Nightly NL") == (made, False)
         assert await datasets.find_or_create(client, "Segment Export") == (DATASET, False)
+
+
+async def test_those_who_ask_for_a_name_at_the_same_time_get_the_same_dataset():
+    async with watched() as (_, client):
+        found = await asyncio.gather(*(datasets.find_or_create(client, "Nightly NL") for _ in range(4)))
+        assert len({made for made, _ in found}) == 1
+        assert [is_new for _, is_new in found].count(True) == 1
+        assert len([one async for one in datasets.list_(client) if one.name == "Nightly NL"]) == 1
+
+
+async def test_of_twins_that_another_process_made_meanwhile_the_oldest_is_taken():
+    older = {"0": {"name": "N", "schemaRef": {"id": datasets.UNION}, "created": 1}}
+    ours = {"1": {"name": "N", "schemaRef": {"id": datasets.UNION}, "created": 2}}
+    script = [reply(200, b"{}"), reply(201, b'["@/dataSets/1"]'), reply(200, json.dumps(ours | older).encode())]
+    async with answering(*script, reply(200, b"{}")) as (_, client):
+        assert await datasets.find_or_create(client, "N") == ("0", False)
+
+
+async def test_a_look_that_fails_made_nothing():
+    async with answering(reply(200, b'{"errors": [{"code": "1"}]}')) as (_, client):
+        with pytest.raises(UpstreamError) as caught:
+            await datasets.find_or_create(client, "N")
+        assert caught.value.fate is not Fate.LOST
+
+
+@pytest.mark.parametrize("body", [b'{"children": null}', b'{"id": 5, "errors": {}}', b'{"a": {}}'])
+async def test_an_answer_without_a_readable_entry_is_no_empty_list(body):
+    async with answering(reply(200, body)) as (_, client):
+        with pytest.raises(UpstreamError):
+            await all_of(datasets.list_(client))
 
 
 async def test_a_lost_answer_makes_no_second_dataset():
