@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, beneath, fail, lines, show, show_json, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of, left_out, told
 from segwatch.cron import CronError, parse
@@ -27,14 +27,16 @@ CronText = Annotated[
 
 
 @app.command(name="list")
-async def list_(*, sandbox: InSandbox = "", as_json: Json = False, config: ConfigFile = None) -> None:
+async def list_(
+    *, limit: Limit = 50, sandbox: InSandbox = "", as_json: Json = False, config: ConfigFile = None
+) -> None:  # fmt: skip
     """List the schedules, and when the active ones run next.
 
     Example: `segwatch schedules list`
     """
     now = SystemClock().now()
     async with calling(config, sandbox) as platform:
-        found = [one async for one in schedules.list_(platform.client, on_unreadable=left_out)]
+        found = [one async for one in schedules.list_(platform.client, most=limit, on_unreadable=left_out)]
     rows = [_record(one, now) if as_json else _row(one, now) for one in found]
     show(rows, as_json=as_json, empty="no schedules: `segwatch schedules create` makes one")
 
