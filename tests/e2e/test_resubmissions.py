@@ -88,18 +88,6 @@ async def test_a_cancelled_export_is_told_as_cancelled_and_left_alone(watched: W
     assert await watched.new_jobs(body) == []
 
 
-async def test_a_failure_whose_sandbox_left_the_settings_is_not_forgotten(house: House, body: Json) -> None:
-    daemon = await house.daemon(retry={"first_delay": "1h", "max_delay": "1h"})
-    await house.watching(daemon)
-    (failed,) = await house.platform.place("export_job", ["PROCESSING", 1], ["FAILED", 0], body=body)
-    await house.inbox.until("export.retry_scheduled", job_id=failed)
-    house.write(sandboxes=[house.sandbox("dev")])
-    assert (await daemon.reload())[0] == 200
-    await daemon.process.until_logged("failure_of_no_sandbox", job=f"prod/export_job/{failed}")
-    ended = await house.command("jobs", "retry", failed)
-    assert (ended.code, "the settings have no sandbox prod" in ended.err) == (1, True)
-
-
 async def test_an_export_is_not_repeated_while_a_newer_equal_one_runs(watched: Watched, body: Json) -> None:
     house = watched.house
     (old,) = await house.platform.place("export_job", ["PROCESSING", 600], ["FAILED", 0], body=body)
