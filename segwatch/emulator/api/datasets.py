@@ -7,8 +7,9 @@ from aiohttp import web
 
 from segwatch.emulator import seed
 from segwatch.emulator.api.catalog_list import listed
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.patches import patched
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.lake import batch_files, batches
 from segwatch.emulator.settings import Json
