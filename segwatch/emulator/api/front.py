@@ -90,6 +90,8 @@ class Front:
         return response
 
     async def _serve(self, request: web.Request, handler: Handler, request_id: str) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            await self._world.at_rest()
         try:
             match area_of(request.path):
                 case Area.CONTROL:
