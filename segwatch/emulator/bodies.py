@@ -19,6 +19,7 @@ async def raw_body(request: web.Request) -> bytes:
     try:
         return await request.read()
     except (HttpProcessingError, zlib.error, web.RequestPayloadError) as exc:
+        request.content.feed_eof()  # or the server reads the rest of it after the answer, and logs the failure again
         packed = request.headers.get("Content-Encoding", "")
         raise ServiceError(400, f"The body is not what its Content-Encoding {packed!r} says") from exc
 

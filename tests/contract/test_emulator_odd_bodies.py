@@ -4,6 +4,7 @@ import asyncio
 import json
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating
 from exported import QUERIES
@@ -62,6 +63,17 @@ async def test_a_body_that_is_not_packed_as_its_header_says_is_a_400(platform, p
     assert reply.status == 400, reply.raw
     await platform.control("faults", {"fault": {"delay_s": 0.001}, "times": 1})
     assert (await platform.call("POST", path, data=body, headers=headers)).status == 400
+
+
+async def test_after_a_body_that_cannot_be_unpacked_others_are_served_and_nothing_is_logged(platform, caplog):
+    headers = platform.headers | {"Content-Encoding": "gzip"}
+    async with aiohttp.ClientSession(platform.base_url) as session:
+        for _ in range(3):
+            async with session.post(EXPORT_JOBS, data=b"{}" * 50_000, headers=headers) as reply:
+                assert reply.status == 400
+            async with session.post(EXPORT_JOBS, json=an_export(), headers=platform.headers) as reply:
+                assert reply.status == 200
+    assert not caplog.records
 
 
 async def test_a_body_that_cannot_be_unpacked_meets_a_fault_all_the_same(platform):

@@ -65,7 +65,10 @@ class Front:
         assert task is not None
         self._at_work.add(task)
         try:
-            return await self._pass(request, handler)
+            response = await self._pass(request, handler)
+            if request.content.exception() is not None:
+                response.force_close()  # where the next request begins in what comes is not known
+            return response
         finally:
             self._at_work.discard(task)
 
