@@ -37,7 +37,7 @@ _ENDS = (EventType.PIPELINE_SUCCEEDED, EventType.PIPELINE_FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """One pipeline as it is now configured. channels: told of a run's end, whatever the routes say."""
+    """One pipeline as it is now configured. channels: told of the end of runs that keep none of their own."""
 
     name: str
     plan: Plan
@@ -189,12 +189,11 @@ class Pipeliner:
             return
         run = replace(run, version=before.version + 1 if before else 1)
         now = self._clock.now()
-        channels = self._pipelines[run.pipeline].channels if run.pipeline in self._pipelines else ()
         promises = tuple(
             Delivery(event=event, channel=channel, promised_at=now, due_at=now)
             for event in turn.events
             if event.type in _ENDS
-            for channel in channels
+            for channel in self._channels(run)
         )
 
         async def changes() -> Sequence[Change]:
@@ -206,6 +205,11 @@ class Pipeliner:
         self._serves(run)
         if run.state is RunState.FAILED and run.step in (Step.EVALUATE, Step.EXPORT):
             await self._withdraw(run)
+
+    def _channels(self, run: Run) -> tuple[str, ...]:
+        if run.plan.channels is not None:
+            return run.plan.channels
+        return self._pipelines[run.pipeline].channels if run.pipeline in self._pipelines else ()
 
     async def _withdraw(self, run: Run) -> None:
         """Let nobody send what a run that is over had wanted."""

@@ -161,6 +161,17 @@ async def test_a_wish_is_driven_to_its_end_and_promised_to_its_channels(house: H
     assert [(one.channel, one.event.type.value) for one in promised] == [("events", "pipeline.succeeded")]
 
 
+async def test_a_run_is_told_to_the_channels_that_it_began_with(house: House) -> None:
+    kept = replace(PLAN, channels=("began-with",))
+    await house.wishes("w1", kept)
+    async with house.working(PLAN, channels=("of-now",)) as task:
+        await house.until(task, all_ended)
+    await house.wishes("w2", kept, minute=1)
+    async with house.working() as task:  # and its pipeline is in the settings no more
+        await house.until(task, all_ended)
+    assert [one.channel for one in await house.store.deliveries()] == ["began-with", "began-with"]
+
+
 async def test_runs_of_one_pipeline_come_one_after_the_other(house: House) -> None:
     first, second = await house.wishes("w1"), await house.wishes("w2", minute=1)
     async with house.working(PLAN) as task:
