@@ -273,6 +273,7 @@ class PipelineActs:
     async def _known(self, run: Run, kind: str, job_id: str) -> JobState | None:
         """Return the job as it was last seen; one that no sweep has brought yet is asked for."""
         key = JobKey(sandbox=run.sandbox, kind=kind, id=job_id)
+        await self._recorder.own(key)
         job = await self._recorder.fresh(key)
         if job is None:
             seen = await self._sources[kind].one(job_id)

@@ -45,11 +45,15 @@ class Pipeline:
 
 
 class Pipeliner:
-    """The worker of all pipelines of one sandbox. Runs of different pipelines go side by side, of one in turn."""
+    """The worker of all pipelines of one sandbox. Runs of different pipelines go side by side, of one in turn.
+
+    only: for one who is not the daemon: the id of the one run that it drives. It begins no other, and settles no order
+    of anybody else's.
+    """
 
     def __init__(
         self, recorder: Recorder, store: Store, clock: Clock, acts: PipelineActs, orderer: Orderer,
-        pipelines: Sequence[Pipeline],
+        pipelines: Sequence[Pipeline], *, only: str = "",
     ) -> None:  # fmt: skip
         self._recorder = recorder
         self._sandbox = recorder.sandbox
@@ -58,6 +62,7 @@ class Pipeliner:
         self._acts = acts
         self._orderer = orderer
         self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
+        self._only = only
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._under_way: set[str] = set()
         self._written: dict[str, int] = {}  # the version of each run that we wrote last
@@ -90,7 +95,7 @@ class Pipeliner:
         busy = {run.pipeline for run in open_runs if run.state is RunState.RUNNING}
         for run in open_runs:
             self._serves(run)
-            if run.id in self._under_way or not self._is_due(run, now):
+            if self._only not in ("", run.id) or run.id in self._under_way or not self._is_due(run, now):
                 continue
             if run.version < self._written.get(run.id, 0):
                 continue  # it was read before its last act was written, which must not be done again
@@ -101,6 +106,8 @@ class Pipeliner:
                 continue
             self._under_way.add(run.id)
             acts.create_task(self._act(run, beat), name=f"pipeline:{run.pipeline}/{run.id}")
+        if self._only:
+            return
         taken = {run.pipeline for run in open_runs}
         for pipeline in self._pipelines.values():
             if pipeline.plan.after != "manual":

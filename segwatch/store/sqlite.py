@@ -133,12 +133,12 @@ class SqliteStore:
         return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
     async def due_deliveries(
-        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
+        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None, stream: str = ""
     ) -> list[Delivery]:
-        return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit, farthest))
+        return await self._read(lambda db: reads.due_deliveries(db, channel, stream, now, limit, farthest))
 
-    async def next_delivery_at(self, channel: str) -> datetime | None:
-        return await self._read(lambda db: reads.next_delivery_at(db, channel))
+    async def next_delivery_at(self, channel: str, *, stream: str = "") -> datetime | None:
+        return await self._read(lambda db: reads.next_delivery_at(db, channel, stream))
 
     async def settle(self, settled: Sequence[Delivery]) -> None:
         await self._write(lambda db: writes.settle(db, settled))
