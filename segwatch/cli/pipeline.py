@@ -91,11 +91,11 @@ async def run_(
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:  # fmt: skip
-    """Begin a run. A running daemon drives it; without one it is driven here, with --wait, and nothing else is.
+    """Begin a run. A running daemon drives it; without one it is driven here, with --wait.
 
-    A run that was left behind without a daemon is taken up where it stands. While another command has the store, the
-    run waits for it. Failed exports of others, other runs and other notifications are left to a daemon. Ends with 0
-    when the run succeeded, with 1 when it failed.
+    Without a daemon nothing but this run is done: other runs, failed exports of others and what is told of jobs are
+    left to a daemon. A run that was left behind is taken up where it stands; while another command has the store, it
+    waits for that. Ends with 0 when the run succeeded, with 1 when it failed.
 
     Example: `segwatch pipeline run nightly --wait`
 
