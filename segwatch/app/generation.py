@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.meter import Meter
@@ -27,9 +29,11 @@ from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.deliveries import routing
 from segwatch.deliveries.model import Delivery
+from segwatch.jobs import proof
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.quota import Spend
+from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
 from segwatch.pipelines import model as pipeline_model
@@ -39,6 +43,10 @@ from segwatch.upstream.budget import Share
 from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import open_session
+
+log = structlog.get_logger()
+
+_NO_SANDBOX = "The settings have no such sandbox, so nobody answers this failure: put it back, or export by hand"
 
 _REMEMBER_MIN = timedelta(hours=48)
 
@@ -95,6 +103,18 @@ class Generation:
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
+        if self._only is None:  # who drives one run has left other sandboxes out
+            await self._warn_of_the_rest()
+
+    async def _warn_of_the_rest(self) -> None:
+        """Say which failures nobody answers, since their sandbox is no longer in the settings."""
+        ours = {one.name for one in self.settings.sandboxes}
+        steps = tuple(step for step in Step if step.is_open)
+        with suppress(StoreError):  # it is told apart where it is met
+            for answer in await self._lasting.store.resubmissions(steps=steps):
+                if answer.failed.sandbox not in ours:
+                    step = answer.step.value
+                    log.warning("failure_of_no_sandbox", job=str(answer.failed), step=step, hint=_NO_SANDBOX)
 
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
@@ -215,7 +235,8 @@ class Generation:
 
     def _policy(self, kind: JobKind) -> Policy:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
-        watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
+        shown_within = proof.patience(self.settings.retry.settle_window)
+        watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after, shown_within=shown_within)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
 
     def _told(self, events: tuple[Event, ...]) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from cyclopts import App, Parameter
 
 from segwatch.cli.driving import Hold, followed
-from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.patience import Patience
 from segwatch.cli.progress import tell
@@ -31,14 +31,14 @@ _OUTLINE = (
 
 
 @app.command(name="list")
-async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
+async def list_(*, limit: Limit = 50, as_json: Json = False, config: ConfigFile = None) -> None:
     """List the pipelines of the settings, each with its last run.
 
     Example: `segwatch pipeline list`
     """
     rows: list[dict[str, Any]] = []
     async with _recorded(config) as (settings, store):
-        for one in settings.pipelines:
+        for one in settings.pipelines[:limit]:
             sandbox = settings.sandbox_of(one)
             runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1) if store else []
             last = runs[0] if runs else None

@@ -31,7 +31,7 @@ _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # aft
 _SETBACKS_MAX = 5
 _LONG_STEPS = (Step.DOWNLOAD, Step.COMMAND)
 _LONG_AT_ONCE = 2
-_SETTLE_EVERY = timedelta(minutes=1)
+_SETTLE_EVERY_S = 60.0
 _ENDS = (EventType.PIPELINE_SUCCEEDED, EventType.PIPELINE_FAILED)
 
 
@@ -72,7 +72,7 @@ class Pipeliner:
         self._served: defaultdict[str, set[str]] = defaultdict(
             set
         )  # segment jobs of each pipeline that begin no run any more
-        self._settle_at = clock.now()
+        self._settle_s = clock.ran_s()
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Drive all runs, for ever. One that the last process left is taken up where it stands."""
@@ -112,8 +112,8 @@ class Pipeliner:
         for pipeline in self._pipelines.values():
             if pipeline.plan.after != "manual":
                 await self._trigger(pipeline, is_free=pipeline.name not in taken)
-        if now >= self._settle_at:
-            self._settle_at = now + _SETTLE_EVERY
+        if self._clock.ran_s() >= self._settle_s:
+            self._settle_s = self._clock.ran_s() + _SETTLE_EVERY_S
             acts.create_task(self._settle_orders(beat), name=f"orders:{self._sandbox}")
 
     def _is_due(self, run: Run, now: datetime) -> bool:
@@ -136,7 +136,9 @@ class Pipeliner:
     async def _settle_orders(self, beat: Callable[[], None]) -> None:
         """Find out what became of orders whose command has died; the runs need not wait for that."""
         try:
-            await self._orderer.settle_abandoned(beat)
+            again = await self._orderer.settle_abandoned(beat)
+            if again is not None:
+                self._settle_s = min(self._settle_s, self._clock.ran_s() + again.total_seconds())
         except StoreError as error:
             log.warning("orders_wait", sandbox=self._sandbox, error=str(error))
         except Exception:

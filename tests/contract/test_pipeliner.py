@@ -47,7 +47,7 @@ def job(kind: str = "segment_job", id_: str = "seg-1", status: Status = Status.S
     return JobState(
         key=JobKey(sandbox="prod", kind=kind, id=id_), status=status, word=status.value, asked_at=at(0),
         discovered_at=at(0), since=at(0), created_at=at(0), ended_at=at(1) if status.is_final else None,
-        facts=Facts(**told), root=id_, sequence=0,
+        facts=Facts(**told), root=id_, sequence=1,
     )  # fmt: skip
 
 
