@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 import structlog
 
@@ -37,6 +36,7 @@ from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
+from segwatch.pipelines import model as pipeline_model
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
@@ -68,10 +68,17 @@ class Lasting:
 
 
 class Generation:
-    """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before."""
+    """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before.
 
-    def __init__(self, settings: Settings, lasting: Lasting, began: datetime) -> None:
+    only: for one who is not the daemon: the run that is driven. Nothing but what belongs to it is then written, told,
+    sent or submitted again.
+    """
+
+    def __init__(
+        self, settings: Settings, lasting: Lasting, began: datetime, *, only: pipeline_model.Run | None = None
+    ) -> None:
         self.settings = settings
+        self._only = only
         self._began = began
         self._lasting = lasting
         self._routes = channels.routes_of(settings)
@@ -96,7 +103,8 @@ class Generation:
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
-        await self._warn_of_the_rest()
+        if self._only is None:  # who drives one run has left other sandboxes out
+            await self._warn_of_the_rest()
 
     async def _warn_of_the_rest(self) -> None:
         """Say which failures nobody answers, since their sandbox is no longer in the settings."""
@@ -154,6 +162,7 @@ class Generation:
                 observer=lasting.meter,
                 told=self._told,
                 grace_s=self._grace_s,
+                only_stream=self._only.stream if self._only else "",
             )
             self._channels.append(worker)
             self.keep(f"channel:{one.name}", worker.run)
@@ -163,9 +172,10 @@ class Generation:
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(
-            sandbox.name, lasting.store, lasting.clock, lasting.bus, partial(_promise, self._routes),
+            sandbox.name, lasting.store, lasting.clock, lasting.bus, self._promise,
             policies={name: self._policy(kind) for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
+            only_own=self._only is not None,
         )  # fmt: skip
         self._recorders.append(recorder)
         sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
@@ -188,6 +198,7 @@ class Generation:
         pipeliner = pipelines.pipeliner_of(
             self.settings, client, sources, recorder, lasting.store, lasting.clock,
             polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
+            only=self._only.id if self._only else "",
         )  # fmt: skip
         # also without a pipeline: a command that was killed leaves an order to be settled
         self.keep(f"sandbox:{sandbox.name}/pipelines", pipeliner.run, patience=client.patience)
@@ -232,6 +243,6 @@ class Generation:
         for event in events:
             self._lasting.bus.publish(News(event=event))
 
-
-def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
-    return routing.promises(events, routes, now)
+    def _promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
+        told = [event for event in events if self._only is None or event.stream == self._only.stream]
+        return routing.promises(told, self._routes, now)

@@ -232,6 +232,9 @@ async def test_a_delivery_waits_for_the_earlier_ones_of_its_stream(store):
 
     assert await due(10) == [a, c]
     assert await due(10, limit=1) == [a]
+    assert await store.due_deliveries("ops", now=at(10), limit=1, stream=c.event.stream) == [c]
+    assert await store.due_deliveries("ops", now=at(0), limit=1, farthest=timedelta(0), stream=c.event.stream) == [c]
+    assert await store.next_delivery_at("ops", stream=c.event.stream) == c.due_at
     assert await due(10, "log") == [b_log]
     assert await due(1) == [a]
     await store.settle([replace(a, attempts=1, due_at=at(20), reason="http_503")])
