@@ -1,5 +1,6 @@
 """The `segwatch` command: which commands there are, and how any of them ends."""
 
+import errno
 import os
 import sys
 
@@ -11,7 +12,7 @@ from segwatch.cli.completion import completion
 from segwatch.cli.demo import demo
 from segwatch.cli.emulate import emulate
 from segwatch.cli.evaluate import evaluate
-from segwatch.cli.output import Exit, Screen, fail
+from segwatch.cli.output import Exit, Screen, fail, unwritable
 from segwatch.cli.run import run
 
 
@@ -46,8 +47,16 @@ app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export
 app.command("segwatch.cli.db:app", name="db", help="Check, back up and migrate the store.")
 
 
+def _open_streams() -> None:
+    """Open those standard streams that whoever called has closed: the file opened next would be taken for one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
+
+
 def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 unreachable."""
+    _open_streams()
     try:
         try:
             app(sys.argv[1:], print_error=False, exit_on_error=False)
@@ -61,3 +70,7 @@ def main() -> None:
     except BrokenPipeError:  # `| head`: whoever read our output has gone, and there is nothing to say about it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.OK)
+    except OSError as error:  # of a help text; commands put what they print more carefully
+        if error.errno != errno.ENOSPC:
+            raise
+        unwritable(error)

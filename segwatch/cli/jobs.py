@@ -124,8 +124,10 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     job
         The failed export's id, or `sandbox/kind/id` where several sandboxes have that id.
     """
-    async with opened(config, readonly=False) as (_, store):
+    async with opened(config, readonly=False) as (settings, store):
         state = await the_job(store, job)
+        if state.key.sandbox not in [one.name for one in settings.sandboxes]:
+            fail(Exit.FAILED, f"{state.key}: the settings have no sandbox {state.key.sandbox}, so nobody can submit it")
         if not resubmits(state):
             fail(Exit.FAILED, f"{state.key} is {state.word}: only a failed or cancelled export can be submitted again")
         before = await store.resubmission(state.key)

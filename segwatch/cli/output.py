@@ -157,9 +157,14 @@ def put(text: str) -> None:
         print(text, flush=True)  # noqa: T201
     except BrokenPipeError:  # `main` knows what that means
         raise
-    except OSError as error:  # a full disk
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is buffered fails again at the end
-        fail(Exit.FAILED, f"the output cannot be written: {error.strerror or error}")
+    except OSError as error:
+        unwritable(error)
+
+
+def unwritable(error: OSError) -> NoReturn:
+    """End the command whose output cannot be written: a full disk."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is buffered fails again at the end
+    fail(Exit.FAILED, f"the output cannot be written: {error.strerror or error}")
 
 
 def line(when: str, text: str, *, style: str = "") -> None:

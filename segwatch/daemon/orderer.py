@@ -113,9 +113,13 @@ class Orderer:
             return await self._store.order(order.id) or gone
         return gone
 
-    async def settle_abandoned(self, beat: Callable[[], None]) -> None:
-        """Find out what became of orders whose command has died; to be called about once a minute."""
+    async def settle_abandoned(self, beat: Callable[[], None]) -> timedelta | None:
+        """Find out what became of orders whose command has died; to be called about once a minute.
+
+        Returns after how long to call again where that is too seldom: a silence counts only while it is listened to.
+        """
         now = self._clock.now()
+        waits = []
         sandbox = next(iter(self._sources.values())).sandbox
         for order in await self._store.orders(sandbox, steps=(OrderStep.INTENDED, OrderStep.POSTING)):
             of_command = order.owner == _COMMAND
@@ -126,9 +130,12 @@ class Orderer:
                 elif now - order.since > (
                     proof.patience(self._policy.settle_window) if of_command else _OWNER_DEAD_AFTER
                 ):
-                    await self._settle_anothers(order, beat)
+                    settled = await self._settle_anothers(order, beat)
+                    if settled.step is OrderStep.POSTING:
+                        waits.append(settled.due_at - now)
             except (UpstreamError, Inconclusive, Conflict) as error:
                 log.info("order_waits", order=order.id, error=str(error))
+        return max(min(waits), timedelta()) if waits else None
 
     async def _submit(
         self, order: Order, before: Order | None, beat: Callable[[], None], adopt: Adopt, serves: Serves,

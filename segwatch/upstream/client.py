@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import aiohttp
 import msgspec
@@ -98,6 +99,7 @@ class PlatformClient:
         self.clock_behind = timedelta()
         self._compared_s: float | None = None
         self._told_behind = timedelta()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def patience(self) -> timedelta:
@@ -113,6 +115,10 @@ class PlatformClient:
     def base_url(self) -> str:
         """Where the platform is; never with a secret in it."""
         return str(self._base)
+
+    def turn(self, what: str) -> asyncio.Lock:
+        """Return the lock under which those who share this client do `what`, one after the other."""
+        return self._turns.setdefault(what, asyncio.Lock())
 
     async def call(self, request: Request, *, before_send: Callable[[], Awaitable[None]] | None = None) -> Reply:
         """Return the answer: any 2xx, its body whole JSON or empty.

@@ -153,17 +153,27 @@ async def find_or_create(
 ) -> tuple[str, bool]:  # fmt: skip
     """Return the id of the dataset of this name, and whether it was made now. Raises UpstreamError.
 
-    It looks first, and after a lost answer again: the same name is not made twice.
+    It looks first, and after a lost answer again: the same name is not made twice. Whoever shares the client takes
+    turns; of twins that another process made meanwhile all settle on the oldest.
     """
-    if there := await find(client, name):
-        return there.id, False
-    try:
-        return await create(client, name, description=description), True
-    except UpstreamError as error:
-        if error.fate is not Fate.LOST:
+    async with client.turn(f"{_PATH} {name}"):
+        try:
+            there = await find(client, name)
+        except UpstreamError as error:
+            if error.fate is Fate.LOST:
+                error.fate = Fate.NOT_SENT  # a look makes nothing, whatever became of it
             raise
-        for _ in range(_LOOKS):
-            await sleep(_PAUSE_S)
-            if there := await find(client, name):
-                return there.id, True
-        raise
+        if there:
+            return there.id, False
+        try:
+            made = await create(client, name, description=description)
+        except UpstreamError as error:
+            if error.fate is not Fate.LOST:
+                raise
+            for _ in range(_LOOKS):
+                await sleep(_PAUSE_S)
+                if there := await find(client, name):
+                    return there.id, True
+            raise
+        there = await find(client, name)
+        return (there.id, there.id == made) if there else (made, True)

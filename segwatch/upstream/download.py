@@ -19,7 +19,7 @@ from segwatch.upstream.errors import (
     Unavailable,
     UpstreamError,
 )
-from segwatch.upstream.parts import Refusal, fit, range_of
+from segwatch.upstream.parts import Refusal, content_of, fit, range_of
 
 __all__ = ["DownloadError", "Manner", "Progress", "fetch"]
 
@@ -59,11 +59,16 @@ async def fetch(
 
 @dataclass(slots=True)
 class _Growing:
-    """A file on its way. there_bytes: those that are written, all from its beginning on."""
+    """A file on its way. there_bytes: those that are written, all from its beginning on.
+
+    resumed_bytes: of these, what an earlier download wrote. anew: its content had changed once, and it was begun again.
+    """
 
     wanted: Wanted
     path: Path
     there_bytes: int
+    resumed_bytes: int
+    anew: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -148,7 +153,7 @@ class _Download:
         if not there:  # nothing, or too much to be a beginning of this file
             path.unlink(missing_ok=True)
             path.touch()
-        return _Growing(wanted, path, there)
+        return _Growing(wanted, path, there, there)
 
     async def _piece(self, growing: _Growing) -> UpstreamError | None:
         """Add the next piece to a file; return what broke it off, if something did that may pass."""
@@ -174,6 +179,7 @@ class _Download:
             fits = fit(answer.status, answer.headers, first=growing.there_bytes, length_bytes=wanted.length_bytes)
             if isinstance(fits, Refusal):
                 raise BadReply(f"{what}: {fits.why}", fate=Fate.ANSWERED, reason="range", status=answer.status)
+            await self._compare(growing, content_of(answer.headers), what)
             there = growing.there_bytes
             try:
                 await self._take(growing, answer.chunks, fits.bytes, what)
@@ -181,6 +187,22 @@ class _Download:
                 if fits.if_whole and not growing.is_whole:  # a page of some gateway, for all that we know
                     await asyncio.to_thread(_cut, growing.path, there)
                     self._count(growing, there - growing.there_bytes)
+
+    async def _compare(self, growing: _Growing, content: str, what: str) -> None:
+        """Begin the file anew if the answer is a piece of another content than what is there. Raises BadReply then."""
+        before = self._folder.content(growing.wanted)
+        if content and content != before:
+            await asyncio.to_thread(self._folder.note_content, growing.wanted, content)
+        # a platform that names the same content otherwise each time would never let it end: only once
+        if growing.anew or not growing.there_bytes or not (content and before) or content == before:
+            return
+        growing.anew = True
+        await asyncio.to_thread(_cut, growing.path, 0)
+        self._tell(resumed_bytes=self._progress.resumed_bytes - growing.resumed_bytes)
+        self._count(growing, -growing.there_bytes)
+        growing.resumed_bytes = 0
+        text = f"{what}: the file has changed since its beginning came, so it is begun anew"
+        raise BadReply(text, fate=Fate.ANSWERED, reason="changed")
 
     async def _take(self, growing: _Growing, chunks: AsyncIterator[bytes], skip: int, what: str) -> None:
         """Add what comes to a file, all but the first `skip` bytes."""

@@ -1,12 +1,14 @@
 """The folder that a download fills: what belongs into it, what is there, and whose it is.
 
-<folder>/.segwatch-download.json    which batch, and every file with its length: written first
+<folder>/.segwatch-download.json    which batch, and every file with its length and version: written first
+<folder>/.segwatch-contents.json    what the platform named the content of each file when its beginning came
 <folder>/<name>.part                a file that is not complete; bytes are only ever added at its end
 <folder>/<name>                     a file that is complete, checked and on disk
 """
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ from segwatch.errors import SegwatchError
 from segwatch.upstream.parts import OWN_PREFIX, resume_at, unfinished
 
 MANIFEST = f"{OWN_PREFIX}download.json"
+_CONTENTS = f"{OWN_PREFIX}contents.json"
 
 _MAGICS = (b"PAR1", b"PARE")  # a Parquet file begins and ends with one of them, the second if it is encrypted
 
@@ -29,12 +32,13 @@ class DownloadError(SegwatchError):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """One file. path: below the folder. name: as the platform asks for it."""
+    """One file. path: below the folder. name: as the platform asks for it. version: of its content, by the list."""
 
     path: str
     file_id: str
     name: str
     length_bytes: int
+    version: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,8 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._contents: dict[str, str] = {}
+        self._turn = threading.Lock()
 
     def begin(self, manifest: Manifest, *, force: bool, restart: bool) -> None:
         """Make sure that what is there belongs to this download, and note what will. Raises DownloadError.
@@ -61,7 +67,8 @@ class Folder:
         if restart:
             for one in known.files if known else ():
                 self._remove(one)
-            (self.path / MANIFEST).unlink(missing_ok=True)
+            for name in (MANIFEST, _CONTENTS):
+                (self.path / name).unlink(missing_ok=True)
             known = None
         if known is not None and known != manifest:
             raise DownloadError(f"{self.path} {_difference(known, manifest)}")
@@ -82,7 +89,19 @@ class Folder:
             if foreign:
                 self._remove(one)
         if known is None:
-            self._write(manifest)
+            self._write(MANIFEST, manifest)
+        else:
+            self._contents = self._contents_known()
+
+    def content(self, one: Wanted) -> str:
+        """Return what the platform named the content of which we have the beginning; "" where it never did."""
+        return self._contents.get(one.path, "")
+
+    def note_content(self, one: Wanted, name: str) -> None:
+        """Keep what the platform names the content whose beginning we are about to write."""
+        with self._turn:
+            self._contents[one.path] = name
+            self._write(_CONTENTS, self._contents)
 
     def final(self, one: Wanted) -> Path:
         """Return where a file is when it is complete."""
@@ -131,14 +150,20 @@ class Folder:
             text = f"{self.path / MANIFEST} cannot be read ({exc}): --restart begins anew"
             raise DownloadError(text) from exc
 
-    def _write(self, manifest: Manifest) -> None:
-        new = self.path / f"{MANIFEST}.new"
+    def _contents_known(self) -> dict[str, str]:
+        try:
+            return msgspec.json.decode((self.path / _CONTENTS).read_bytes(), type=dict[str, str])
+        except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+            return {}
+
+    def _write(self, name: str, content: object) -> None:
+        new = self.path / f"{name}.new"
         new.unlink(missing_ok=True)
         with new.open("xb") as file:  # made by us: it may not be a link to somewhere else
-            file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+            file.write(msgspec.json.format(msgspec.json.encode(content), indent=1))
             file.flush()
             os.fsync(file.fileno())
-        new.rename(self.path / MANIFEST)
+        new.rename(self.path / name)
         _sync_folder(self.path)
 
     def _exists(self, one: Wanted) -> bool:

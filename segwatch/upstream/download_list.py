@@ -35,9 +35,12 @@ class Manner:
 
 async def listed(client: PlatformClient, batch_id: str, manner: Manner) -> Manifest:
     """Return what a batch consists of. Raises DownloadError for none that can be stored, UpstreamError."""
-    parts = []
+    parts, versions = [], []
     for file in await _patiently(lambda: _all(files.of_batch(client, batch_id)), manner):
-        parts += await _patiently(partial(_parts, client, file.id), manner)
+        found_here = await _patiently(partial(_parts, client, file.id), manner)
+        parts += found_here
+        updated = file.updated_at.isoformat() if file.updated_at else ""
+        versions += [" ".join(filter(None, (file.version, updated)))] * len(found_here)
     if not parts:
         batch = await batches.get(client, batch_id)
         raise DownloadError(f"Batch {batch_id} has no files; its status is {batch.status or 'not told'}")
@@ -47,8 +50,8 @@ async def listed(client: PlatformClient, batch_id: str, manner: Manner) -> Manif
         raise DownloadError(f"Batch {batch_id} has a file that cannot be stored: {exc}") from exc
     lengths = [await _patiently(partial(_length, client, part, manner), manner) for part in parts]
     wanted = tuple(
-        Wanted(path=str(path), file_id=part.file_id, name=part.name, length_bytes=length)
-        for part, path, length in zip(parts, found, lengths, strict=True)
+        Wanted(path=str(path), file_id=part.file_id, name=part.name, length_bytes=length, version=version)
+        for part, path, length, version in zip(parts, found, lengths, versions, strict=True)
     )
     return Manifest(batch=batch_id, sandbox=client.sandbox, platform=client.base_url, files=wanted)
 

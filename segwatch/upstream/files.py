@@ -21,9 +21,13 @@ _PAGE = (("limit", "100"),)
 
 
 class BatchFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a batch, or a directory of files: its parts tell. raw: the record as it came."""
+    """One file of a batch, or a directory of files: its parts tell. raw: the record as it came.
+
+    version: of its content, as far as the catalog counts.
+    """
 
     id: str
+    version: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
     raw: dict[str, Any] = {}
@@ -91,7 +95,11 @@ def _file(row: dict[str, Any]) -> BatchFile:
     if not file_id:
         raise UnreadableRow("a file without an id")
     return BatchFile(
-        id=file_id, created_at=instant(row.get("created")), updated_at=instant(row.get("updated")), raw=row
+        id=file_id,
+        version=identity(row.get("version")),
+        created_at=instant(row.get("created")),
+        updated_at=instant(row.get("updated")),
+        raw=row,
     )
 
 

@@ -8,9 +8,9 @@ import msgspec
 
 from segwatch.kinds.base import Request, UnreadableReply
 from segwatch.kinds.fields import identity
-from segwatch.kinds.replies import UNREADABLE, envelope_of, next_request
+from segwatch.kinds.replies import UNREADABLE, UnreadableRow, envelope_of, next_request
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.records import checked_id, object_of, unreadable, what_of
+from segwatch.upstream.records import checked_id, object_of, several, unreadable, what_of
 from segwatch.upstream.wire import Reply
 
 T = TypeVar("T")
@@ -71,7 +71,8 @@ async def catalog_pages(
 ) -> AsyncIterator[T]:  # fmt: skip
     """Yield the entries of a list of the catalog: an object keyed by id, without totals or links (AEP contract 7).
 
-    Here the client counts: `start` goes on by the rows received, and `{}` or a page without a new id is the end.
+    Here the client counts: `start` goes on by the rows received, and `{}` or a page without a new id is the end. Where
+    no entry of the first page can be read, it is no list.
     read: gets the id and the entry. limit: entries on a page; the catalog gives 100 at most. Raises UpstreamError.
     """
     seen: set[str] = set()
@@ -87,13 +88,18 @@ async def catalog_pages(
         for id_, raw in new.items():
             seen.add(id_)
             try:
-                row = read(id_, object_of(raw))
+                entry = object_of(raw)
+                if not entry:
+                    raise UnreadableRow("an entry without a field")
+                row = read(id_, entry)
             except UNREADABLE:
                 bad += 1
                 continue
             yield row
             if left is not None and (left := left - 1) == 0:
                 return
+        if bad and bad == len(seen):  # so it is a list of something else
+            raise unreadable(reply, what_of(client, asked), "a list without an entry that can be read")
         if bad:
             on_unreadable(bad)
         if not new:
@@ -110,7 +116,7 @@ async def by_ids(
     read: gets a record, and the id under which it stood, "" in an array. Raises UpstreamError, and NotSendable for what
     cannot be an id.
     """
-    wanted = [checked_id(one, "A record") for one in dict.fromkeys(ids)]
+    wanted = [checked_id(one, "A record") for one in several(ids, "The ids")]
     found: dict[str, T] = {}
     for first in range(0, len(wanted), _IDS_MAX):
         body = {"ids": [{"id": one} for one in wanted[first : first + _IDS_MAX]]}

@@ -10,6 +10,7 @@ from downloads import FILE_BYTES, FILES, HASTY, files_in, originals, shop
 from raw_platform import client_of, raw_platform, reply
 
 from segwatch.upstream.download import DownloadError, Progress, fetch
+from segwatch.upstream.download_folder import Manifest, Wanted, held
 from segwatch.upstream.errors import NotFound, Refused, Unauthorized, Unavailable, UpstreamError
 from segwatch.upstream.wire import Timeouts
 
@@ -365,6 +366,66 @@ async def test_an_answer_that_is_not_the_file_of_the_list_is_never_stored_as_it(
         with pytest.raises(DownloadError, match=why):
             await fetch(client, "b", out, manner=hasty)
     assert not (out / "a").exists()
+
+
+OLD, NEW = b"a" * 6, b"b" * 6
+LENGTH_6 = data({"name": "a", "length": "6"})
+
+
+def piece(content, first, last, **headers):
+    part = content[first : last + 1]
+    return reply(206, part, Content_Range=f"bytes {first}-{last}/{len(content)}", **headers)
+
+
+@pytest.mark.parametrize("name", ["ETag", "Last_Modified"])
+async def test_a_file_that_changed_since_its_beginning_came_is_begun_anew(out, name):
+    new = {name: '"new"'}
+    script = [
+        data(FILE),
+        LENGTH_6,
+        piece(OLD, 0, 2, **{name: '"old"'}),
+        piece(NEW, 3, 5, **new),
+        piece(NEW, 0, 5, **new),
+    ]
+    reports = []
+    async with raw_platform(*script) as platform, client_of(platform.url) as client:
+        done = await fetch(client, "b", out, report=reports.append, manner=HASTY)
+    assert files_in(out) == {"a": NEW}
+    assert (done.bytes, done.resumed_bytes) == (6, 0)
+
+
+async def test_what_another_process_began_is_compared_too(out):
+
+    wanted = Wanted(path="a", file_id="f", name="a", length_bytes=6)
+    manifest = Manifest(batch="b", sandbox="prod", platform="http://127.0.0.1", files=(wanted,))
+    with held(out) as own:
+        own.begin(manifest, force=False, restart=False)
+        own.note_content(wanted, '"old"')
+    with held(out) as own:
+        own.begin(manifest, force=False, restart=False)
+        assert own.content(wanted) == '"old"'
+    with held(out) as own:
+        own.begin(manifest, force=False, restart=True)
+        assert own.content(wanted) == ""
+
+
+async def test_names_of_content_that_change_all_the_time_prove_nothing(out):
+    script = [piece(OLD, n, n, ETag=f'"{turn}"') for turn, n in enumerate([0, 1, 0, 1, 2, 3, 4, 5])]
+    async with raw_platform(data(FILE), LENGTH_6, *script) as platform, client_of(platform.url) as client:
+        await fetch(client, "b", out, manner=HASTY)
+    assert files_in(out) == {"a": OLD}
+
+
+async def test_a_new_version_in_the_list_is_another_file(out):
+    def listed(version):
+        return data({**FILE, "version": version})
+
+    script = [listed("1.0.0"), LENGTH_6, reply(400), listed("1.0.1"), LENGTH_6]
+    async with raw_platform(*script) as platform, client_of(platform.url) as client:
+        with pytest.raises(DownloadError, match="The same command goes on"):
+            await fetch(client, "b", out, manner=HASTY)
+        with pytest.raises(DownloadError, match="lists other files now"):
+            await fetch(client, "b", out, manner=HASTY)
 
 
 def untold(body, chunk_bytes=2):

@@ -1,31 +1,24 @@
 """Datasets, batches, files, profiles and queries of the local platform, in both dialects, and of stranger platforms."""
 
+import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from emulator_fixtures import DATASET, DATASETS, ORG, emulating
-from raw_platform import client_of, oauth, raw_platform, reply
+from emulator_fixtures import DATASET, DATASETS, ORG
+from raw_platform import client_of, raw_platform, reply
+from watching import watched
 
-from segwatch.upstream import batches, datasets, files, profiles, queries
-from segwatch.upstream.errors import BadReply, Fate, NotFound, Refused, Unavailable, UpstreamError
+from segwatch.upstream import batches, datasets, definitions, export_jobs, files, profiles, queries, segment_jobs
+from segwatch.upstream.errors import BadReply, Fate, NotFound, NotSendable, Refused, Unavailable, UpstreamError
+from segwatch.upstream.export_body import ExportBody
 from segwatch.upstream.profiles import Membership
 from segwatch.upstream.queries import QueryState
-from segwatch.upstream.wire import open_session
 
 DIALECTS = pytest.mark.parametrize("dialect", ["current", "seed"])
 SAM = "sam@example.org"
 A_SECOND = timedelta(seconds=1)
-
-
-@asynccontextmanager
-async def watched(**settings):
-    async with (
-        emulating(**settings) as platform,
-        open_session() as session,
-        client_of(platform.base_url, tokens=oauth(session, platform.base_url)) as client,
-    ):
-        yield platform, client
 
 
 @asynccontextmanager
@@ -78,6 +71,57 @@ async def test_a_name_is_made_once_however_often_it_is_asked_for(dialect):
         assert is_new
         assert await datasets.find_or_create(client, "Nightly NL") == (made, False)
         assert await datasets.find_or_create(client, "Segment Export") == (DATASET, False)
+
+
+async def test_those_who_ask_for_a_name_at_the_same_time_get_the_same_dataset():
+    async with watched() as (_, client):
+        found = await asyncio.gather(*(datasets.find_or_create(client, "Nightly NL") for _ in range(4)))
+        assert len({made for made, _ in found}) == 1
+        assert [is_new for _, is_new in found].count(True) == 1
+        assert len([one async for one in datasets.list_(client) if one.name == "Nightly NL"]) == 1
+
+
+async def test_of_twins_that_another_process_made_meanwhile_the_oldest_is_taken():
+    older = {"0": {"name": "N", "schemaRef": {"id": datasets.UNION}, "created": 1}}
+    ours = {"1": {"name": "N", "schemaRef": {"id": datasets.UNION}, "created": 2}}
+    script = [reply(200, b"{}"), reply(201, b'["@/dataSets/1"]'), reply(200, json.dumps(ours | older).encode())]
+    async with answering(*script, reply(200, b"{}")) as (_, client):
+        assert await datasets.find_or_create(client, "N") == ("0", False)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: segment_jobs.create(client, "a1b2"),
+        lambda client: definitions.bulk_get(client, "a1b2"),
+        lambda client: profiles.get(client, "a", fields="person.name"),
+        lambda client: profiles.get_many(client, [("email", "a")], fields="person.name"),
+        lambda client: export_jobs.create(client, ExportBody(dataset="d", fields="person.name")),
+    ],
+)
+async def test_a_text_in_place_of_several_is_not_sent_letter_by_letter(ask):
+    async with answering() as (_, client):
+        with pytest.raises(NotSendable, match="letter by letter"):
+            await ask(client)
+
+
+async def test_nobody_has_no_profiles():
+    async with answering() as (_, client):
+        assert await profiles.get_many(client, []) == {}
+
+
+async def test_a_look_that_fails_made_nothing():
+    async with answering(reply(200, b'{"errors": [{"code": "1"}]}')) as (_, client):
+        with pytest.raises(UpstreamError) as caught:
+            await datasets.find_or_create(client, "N")
+        assert caught.value.fate is not Fate.LOST
+
+
+@pytest.mark.parametrize("body", [b'{"children": null}', b'{"id": 5, "errors": {}}', b'{"a": {}}'])
+async def test_an_answer_without_a_readable_entry_is_no_empty_list(body):
+    async with answering(reply(200, body)) as (_, client):
+        with pytest.raises(UpstreamError):
+            await all_of(datasets.list_(client))
 
 
 async def test_a_lost_answer_makes_no_second_dataset():

@@ -12,7 +12,8 @@ from segwatch.cli.tally import duplicates
 KILLS = 50
 JOBS = 200
 SPEED = 100
-LIFE_S = (0.3, 1.8)  # how long a daemon lives: from before its first look to several looks and submissions
+FEEDING_S = 30
+LIFE_S = (0.05, 1.2)  # how long a daemon lives: from before its first look to several looks and submissions
 TOLD = {"SUCCEEDED": "job.succeeded", "FAILED": "job.failed"}
 ANSWERS = ("export.retry_submitted", "export.retry_adopted", "export.retry_refused")
 
@@ -25,7 +26,7 @@ async def feed(house: House, draw: random.Random, over: asyncio.Event) -> None:
         script = (["NEW", SPEED * draw.uniform(0.2, 1.5)], ["PROCESSING", SPEED * draw.uniform(0.5, 4.0)], [end, 0])
         body = {"body": an_export(fields=f"person.field{number}")} if kind == "export_job" else {}
         await house.platform.place(kind, *script, **body)
-        await asyncio.sleep(draw.uniform(0, 2 * 45 / JOBS))
+        await asyncio.sleep(draw.uniform(0, 2 * FEEDING_S / JOBS))
     over.set()
 
 

@@ -8,7 +8,7 @@ from house import DATASET, EXPORTS, SEGMENT, SEGMENT_JOBS, House, until
 
 KILLS = 30
 SPEED = 25
-LIFE_S = (0.3, 2.0)  # how long a daemon lives: from before its first look to several steps
+LIFE_S = (0.05, 1.2)  # how long a daemon lives: from before its first look to several steps
 
 
 def a_pipeline(**changes):
