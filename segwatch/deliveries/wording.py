@@ -132,7 +132,7 @@ def said_of(event: Event) -> Said:
             at = _with(" at {}", text(d.get("step")))
             action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
-        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED:
+        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return Said(title=text(d.get("title")), summary=text(d.get("summary")), action=text(d.get("action")))
 
 
