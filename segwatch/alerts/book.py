@@ -19,15 +19,23 @@ _GroupKey = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
-    """What must be written. finished: the ids of groups that have nothing left to tell."""
+class Alerting:
+    """What must be written: what follows for alerts from the events of the log up to position `cursor`.
 
+    cursor_before: up to where the log was taken in when this was last written, None if it never was.
+    finished: the ids of groups that have nothing left to tell.
+    """
+
+    cursor: int
+    cursor_before: int | None
     alerts: tuple[Alert, ...] = ()
     groups: tuple[Group, ...] = ()
     finished: tuple[str, ...] = ()
 
-    def __bool__(self) -> bool:
-        return bool(self.alerts or self.groups or self.finished)
+    @property
+    def is_empty(self) -> bool:
+        """True when only the cursor has moved on."""
+        return not (self.alerts or self.groups or self.finished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +87,9 @@ class Book:
 
     def adopt(self, ways: Iterable[Way]) -> None:
         """Go by these settings. A group whose route is gone closes what it has opened, and repeats nothing."""
-        known = {(way.route, way.channel): way for way in ways}
+        known: dict[tuple[str, str], Way] = {}
+        for way in ways:  # of equal routes the first is followed
+            known.setdefault((way.route, way.channel), way)
         for group in list(self._groups.values()):
             way = known.get((group.way.route, group.way.channel)) or replace(group.way, repeat_interval=None)
             if way != group.way:
@@ -137,10 +147,12 @@ class Book:
                 self._write(replace(alert, told=told_too, withheld=()))
         return Due(notices=tuple(told), withheld=tuple(withheld))
 
-    def changed(self) -> Changed:
-        """Return what has changed since this was last asked."""
+    def changed(self, cursor: int = 0, cursor_before: int | None = None) -> Alerting:
+        """Return what has changed since this was last asked. cursor, cursor_before: as in `Alerting`."""
         dirty, self._dirty = self._dirty, _Dirty()
-        return Changed(
+        return Alerting(
+            cursor=cursor,
+            cursor_before=cursor_before,
             alerts=tuple(dirty.alerts.values()),
             groups=tuple(dirty.groups.values()),
             finished=tuple(sorted(dirty.finished)),
