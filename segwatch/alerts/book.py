@@ -22,12 +22,12 @@ _GroupKey = tuple[str, str, tuple[tuple[str, str], ...]]
 class Alerting:
     """What must be written: what follows for alerts from the events of the log up to position `cursor`.
 
-    cursor_before: up to where the log was taken in when this was last written, None if it never was.
+    cursor_before: up to where the log was taken in when this was last written.
     finished: the ids of groups that have nothing left to tell.
     """
 
     cursor: int
-    cursor_before: int | None
+    cursor_before: int
     alerts: tuple[Alert, ...] = ()
     groups: tuple[Group, ...] = ()
     finished: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ class Book:
                 self._write(replace(alert, told=told_too, withheld=()))
         return Due(notices=tuple(told), withheld=tuple(withheld))
 
-    def changed(self, cursor: int = 0, cursor_before: int | None = None) -> Alerting:
+    def changed(self, cursor: int = 0, cursor_before: int = 0) -> Alerting:
         """Return what has changed since this was last asked. cursor, cursor_before: as in `Alerting`."""
         dirty, self._dirty = self._dirty, _Dirty()
         return Alerting(

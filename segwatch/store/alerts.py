@@ -14,9 +14,8 @@ from segwatch.store.rows import alert_of, body_of, group_of, micros
 _CURSOR = "alerted"  # in `meta`: the position of the last event that the alerts know of
 
 
-def cursor(db: sqlite3.Connection) -> int | None:
-    row = db.execute("SELECT value FROM meta WHERE name = ?", (_CURSOR,)).fetchone()
-    return None if row is None else int(row[0])
+def cursor(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT value FROM meta WHERE name = ?", (_CURSOR,)).fetchone()[0])
 
 
 def alerts(db: sqlite3.Connection, wanted: AlertFilter, limit: int | None) -> list[Alert]:
@@ -53,10 +52,7 @@ def save(db: sqlite3.Connection, new: Alerting) -> None:
     """Write what follows from the events up to the cursor. Raises Conflict if somebody else has gone on from there."""
     if cursor(db) != new.cursor_before:
         raise Conflict(f"the alerts have moved on from event {new.cursor_before}")
-    db.execute(
-        "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (_CURSOR, new.cursor),
-    )
+    db.execute("UPDATE meta SET value = ? WHERE name = ?", (new.cursor, _CURSOR))
     for alert in sorted(new.alerts, key=lambda alert: alert.is_open):  # the old one of a subject ends before the new
         db.execute(
             "INSERT INTO alert (id, subject, open, changed_us, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"

@@ -221,8 +221,8 @@ class Store(Protocol):
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
         """Return since when the pipeline is followed: from now on, if nobody has asked before."""
 
-    async def alert_cursor(self) -> int | None:
-        """Return the position of the last event that the alerts know of; None when nobody ever looked."""
+    async def alert_cursor(self) -> int:
+        """Return the position of the last event that the alerts know of; 0 when they know of none."""
 
     async def alerts(self, wanted: AlertFilter, *, limit: int | None = None) -> list[Alert]:
         """Return alerts, the open ones first, then the last changed."""

@@ -135,7 +135,7 @@ class SqliteStore:
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
         return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
-    async def alert_cursor(self) -> int | None:
+    async def alert_cursor(self) -> int:
         return await self._read(alerts.cursor)
 
     async def alerts(self, wanted: AlertFilter, *, limit: int | None = None) -> list[Alert]:

@@ -76,11 +76,11 @@ def told_of(of: Group, sequence: int = 1, minute: float = 0) -> Event:
 
 async def test_alerts_groups_and_cursor_are_there_after_a_restart(reopen):
     store = await reopen()
-    assert await store.alert_cursor() is None
+    assert await store.alert_cursor() == 0
     one, other = alert(), alert("work/2", "evt_2")
     both = group("g1", one, other)
     event = told_of(both)
-    alerting = Alerting(cursor=7, cursor_before=None, alerts=(one, other), groups=(both,))
+    alerting = Alerting(cursor=7, cursor_before=0, alerts=(one, other), groups=(both,))
     await store.commit([Change(alerting=alerting, events=(event,), deliveries=(delivery(event),))])
     store = await reopen()
     assert await store.alert_cursor() == 7
@@ -92,8 +92,8 @@ async def test_alerts_groups_and_cursor_are_there_after_a_restart(reopen):
 
 
 async def test_who_goes_on_from_an_old_cursor_writes_nothing(store):
-    await store.commit([Change(alerting=Alerting(cursor=7, cursor_before=None))])
-    stale = Alerting(cursor=8, cursor_before=None, alerts=(alert(),), groups=(group(),))
+    await store.commit([Change(alerting=Alerting(cursor=7, cursor_before=0))])
+    stale = Alerting(cursor=8, cursor_before=6, alerts=(alert(),), groups=(group(),))
     with pytest.raises(Conflict):
         await store.commit([Change(alerting=stale, events=(sandbox_event(1),))])
     assert await store.alert_cursor() == 7
@@ -104,7 +104,7 @@ async def test_who_goes_on_from_an_old_cursor_writes_nothing(store):
 async def test_an_alert_that_is_over_gives_way_to_the_next_of_its_subject(store):
     first, second = alert(), alert(event_id="evt_9", changed_at=at(9))
     over = replace(first, ended_at=at(5), changed_at=at(5))
-    await store.commit([Change(alerting=Alerting(cursor=1, cursor_before=None, alerts=(first,)))])
+    await store.commit([Change(alerting=Alerting(cursor=1, cursor_before=0, alerts=(first,)))])
     await store.commit([Change(alerting=Alerting(cursor=2, cursor_before=1, alerts=(second, over)))])
     assert await store.alerts(AlertFilter(open_only=True)) == [second]
     assert await store.alerts(AlertFilter(ids=(first.id,))) == [over]
@@ -113,7 +113,7 @@ async def test_an_alert_that_is_over_gives_way_to_the_next_of_its_subject(store)
 
 
 async def test_a_group_that_has_nothing_left_to_tell_is_gone(store):
-    await store.commit([Change(alerting=Alerting(cursor=1, cursor_before=None, groups=(group("g1"), group("g2"))))])
+    await store.commit([Change(alerting=Alerting(cursor=1, cursor_before=0, groups=(group("g1"), group("g2"))))])
     await store.commit([Change(alerting=Alerting(cursor=1, cursor_before=1, finished=("g1",)))])
     assert [one.id for one in await store.alert_groups()] == ["g2"]
 
@@ -131,7 +131,7 @@ async def test_old_alerts_are_forgotten_when_they_are_over_and_in_no_group(store
     held = alert("held", ended_at=at(1), changed_at=at(1))
     young = alert("young", ended_at=at(60), changed_at=at(60))
     still = alert("still")
-    alerting = Alerting(cursor=1, cursor_before=None, alerts=(gone, held, young, still), groups=(group("g1", held),))
+    alerting = Alerting(cursor=1, cursor_before=0, alerts=(gone, held, young, still), groups=(group("g1", held),))
     await store.commit([Change(alerting=alerting)])
     await store.forget(at(30))
     assert {one.subject for one in await store.alerts(AlertFilter())} == {"held", "young", "still"}
@@ -142,7 +142,7 @@ async def test_what_was_told_of_a_group_is_forgotten_with_it(store):
     first, second = told_of(over), told_of(over, 2, 1)
     others = told_of(lasting), told_of(waiting)
     sent = tuple(replace(delivery(event), stage=Stage.DELIVERED) for event in (first, second, others[0]))
-    alerting = Alerting(cursor=1, cursor_before=None, groups=(lasting,))
+    alerting = Alerting(cursor=1, cursor_before=0, groups=(lasting,))
     promises = (*sent, delivery(others[1]))
     await store.commit([Change(alerting=alerting, events=(first, second, *others), deliveries=promises)])
     await store.forget(at(1))

@@ -1,3 +1,6 @@
+-- Up to where alerts know of the log. What was logged before there were alerts has been told already.
+INSERT INTO meta (name, value) SELECT 'alerted', coalesce(max(position), 0) FROM event;
+
 -- What is wrong, and since when; what is over is kept as long as events are. `body` is the whole record as JSON.
 CREATE TABLE alert (
     id TEXT PRIMARY KEY,
