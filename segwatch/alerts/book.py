@@ -131,7 +131,7 @@ class Book:
     def tick(self, now: datetime, silenced: Silenced) -> Due:
         """Return what is to be told at `now`."""
         inhibitors = Inhibitors.among(self._open.values())
-        hushed = {alert.id for alert in self._open.values() if silenced(alert.labels, now)}
+        hushed = {subject for subject, alert in self._open.items() if silenced(alert.labels, now)}
         told: list[tuple[str, Event]] = []
         for group in list(self._groups.values()):
             after, notice = grouping.advance(group, self._alerts, self._ears(group, inhibitors, hushed), now)
@@ -141,7 +141,7 @@ class Book:
                 self._keep(after)
         withheld: list[tuple[str, str]] = []
         for alert in list(self._open.values()):
-            if alert.withheld and alert.id not in hushed:
+            if alert.withheld and alert.subject not in hushed:
                 withheld += [(channel, alert.loud_id) for channel in alert.withheld]
                 told_too = tuple(dict.fromkeys([*alert.told, *alert.withheld]))
                 self._write(replace(alert, told=told_too, withheld=()))
@@ -154,7 +154,7 @@ class Book:
             cursor=cursor,
             cursor_before=cursor_before,
             alerts=tuple(dirty.alerts.values()),
-            groups=tuple(dirty.groups.values()),
+            groups=tuple(replace(group, members=dict(group.members)) for group in dirty.groups.values()),
             finished=tuple(sorted(dirty.finished)),
         )
 
@@ -165,7 +165,7 @@ class Book:
             return channel in alert.told or any(way.channel == channel for way in self._ways_of(alert))
 
         def hear(alert: Alert) -> Hearing:
-            if alert.id in silenced:
+            if alert.subject in silenced:
                 return Hearing(types=(), hush=Hush.SILENCED)
             types = inhibitors.sayable(alert, knows)
             return Hearing(types=types, hush=Hush.NONE if types else Hush.INHIBITED)
@@ -177,7 +177,9 @@ class Book:
         if self._is_in(way, alert):
             return
         group = self._group(way, labels_of(event) | {"alert": (alert.subject,)}, alert.id)
-        self._keep(replace(group, members=group.members | {alert.id: Member(at=event.at, hush=hush)}))
+        group.members[alert.id] = Member(at=event.at, hush=hush)  # in place: a night adds thousands to one group
+        self._holding.setdefault(alert.id, set()).add(group.id)
+        self._put(group)
 
     def _is_in(self, way: Way, alert: Alert) -> bool:
         return any((one.route, one.channel) == (way.route, way.channel) for one in self._ways_of(alert))
@@ -216,6 +218,9 @@ class Book:
             self._dirty.finished.add(group.id)
             return
         self._hold(group)
+        self._put(group)
+
+    def _put(self, group: Group) -> None:
         self._groups[group.id] = group
         self._by_key[_key(group)] = group.id
         self._dirty.groups[group.id] = group
