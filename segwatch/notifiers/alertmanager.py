@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from segwatch.deliveries.message import Message, Standing, message_of
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
-from segwatch.jobs.events import Event, Severity, rfc3339
+from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
 from segwatch.notifiers.posting import post
 
@@ -28,7 +28,10 @@ FIRES_FOR = timedelta(minutes=5)  # Alertmanager's own default (resolve_timeout)
 _BATCH = 64  # alerts in one request, as Prometheus sends them
 _DESCRIPTION_MAX = 8000
 
-_NAMES = {"work": "JobFailed", "pipeline": "PipelineFailed"}
+_NAMES = {  # by the first part of the subject; of others that part itself
+    "work": "JobFailed", "overdue": "JobOverdue", "unknown_status": "JobUnknownStatus", "pipeline": "PipelineFailed",
+    "sandbox": "SandboxFailing", "channel": "ChannelFailing", "retries": "RetriesHeld",
+}  # fmt: skip
 _RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
@@ -95,6 +98,7 @@ class Alertmanager:
         self._context = context
         self.refresh_every = refresh_every
         self._fires_for = fires_for
+        self._fired: dict[str, dict[str, str]] = {}  # by stream: the labels under which it fires over there
         self._not_refreshing = asyncio.Event()
         self._not_refreshing.set()
 
@@ -108,31 +112,38 @@ class Alertmanager:
         if message_of(event).standing is Standing.STORY:
             return NOT_AN_ALERT
         await self._not_refreshing.wait()  # what is refreshed was read before, and must not come after this
-        return await self._post([self._alert(event)])
+        ends = await self._post([self._alert(event)])
+        if Accepted() not in ends:
+            return _worst(ends)
+        if event.type is EventType.ALERT_RESOLVED:
+            self._fired.pop(event.stream, None)
+        return Accepted()
 
     async def refresh(self, firing: Callable[[], Awaitable[Sequence[Event]]]) -> Outcome:
         """Tell all replicas again what fires; well if each of them has taken all of it."""
         self._not_refreshing.clear()
         try:
             async with asyncio.timeout(self._context.timeout_s):
-                alerts = [self._alert(event) for event in await firing()]
-                return _worst([end for batch in _batches(alerts) for end in await self._post_each(batch)])
+                events = await firing()
+                self._fired.clear()
+                alerts = [self._alert(event) for event in events]
+                return _worst([end for batch in _batches(alerts) for end in await self._post(batch)])
         except TimeoutError:
             return Retryable(reason="timeout")
         finally:
             self._not_refreshing.set()
 
-    async def _post(self, alerts: list[dict[str, Any]]) -> Outcome:
-        ends = await self._post_each(alerts)
-        return Accepted() if Accepted() in ends else _worst(ends)
-
-    async def _post_each(self, alerts: list[dict[str, Any]]) -> list[Outcome]:
+    async def _post(self, alerts: list[dict[str, Any]]) -> list[Outcome]:
         body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
         posts = [post(self._context, url, body, self._headers, secrets=self._secrets) for url in self._urls]
         return list(await asyncio.gather(*posts))
 
     def _alert(self, event: Event) -> dict[str, Any]:
         alert = alert_of(event, self._context.now(), fires_for=self._fires_for)
+        if event.type is EventType.ALERT_FIRING:
+            self._fired[event.stream] = alert["labels"]
+        elif event.type is EventType.ALERT_RESOLVED:
+            alert["labels"] = self._fired.get(event.stream, alert["labels"])
         alert["labels"] = self._labels | alert["labels"]
         return alert
 
