@@ -89,7 +89,6 @@ class Alertmanager:
 @asynccontextmanager
 async def alertmanager(session: aiohttp.ClientSession, folder: Path, hook: str) -> AsyncIterator[Alertmanager]:
     """Run an Alertmanager that posts what it has to tell to `hook`, each alert by itself."""
-    folder.mkdir(parents=True, exist_ok=True)
     one = Alertmanager(session, folder, hook)
     try:
         await one.start()

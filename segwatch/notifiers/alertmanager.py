@@ -124,9 +124,7 @@ class Alertmanager:
         self._not_refreshing.clear()
         try:
             async with asyncio.timeout(self._context.timeout_s):
-                events = await firing()
-                self._fired.clear()
-                alerts = [self._alert(event) for event in events]
+                alerts = [self._alert(event) for event in await firing()]
                 return _worst([end for batch in _batches(alerts) for end in await self._post(batch)])
         except TimeoutError:
             return Retryable(reason="timeout")

@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,10 @@ _STATUS = re.compile(r"\berror=(\d{3})\b")  # how Apprise's plugins log the stat
 def _known_to_apprise(url: SecretStr) -> SecretStr:
     if importlib.util.find_spec("apprise") is None:
         raise BadValue(", for which a library is missing. Install it: pip install 'segwatch[apprise]'")
-    if not _library(url):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it loads its plugins now, some of which are old
+        known = bool(_library(url))
+    if not known:
         raise BadValue(
             ", which Apprise does not understand. Write one as its documentation shows, such as tgram://TOKEN/CHAT."
         )

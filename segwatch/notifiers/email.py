@@ -137,15 +137,13 @@ class Email:
                 return self._answered(first.code, first.message)
             case aiosmtplib.SMTPResponseException():
                 return self._answered(exc.code, exc.message)
-            case aiosmtplib.SMTPNotSupported():
-                return Rejected(reason=f"smtp_not_supported: {self._shown(exc.message)}")
             case _ if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
                 return Retryable(reason="tls")
             case aiosmtplib.SMTPConnectError() | ConnectionRefusedError():
                 return Retryable(reason="connect")
             case aiosmtplib.SMTPServerDisconnected() | OSError():
                 return Retryable(reason="connection_lost")
-            case _:
+            case _:  # it offers no STARTTLS, or no login that we know
                 return Rejected(reason=f"smtp: {self._shown(str(exc))}")
 
     def _answered(self, code: int, message: str) -> Outcome:

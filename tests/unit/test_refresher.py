@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import pairwise
 
 from fakes import FakeClock, at
 from structlog.testing import capture_logs
@@ -74,7 +75,7 @@ async def test_what_fires_is_told_at_once_and_then_each_minute():
         book.streams.clear()
         await clock.advance(minutes=1)
     assert receiver.came == [(at(0), ["alerts/1"]), (at(1), ["alerts/1", "alerts/2"]), (at(2), [])]
-    assert max(later - earlier for earlier, later in zip(beats, beats[1:], strict=False)) <= timedelta(seconds=10)
+    assert max(later - earlier for earlier, later in pairwise(beats)) <= timedelta(seconds=10)
 
 
 async def test_a_failure_is_made_up_for_soon_and_said_once():
@@ -84,7 +85,7 @@ async def test_a_failure_is_made_up_for_soon_and_said_once():
         async with refreshing(clock, receiver, book):
             await clock.advance(seconds=40)
             await clock.advance(minutes=1)
-    waits = [later - earlier for earlier, later in zip(receiver.times, receiver.times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(receiver.times)]
     ceilings = [timedelta(seconds=s) for s in (5, 10, 20, 60)]
     assert len(waits) == len(ceilings)
     assert all(ceiling / 2 <= wait <= ceiling for wait, ceiling in zip(waits, ceilings, strict=True))
