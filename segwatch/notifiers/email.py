@@ -77,7 +77,7 @@ class EmailOptions(Options):
         "starttls",
         description="How the connection is encrypted: once it stands, from its start, or not at all on this machine.",
     )
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+    port: Annotated[int, Field(strict=True, ge=0, le=65535)] = Field(
         0, description="The server's port; 0 is the usual one: 587 with `starttls`, 465 with `tls`, 25 with `none`."
     )
     username: str = Field("", description="Who logs in there; empty if nobody must.")
