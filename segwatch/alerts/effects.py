@@ -71,8 +71,9 @@ def _work(event: Event) -> list[tuple[str, Turn]]:
     An export's work is its fingerprint, an evaluation's its segments; of one that tells neither, its own chain.
     """
     turn = _OF_ITS_WORK.get(event.type)
-    if turn is None:
-        return []
+    attempt = event.details.get("attempt")
+    if turn is None or (event.type is EventType.JOB_SUCCEEDED and isinstance(attempt, int) and attempt > 1):
+        return []  # the success of a later attempt is told as `export.recovered` in the same breath
     chain = f"work/{event.sandbox}/{event.kind}/{event.details.get('root') or event.job_id}"
     names = [f"work/{event.sandbox}/{event.kind}/{same}"] if (same := _same_work(event)) else []
     names.append(chain)

@@ -12,6 +12,7 @@ from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
+from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
@@ -70,6 +71,7 @@ class Generation:
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
+        self._alerter = Alerter(lasting.store, lasting.clock, channels.Routes(self._routes), told=self._told_of_alerts)
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
         self._tokens: dict[str, TokenSource] = {}
@@ -82,6 +84,7 @@ class Generation:
         self._lasting.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._lasting.meter.metrics.expect_runs(pipelines.pipelines_of(self.settings))
         self._start_channels()
+        self.keep("alerter", self._alerter.run)
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
@@ -92,11 +95,13 @@ class Generation:
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
+        await self._lasting.supervisor.stop("alerter")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
 
     def wake(self) -> None:
-        """Let every channel look at the outbox now."""
+        """Let every channel look at the outbox now, and the alerter at the log."""
+        self._alerter.wake()
         for channel in self._channels:
             channel.wake()
 
@@ -207,6 +212,11 @@ class Generation:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
         watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
+
+    def _told_of_alerts(self, events: tuple[Event, ...]) -> None:
+        self._told(events)
+        for channel in self._channels:  # a closing is promised without an event of its own
+            channel.wake()
 
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:

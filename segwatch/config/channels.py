@@ -1,5 +1,6 @@
 """Who is told: the channels, and the routes that lead to them."""
 
+from datetime import timedelta
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
+from segwatch.alerts.grouping import GROUP_INTERVAL, GROUP_WAIT, REPEAT_INTERVAL
+from segwatch.alerts.labels import LABELS
 from segwatch.backoff import Backoff
 from segwatch.config.layout import is_secret
 from segwatch.config.sections import Section, setting
-from segwatch.config.values import ChannelName, ShortDuration
+from segwatch.config.values import ChannelName, ShortDuration, format_duration
+from segwatch.deliveries.routing import Grouping
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 from segwatch.kinds.base import load_kinds
@@ -115,8 +119,38 @@ class Match(Section):
         )
 
 
+if TYPE_CHECKING:
+    LabelName = str
+else:
+    LabelName = Literal[LABELS]
+
+
+def _wait(sentence: str, usual: timedelta) -> Any:
+    return setting(f"{sentence} Where the route gathers: {format_duration(usual)}.", default=None)
+
+
 class RouteSection(Section):
     """Which events go to which channels. Every route that matches is followed; a channel is told once."""
 
     match: Match = Field(default_factory=Match, description=str(Match.__doc__))
     channels: tuple[str, ...] = setting("Names of the channels that are told.", min_length=1)
+    group_by: tuple[LabelName, ...] | None = setting(
+        "Labels that the alerts of one message share; `[]` gathers all. Any of these four makes the route gather.",
+        default=None,
+    )
+    group_wait: ShortDuration | None = _wait("How long the first alert of a message waits for others.", GROUP_WAIT)
+    group_interval: ShortDuration | None = _wait("Shortest time between two messages of a group.", GROUP_INTERVAL)
+    repeat_interval: ShortDuration | None = _wait("When what still fires is said again.", REPEAT_INTERVAL)
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """Return how alerts are gathered, in the form that decides; None where each event is told by itself."""
+        asked = (self.group_by, self.group_wait, self.group_interval, self.repeat_interval)
+        if all(one is None for one in asked):
+            return None
+        return Grouping(
+            by=self.group_by or (),
+            wait=GROUP_WAIT if self.group_wait is None else self.group_wait,
+            interval=GROUP_INTERVAL if self.group_interval is None else self.group_interval,
+            repeat=self.repeat_interval or REPEAT_INTERVAL,
+        )

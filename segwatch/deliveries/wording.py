@@ -132,8 +132,17 @@ def said_of(event: Event) -> Said:
             at = _with(" at {}", text(d.get("step")))
             action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
-        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED:
-            return Said(title=text(d.get("title")), summary=text(d.get("summary")), action=text(d.get("action")))
+        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
+            return _of_alerts(event)
+
+
+def _of_alerts(event: Event) -> Said:
+    """Return the words that a message about alerts brings along."""
+    title, summary = text(event.details.get("title")), text(event.details.get("summary")).removesuffix(".")
+    title = title or {EventType.ALERT_FIRING: "Alerts fire", EventType.ALERT_RESOLVED: "Resolved"}.get(
+        event.type, "News"
+    )
+    return Said(title=title, summary=f"{summary or title}.", action=text(event.details.get("action")))
 
 
 def errors_of(event: Event) -> list[str]:

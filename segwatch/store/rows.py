@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from segwatch.alerts.grouping import Group
+from segwatch.alerts.model import Alert
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
@@ -24,6 +26,8 @@ _EVENT = msgspec.json.Decoder(Event)
 _RESUBMISSION = msgspec.json.Decoder(Resubmission)
 _ORDER = msgspec.json.Decoder(Order)
 _RUN = msgspec.json.Decoder(Run)
+_ALERT = msgspec.json.Decoder(Alert)
+_GROUP = msgspec.json.Decoder(Group)
 
 
 def micros(at: datetime) -> int:
@@ -44,7 +48,7 @@ def moment_or_none(us: int | None) -> datetime | None:
     return None if us is None else moment(us)
 
 
-def body_of(record: JobState | Event | Resubmission | Order | Run) -> str:
+def body_of(record: JobState | Event | Resubmission | Order | Run | Alert | Group) -> str:
     """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
     return msgspec.json.encode(record).decode()
 
@@ -67,6 +71,14 @@ def order_of(body: str) -> Order:
 
 def run_of(body: str) -> Run:
     return _decoded(_RUN, body)
+
+
+def alert_of(body: str) -> Alert:
+    return _decoded(_ALERT, body)
+
+
+def group_of(body: str) -> Group:
+    return _decoded(_GROUP, body)
 
 
 DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"
