@@ -3,32 +3,41 @@
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from functools import partial
 
 import structlog
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.model import Accepted, Outcome, Retryable
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, EventType
 from segwatch.notifiers.base import Refreshable
-from segwatch.store.base import StoreUnavailable
+from segwatch.store.base import EventFilter, Store, StoreUnavailable
 
 log = structlog.get_logger(__name__)
-
-Firing = Callable[[str], Awaitable[Sequence[Event]]]
-"""Reads, for the channel of that name, the latest notice of every group that fires there. Raises StoreUnavailable."""
 
 _FIRST = timedelta(seconds=5)
 _BEAT_S = 10.0
 
 
+async def firing_on(store: Store, channel: str) -> list[Event]:
+    """Return the latest notice of every group that fires on the channel. Raises StoreUnavailable."""
+    found: list[Event] = []
+    for group in await store.alert_groups():
+        if group.firing and group.way.channel == channel:
+            wanted = EventFilter(stream=group.stream, types=(EventType.ALERT_FIRING.value,))
+            found += [logged.event for logged in await store.events(wanted, limit=1)]
+    return found
+
+
 class Refresher:
     """One for each channel that forgets. Its attempts are no deliveries: each one makes up for those that failed."""
 
-    def __init__(self, channel: str, notifier: Refreshable, firing: Firing, clock: Clock) -> None:
+    def __init__(
+        self, channel: str, notifier: Refreshable, firing: Callable[[], Awaitable[Sequence[Event]]], clock: Clock
+    ) -> None:
+        """firing: reads the latest notice of every group that fires on this channel; it may raise StoreUnavailable."""
         self._notifier = notifier
-        self._firing = partial(firing, channel)
+        self._firing = firing
         self._clock = clock
         self._backoff = Backoff(first=min(_FIRST, notifier.refresh_every), cap=notifier.refresh_every)
         self._log = log.bind(channel=channel)

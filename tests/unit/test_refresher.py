@@ -43,10 +43,9 @@ class Book:
         self.streams = list(streams)
         self.available = available
 
-    async def firing(self, channel):
+    async def firing(self):
         if not self.available:
             raise StoreUnavailable("the disk is full")
-        assert channel == "am"
         return [
             Event(type=EventType.ALERT_FIRING, stream=stream, sequence=1, at=at(0), severity=Severity.CRITICAL)
             for stream in self.streams
