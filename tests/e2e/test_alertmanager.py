@@ -93,3 +93,15 @@ async def test_one_that_was_restarted_with_us_learns_again_what_fires_and_nothin
 
         assert len(await until(logged, "the notice in the log")) == 1
         assert await daemon.stop() == 0
+
+
+async def test_a_sample_fires_and_is_resolved(house: House, tmp_path: Path):
+    async with Receiver() as hook, alertmanager(house.session, tmp_path, hook.url) as real:
+        house.write(channels=[channel("am", real)], routes=[])
+        assert (await house.command("notify", "test", "am", "--event", "alert.firing")).code == 0
+        await real.until_fires(1, sandbox="sample", severity="critical")
+        assert (await house.command("notify", "test", "am", "--event", "alert.resolved")).code == 0
+        await real.until_fires(0)
+        story = await house.command("notify", "test", "am", "--event", "job.discovered")
+        assert story.code == 1
+        assert "am: not accepted: not_an_alert: " in story.out
