@@ -49,9 +49,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 # Both locks hold names, versions and hashes, and no address: whoever installs uses the index that is set up there.
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --upgrade pyproject.toml --extra emulator -o requirements.lock
+	  --no-emit-index-url --upgrade pyproject.toml --extra apprise --extra emulator -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --upgrade pyproject.toml --extra emulator --group dev -o requirements-dev.lock
+	  --no-emit-index-url --upgrade pyproject.toml --extra apprise --extra emulator --group dev -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

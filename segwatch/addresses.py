@@ -35,6 +35,14 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
+def service_url(url: str) -> str:
+    """Return a URL that paths are put behind, without a slash at its end. Raises BadValue for more than that."""
+    parts = split_url(url)
+    if parts.username is not None or parts.query or parts.fragment:
+        raise BadValue(", which has more than scheme, host, port and path. Write these only.")
+    return url.rstrip("/")
+
+
 def is_host(text: str) -> bool:
     """True for what can be the address or the name of a machine; one that ends in a number must be an address."""
     try:

@@ -22,6 +22,7 @@ from segwatch.daemon.dispatcher import ChannelWorker
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
 from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.refresher import Refresher, firing_on
 from segwatch.daemon.sentinel import Sentinel
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
@@ -37,6 +38,7 @@ from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
+from segwatch.notifiers.base import Refreshable
 from segwatch.pipelines import model as pipeline_model
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.health import Heartbeats
@@ -157,8 +159,9 @@ class Generation:
         self._resources.push_async_callback(session.close)
         lasting = self._lasting
         for one in self.settings.channels:
+            channel = channels.channel_of(self.settings, one.name, session, lasting.clock)
             worker = ChannelWorker(
-                channels.channel_of(self.settings, one.name, session, lasting.clock),
+                channel,
                 store=lasting.store,
                 routes=self._routes,
                 clock=lasting.clock,
@@ -171,6 +174,10 @@ class Generation:
             )
             self._channels.append(worker)
             self.keep(f"channel:{one.name}", worker.run)
+            if isinstance(channel.notifier, Refreshable):
+                firing = partial(firing_on, lasting.store, one.name)
+                refresher = Refresher(one.name, channel.notifier, firing, lasting.clock)
+                self.keep(f"channel:{one.name}/refresher", refresher.run, patience=one.timeout)
 
     async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
         lasting, kinds = self._lasting, self._lasting.kinds

@@ -17,7 +17,7 @@ from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
 from segwatch.deliveries.routing import leading
-from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
 from segwatch.store.base import EventFilter, Store
 
 app = App(name="notify")
@@ -186,6 +186,8 @@ def _known(settings: Settings, channel: str) -> None:
 
 
 def _sample(type_: EventType, now: datetime) -> Event:
+    if type_ in NOTICES:
+        return _sample_notice(type_, now)
     if type_.value.startswith("pipeline."):
         return Event(
             type=type_,
@@ -216,5 +218,31 @@ def _sample(type_: EventType, now: datetime) -> Event:
             "dataset": "65a1b2c3d4e5f60718293a4b",
             "root": "24116",
             "attempt": 1,
+        },
+    )
+
+
+def _sample_notice(type_: EventType, now: datetime) -> Event:
+    """Return a message about alerts; what opens an incident is closed by the next sample that says resolved."""
+    firing = type_ is EventType.ALERT_FIRING
+    about = {"subject": "sample", "severity": Severity.CRITICAL.value, "since": rfc3339(now), "job_id": "24116"}
+    title = "Export 24116 failed in sample" if firing else "Resolved: Export 24116 failed in sample"
+    return Event(
+        type=type_,
+        stream="alerts/sample",
+        sequence=random.getrandbits(32),
+        at=now,
+        severity=Severity.CRITICAL if firing else Severity.INFO,
+        sandbox="sample",
+        kind="export_job",
+        details={
+            "group": "sample",
+            "labels": {"alert": "sample"},
+            "title": title,
+            "summary": f"{title}. This is a test of `segwatch notify test`; nothing failed.",
+            "firing": int(firing),
+            "resolved": int(not firing),
+            "items": [title],
+            "alerts": [about],
         },
     )

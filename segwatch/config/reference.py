@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -73,6 +73,8 @@ def _table(table: type[BaseModel]) -> Iterator[str]:
 
 def _type(field: FieldInfo) -> str:
     words = words_of(field.annotation)
+    if any(get_origin(part) is dict for part in _parts(field.annotation)):
+        return "table of text"
     named = {timedelta: "duration", Listen: "host:port", Path: "path", bool: "true or false", int: "whole number"}
     leaves = set(_leaves(field.annotation))
     plain = next((text for type_, text in named.items() if type_ in leaves), "number" if float in leaves else "text")

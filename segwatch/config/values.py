@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer, SecretStr
 from pydantic_core import CoreSchema
 
-from segwatch.addresses import is_host, split_url
+from segwatch.addresses import is_host, service_url
 from segwatch.errors import BadValue
 from segwatch.store.factory import file_of
 
@@ -84,14 +84,7 @@ CountOrZero = Annotated[int, Field(ge=0), BeforeValidator(_no_truth)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 
-def _service_url(url: str) -> str:
-    parts = split_url(url)
-    if parts.username is not None or parts.query or parts.fragment:
-        raise BadValue(", which has more than scheme, host, port and path. Write these only.")
-    return url.rstrip("/")
-
-
-ServiceUrl = Annotated[str, AfterValidator(_service_url)]
+ServiceUrl = Annotated[str, AfterValidator(service_url)]
 
 
 def _plain_secret(secret: SecretStr) -> SecretStr:

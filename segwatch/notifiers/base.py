@@ -2,17 +2,19 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Protocol
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
-from segwatch.addresses import split_url
-from segwatch.deliveries.model import Delivery, Outcome
+from segwatch.addresses import service_url, split_url
+from segwatch.deliveries.model import Delivery, Outcome, Rejected
+from segwatch.errors import BadValue
+from segwatch.jobs.events import Event
 
 
 def _usable(url: SecretStr) -> SecretStr:
@@ -21,6 +23,21 @@ def _usable(url: SecretStr) -> SecretStr:
 
 
 SecretUrl = Annotated[SecretStr, AfterValidator(_usable)]  # whoever knows a receiver's URL can post to it
+ServiceUrl = Annotated[str, AfterValidator(service_url)]  # that of an API, which another setting opens
+
+
+def _one_word(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text or " " in text or not text.isascii() or not text.isprintable():
+        raise BadValue(", which is empty or contains a blank or an odd letter. Copy it again from the receiver.")
+    return secret
+
+
+Key = Annotated[SecretStr, AfterValidator(_one_word)]  # as receivers hand them out, fit for a header
+
+NOT_AN_ALERT = Rejected(
+    reason="not_an_alert: this event neither opens nor closes one, and the channel knows nothing else"
+)
 
 
 class Options(BaseModel):
@@ -56,8 +73,28 @@ class Notifier(Protocol):
         """Return how one attempt ended. It ends within the channel's timeout and its own pacing."""
 
 
+@runtime_checkable
+class Refreshable(Notifier, Protocol):
+    """A receiver that forgets what it is not told again.
+
+    refresh_every: how long it remembers at least.
+    """
+
+    refresh_every: timedelta
+
+    async def refresh(self, firing: Callable[[], Awaitable[Sequence[Event]]]) -> Outcome:
+        """Tell again what fires, and return how that ended, within the channel's timeout.
+
+        firing: reads the latest notice of every group that fires on this channel. What is sent from `send` meanwhile is
+        newer than what was read, and must not be undone by it.
+        """
+
+
 class NotifierKind(Protocol):
-    """The code of one kind of channel: its settings, and how to build a receiver from them."""
+    """The code of one kind of channel: its settings, and how to build a receiver from them.
+
+    A kind with `stateful = True` opens and closes incidents: it is told of notices only, never of single events.
+    """
 
     name: str
     options: type[Options]

@@ -31,16 +31,21 @@ def outcome_of(status: int, retry_after: str, body: str, *, now: datetime) -> Ou
         return Accepted()
     if 300 <= status <= 399:
         return Rejected(reason=f"{code}: redirects are not followed")
-    excerpt = " ".join("".join(c if c.isprintable() else " " for c in body).split())[:_EXCERPT_MAX]
+    excerpt = excerpt_of(body)
     reason = f"{code}: {excerpt}" if excerpt else code
     if status in _RETRY_STATUSES or status >= 500:
         return Retryable(reason=reason, retry_after=wish_of(retry_after, now, most=_RETRY_AFTER_MAX))
     return Rejected(reason=reason)
 
 
+def excerpt_of(text: str) -> str:
+    """Return the beginning of what a receiver said, in one line of what can be printed."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_EXCERPT_MAX]
+
+
 async def post(
     context: NotifierContext,
-    url: SecretStr,
+    url: SecretStr | str,
     body: bytes,
     headers: Mapping[str, str],
     *,
@@ -48,22 +53,24 @@ async def post(
 ) -> Outcome:
     """Return how one POST ended. Failures of the network may pass and are worth another attempt.
 
-    secrets: what beside the URL no reason may show, even when the receiver repeats it.
+    url: text if it may be shown. secrets: what else no reason may show, even when the receiver repeats it.
     """
+    address = url if isinstance(url, str) else url.get_secret_value()
+    hidden = secrets if isinstance(url, str) else (url, *secrets)
     asked = {"User-Agent": "segwatch", "Accept-Encoding": "identity"} | dict(headers)
     timeout = aiohttp.ClientTimeout(total=context.timeout_s)
     try:
         async with context.session.post(
-            url.get_secret_value(),
+            address,
             data=body,
             headers=asked,
             timeout=timeout,
             allow_redirects=False,
-            **context.route_to(url.get_secret_value()),
+            **context.route_to(address),
             auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
         ) as reply:
             text = await _start_of(reply)
-            shown = _without(_telling_parts(url, secrets), text)
+            shown = redacted(text, *hidden)
             return outcome_of(reply.status, reply.headers.get("Retry-After", ""), shown, now=context.now())
     except aiohttp.InvalidURL:
         return Rejected(reason="bad_url")
@@ -103,18 +110,22 @@ def _network_reason(exc: Exception) -> str:
             return "bad_reply"
 
 
-def _telling_parts(url: SecretStr, secrets: tuple[SecretStr, ...]) -> list[str]:
-    """Return what must not be shown, longest first: 404 pages repeat the path, and the path is the secret."""
-    whole = url.get_secret_value()
-    parts = urlsplit(whole)
-    pieces = [*parts.path.split("/"), *parts.query.replace("=", "&").split("&")]
-    told = [whole, parts.path, parts.query, parts.username, parts.password, *pieces]
-    told += [secret.get_secret_value() for secret in secrets]
-    known = {form for one in told if one for form in (one, unquote(one)) if len(form) >= _TELLING_MIN}
-    return sorted(known, key=len, reverse=True)
-
-
-def _without(telling: list[str], text: str) -> str:
-    for part in telling:
+def redacted(text: str, *secrets: SecretStr) -> str:
+    """Return the text without the secrets, and without the parts of those that are URLs."""
+    for part in _telling_parts(secrets):
         text = text.replace(part, "[redacted]")
     return text
+
+
+def _telling_parts(secrets: tuple[SecretStr, ...]) -> list[str]:
+    """Return what must not be shown, longest first: 404 pages repeat the path, which is a webhook's secret."""
+    told: list[str | None] = []
+    for secret in secrets:
+        whole = secret.get_secret_value()
+        told.append(whole)
+        if "://" in whole:
+            parts = urlsplit(whole)
+            pieces = [*parts.path.split("/"), *parts.query.replace("=", "&").split("&")]
+            told += [parts.path, parts.query, parts.username, parts.password, *pieces]
+    known = {form for one in told if one for form in (one, unquote(one)) if len(form) >= _TELLING_MIN}
+    return sorted(known, key=len, reverse=True)

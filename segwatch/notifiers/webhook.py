@@ -1,13 +1,18 @@
-"""Standard Webhooks: one event per request, signed. Source: the Standard Webhooks specification, 1.0.0."""
+"""Webhooks: one event per request, signed.
+
+Sources: the Standard Webhooks specification, 1.0.0, for the headers and one form of the body; for the other, the
+CloudEvents specification, 1.0.2, in structured content mode of its HTTP binding.
+"""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.errors import BadValue
@@ -22,6 +27,12 @@ def _signs(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _replaced(previous: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if previous is not None and info.data.get("secret", previous) is None:
+        raise BadValue(", and there is no secret that replaces it. Write secret_file = ..., or leave this one out.")
+    return previous
+
+
 class WebhookOptions(Options):
     """Posts each event as JSON, signed as the Standard Webhooks specification says if a secret is given."""
 
@@ -30,7 +41,12 @@ class WebhookOptions(Options):
         None,
         description="Signs each request: base64, with or without `whsec_` before it, as the receiver hands it out.",
     )
-    format: Literal["standard"] = Field("standard", description="The form of the body.")
+    previous_secret: Annotated[Annotated[SecretStr, AfterValidator(_signs)] | None, AfterValidator(_replaced)] = Field(
+        None, description="While `secret` is being replaced, the one before: each request is then signed with both."
+    )
+    format: Literal["standard", "cloudevents"] = Field(
+        "standard", description="The form of the body: `{type, timestamp, data}`, or CloudEvents 1.0, structured."
+    )
 
 
 class Webhook:
@@ -38,23 +54,44 @@ class Webhook:
 
     def __init__(self, options: WebhookOptions, context: NotifierContext) -> None:
         self._url = options.url
-        self._secret = options.secret
+        self._secrets = tuple(one for one in (options.secret, options.previous_secret) if one is not None)
+        self._format = options.format
         self._context = context
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Delivery is at least once: a repeat carries the same webhook-id."""
-        body = json.dumps(delivery.event.payload(), ensure_ascii=False, separators=(",", ":")).encode()
+        if self._format == "cloudevents":
+            told, media_type = cloud_event(delivery), "application/cloudevents+json; charset=utf-8"
+        else:
+            told, media_type = delivery.event.payload(), "application/json"
+        body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
         timestamp = int(self._context.now().timestamp())
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": media_type,
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
         }
-        if self._secret is None:
-            return await post(self._context, self._url, body, headers)
-        key = signing_key(self._secret.get_secret_value())
-        headers["webhook-signature"] = signature(key, delivery.id, timestamp, body)
-        return await post(self._context, self._url, body, headers, secrets=(self._secret,))
+        keys = [signing_key(secret.get_secret_value()) for secret in self._secrets]
+        if keys:
+            headers["webhook-signature"] = " ".join(signature(key, delivery.id, timestamp, body) for key in keys)
+        return await post(self._context, self._url, body, headers, secrets=self._secrets)
+
+
+def cloud_event(delivery: Delivery) -> dict[str, Any]:
+    """Return the event as CloudEvents has it. `id` is the webhook-id: with `source` it names what was told for good."""
+    event = delivery.event
+    payload = event.payload()
+    return {
+        "specversion": "1.0",
+        "id": delivery.id,
+        "source": f"/segwatch/{quote(event.sandbox, safe='')}".rstrip("/"),
+        "type": payload["type"],
+        "subject": event.stream,
+        "time": payload["timestamp"],
+        "datacontenttype": "application/json",
+        "severity": event.severity.value,
+        "data": payload["data"],
+    }
 
 
 def signing_key(secret: str) -> bytes:
@@ -72,7 +109,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the webhook-signature header."""
+    """Return a signature as the webhook-signature header lists it."""
     signed = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(signed).decode()
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from pydantic import ValidationError
 from receiver import HANG, RESET, SECRET_PATH, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
+from standardwebhooks.webhooks import WebhookVerificationError
 from structlog.testing import capture_logs
 
 from segwatch.deliveries.message import message_of
@@ -24,7 +26,15 @@ from segwatch.notifiers.slack import FIELD_MAX, HEADER_MAX, SECTION_MAX, Slack, 
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, 900_000, tzinfo=UTC)
 KINDS = load_notifiers()
-NETWORK = sorted(name for name, kind in KINDS.items() if "url" in kind.options.model_fields)
+ROUTING_KEY = "r0ut1ngk3yr0ut1ngk3yr0ut1ngk3y00"
+AT = {  # the settings with which a channel of this kind posts to a URL, or below it
+    "alertmanager": lambda url: {"urls": [url]},
+    "pagerduty": lambda url: {"base_url": url, "routing_key": ROUTING_KEY},
+    "slack": lambda url: {"url": url},
+    "webhook": lambda url: {"url": url},
+}
+NETWORK = sorted(AT)
+SECRET_URL = ["slack", "webhook"]
 KEY = base64.b64encode(b"a key of twenty-four byte").decode()
 
 
@@ -52,14 +62,13 @@ def build(session):
     def of(name, url, *, timeout_s=5.0, now=lambda: NOW, **options):
         kind = KINDS[name]
         context = NotifierContext(channel="ops", session=session, now=now, timeout_s=timeout_s)
-        return kind.build(kind.options.model_validate({"url": url} | options), context)
+        return kind.build(kind.options.model_validate(AT[name](url) | options), context)
 
     return of
 
 
 def test_the_channels_of_this_version():
-    assert sorted(KINDS) == ["log", "slack", "webhook"]
-    assert NETWORK == ["slack", "webhook"]
+    assert sorted(KINDS) == ["alertmanager", "apprise", "email", "log", "pagerduty", "slack", "webhook"]
 
 
 IN_30_S = {"Retry-After": email.utils.format_datetime(NOW + timedelta(seconds=30.1), usegmt=True)}
@@ -147,7 +156,7 @@ async def test_a_big_body_is_read_only_in_part(build, name, status):
         assert outcome == Accepted() if status == 200 else len(outcome.reason) < 300
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", SECRET_URL)
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
 async def test_no_reason_repr_or_log_line_shows_the_url(build, name, status):
     echo = Answer(status, body=f"Cannot POST {SECRET_PATH} ({SECRET_PATH.rsplit('/', 1)[1]})".encode())
@@ -167,7 +176,7 @@ async def test_no_reason_repr_or_log_line_shows_the_url(build, name, status):
 )
 def test_a_bad_url_is_refused_without_being_shown(name, url):
     with pytest.raises(ValidationError) as caught:
-        KINDS[name].options.model_validate({"url": url})
+        KINDS[name].options.model_validate(AT[name](url))
     assert "Write https://" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -175,7 +184,7 @@ def test_a_bad_url_is_refused_without_being_shown(name, url):
 @pytest.mark.parametrize("name", NETWORK)
 def test_an_unknown_setting_is_refused(name):
     with pytest.raises(ValidationError, match="extra_forbidden"):
-        KINDS[name].options.model_validate({"url": "https://hooks.example.test/in", "ulr": "x"})
+        KINDS[name].options.model_validate(AT[name]("https://hooks.example.test/in") | {"ulr": "x"})
 
 
 def test_a_huge_retry_after_is_borne():
@@ -219,6 +228,45 @@ def test_a_secret_that_cannot_sign_is_refused_without_being_shown(secret):
     with pytest.raises(ValidationError) as caught:
         KINDS["webhook"].options.model_validate({"url": "https://hooks.example.test/in", "secret": secret})
     assert "not base64!" not in str(caught.value)
+
+
+async def test_during_a_rotation_a_webhook_verifies_with_either_secret(build):
+    other = base64.b64encode(b"the key of before, longer").decode()
+    async with Receiver() as receiver:
+        options = {"secret": f"whsec_{KEY}", "previous_secret": other, "now": lambda: datetime.now(UTC)}
+        await build("webhook", receiver.url, **options).send(delivery())
+    (got,) = receiver.got
+    for secret in (KEY, other):
+        assert Verifier(secret).verify(got.body, got.headers) == event().payload()
+    with pytest.raises(WebhookVerificationError):
+        Verifier(base64.b64encode(b"the key of somebody else").decode()).verify(got.body, got.headers)
+
+
+@pytest.mark.parametrize("options", [{"previous_secret": KEY}, {"secret": KEY, "previous_secret": "no base64!"}])
+def test_a_previous_secret_that_replaces_nothing_or_cannot_sign_is_refused(options):
+    with pytest.raises(ValidationError) as caught:
+        KINDS["webhook"].options.model_validate({"url": "https://hooks.example.test/in"} | options)
+    assert [error["loc"] for error in caught.value.errors()] == [("previous_secret",)]
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("sandbox", ["prod", ""])
+async def test_a_cloud_event_is_read_by_the_library_of_receivers_and_signed(build, sandbox):
+    async with Receiver() as receiver:
+        options = {"format": "cloudevents", "secret": KEY, "now": lambda: datetime.now(UTC)}
+        await build("webhook", receiver.url, **options).send(delivery(sandbox=sandbox))
+    (got,) = receiver.got
+    Verifier(KEY).verify(got.body, got.headers)
+    assert got.headers["content-type"] == "application/cloudevents+json; charset=utf-8"
+    read = from_http_event(HTTPMessage(headers=got.headers, body=got.body))
+    assert read.get_specversion() == "1.0"
+    assert read.get_id() == got.headers["webhook-id"] == delivery(sandbox=sandbox).id
+    assert read.get_type() == "job.failed"
+    assert read.get_source() == ("/segwatch/prod" if sandbox else "/segwatch")
+    assert read.get_subject() == event().stream
+    assert read.get_time() == NOW
+    assert read.get_extension("severity") == "critical"
+    assert read.get_data() == event(sandbox=sandbox).payload()["data"]
 
 
 async def test_slack_gets_blocks_and_a_text_for_the_lock_screen(build):

@@ -9,6 +9,7 @@ from typing import Any
 from receiver import Answer, Received, Receiver
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+_PAGER_PATH = "/v2/enqueue"
 SIGNING_SECRET = "whsec_ZW5kLXRvLWVuZC1zaWduaW5nLWtleS1zM2NyM3Q="
 URL_SECRET = "T0PS3CR3T-hunter2hunter2"
 
@@ -38,10 +39,14 @@ class Letter:
 
 
 class Inbox:
-    """All channels' letters in order of arrival. Each channel has a path of its own, which is as secret as a token."""
+    """All channels' letters in order of arrival. Each channel has a path of its own, which is as secret as a token.
+
+    pages: what PagerDuty would have been sent, at `pager_url`.
+    """
 
     def __init__(self) -> None:
         self.got: list[Letter] = []
+        self.pages: list[dict[str, Any]] = []
         self.answers: dict[str, deque[Answer]] = {}
         self.always: dict[str, Answer] = {}
         self._receiver = Receiver(self._receive)
@@ -55,6 +60,10 @@ class Inbox:
 
     def url(self, channel: str) -> str:
         return f"{self._receiver.origin}/{channel}/{URL_SECRET}"
+
+    @property
+    def pager_url(self) -> str:
+        return self._receiver.origin
 
     def answer(self, channel: str, *answers: Answer, then: Answer | None = None) -> None:
         """Answer the next requests of this channel so, and all later ones like `then` (200 without it)."""
@@ -108,6 +117,9 @@ class Inbox:
                 last[stream] = data["sequence"]
 
     def _receive(self, number: int, request: Received) -> Answer:
+        if request.path == _PAGER_PATH:
+            self.pages.append(json.loads(request.body))
+            return Answer(status=202)
         channel = request.path.split("/")[1]
         waiting = self.answers.get(channel)
         answer = waiting.popleft() if waiting else self.always.get(channel, Answer())

@@ -10,6 +10,7 @@ FAILING = 200
 WELL = 300
 CAUSE = [{"code": "500", "msg": "Profile store is not available"}]
 CHATS = ("ops", "team")
+ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 
 _TIMING = {"group_wait": "3s", "group_interval": "20s", "repeat_interval": "4h"}
 _NIGHT_S = 150.0
@@ -21,10 +22,11 @@ def body(number: int) -> Json:
 
 
 def settings(house: House) -> Json:
+    pager = {"name": "pager", "kind": "pagerduty", "routing_key": ROUTING_KEY, "base_url": house.inbox.pager_url}
     return {
-        "channels": [house.channel(name) for name in ("events", *CHATS)],
+        "channels": [*(house.channel(name) for name in ("events", *CHATS)), pager],
         "routes": [
-            {"match": {"severity": "critical"}, "channels": ["ops"], "group_by": ["sandbox"]} | _TIMING,
+            {"match": {"severity": "critical"}, "channels": ["ops", "pager"], "group_by": ["sandbox"]} | _TIMING,
             {"match": {"type": "job.failed"}, "channels": ["team"], "group_by": []} | _TIMING,
             {"match": {}, "channels": ["events"]},
         ],
@@ -82,6 +84,11 @@ async def test_a_night_of_one_cause_is_a_few_messages_though_segwatch_is_killed_
         assert sum(letter.data["resolved"] for letter in told) in (FAILING, FAILING + 1)
         assert max(letter.data["firing"] for letter in told) >= FAILING // 2
         assert "Profile store is not available (500)" in told[0].data["summary"]
+    await house.inbox.until_true(lambda: len(house.inbox.pages) >= 2, "the pager's resolve")
+    trigger, resolve = house.inbox.pages
+    assert (trigger["event_action"], resolve["event_action"]) == ("trigger", "resolve")
+    assert trigger["dedup_key"] == resolve["dedup_key"]
+    assert (trigger["payload"]["severity"], trigger["routing_key"]) == ("critical", ROUTING_KEY)
     assert len(house.inbox.letters("export.retries_held")) == 1
     assert len(house.inbox.letters("job.failed")) == FAILING
     assert len(await house.platform.submissions()) == FAILING

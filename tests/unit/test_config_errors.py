@@ -22,6 +22,26 @@ name = "ops"
 kind = "slack"
 url = "https://hooks.example.test/hush-hush"
 """
+PAGER = """
+[[channels]]
+name = "pager"
+kind = "pagerduty"
+routing_key = "https://events.example.test"
+"""
+REPLICAS = """
+[[channels]]
+name = "am"
+kind = "alertmanager"
+urls = ["https://am.example.test"]
+"""
+MAIL = """
+[[channels]]
+name = "mail"
+kind = "email"
+host = "smtp.example.test"
+sender = "segwatch@example.test"
+to = ["oncall@example.test"]
+"""
 PIPELINE = """
 [[pipelines]]
 name = 'nightly'
@@ -96,13 +116,20 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX.replace('client_secret = "hush-hush"', "client_secret_file = 'nope'"), 'sandboxes[0].client_secret_file is "nope", which does not exist. Put the secret into that file.', id="no-secret-file"),
         pytest.param(SANDBOX.replace('client_secret = "hush-hush"', "client_secret_file = '.'"), 'sandboxes[0].client_secret_file is ".", which cannot be read: Is a directory. Let the user of this process read it.', id="unreadable-secret-file"),
         pytest.param(SANDBOX + CHANNEL + CHANNEL, 'channels[1].name is "ops", which channels[0] has already. Write another name.', id="same-channel"),
-        pytest.param(SANDBOX + CHANNEL.replace("slack", "slak"), 'channels[0].kind is "slak". Known kinds: log, slack, webhook. Did you mean slack?', id="channel-kind"),
-        pytest.param(SANDBOX + CHANNEL.replace('kind = "slack"', ""), "channels[0].kind is missing. Known kinds: log, slack, webhook.", id="no-channel-kind"),
+        pytest.param(SANDBOX + CHANNEL.replace("slack", "slak"), 'channels[0].kind is "slak". Known kinds: alertmanager, apprise, email, log, pagerduty, slack, webhook. Did you mean slack?', id="channel-kind"),
+        pytest.param(SANDBOX + CHANNEL.replace('kind = "slack"', ""), "channels[0].kind is missing. Known kinds: alertmanager, apprise, email, log, pagerduty, slack, webhook.", id="no-channel-kind"),
         pytest.param(SANDBOX + "[[channels]]\nname = 'ops'\nkind = 'webhook'", "channels[0] has no url. Write url_file = ... or url = ...", id="no-url"),
         pytest.param(SANDBOX + CHANNEL.replace("https", "http"), 'channels[0].url is "**********", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="channel-http"),
         pytest.param(SANDBOX + CHANNEL.replace("https://", ""), 'channels[0].url is "**********", which has no scheme. Write https:// before it.', id="channel-scheme"),
         pytest.param(SANDBOX + CHANNEL + "secret = 'x'", "channels[0].secret is not a setting. Known here: name, kind, timeout, first_delay, max_delay, max_age, url, url_file.", id="key-of-another-kind"),
         pytest.param(SANDBOX + CHANNEL.replace("slack", "webhook") + "secret = 'whsec_a'", 'channels[0].secret is "**********", which is not base64, with or without "whsec_" before it. Copy it again from the receiver.', id="signing-secret"),
+        pytest.param(SANDBOX + CHANNEL.replace("slack", "webhook") + "previous_secret = 'aGVsbG8gaGVsbG8='", 'channels[0].previous_secret is "**********", and there is no secret that replaces it. Write secret_file = ..., or leave this one out.', id="previous-secret"),
+        pytest.param(SANDBOX + PAGER.replace("routing_key", "base_url"), "channels[0] has no routing_key. Write routing_key_file = ... or routing_key = ...", id="no-routing-key"),
+        pytest.param(SANDBOX + REPLICAS.replace("https", "http"), 'channels[0].urls[0] is "http://am.example.test", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="replica-in-the-clear"),
+        pytest.param(SANDBOX + REPLICAS + "password = 'hush-hush'", 'channels[0].password is "**********", which counts only with a username. Write that too, or take bearer_token.', id="password-of-nobody"),
+        pytest.param(SANDBOX + REPLICAS + "labels = { severity = 'x' }", 'channels[0].labels is a table, of which one cannot be a label here. Write such as { team = "data" }.', id="label"),
+        pytest.param(SANDBOX + MAIL + "security = 'none'", 'channels[0].security is "none", which is for a server on this machine only. Write "starttls" or "tls".', id="mail-in-the-clear"),
+        pytest.param(SANDBOX + MAIL.replace("oncall@example.test", "oncall"), 'channels[0].to[0] is "oncall", which is no address. Write such as oncall@example.org, without a name.', id="no-address"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['opz']", 'routes[0].channels[0] is "opz". Known channels: ops. Did you mean ops?', id="unknown-channel"),
         pytest.param(SANDBOX + "[[routes]]\nchannels = ['ops']", 'routes[0].channels[0] is "ops", but there are no channels. Write [[channels]] and name = "ops".', id="no-channels"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = []", "routes[0].channels is a list, which is empty. Write at least one.", id="route-to-nobody"),

@@ -1,0 +1,266 @@
+"""Prometheus' Alertmanager, by its API v2: one alert for each group of ours, told to every replica.
+
+Its replicas share silences and what they have sent, but not alerts, so a client posts to each of them; and they keep
+alerts in memory only, so a client tells again what fires (prometheus.io, "Sending alerts": each 30 s to 3 minutes).
+An alert is known by its labels. `endsAt` in the future says until when it fires unless it is told again; in the past,
+that it is resolved.
+"""
+
+import asyncio
+import base64
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
+
+from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
+from segwatch.errors import BadValue
+from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
+from segwatch.notifiers.posting import post
+
+REFRESH_EVERY = timedelta(minutes=1)
+FIRES_FOR = timedelta(minutes=5)  # Alertmanager's own default (resolve_timeout); four refreshes may be lost
+_BATCH = 64  # alerts in one request, as Prometheus sends them
+_DESCRIPTION_MAX = 8000
+
+_NAMES = {  # by the first part of the subject; of others that part itself
+    "work": "JobFailed", "overdue": "JobOverdue", "unknown_status": "JobUnknownStatus", "pipeline": "PipelineFailed",
+    "sandbox": "SandboxFailing", "channel": "ChannelFailing", "retries": "RetriesHeld",
+}  # fmt: skip
+_RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    for name in labels:
+        if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) or name in ("alertname", "severity"):
+            raise BadValue(', of which one cannot be a label here. Write such as { team = "data" }.')
+    return labels
+
+
+def _each_once(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if not urls:
+        raise BadValue(', which is empty. Write the address of every replica: ["https://alertmanager.example.org"].')
+    return tuple(dict.fromkeys(urls))
+
+
+def _beside_username(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if password is not None and not info.data.get("username", ""):
+        raise BadValue(", which counts only with a username. Write that too, or take bearer_token.")
+    return password
+
+
+def _instead_of_password(token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if token is not None and info.data.get("username"):
+        raise BadValue(", and there is a username. Write one or the other.")
+    return token
+
+
+class AlertmanagerOptions(Options):
+    """Keeps alerts in an Alertmanager as long as they fire, which then groups, silences and notifies by itself."""
+
+    urls: Annotated[tuple[ServiceUrl, ...], AfterValidator(_each_once)] = Field(
+        description="Where it is, without `/api/v2`: every replica, never what balances the load between them."
+    )
+    username: str = Field("", description="For basic authentication.")
+    password: Annotated[Key | None, AfterValidator(_beside_username)] = Field(
+        None, description="For basic authentication."
+    )
+    bearer_token: Annotated[Key | None, AfterValidator(_instead_of_password)] = Field(
+        None, description="For authentication by a token, in place of `username` and `password`."
+    )
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(
+        default_factory=dict, description="Labels that every alert gets besides its own, for Alertmanager's routes."
+    )
+
+
+class Alertmanager:
+    """Posts alerts to all replicas at once.
+
+    refresh_every: how often what fires is told again. fires_for: how long it fires if it is not.
+    """
+
+    def __init__(
+        self,
+        options: AlertmanagerOptions,
+        context: NotifierContext,
+        *,
+        refresh_every: timedelta = REFRESH_EVERY,
+        fires_for: timedelta = FIRES_FOR,
+    ) -> None:
+        self._urls = [f"{url}/api/v2/alerts" for url in options.urls]
+        self._headers, self._secrets = _authorization(options)
+        self._labels = options.labels
+        self._context = context
+        self.refresh_every = refresh_every
+        self._fires_for = fires_for
+        self._fired: dict[str, dict[str, str]] = {}  # by stream: the labels under which it fires over there
+        self._not_refreshing = asyncio.Event()
+        self._not_refreshing.set()
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended: well as soon as one replica has the alert.
+
+        The others get it with the next refresh, or forget what is resolved by themselves: waiting for one that is down
+        would hold back the news of this group.
+        """
+        event = delivery.event
+        if message_of(event).standing is Standing.STORY:
+            return NOT_AN_ALERT
+        await self._not_refreshing.wait()  # what is refreshed was read before, and must not come after this
+        ends = await self._post([self._alert(event)])
+        if Accepted() not in ends:
+            return _worst(ends)
+        if event.type is EventType.ALERT_RESOLVED:
+            self._fired.pop(event.stream, None)
+        return Accepted()
+
+    async def refresh(self, firing: Callable[[], Awaitable[Sequence[Event]]]) -> Outcome:
+        """Tell all replicas again what fires; well if each of them has taken all of it."""
+        self._not_refreshing.clear()
+        try:
+            async with asyncio.timeout(self._context.timeout_s):
+                alerts = [self._alert(event) for event in await firing()]
+                return _worst([end for batch in _batches(alerts) for end in await self._post(batch)])
+        except TimeoutError:
+            return Retryable(reason="timeout")
+        finally:
+            self._not_refreshing.set()
+
+    async def _post(self, alerts: list[dict[str, Any]]) -> list[Outcome]:
+        body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
+        posts = [post(self._context, url, body, self._headers, secrets=self._secrets) for url in self._urls]
+        return list(await asyncio.gather(*posts))
+
+    def _alert(self, event: Event) -> dict[str, Any]:
+        alert = alert_of(event, self._context.now(), fires_for=self._fires_for)
+        if event.type is EventType.ALERT_FIRING:
+            self._fired[event.stream] = alert["labels"]
+        elif event.type is EventType.ALERT_RESOLVED:
+            alert["labels"] = self._fired.get(event.stream, alert["labels"])
+        alert["labels"] = self._labels | alert["labels"]
+        return alert
+
+
+def alert_of(event: Event, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
+    """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
+    message = message_of(event)
+    begun = min([since for one in _alerts(event) if (since := _moment(one.get("since")))], default=event.at)
+    begun = min(begun, event.at, now)
+    ends = now + fires_for if message.standing is Standing.FIRING else now
+    alert = {
+        "labels": labels_of(event, message),
+        "annotations": _annotations(event, message),
+        "startsAt": rfc3339(begun),
+        "endsAt": rfc3339(max(ends, begun + timedelta(milliseconds=1))),  # an alert may not end before it begins
+    }
+    source = next((url for _, url in message.links if url.startswith(("https://", "http://"))), "")
+    return alert | ({"generatorURL": source} if source else {})
+
+
+def labels_of(event: Event, message: Message) -> dict[str, str]:
+    """Return what the alert is known by: the same when it fires and when it is resolved.
+
+    So nothing is in it that may change meanwhile, but for the severity, which routes need. An alert that grows worse
+    is another one to Alertmanager; the former is not told again, and ends.
+    """
+    grouped = event.details.get("labels")
+    labels = {_word(name): str(value) for name, value in grouped.items()} if isinstance(grouped, dict) else {}
+    if not isinstance(grouped, dict):
+        labels["alert"] = message.subject
+    if "alert" in labels:
+        labels |= {"sandbox": event.sandbox, "kind": event.kind}
+    if isinstance(event.details.get("group"), str):
+        labels["group"] = event.details["group"]
+    labels |= {"alertname": _alertname(labels.get("alert", "")), "severity": _severity(event, message).value}
+    return {name: value for name, value in labels.items() if value}
+
+
+def _alertname(subject: str) -> str:
+    """Return a name such as `SegwatchJobFailed`, by the first part of the subject; of a group, one for all."""
+    first = subject.partition("/")[0]
+    words = _NAMES.get(first) or "".join(word.capitalize() for word in re.split("[^a-zA-Z0-9]+", first))
+    return f"Segwatch{words or 'Alerts'}"
+
+
+def _severity(event: Event, message: Message) -> Severity:
+    """Return how bad it is; of what is resolved, how bad it was, since a resolved notice itself is no bad news."""
+    if message.standing is Standing.FIRING:
+        return event.severity
+    was = {str(one.get("severity")) for one in _alerts(event)}
+    return max((severity for severity in _RANK if severity in was), key=_RANK.index, default=event.severity)
+
+
+def _annotations(event: Event, message: Message) -> dict[str, str]:
+    description = "\n".join([message.line, *(f"- {item}" for item in message.items)])
+    fields = {_word(name).lower(): value for name, value in message.fields}
+    links = {f"{_word(name).lower()}_url": url for name, url in message.links}
+    told = fields | links | {"summary": message.title, "description": _clip(description), "event_id": event.id}
+    return {name: value for name, value in told.items() if value}
+
+
+def _alerts(event: Event) -> list[Mapping[str, Any]]:
+    alerts = event.details.get("alerts")
+    return [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
+def _word(name: str) -> str:
+    """Return a name as labels and annotations must be written."""
+    word = re.sub("[^a-zA-Z0-9_]", "_", name)
+    return f"_{word}" if word[:1].isdigit() else word
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…"
+
+
+def _worst(ends: Iterable[Outcome]) -> Outcome:
+    """Return the end that has most to say: one that may pass before one that is final, and both before success."""
+    found = list(ends)
+    for kind in (Retryable, Rejected):
+        if worst := next((end for end in found if isinstance(end, kind)), None):
+            return worst
+    return Accepted()
+
+
+def _batches(alerts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    return (alerts[start : start + _BATCH] for start in range(0, len(alerts), _BATCH))
+
+
+def _authorization(options: AlertmanagerOptions) -> tuple[dict[str, str], tuple[SecretStr, ...]]:
+    """Return the headers of a request, and what of them is secret."""
+    headers = {"Content-Type": "application/json"}
+    if options.bearer_token is not None:
+        return headers | {"Authorization": f"Bearer {options.bearer_token.get_secret_value()}"}, (options.bearer_token,)
+    if options.password is None:
+        return headers, ()
+    pair = f"{options.username}:{options.password.get_secret_value()}"
+    both = SecretStr(base64.b64encode(pair.encode()).decode())
+    return headers | {"Authorization": f"Basic {both.get_secret_value()}"}, (options.password, both)
+
+
+class AlertmanagerKind:
+    """The kind "alertmanager"."""
+
+    name = "alertmanager"
+    options: type[Options] = AlertmanagerOptions
+    stateful = True
+
+    def build(self, options: AlertmanagerOptions, context: NotifierContext) -> Alertmanager:
+        """Return the configured receiver."""
+        return Alertmanager(options, context)
+
+
+NOTIFIER: NotifierKind = AlertmanagerKind()
