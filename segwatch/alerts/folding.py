@@ -47,6 +47,7 @@ def _opened(
         severity=event.severity,
         title=words.title,
         cause=words.cause,
+        action=words.action,
         types=(event.type.value,),
         sandbox=event.sandbox,
         kind=event.kind,
@@ -62,7 +63,7 @@ def _added(
     alert: Alert, effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
     jobs = alert.jobs if event.job_id in ("", *alert.jobs) else (*alert.jobs, event.job_id)[-_JOBS_MAX:]
-    alert = replace(alert, changed_at=event.at, jobs=jobs)
+    alert = replace(alert, changed_at=event.at, jobs=jobs, action=words.action or alert.action)
     if not is_loud(effect, event):
         return alert
     is_new = event.type.value not in alert.types

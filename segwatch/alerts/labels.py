@@ -1,8 +1,8 @@
-"""What an event is like, for matchers and groups."""
+"""What an event is called when routes, groups and silences speak of it: labels, as Alertmanager has them."""
 
 from typing import Any
 
-from segwatch.alerts.effects import subject_of
+from segwatch.alerts.effects import effects_of
 from segwatch.jobs.events import Event
 
 LABELS = (
@@ -10,12 +10,21 @@ LABELS = (
     "segment", "dataset", "pipeline", "schedule", "channel", "alert",
 )  # fmt: skip
 
-_IN_DETAILS = ("dataset", "pipeline", "schedule", "channel")
+_OF_DETAILS = {  # other versions, and other producers, name the same thing in one of these ways
+    "segment": ("segments", "segment"),
+    "dataset": ("dataset",),
+    "pipeline": ("pipeline",),
+    "schedule": ("schedule", "schedule_id"),
+    "channel": ("channel",),
+}
 
 
 def labels_of(event: Event) -> dict[str, tuple[str, ...]]:
-    """Return the values of all LABELS, () where the event has none; `alert` is the subject of the alert it is about."""
-    fields = {
+    """Return the values of all LABELS, () where the event has none: an export of three segments has three of `segment`.
+
+    alert: the subjects of the alerts that it opens, adds to or closes.
+    """
+    own = {
         "type": event.type.value,
         "severity": event.severity.value,
         "sandbox": event.sandbox,
@@ -23,19 +32,16 @@ def labels_of(event: Event) -> dict[str, tuple[str, ...]]:
         "status": event.status,
         "reason": event.reason,
         "job_id": event.job_id,
-        "late": str(event.late).lower(),
-        "alert": subject_of(event),
-    } | {name: _text(event.details.get(name)) for name in _IN_DETAILS}
-    found = {name: (value,) if value else () for name, value in fields.items()}
-    return found | {"segment": _segments(event.details)}
+        "late": "true" if event.late else "false",
+    }
+    named = {
+        label: next((found for key in keys if (found := _texts(event.details.get(key)))), ())
+        for label, keys in _OF_DETAILS.items()
+    }
+    subjects = tuple(dict.fromkeys(effect.subject for effect in effects_of(event)))
+    return {label: (value,) if value else () for label, value in own.items()} | named | {"alert": subjects}
 
 
-def _segments(details: dict[str, Any]) -> tuple[str, ...]:
-    """Return the segments that the event names: those of a job, or the one that a detector speaks of."""
-    many = details.get("segments")
-    named = many if isinstance(many, list) else [details.get("segment")]
-    return tuple(one for one in map(_text, named) if one)
-
-
-def _text(value: object) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+def _texts(value: Any) -> tuple[str, ...]:
+    many = value if isinstance(value, list | tuple) else (value,)
+    return tuple(dict.fromkeys(str(one) for one in many if isinstance(one, str | int) and one not in ("", True, False)))

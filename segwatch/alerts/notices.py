@@ -44,6 +44,7 @@ def event_of(group: Group, notice: Notice, now: datetime) -> Event:
         "labels": group.labels,
         "title": _title(notice),
         "summary": f"{_title(notice)}{_tail(notice)}.",
+        "action": _action(notice.firing),
         "firing": len(notice.firing),
         "resolved": len(notice.resolved),
         "notes": notice.noted,
@@ -99,6 +100,12 @@ def _tail(notice: Notice) -> str:
     if notice.noted and alerts:
         parts.append(f"; {notice.noted:,} more event{'' if notice.noted == 1 else 's'}")
     return "".join(parts)
+
+
+def _action(firing: Sequence[Alert]) -> str:
+    """Return what segwatch does about all of them, if that is one thing; of what is held, why it is."""
+    held = [alert for alert in firing if alert.first_type == EventType.RETRIES_HELD]
+    return _common(alert.action for alert in held or firing)
 
 
 def _cause(alerts: Sequence[Alert]) -> str:

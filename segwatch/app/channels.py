@@ -10,7 +10,7 @@ from segwatch.alerts.grouping import Way
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.dispatcher import Channel
-from segwatch.deliveries import routing, settle
+from segwatch.deliveries import routing, settle, ways
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
@@ -44,7 +44,10 @@ def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
         routing.Route(
             match=route.match.wanted,
             channels=route.channels,
-            grouping=route.grouping,
+            group_by=route.group_by,
+            group_wait=route.group_wait,
+            group_interval=route.group_interval,
+            repeat_interval=route.repeat_interval,
             stateful=stateful.intersection(route.channels),
         )
         for route in settings.routes
@@ -66,15 +69,15 @@ class Routes:
     @property
     def ways(self) -> Sequence[Way]:
         """All ways in which channels are told of alerts."""
-        return routing.ways_of(self.routes)
+        return ways.ways_of(self.routes)
 
     def ways_for(self, event: Event) -> Sequence[Way]:
         """Return those that are told of this one, each channel once."""
-        return routing.ways_for(event, self.routes)
+        return ways.ways_for(event, self.routes)
 
     def promised(self, event: Event) -> Sequence[str]:
         """Return the channels that are told of the event itself, but for a silence."""
-        return routing.promised_channels(event, self.routes)
+        return routing.told_at_once(event, self.routes)
 
 
 def _through_proxy(url: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
-from segwatch.deliveries.routing import channels_for, ways_for
+from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
 from segwatch.store.base import EventFilter, Store
 
@@ -176,9 +176,7 @@ def _told_of(event: Event, settings: Settings) -> Sequence[str]:
     """
     if event.type in NOTICES:
         return (str(event.details["channel"]),)
-    routes = routes_of(settings)
-    stateful = {way.channel for way in ways_for(event, routes) if way.stateful}
-    return [channel for channel in channels_for(event, routes) if channel not in stateful]
+    return [channel for channel, route in leading(event, routes_of(settings)).items() if channel not in route.stateful]
 
 
 def _known(settings: Settings, channel: str) -> None:

@@ -15,7 +15,6 @@ from segwatch.backoff import Backoff
 from segwatch.config.layout import is_secret
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName, ShortDuration, format_duration
-from segwatch.deliveries.routing import Grouping
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 from segwatch.kinds.base import load_kinds
@@ -141,16 +140,3 @@ class RouteSection(Section):
     group_wait: ShortDuration | None = _wait("How long the first alert of a message waits for others.", GROUP_WAIT)
     group_interval: ShortDuration | None = _wait("Shortest time between two messages of a group.", GROUP_INTERVAL)
     repeat_interval: ShortDuration | None = _wait("When what still fires is said again.", REPEAT_INTERVAL)
-
-    @property
-    def grouping(self) -> Grouping | None:
-        """Return how alerts are gathered, in the form that decides; None where each event is told by itself."""
-        asked = (self.group_by, self.group_wait, self.group_interval, self.repeat_interval)
-        if all(one is None for one in asked):
-            return None
-        return Grouping(
-            by=self.group_by or (),
-            wait=GROUP_WAIT if self.group_wait is None else self.group_wait,
-            interval=GROUP_INTERVAL if self.group_interval is None else self.group_interval,
-            repeat=self.repeat_interval or REPEAT_INTERVAL,
-        )

@@ -186,7 +186,8 @@ def words_of(event: Event) -> Words:
     errors = errors_of(event)
     cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
     opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
-    return Words(title=said_of(event).title, cause=cause if opens else "")
+    said = said_of(event)
+    return Words(title=said.title, cause=cause if opens else "", action=said.action)
 
 
 def _promise(event: Event, channel: str, now: datetime) -> Delivery:

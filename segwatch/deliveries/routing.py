@@ -1,12 +1,11 @@
 """Who is told of an event."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from segwatch.alerts.grouping import GROUP_INTERVAL, GROUP_WAIT, REPEAT_INTERVAL, Way
 from segwatch.alerts.notices import NOTICES
+from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 
@@ -17,25 +16,12 @@ MatchValue = Scalar | Sequence[Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grouping:
-    """How the alerts of a route are gathered into messages. by: the labels that those of one message share."""
-
-    by: tuple[str, ...] = ()
-    wait: timedelta = GROUP_WAIT
-    interval: timedelta = GROUP_INTERVAL
-    repeat: timedelta | None = REPEAT_INTERVAL
-
-
-# an incident for each alert, opened and closed at once
-_EACH = Grouping(by=("alert",), wait=timedelta(), interval=timedelta(), repeat=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Events that match go to all these channels.
 
-    grouping: None to tell of each event at once. stateful: those of its channels that keep incidents of their own,
-    and so are told of alerts, never of single events.
+    group_by, group_wait, group_interval, repeat_interval, quiet_hours: with any of them, channels are told of alerts
+    in groups instead of each event; None where the setting is not there.
+    stateful: those of its channels that keep incidents of their own, and so are told of alerts, never of single events.
 
     match: a key of MATCH_KEYS -> the text that the event must have there, or a list of which it must have
     one. `{}` matches everything, an empty list nothing. Raises ValueError for a key that no event has.
@@ -43,7 +29,11 @@ class Route:
 
     match: Mapping[str, MatchValue]
     channels: tuple[str, ...]
-    grouping: Grouping | None = None
+    group_by: tuple[str, ...] | None = None
+    group_wait: timedelta | None = None
+    group_interval: timedelta | None = None
+    repeat_interval: timedelta | None = None
+    quiet_hours: QuietHours | None = None
     stateful: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
@@ -56,26 +46,15 @@ class Route:
         return all(_value(event, key) in _wanted(value) for key, value in self.match.items())
 
     @property
-    def name(self) -> str:
-        """The same as long as it takes the same events and groups them by the same labels, wherever it stands."""
-        match = sorted((key, _wanted(value)) for key, value in self.match.items())
-        by = self.grouping.by if self.grouping else _EACH.by
-        return hashlib.sha256(repr((match, by)).encode()).hexdigest()[:16]
+    def groups(self) -> bool:
+        """True when its channels are told of alerts in groups."""
+        options = (self.group_by, self.group_wait, self.group_interval, self.repeat_interval, self.quiet_hours)
+        return any(option is not None for option in options)
 
-    def way(self, channel: str) -> Way | None:
-        """Return how the channel is told of alerts; None when it is told of each event at once."""
-        grouping = self.grouping or (_EACH if channel in self.stateful else None)
-        if grouping is None:
-            return None
-        return Way(
-            route=self.name,
-            channel=channel,
-            group_by=grouping.by,
-            group_wait=grouping.wait,
-            group_interval=grouping.interval,
-            repeat_interval=grouping.repeat,
-            stateful=channel in self.stateful,
-        )
+
+def routes_for(event: Event, routes: Iterable[Route]) -> tuple[Route, ...]:
+    """Return the routes that the event takes, in their order."""
+    return tuple(route for route in routes if route.takes(event))
 
 
 def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
@@ -83,45 +62,34 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
 
     A channel is told of its own failure too: it hears of it when it works again, or it lies in its dead letters.
     """
-    return tuple(_taking(event, routes))
+    return tuple(leading(event, routes))
 
 
-def ways_for(event: Event, routes: Iterable[Route]) -> tuple[Way, ...]:
-    """Return how those are told of the event who are told in groups."""
-    taken = (route.way(channel) for channel, route in _taking(event, routes).items())
-    return tuple(way for way in taken if way)
-
-
-def ways_of(routes: Iterable[Route]) -> tuple[Way, ...]:
-    """Return all ways that these routes have."""
-    return tuple(way for route in routes for channel in route.channels if (way := route.way(channel)))
-
-
-def promised_channels(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Return the channels that are told of the event itself, at once."""
-    return tuple(channel for channel, route in _taking(event, routes).items() if route.way(channel) is None)
-
-
-def promises(events: Iterable[Event], routes: Sequence[Route], now: datetime) -> tuple[Delivery, ...]:
-    """Return a delivery for each event and each channel that is told of it by itself, due at once."""
-    return tuple(
-        Delivery(event=event, channel=channel, promised_at=now, due_at=now)
-        for event in events
-        for channel in promised_channels(event, routes)
-    )
-
-
-def _taking(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
+def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
     """Return for each channel the first route that leads the event there: it is told once, and in one manner.
 
     What tells of alerts is promised to whom it is meant for, and follows no route.
     """
-    taken: dict[str, Route] = {}
-    for route in routes if event.type not in NOTICES else ():
-        if route.takes(event):
-            for channel in route.channels:
-                taken.setdefault(channel, route)
-    return taken
+    found: dict[str, Route] = {}
+    for route in routes_for(event, routes) if event.type not in NOTICES else ():
+        for channel in route.channels:
+            found.setdefault(channel, route)
+    return found
+
+
+def told_at_once(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
+    """Return the channels that are told of the event itself, not in a group of alerts."""
+    found = leading(event, routes).items()
+    return tuple(channel for channel, route in found if not route.groups and channel not in route.stateful)
+
+
+def promises(events: Iterable[Event], routes: Sequence[Route], now: datetime) -> tuple[Delivery, ...]:
+    """Return a delivery for each event and each channel that is told of it at once, due now."""
+    return tuple(
+        Delivery(event=event, channel=channel, promised_at=now, due_at=now)
+        for event in events
+        for channel in told_at_once(event, routes)
+    )
 
 
 def _value(event: Event, key: str) -> str:

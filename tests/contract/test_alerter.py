@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from segwatch.alerts.book import Silenced
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
 from segwatch.deliveries.model import Delivery
-from segwatch.deliveries.routing import Grouping, Route, promises
+from segwatch.deliveries.routing import Route, promises
 from segwatch.jobs.events import Event, EventType
 from segwatch.store.base import AlertFilter, Change, EventFilter, StoreUnavailable
 from segwatch.store.sqlite import SqliteStore
 
-ALL = Grouping()
+ALL: tuple[str, ...] = ()
 CRITICAL = {"severity": "critical"}
 
 
@@ -102,7 +102,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def test_a_grouped_route_tells_one_message_and_its_end_and_no_single_event(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), grouping=ALL),)
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
     for job in range(20):
         await house.happens(EventType.JOB_FAILED, str(job))
     assert await house.told("ops") == []
@@ -120,7 +120,7 @@ async def test_a_grouped_route_tells_one_message_and_its_end_and_no_single_event
 async def test_immediate_and_grouped_routes_stand_side_by_side_and_the_first_one_to_a_channel_counts(house):
     house.routes = (
         Route(match=CRITICAL, channels=("ops",)),
-        Route(match={}, channels=("ops", "chat"), grouping=ALL),
+        Route(match={}, channels=("ops", "chat"), group_by=ALL),
     )
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=2)
@@ -154,7 +154,7 @@ async def test_a_channel_with_incidents_of_its_own_has_one_for_each_alert(house)
 
 
 async def test_what_was_logged_while_nobody_looked_is_taken_in_at_the_next_start(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), grouping=ALL),)
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=1)
     await house.happens(EventType.JOB_SUCCEEDED)
@@ -167,7 +167,7 @@ async def test_what_was_logged_while_nobody_looked_is_taken_in_at_the_next_start
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_a_commit_that_is_lost_or_not_heard_of_changes_nothing_of_what_is_told(house, fault, number):
     house.routes = (
-        Route(match=CRITICAL, channels=("ops",), grouping=ALL),
+        Route(match=CRITICAL, channels=("ops",), group_by=ALL),
         Route(match={"type": "job.failed"}, channels=("log",)),
     )
     for type_ in (EventType.JOB_FAILED, EventType.JOB_SUCCEEDED):
@@ -180,7 +180,7 @@ async def test_a_commit_that_is_lost_or_not_heard_of_changes_nothing_of_what_is_
 
 
 async def test_a_long_log_is_taken_in_page_by_page(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), grouping=ALL),)
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_QUEUED)
     await house.passes(seconds=40)
     events = [event(EventType.JOB_FAILED, str(number), when=at(2), sequence=1) for number in range(2, 1300)]
@@ -192,7 +192,7 @@ async def test_a_long_log_is_taken_in_page_by_page(house):
 
 
 async def test_a_silence_keeps_alerts_back_and_its_end_tells_what_is_still_wrong(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("chat",), grouping=ALL))
+    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("chat",), group_by=ALL))
     ends = house.clock.now() + timedelta(minutes=30)
 
     def silenced(labels: object, now: datetime) -> bool:
@@ -211,10 +211,10 @@ async def test_a_silence_keeps_alerts_back_and_its_end_tells_what_is_still_wrong
 
 
 async def test_settings_that_change_close_what_the_old_ones_opened(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), grouping=ALL),)
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=1)
-    house.routes = (Route(match=CRITICAL, channels=("chat",), grouping=replace(ALL, by=("sandbox",))),)
+    house.routes = (Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),)
     await house.happens(EventType.JOB_FAILED, "2")
     await house.passes(minutes=1)
     for job in "12":

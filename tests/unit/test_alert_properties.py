@@ -13,7 +13,8 @@ from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
-from segwatch.deliveries.routing import Grouping, Route, promised_channels, ways_for, ways_of
+from segwatch.deliveries.routing import Route, told_at_once
+from segwatch.deliveries.ways import ways_for, ways_of
 from segwatch.jobs.events import Event, EventType, Severity
 
 CHANNELS = ("chat", "mail", "pager")
@@ -22,23 +23,23 @@ STATEFUL = frozenset({"pager"})
 LABELS = ("sandbox", "kind", "type", "alert", "severity")
 
 spans = st.integers(0, 600).map(lambda seconds: timedelta(seconds=seconds))
-groupings = st.builds(
-    Grouping,
-    by=st.lists(st.sampled_from(LABELS), max_size=2, unique=True).map(tuple),
-    wait=spans,
-    interval=spans,
-    repeat=st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
+groupings = st.fixed_dictionaries(
+    {
+        "group_by": st.lists(st.sampled_from(LABELS), max_size=2, unique=True).map(tuple),
+        "group_wait": spans,
+        "group_interval": spans,
+        "repeat_interval": st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
+    }
 )
 matches = st.sampled_from(
     [{}, {"severity": "critical"}, {"type": "job.failed"}, {"type": ["job.failed", "job.overdue"]}, {"late": "true"}]
 )
 routes = st.lists(
     st.builds(
-        Route,
-        match=matches,
-        channels=st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
-        grouping=st.none() | groupings,
-        stateful=st.just(STATEFUL),
+        lambda match, channels, grouping: Route(match=match, channels=channels, stateful=STATEFUL, **grouping),
+        matches,
+        st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
+        st.just({}) | groupings,
     ),
     min_size=1,
     max_size=3,
@@ -69,7 +70,7 @@ class History:
 
     def happens(self, one: Event) -> None:
         self.by_id[one.id] = one
-        immediate = promised_channels(one, self.routes)
+        immediate = told_at_once(one, self.routes)
         promised = () if self.is_silent else immediate
         closing = self.house.book.take(
             one, words=words_of(one), ways=ways_for(one, self.routes), told=promised,
@@ -183,7 +184,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
             if is_opening and not silent and one.type is not EventType.JOB_OVERDUE:
                 for way in ways_for(one, routes):
                     opened[way.channel].add(id_)
-                for channel in promised_channels(one, routes):
+                for channel in told_at_once(one, routes):
                     opened[channel].add(id_)
     history.ends()
     for channel in CHANNELS:

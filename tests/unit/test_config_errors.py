@@ -133,7 +133,7 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['opz']", 'routes[0].channels[0] is "opz". Known channels: ops. Did you mean ops?', id="unknown-channel"),
         pytest.param(SANDBOX + "[[routes]]\nchannels = ['ops']", 'routes[0].channels[0] is "ops", but there are no channels. Write [[channels]] and name = "ops".', id="no-channels"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = []", "routes[0].channels is a list, which is empty. Write at least one.", id="route-to-nobody"),
-        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\ngroup_by = ['kind']", "routes[0].group_by is not a setting. Known here: match, channels.", id="not-in-this-version"),
+        pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nweekdays = ['sunday']", "routes[0].weekdays is not a setting. Known here: match, channels, group_by, group_wait, group_interval, repeat_interval.", id="not-in-this-version"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { sandbx = 'prod' }", "routes[0].match.sandbx is not a setting. Did you mean sandbox?", id="match-key"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { sandbox = 'prd' }", 'routes[0].match.sandbox is "prd". Known sandboxes: prod. Did you mean prod?', id="match-sandbox"),
         pytest.param(SANDBOX + CHANNEL + "[[routes]]\nchannels = ['ops']\nmatch = { type = ['job.fayled'] }", 'routes[0].match.type[0] is "job.fayled". Did you mean job.failed?', id="match-type"),

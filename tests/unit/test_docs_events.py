@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
+from segwatch.alerts.book import Book
+from segwatch.alerts.grouping import Way
+from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
@@ -119,8 +122,8 @@ def answered(step, **fields):
     failed = running(export())
     failed.seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=ERROR)
     answer = Resubmission(
-        failed=failed.state.key, root="24115", attempt=2, fingerprint="f", request="{}", step=step,
-        due_at=at("02:22:00"), since=at("02:22:00"), **fields,
+        failed=failed.state.key, root="24115", attempt=2, step=step, fingerprint=failed.state.facts.fingerprint,
+        request="{}", due_at=at("02:22:00"), since=at("02:22:00"), **fields,
     )  # fmt: skip
     return failed.state, answer
 
@@ -232,10 +235,33 @@ def pipelines():
             yield from turn.events
 
 
+def alerts():
+    """Two exports fail and recover; then something is told that is neither."""
+
+    def of(job_id, audience=AUDIENCE, **chain):
+        segments = {"segments": [{"segmentId": audience, "segmentNs": "ups", "status": ["realized"]}]}
+        return Job(EXPORT, EXPORT_RECORD | {"id": job_id, "filter": segments}, **chain)
+
+    way = Way(route="r", channel="ops", group_by=("sandbox",))
+    book, other = Book((), ()), AUDIENCE.replace("-0001-", "-0002-")
+    failed, well = [], []
+    for job_id, audience, second in ((24115, AUDIENCE, 0), (24116, other, 12)):
+        failed += running(of(job_id, audience)).seen("FAILED", f"02:20:{second:02}.120", metrics=EXPORTED, errors=ERROR)
+        again = running(of(job_id + 4, audience, root=str(job_id), attempt=2))
+        well += again.seen("SUCCEEDED", f"02:40:{second:02}.120", metrics=EXPORTED)
+    found = of(24130).seen("NEW", "02:50:00.120")
+    for events, clock in ((failed, "02:20:30.120"), (well, "02:40:45.120"), (found, "02:50:30.120")):
+        for event in events:
+            if event.type is not EventType.JOB_SUCCEEDED:
+                book.take(event, words=words_of(event), ways=[way])
+        for _, told in book.tick(at(clock), lambda labels, now: False).notices:
+            yield told
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)
@@ -260,8 +286,9 @@ def test_an_example_has_the_public_form(type_):
     assert data.keys() >= COMMON
     assert isinstance(data["links"], dict)
     told = re.search(r"^Severity (.+?)\. ", PARTS[type_.value], re.MULTILINE)[1]
-    assert told == ("by reason" if type_ is EventType.RETRY_REFUSED else f"`{severity_of(type_).value}`")
-    if told != "by reason":
+    by = {EventType.RETRY_REFUSED: "by reason", EventType.ALERT_FIRING: "that of the worst that fires"}
+    assert told == by.get(type_, f"`{severity_of(type_).value}`")
+    if type_ not in by:
         assert data["severity"] == severity_of(type_).value
 
 
