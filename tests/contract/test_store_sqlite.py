@@ -271,6 +271,18 @@ async def test_a_restored_backup_gives_what_it_goes_on_to_tell_ids_of_its_own(st
     await copy.close()
 
 
+async def test_what_was_logged_before_there_were_alerts_opens_none(path, monkeypatch):
+    with monkeypatch.context() as patched:
+        before = next(number for number, sql in enumerate(file.migrations()) if "CREATE TABLE alert " in sql)
+        steps = file.migrations()[:before]
+        patched.setattr(file, "migrations", lambda: steps)
+        await _made(path)
+    store = SqliteStore(path)
+    await store.open()
+    assert await store.alert_cursor() == max(logged.position for logged in await store.events(EventFilter()))
+    await store.close()
+
+
 async def test_ids_of_before_the_store_had_an_identity_stay_as_they_were(path, monkeypatch):
     with monkeypatch.context() as patched:
         steps = file.migrations()
