@@ -2,8 +2,7 @@
 
 Its replicas share silences and what they have sent, but not alerts, so a client posts to each of them; and they keep
 alerts in memory only, so a client tells again what fires (prometheus.io, "Sending alerts": each 30 s to 3 minutes).
-An alert is known by its labels. `endsAt` in the future says until when it fires unless it is told again; in the past,
-that it is resolved.
+An alert is known by its labels, fires until `endsAt` unless it is told again, and is resolved when that is past.
 """
 
 import asyncio
@@ -25,6 +24,7 @@ from segwatch.notifiers.posting import post
 
 REFRESH_EVERY = timedelta(minutes=1)
 FIRES_FOR = timedelta(minutes=5)  # Alertmanager's own default (resolve_timeout); four refreshes may be lost
+_GRACE_S = 2.0
 _BATCH = 64  # alerts in one request, as Prometheus sends them
 _DESCRIPTION_MAX = 8000
 
@@ -78,29 +78,39 @@ class AlertmanagerOptions(Options):
     )
 
 
+class _Replica:
+    """One of those that are told, and whether it may be told something new now."""
+
+    def __init__(self, url: str) -> None:
+        self.url = f"{url}/api/v2/alerts"
+        self.not_refreshing = asyncio.Event()
+        self.not_refreshing.set()
+
+
 class Alertmanager:
     """Posts alerts to all replicas at once.
 
-    refresh_every: how often what fires is told again. fires_for: how long it fires if it is not.
+    fires_for: how long an alert fires if it is not told again. grace_s: how long the other replicas are waited for when
+    one has taken an alert.
     """
+
+    refresh_every = REFRESH_EVERY
 
     def __init__(
         self,
         options: AlertmanagerOptions,
         context: NotifierContext,
         *,
-        refresh_every: timedelta = REFRESH_EVERY,
         fires_for: timedelta = FIRES_FOR,
+        grace_s: float = _GRACE_S,
     ) -> None:
-        self._urls = [f"{url}/api/v2/alerts" for url in options.urls]
+        self._replicas = [_Replica(url) for url in options.urls]
         self._headers, self._secrets = _authorization(options)
         self._labels = options.labels
         self._context = context
-        self.refresh_every = refresh_every
         self._fires_for = fires_for
+        self._grace_s = grace_s
         self._fired: dict[str, dict[str, str]] = {}  # by stream: the labels under which it fires over there
-        self._not_refreshing = asyncio.Event()
-        self._not_refreshing.set()
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as one replica has the alert.
@@ -111,8 +121,8 @@ class Alertmanager:
         event = delivery.event
         if message_of(event).standing is Standing.STORY:
             return NOT_AN_ALERT
-        await self._not_refreshing.wait()  # what is refreshed was read before, and must not come after this
-        ends = await self._post([self._alert(event)])
+        alert = self._alert(event)
+        ends = await self._soon([asyncio.create_task(self._tell(replica, alert)) for replica in self._replicas])
         if Accepted() not in ends:
             return _worst(ends)
         if event.type is EventType.ALERT_RESOLVED:
@@ -121,20 +131,46 @@ class Alertmanager:
 
     async def refresh(self, firing: Callable[[], Awaitable[Sequence[Event]]]) -> Outcome:
         """Tell all replicas again what fires; well if each of them has taken all of it."""
-        self._not_refreshing.clear()
+        for replica in self._replicas:
+            replica.not_refreshing.clear()
         try:
             async with asyncio.timeout(self._context.timeout_s):
                 alerts = [self._alert(event) for event in await firing()]
-                return _worst([end for batch in _batches(alerts) for end in await self._post(batch)])
+                return _worst(await asyncio.gather(*(self._tell_all(one, alerts) for one in self._replicas)))
         except TimeoutError:
             return Retryable(reason="timeout")
         finally:
-            self._not_refreshing.set()
+            for replica in self._replicas:
+                replica.not_refreshing.set()
 
-    async def _post(self, alerts: list[dict[str, Any]]) -> list[Outcome]:
+    async def _soon(self, tasks: list[asyncio.Task[Outcome]]) -> list[Outcome]:
+        """Return how they ended, without those that are still under way a while after one ended well."""
+        pending, ends = set(tasks), list[Outcome]()
+        try:
+            while pending:
+                patience = self._grace_s if Accepted() in ends else None
+                done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    break
+                ends += [task.result() for task in done]
+        finally:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+        return ends
+
+    async def _tell(self, replica: _Replica, alert: dict[str, Any]) -> Outcome:
+        await replica.not_refreshing.wait()  # what is refreshed was read before, and must not come after this
+        return await self._post(replica, [alert])
+
+    async def _tell_all(self, replica: _Replica, alerts: list[dict[str, Any]]) -> Outcome:
+        ends = [await self._post(replica, batch) for batch in _batches(alerts)]
+        replica.not_refreshing.set()
+        return _worst(ends)
+
+    async def _post(self, replica: _Replica, alerts: list[dict[str, Any]]) -> Outcome:
         body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
-        posts = [post(self._context, url, body, self._headers, secrets=self._secrets) for url in self._urls]
-        return list(await asyncio.gather(*posts))
+        return await post(self._context, replica.url, body, self._headers, secrets=self._secrets)
 
     def _alert(self, event: Event) -> dict[str, Any]:
         alert = alert_of(event, self._context.now(), fires_for=self._fires_for)
@@ -196,10 +232,11 @@ def _severity(event: Event, message: Message) -> Severity:
 
 
 def _annotations(event: Event, message: Message) -> dict[str, str]:
-    description = "\n".join([message.line, *(f"- {item}" for item in message.items)])
+    lines = "\n".join([message.line, *(f"- {item}" for item in message.items)])
+    description = lines if len(lines) <= _DESCRIPTION_MAX else lines[: _DESCRIPTION_MAX - 1] + "…"
     fields = {_word(name).lower(): value for name, value in message.fields}
     links = {f"{_word(name).lower()}_url": url for name, url in message.links}
-    told = fields | links | {"summary": message.title, "description": _clip(description), "event_id": event.id}
+    told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}
     return {name: value for name, value in told.items() if value}
 
 
@@ -220,10 +257,6 @@ def _word(name: str) -> str:
     """Return a name as labels and annotations must be written."""
     word = re.sub("[^a-zA-Z0-9_]", "_", name)
     return f"_{word}" if word[:1].isdigit() else word
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= _DESCRIPTION_MAX else text[: _DESCRIPTION_MAX - 1] + "…"
 
 
 def _worst(ends: Iterable[Outcome]) -> Outcome:

@@ -10,11 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
-from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from pydantic import ValidationError
 from receiver import HANG, RESET, SECRET_PATH, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
-from standardwebhooks.webhooks import WebhookVerificationError
 from structlog.testing import capture_logs
 
 from segwatch.deliveries.message import message_of
@@ -228,45 +226,6 @@ def test_a_secret_that_cannot_sign_is_refused_without_being_shown(secret):
     with pytest.raises(ValidationError) as caught:
         KINDS["webhook"].options.model_validate({"url": "https://hooks.example.test/in", "secret": secret})
     assert "not base64!" not in str(caught.value)
-
-
-async def test_during_a_rotation_a_webhook_verifies_with_either_secret(build):
-    other = base64.b64encode(b"the key of before, longer").decode()
-    async with Receiver() as receiver:
-        options = {"secret": f"whsec_{KEY}", "previous_secret": other, "now": lambda: datetime.now(UTC)}
-        await build("webhook", receiver.url, **options).send(delivery())
-    (got,) = receiver.got
-    for secret in (KEY, other):
-        assert Verifier(secret).verify(got.body, got.headers) == event().payload()
-    with pytest.raises(WebhookVerificationError):
-        Verifier(base64.b64encode(b"the key of somebody else").decode()).verify(got.body, got.headers)
-
-
-@pytest.mark.parametrize("options", [{"previous_secret": KEY}, {"secret": KEY, "previous_secret": "no base64!"}])
-def test_a_previous_secret_that_replaces_nothing_or_cannot_sign_is_refused(options):
-    with pytest.raises(ValidationError) as caught:
-        KINDS["webhook"].options.model_validate({"url": "https://hooks.example.test/in"} | options)
-    assert [error["loc"] for error in caught.value.errors()] == [("previous_secret",)]
-    assert KEY not in str(caught.value)
-
-
-@pytest.mark.parametrize("sandbox", ["prod", ""])
-async def test_a_cloud_event_is_read_by_the_library_of_receivers_and_signed(build, sandbox):
-    async with Receiver() as receiver:
-        options = {"format": "cloudevents", "secret": KEY, "now": lambda: datetime.now(UTC)}
-        await build("webhook", receiver.url, **options).send(delivery(sandbox=sandbox))
-    (got,) = receiver.got
-    Verifier(KEY).verify(got.body, got.headers)
-    assert got.headers["content-type"] == "application/cloudevents+json; charset=utf-8"
-    read = from_http_event(HTTPMessage(headers=got.headers, body=got.body))
-    assert read.get_specversion() == "1.0"
-    assert read.get_id() == got.headers["webhook-id"] == delivery(sandbox=sandbox).id
-    assert read.get_type() == "job.failed"
-    assert read.get_source() == ("/segwatch/prod" if sandbox else "/segwatch")
-    assert read.get_subject() == event().stream
-    assert read.get_time() == NOW
-    assert read.get_extension("severity") == "critical"
-    assert read.get_data() == event(sandbox=sandbox).payload()["data"]
 
 
 async def test_slack_gets_blocks_and_a_text_for_the_lock_screen(build):

@@ -188,6 +188,21 @@ async def test_a_refresh_says_what_is_wrong_with_any_replica(build):
         assert await slow.send(delivery_of(resolved())) == Accepted()  # nothing stays locked
 
 
+async def test_a_replica_that_hangs_holds_up_neither_an_alert_nor_a_refresh_of_the_other(session):
+    many = [firing(stream=f"alerts/{n}", labels={"alert": f"work/{n}"}) for n in range(65)]
+    async with Receiver() as one, Receiver(HANG) as silent:
+        context = NotifierContext(channel="am", session=session, now=lambda: NOW, timeout_s=3600.0)
+        options = AlertmanagerOptions.model_validate({"urls": [silent.origin, one.origin]})
+        notifier = Alertmanager(options, context, grace_s=0.05)
+        assert await notifier.send(delivery_of(firing())) == Accepted()
+        refreshing = asyncio.create_task(notifier.refresh(lambda: listed(*many)))
+        await one.until(lambda: len(one.got) == 3)
+        assert await notifier.send(delivery_of(resolved())) == Accepted()
+        refreshing.cancel()
+        await asyncio.wait({refreshing})
+    assert [len(batch) for batch in posted(one)] == [1, 64, 1, 1]
+
+
 async def test_what_was_read_before_it_was_resolved_does_not_arrive_after_it(build):
     read, go_on = asyncio.Event(), asyncio.Event()
 
