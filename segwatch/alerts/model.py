@@ -1,7 +1,15 @@
 """An alert: something is wrong, from the event that opened it to the one that closed it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from segwatch.jobs.events import Severity
+
+Labels = Mapping[str, tuple[str, ...]]
+"""What matchers and groups go by: the values of each label, most of them one, of `segment` any number."""
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Turn(StrEnum):
@@ -18,3 +26,13 @@ class Effect:
 
     subject: str
     turn: Turn
+
+
+def is_below(one: Severity, other: Severity) -> bool:
+    """True when it hurts less than the other."""
+    return _RANKS[one] < _RANKS[other]
+
+
+def worst(*severities: Severity) -> Severity:
+    """Return the one that hurts most; INFO of none."""
+    return max(severities, key=_RANKS.__getitem__, default=Severity.INFO)

@@ -35,7 +35,22 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
 
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     """Return the configured routes in the form that decides."""
-    return tuple(routing.Route(match=route.match.wanted, channels=route.channels) for route in settings.routes)
+    return tuple(
+        routing.Route(
+            channels=route.channels,
+            match=route.match.wanted,
+            matchers=route.parsed,
+            min_severity=route.min_severity,
+            continues=route.continues,
+            default=route.default,
+            group_by=route.group_by,
+            group_wait=route.group_wait,
+            group_interval=route.group_interval,
+            repeat_interval=route.repeat_interval,
+            quiet_hours=route.quiet,
+        )
+        for route in settings.routes
+    )
 
 
 def _through_proxy(url: str) -> dict[str, Any]:
