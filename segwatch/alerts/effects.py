@@ -39,6 +39,14 @@ _ENDS_ODDITY = frozenset(
 )
 _KNOWN_STATUS = frozenset({EventType.JOB_QUEUED, EventType.JOB_PROCESSING, EventType.JOB_CANCELLING})
 
+OPENING = tuple(
+    type_.value
+    for table in (_OF_ITS_STREAM, _OF_ITS_WORK, _OF_ITS_PIPELINE, _OF_ITS_JOB)
+    for type_, turn in table.items()
+    if turn is Turn.OPENS
+)
+"""The types of event that can open an alert."""
+
 
 def effects_of(event: Event) -> tuple[Effect, ...]:
     """Return what the event means for alerts; nothing for one that only tells the story."""

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.alerts.matching import Matcher, fit
 from segwatch.alerts.model import Labels
+
+SETTLES_WITHIN = timedelta(seconds=5)
+"""What was recorded under a silence is on disk so long after it at the latest, and can be told as still wrong."""
 
 
 class SilenceState(StrEnum):
@@ -18,7 +21,7 @@ class SilenceState(StrEnum):
 
 
 class End(StrEnum):
-    """Why a silence ended."""
+    """Why a silence ends."""
 
     TIME = "time"
     RESOLVED = "resolved"
@@ -27,11 +30,11 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Nobody is told of what all matchers fit.
+    """Nobody is told of what all matchers fit, from `starts_at` until `ends_at`.
 
-    ends_at: None for one that only ends otherwise. until_resolved: it ends as soon as nothing that it matches is wrong.
-    owner: who to ask about it. reason: why. expires: somebody ended it by hand, at `ends_at`.
-    ended_at, ended_by: when and why it was ended, and what is still wrong was told; None and "" until then.
+    ends_at: None for one that has no such time. until_resolved: it ends as soon as nothing that it matches is wrong.
+    ends_by: why it ends at that time. owner: who to ask about it. reason: why it is there.
+    told_at: when it was told that it has ended, and what is still wrong; None until then.
     """
 
     id: str
@@ -39,21 +42,20 @@ class Silence:
     starts_at: datetime
     ends_at: datetime | None
     until_resolved: bool = False
+    ends_by: End = End.TIME
     owner: str = ""
     reason: str = ""
     created_at: datetime
-    expires: bool = False
-    ended_at: datetime | None = None
-    ended_by: str = ""
+    told_at: datetime | None = None
 
     @property
     def stream(self) -> str:
-        """The name under which its event is logged."""
+        """The name under which its end is logged."""
         return f"silence/{self.id}"
 
     def state(self, now: datetime) -> SilenceState:
-        """Return where it stands now."""
-        if self.ended_at is not None or (self.ends_at is not None and self.ends_at <= now):
+        """Return where it stands now. One whose end was told has ended, also when the clock is set back."""
+        if self.told_at is not None or (self.ends_at is not None and self.ends_at <= now):
             return SilenceState.ENDED
         return SilenceState.ACTIVE if self.starts_at <= now else SilenceState.PENDING
 
@@ -61,8 +63,9 @@ class Silence:
         """Return whether it is about what has these labels."""
         return fit(self.matchers, labels)
 
-    def __str__(self) -> str:
-        """Return its matchers as they are written."""
+    @property
+    def what(self) -> str:
+        """Its matchers as they are written."""
         return ", ".join(map(str, self.matchers))
 
 
@@ -73,19 +76,25 @@ def silenced_by(labels: Labels, silences: Iterable[Silence], now: datetime) -> t
 
 def expired(silence: Silence, now: datetime) -> Silence:
     """Return the silence as somebody ends it now; as it was if it has ended."""
-    if silence.state(now) is SilenceState.ENDED:
-        return silence
-    return replace(silence, starts_at=min(silence.starts_at, now), ends_at=now, expires=True)
+    return _ended(silence, End.EXPIRED, now)
 
 
-def due_end(silence: Silence, wrong: Mapping[str, Labels], now: datetime) -> End | None:
-    """Return why the silence ends now; None while it goes on, or when it has been ended.
+def resolved(silence: Silence, wrong: Mapping[str, Labels], now: datetime) -> Silence:
+    """Return a silence `until_resolved` as it ends now; as it was while something that it matches is wrong.
 
     wrong: the labels of every open alert, by its subject.
     """
-    if silence.ended_at is not None:
-        return None
+    if silence.until_resolved and silence.state(now) is SilenceState.ACTIVE:
+        return silence if any(map(silence.matches, wrong.values())) else _ended(silence, End.RESOLVED, now)
+    return silence
+
+
+def must_be_told(silence: Silence, now: datetime) -> bool:
+    """Return whether it is time to tell that the silence has ended."""
+    return silence.told_at is None and silence.ends_at is not None and silence.ends_at + SETTLES_WITHIN <= now
+
+
+def _ended(silence: Silence, why: End, now: datetime) -> Silence:
     if silence.state(now) is SilenceState.ENDED:
-        return End.EXPIRED if silence.expires else End.TIME
-    resolved = silence.until_resolved and silence.state(now) is SilenceState.ACTIVE
-    return End.RESOLVED if resolved and not any(map(silence.matches, wrong.values())) else None
+        return silence
+    return replace(silence, starts_at=min(silence.starts_at, now), ends_at=now, ends_by=why)

@@ -2,11 +2,10 @@
 
 import random
 from asyncio import Semaphore
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
@@ -17,17 +16,17 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.sentinel import Sentinel
+from segwatch.daemon.silencer import Silencer
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
 from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
 from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
-from segwatch.deliveries import routing
-from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.quota import Spend
@@ -66,7 +65,9 @@ class Generation:
         self.settings = settings
         self._began = began
         self._lasting = lasting
-        self._routes = channels.routes_of(settings)
+        self._silencer = Silencer(
+            lasting.store, lasting.clock, channels.routes_of(settings), OpenAlerts(lasting.store), self._told
+        )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
@@ -81,6 +82,10 @@ class Generation:
         sandboxes = {one.name: kinds for one in self.settings.sandboxes}
         self._lasting.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._lasting.meter.metrics.expect_runs(pipelines.pipelines_of(self.settings))
+        # before anything is recorded, so that nobody is told of what a silence of before is about
+        with suppress(StoreError):  # then the worker reads them, as soon as the store works
+            await self._silencer.load()
+        self.keep("silences", self._silencer.run)
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)
@@ -92,6 +97,7 @@ class Generation:
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
+        await self._lasting.supervisor.stop("silences")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
 
@@ -128,7 +134,7 @@ class Generation:
             worker = ChannelWorker(
                 channels.channel_of(self.settings, one.name, session, lasting.clock),
                 store=lasting.store,
-                routes=self._routes,
+                promise=self._silencer.promise,
                 clock=lasting.clock,
                 timeline=lasting.timeline,
                 random=random.random,
@@ -144,7 +150,7 @@ class Generation:
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(
-            sandbox.name, lasting.store, lasting.clock, lasting.bus, partial(_promise, self._routes),
+            sandbox.name, lasting.store, lasting.clock, lasting.bus, self._silencer.promise,
             policies={name: self._policy(kind) for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
         )  # fmt: skip
@@ -211,7 +217,3 @@ class Generation:
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:
             self._lasting.bus.publish(News(event=event))
-
-
-def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
-    return routing.promises(events, routes, now)

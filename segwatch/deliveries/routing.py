@@ -1,6 +1,6 @@
 """Who is told of an event."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,6 +14,9 @@ from segwatch.jobs.events import Event, Severity
 
 Scalar = str | int | bool
 MatchValue = Scalar | Sequence[Scalar]
+
+Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
+"""What is promised of events that are about to be recorded, and when that is."""
 
 MATCH_KEYS = LABELS
 

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
@@ -24,6 +25,7 @@ _EVENT = msgspec.json.Decoder(Event)
 _RESUBMISSION = msgspec.json.Decoder(Resubmission)
 _ORDER = msgspec.json.Decoder(Order)
 _RUN = msgspec.json.Decoder(Run)
+_SILENCE = msgspec.json.Decoder(Silence)
 
 
 def micros(at: datetime) -> int:
@@ -44,7 +46,7 @@ def moment_or_none(us: int | None) -> datetime | None:
     return None if us is None else moment(us)
 
 
-def body_of(record: JobState | Event | Resubmission | Order | Run) -> str:
+def body_of(record: JobState | Event | Resubmission | Order | Run | Silence) -> str:
     """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
     return msgspec.json.encode(record).decode()
 
@@ -67,6 +69,10 @@ def order_of(body: str) -> Order:
 
 def run_of(body: str) -> Run:
     return _decoded(_RUN, body)
+
+
+def silence_of(body: str) -> Silence:
+    return _decoded(_SILENCE, body)
 
 
 DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
@@ -17,7 +18,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import orders, reads, runs, upkeep, writes
+from segwatch.store import orders, reads, runs, silences, upkeep, writes
 from segwatch.store.base import (
     Change,
     EventFilter,
@@ -132,6 +133,12 @@ class SqliteStore:
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
         return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
+    async def silence(self, id: str) -> Silence | None:
+        return await self._read(lambda db: silences.silence(db, id))
+
+    async def silences(self, *, untold: bool = False) -> list[Silence]:
+        return await self._read(lambda db: silences.silences(db, untold))
+
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
     ) -> list[Delivery]:
@@ -175,7 +182,7 @@ class SqliteStore:
             left = None if at_most is None else at_most - deleted
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
-        for forget in (upkeep.forget_runs, upkeep.forget_orders):
+        for forget in (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
         for stream in await self._read(upkeep.streams_beside_jobs):

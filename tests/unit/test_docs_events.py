@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
+from segwatch.alerts.effects import subject_of
+from segwatch.alerts.matching import parse
+from segwatch.alerts.silences import Silence
 from segwatch.decision import Policy, announce, decide
+from segwatch.deliveries import silence_end
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
@@ -31,6 +35,7 @@ from segwatch.pipelines.seen import BatchesStand, DatasetKnown, EvaluationStands
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
+BY_CASE = {EventType.RETRY_REFUSED: "by reason", EventType.SILENCE_ENDED: "of the worst that is open"}
 COMMON = {
     "event_id",
     "sequence",
@@ -232,10 +237,20 @@ def pipelines():
             yield from turn.events
 
 
+def silences():
+    """One that ends while something that it was about is still wrong."""
+    failed = next(event for event in jobs() if event.type is EventType.JOB_FAILED)
+    silence = Silence(
+        id="5f0c1d2e", matchers=parse("dataset=65a1b2c3d4e5f60718293a4b"), starts_at=at("01:30:00"),
+        ends_at=at("03:30:00"), owner="sam", reason="the reader is being moved", created_at=at("01:30:00"),
+    )  # fmt: skip
+    yield silence_end.told(silence, {subject_of(failed): failed}, (), (), at("03:30:05.120"))[1]
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, silences):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)
@@ -260,8 +275,8 @@ def test_an_example_has_the_public_form(type_):
     assert data.keys() >= COMMON
     assert isinstance(data["links"], dict)
     told = re.search(r"^Severity (.+?)\. ", PARTS[type_.value], re.MULTILINE)[1]
-    assert told == ("by reason" if type_ is EventType.RETRY_REFUSED else f"`{severity_of(type_).value}`")
-    if told != "by reason":
+    assert told == BY_CASE.get(type_, f"`{severity_of(type_).value}`")
+    if type_ not in BY_CASE:
         assert data["severity"] == severity_of(type_).value
 
 
