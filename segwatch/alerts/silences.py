@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from segwatch.alerts.matching import Matcher, fit
 from segwatch.alerts.model import Labels
+from segwatch.errors import SegwatchError
+from segwatch.jobs.events import rfc3339
 
 SETTLES_WITHIN = timedelta(seconds=5)
 """What was recorded under a silence is on disk so long after it at the latest, and can be told as still wrong."""
@@ -26,6 +29,10 @@ class End(StrEnum):
     TIME = "time"
     RESOLVED = "resolved"
     EXPIRED = "expired"  # somebody ended it
+
+
+class BadSilence(SegwatchError):
+    """A silence that nobody can mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,49 @@ class Silence:
     def what(self) -> str:
         """Its matchers as they are written."""
         return ", ".join(map(str, self.matchers))
+
+    def payload(self, now: datetime) -> dict[str, Any]:
+        """Return the public form, of JSON values; times are RFC 3339 in UTC. ended_by: "" until it has ended."""
+        ended = self.state(now) is SilenceState.ENDED
+        return {
+            "id": self.id,
+            "state": self.state(now).value,
+            "matchers": [str(matcher) for matcher in self.matchers],
+            "starts_at": rfc3339(self.starts_at),
+            "ends_at": None if self.ends_at is None else rfc3339(self.ends_at),
+            "until_resolved": self.until_resolved,
+            "ended_by": self.ends_by.value if ended else "",
+            "owner": self.owner,
+            "reason": self.reason,
+            "created_at": rfc3339(self.created_at),
+        }
+
+
+def begun(
+    id_: str, matchers: tuple[Matcher, ...], now: datetime,
+    *, starts_at: datetime | None = None, ends_at: datetime | None = None, lasts: timedelta | None = None,
+    until_resolved: bool = False, owner: str = "", reason: str = "",
+) -> Silence:  # fmt: skip
+    """Return a new silence. Raises BadSilence for one that nobody can mean.
+
+    starts_at: None for now. ends_at, lasts: at most one of them; none only for one `until_resolved`.
+    """
+    if not matchers:
+        raise BadSilence('A silence needs a matcher, such as sandbox="prod".')
+    if fit(matchers, {}):  # as Alertmanager: these would fit almost everything
+        raise BadSilence("All of these matchers fit what has none of the labels. Ask for a value with one of them.")
+    starts = starts_at.astimezone(UTC) if starts_at else now
+    if ends_at and lasts:
+        raise BadSilence("A silence has one end: write until when, or for how long.")
+    ends = starts + lasts if lasts else ends_at and ends_at.astimezone(UTC)
+    if ends is None and not until_resolved:
+        raise BadSilence("A silence needs an end: write for how long, or until resolved.")
+    if ends is not None and ends <= max(starts, now):
+        raise BadSilence("A silence must end after it begins, and not in the past.")
+    return Silence(
+        id=id_, matchers=matchers, starts_at=starts, ends_at=ends, until_resolved=until_resolved,
+        owner=owner, reason=reason, created_at=now,
+    )  # fmt: skip
 
 
 def silenced_by(labels: Labels, silences: Iterable[Silence], now: datetime) -> tuple[Silence, ...]:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from segwatch.app.channels import channel_of, open_session, routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
+from segwatch.cli.route import route
 from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
@@ -20,6 +21,7 @@ from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.store.base import EventFilter, Store
 
 app = App(name="notify")
+app.command(route)
 
 
 @app.command(name="list")

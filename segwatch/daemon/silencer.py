@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 
 from segwatch.alerts import silences
+from segwatch.alerts.model import Labels
 from segwatch.alerts.silences import Silence
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries import silence_end
@@ -45,7 +46,11 @@ class Silencer:
 
     def promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
         """Return what is promised of events that are recorded now: nothing of those that are silenced."""
-        return promises(events, self._routes, now, self._silences)
+        return promises(events, self._routes, now, self.silenced)
+
+    def silenced(self, labels: Labels, now: datetime) -> bool:
+        """Return whether a silence holds for what has these labels."""
+        return bool(silences.silenced_by(labels, self._silences, now))
 
     async def load(self) -> None:
         """Read which silences there are. Raises StoreError."""
@@ -79,8 +84,10 @@ class Silencer:
         await self.load()
 
     async def all(self) -> list[Silence]:
-        """Return every silence, also those that have ended, oldest first. Raises StoreError."""
-        return await self._store.silences()
+        """Return every silence, oldest first, also those that have ended; the others are in force by then."""
+        every = await self._store.silences()
+        self._silences = tuple(one for one in every if one.told_at is None)
+        return every
 
     async def add(self, silence: Silence) -> Silence:
         """Keep a new silence, in force from now on. Raises NothingWrong, StoreError."""

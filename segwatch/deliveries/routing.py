@@ -8,7 +8,6 @@ from segwatch.alerts.labels import LABELS, labels_of
 from segwatch.alerts.matching import Matcher
 from segwatch.alerts.model import Labels, is_below
 from segwatch.alerts.quiet import QuietHours
-from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event, Severity
 
@@ -17,6 +16,9 @@ MatchValue = Scalar | Sequence[Scalar]
 
 Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 """What is promised of events that are about to be recorded, and when that is."""
+
+Silenced = Callable[[Labels, datetime], bool]
+"""Whether a silence holds for what has these labels."""
 
 MATCH_KEYS = LABELS
 
@@ -115,26 +117,34 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
 
     A channel is told of its own failure too: it hears of it when it works again, or it lies in its dead letters.
     """
-    return tuple(dict.fromkeys(channel for route in routes_for(event, routes) for channel in route.channels))
+    return tuple(leading(event, routes))
+
+
+def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
+    """Return for each channel the first route that leads the event there: it is told once, and in one manner."""
+    found: dict[str, Route] = {}
+    for route in routes_for(event, routes):
+        for channel in route.channels:
+            found.setdefault(channel, route)
+    return found
 
 
 def told_at_once(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Return the channels that are told of the event itself: those of the routes that do not group."""
-    ways = (route for route in routes_for(event, routes) if not route.groups)
-    return tuple(dict.fromkeys(channel for route in ways for channel in route.channels))
+    """Return the channels that are told of the event itself, not in a group of alerts."""
+    return tuple(channel for channel, route in leading(event, routes).items() if not route.groups)
 
 
 def promises(
-    events: Iterable[Event], routes: Sequence[Route], now: datetime, silences: Sequence[Silence] = ()
+    events: Iterable[Event], routes: Sequence[Route], now: datetime, silenced: Silenced = lambda labels, now: False
 ) -> tuple[Delivery, ...]:
     """Return a delivery for each event and each channel that is told of it at once, due now.
 
-    silences: what they match is kept from everybody; the end of a silence tells what is wrong by then.
+    silenced: what it says of is kept from everybody; the end of a silence tells what is wrong by then.
     """
     return tuple(
         Delivery(event=event, channel=channel, promised_at=now, due_at=now)
         for event in events
-        if not silenced_by(labels_of(event), silences, now)
+        if not silenced(labels_of(event), now)
         for channel in told_at_once(event, routes)
     )
 

@@ -133,11 +133,11 @@ def said_of(event: Event) -> Said:
             action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
         case EventType.SILENCE_ENDED:
-            still = d.get("open") or 0
-            what = "nothing is wrong" if not still else f"{_times(still, 'alert')} {'is' if still == 1 else 'are'} open"
+            still = _times(d.get("open"), "alert")
+            open_ = f"{still} {'is' if d['open'] == 1 else 'are'} open" if still and d["open"] else "nothing is wrong"
             by = _with(" — {}", text(d.get("matchers"))) + _with(", silenced by {}", text(d.get("owner")))
-            action = "Silence them again, if nobody is to hear of them: segwatch silence add" if still else ""
-            return _said(f"A silence ended: {what}", by + _with(" ({})", why), action)
+            action = "To hear no more of them: segwatch silence add" if still and d["open"] else ""
+            return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED:
             return Said(title=text(d.get("title")), summary=text(d.get("summary")), action=text(d.get("action")))
 

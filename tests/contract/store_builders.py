@@ -133,7 +133,7 @@ def run(id_: str = "r1", **fields: Any) -> Run:
 def silence(id_: str = "s1", **fields: Any) -> Silence:
     made: dict[str, Any] = {
         "id": id_,
-        "matchers": parse('sandbox=prod,reason!~"a "quoted" .*"'),
+        "matchers": parse(r'sandbox=prod,reason!~"a \"quoted\" .*"'),
         "starts_at": START,
         "ends_at": at(60),
         "owner": "sam",
