@@ -65,7 +65,7 @@ class Generation:
         self.settings = settings
         self._began = began
         self._lasting = lasting
-        self._silencer = Silencer(
+        self.silencer = Silencer(
             lasting.store, lasting.clock, channels.routes_of(settings), OpenAlerts(lasting.store), self._told
         )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
@@ -84,8 +84,8 @@ class Generation:
         self._lasting.meter.metrics.expect_runs(pipelines.pipelines_of(self.settings))
         # before anything is recorded, so that nobody is told of what a silence of before is about
         with suppress(StoreError):  # then the worker reads them, as soon as the store works
-            await self._silencer.load()
-        self.keep("silences", self._silencer.run)
+            await self.silencer.load()
+        self.keep("silences", self.silencer.run)
         self._start_channels()
         session = open_session()
         self._resources.push_async_callback(session.close)
@@ -134,7 +134,7 @@ class Generation:
             worker = ChannelWorker(
                 channels.channel_of(self.settings, one.name, session, lasting.clock),
                 store=lasting.store,
-                promise=self._silencer.promise,
+                promise=self.silencer.promise,
                 clock=lasting.clock,
                 timeline=lasting.timeline,
                 random=random.random,
@@ -150,7 +150,7 @@ class Generation:
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(
-            sandbox.name, lasting.store, lasting.clock, lasting.bus, self._silencer.promise,
+            sandbox.name, lasting.store, lasting.clock, lasting.bus, self.silencer.promise,
             policies={name: self._policy(kind) for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
         )  # fmt: skip
