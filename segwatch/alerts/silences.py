@@ -66,6 +66,10 @@ class Silence:
             return SilenceState.ENDED
         return SilenceState.ACTIVE if self.starts_at <= now else SilenceState.PENDING
 
+    def held(self, at: datetime) -> bool:
+        """Return whether it was in force at a time that is past."""
+        return self.starts_at <= at and (self.ends_at is None or at < self.ends_at)
+
     def matches(self, labels: Labels) -> bool:
         """Return whether it is about what has these labels."""
         return fit(self.matchers, labels)

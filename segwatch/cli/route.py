@@ -1,6 +1,7 @@
 """`segwatch notify route`: which channels an event reaches, and why."""
 
 import difflib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -31,7 +32,7 @@ Labels = Annotated[
 async def route(event: str, /, *, label: Labels = None, as_json: Json = False, config: ConfigFile = None) -> None:
     """Show which routes an event takes, which channels that leads to, and why.
 
-    Routes and silences are judged as they are now.
+    Routes and silences are judged as they are now; of an event in the log it also says what silenced it then.
 
     Example: `segwatch notify route job.failed --label sandbox=prod --label kind=export_job`
 
@@ -46,7 +47,7 @@ async def route(event: str, /, *, label: Labels = None, as_json: Json = False, c
     if event.startswith("evt_"):
         async with opened(config) as (settings, store):
             found = next((one.event for one in await store.events(EventFilter(id=event))), None)
-            silences = await store.silences(untold=True)
+            silences = await store.silences()
         if found is None:
             fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
     else:
@@ -54,13 +55,19 @@ async def route(event: str, /, *, label: Labels = None, as_json: Json = False, c
         settings = settings_of(config)
         silences = await _silences(config) if file_of(settings.store.url).exists() else []
     routes = routes_of(settings)
-    hushed = silenced_by(labels_of(found), silences, now)
+    labels = labels_of(found)
+    hushed = silenced_by(labels, silences, now)
+    then = [one for one in silences if found.sequence and one.held(found.at) and one.matches(labels)]
     report = _report(found, judge(found, routes), channels_for(found, routes), hushed, now)
+    report["was_silenced_by"] = [one.id for one in then]
     if as_json:
         return show_json(report)
     rows = [row | {"taken": "yes" if row["taken"] else "no"} for row in report["routes"]]
     show(rows, as_json=False, empty="there are no routes: add [[routes]]")
-    return lines(["", *_summary(found, report, hushed)])
+    lines(["", _summary(found, report, hushed)])
+    if then:
+        lines([f"when it was recorded, it was silenced by {_whose(then)}"])
+    return None
 
 
 async def _silences(config: str | None) -> list[Silence]:
@@ -105,11 +112,15 @@ def _how(route: Route, event: Event, now: datetime) -> str:
     return f"in groups{by}" + (f", not before {clock(until)} UTC" if until else "")
 
 
-def _summary(event: Event, report: dict[str, Any], hushed: tuple[Silence, ...]) -> list[str]:
+def _summary(event: Event, report: dict[str, Any], hushed: Sequence[Silence]) -> str:
     if hushed:
-        whose = [f"silence {one.id} ({one.what}{f', by {one.owner}' if one.owner else ''})" for one in hushed]
-        return [f"nobody is told: {event.type} is silenced by {' and '.join(whose)}"]
-    return [f"told: {', '.join(report['channels']) or 'nobody'}"]
+        return f"nobody is told: {event.type} is silenced by {_whose(hushed)}"
+    return f"told: {', '.join(report['channels']) or 'nobody'}"
+
+
+def _whose(silences: Sequence[Silence]) -> str:
+    owners = [f", by {one.owner}" if one.owner else "" for one in silences]
+    return " and ".join(f"silence {one.id} ({one.what}{by})" for one, by in zip(silences, owners, strict=True))
 
 
 def _imagined(type_: str, labels: list[str], now: datetime) -> Event:

@@ -54,6 +54,11 @@ async def test_a_silence_keeps_what_it_is_about_from_everybody_until_it_ends(hou
     assert (await house.command("silence", "list", "--json")).json == []
     ended = (await house.command("silence", "list", "--ended", "--json")).json
     assert [one["ended_by"] for one in ended] == ["expired"]
+    (failure,) = (await house.command("events", "list", "--type", "job.failed", "--job", noisy, "--json")).json
+    route = (await house.command("notify", "route", failure["data"]["event_id"], "--json")).json
+    assert (route["channels"], route["silenced_by"], route["was_silenced_by"]) == (["failures"], [], [silence])
+    shown = await house.command("notify", "route", failure["data"]["event_id"])
+    assert f"when it was recorded, it was silenced by silence {silence} (kind=segment_job, by " in shown.out
 
 
 async def test_silences_that_cannot_be_are_refused(house: House) -> None:
