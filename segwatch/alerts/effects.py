@@ -39,14 +39,6 @@ _ENDS_ODDITY = frozenset(
 )
 _KNOWN_STATUS = frozenset({EventType.JOB_QUEUED, EventType.JOB_PROCESSING, EventType.JOB_CANCELLING})
 
-OPENING = tuple(
-    type_.value
-    for table in (_OF_ITS_STREAM, _OF_ITS_WORK, _OF_ITS_PIPELINE, _OF_ITS_JOB)
-    for type_, turn in table.items()
-    if turn is Turn.OPENS
-)
-"""The types of event that can open an alert."""
-
 
 def effects_of(event: Event) -> tuple[Effect, ...]:
     """Return what the event means for alerts; nothing for one that only tells the story."""
@@ -79,8 +71,9 @@ def _work(event: Event) -> list[tuple[str, Turn]]:
     An export's work is its fingerprint, an evaluation's its segments; of one that tells neither, its own chain.
     """
     turn = _OF_ITS_WORK.get(event.type)
-    if turn is None:
-        return []
+    attempt = event.details.get("attempt")
+    if turn is None or (event.type is EventType.JOB_SUCCEEDED and isinstance(attempt, int) and attempt > 1):
+        return []  # the success of a later attempt is told as `export.recovered` in the same breath
     chain = f"work/{event.sandbox}/{event.kind}/{event.details.get('root') or event.job_id}"
     names = [f"work/{event.sandbox}/{event.kind}/{same}"] if (same := _same_work(event)) else []
     names.append(chain)

@@ -1,7 +1,9 @@
 """An alert: something is wrong, from the event that opened it to the one that closed it."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from segwatch.jobs.events import Severity
@@ -28,11 +30,69 @@ class Effect:
     turn: Turn
 
 
-def is_below(one: Severity, other: Severity) -> bool:
-    """True when it hurts less than the other."""
-    return _RANKS[one] < _RANKS[other]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What is said of an event: its headline without a full stop, the error behind it, what segwatch does about it."""
+
+    title: str
+    cause: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something is wrong about one subject.
+
+    event_id: the event that opened it. types: the types of all that has been said of it aloud, in that order;
+    loud_at, loud_id: when the last of them came, and that event. severity: the worst of them.
+    title, cause, action: in words, as in `Words`; the action is that of the last event, loud or not.
+    jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
+    told: channels that an immediate route has told of it. withheld: those that a silence kept it from.
+    ended_at, ended_by: when it was over, and the event that says so.
+    """
+
+    subject: str
+    event_id: str
+    since: datetime
+    changed_at: datetime
+    loud_at: datetime
+    loud_id: str
+    severity: Severity
+    title: str
+    types: tuple[str, ...]
+    cause: str = ""
+    action: str = ""
+    sandbox: str = ""
+    kind: str = ""
+    jobs: tuple[str, ...] = ()
+    awaits: str = ""
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+    ended_by: str = ""
+
+    @property
+    def id(self) -> str:
+        """The same after a restart; another one when the subject goes wrong again."""
+        return "alr_" + hashlib.sha256(f"{self.subject}#{self.event_id}".encode()).hexdigest()[:24]
+
+    @property
+    def is_open(self) -> bool:
+        """True until it is over."""
+        return self.ended_at is None
+
+    @property
+    def first_type(self) -> str:
+        """The type of the event that opened it."""
+        return self.types[0]
 
 
 def worst(*severities: Severity) -> Severity:
     """Return the one that hurts most; INFO of none."""
     return max(severities, key=_RANKS.__getitem__, default=Severity.INFO)
+
+
+def is_below(one: Severity, other: Severity) -> bool:
+    """True when it hurts less than the other."""
+    return _RANKS[one] < _RANKS[other]

@@ -1,13 +1,17 @@
 """From the settings to channels and routes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
+from segwatch.alerts.grouping import Way
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.dispatcher import Channel
-from segwatch.deliveries import routing, settle
+from segwatch.deliveries import routing, settle, ways
+from segwatch.jobs.events import Event
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
 
@@ -35,6 +39,7 @@ def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, cl
 
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     """Return the configured routes in the form that decides."""
+    stateful = stateful_channels(settings)
     return tuple(
         routing.Route(
             channels=route.channels,
@@ -48,9 +53,36 @@ def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
             group_interval=route.group_interval,
             repeat_interval=route.repeat_interval,
             quiet_hours=route.quiet,
+            stateful=stateful.intersection(route.channels),
         )
         for route in settings.routes
     )
+
+
+def stateful_channels(settings: Settings) -> frozenset[str]:
+    """Return the channels whose receivers keep incidents of their own: their kind says so."""
+    kinds = load_notifiers()
+    return frozenset(one.name for one in settings.channels if getattr(kinds[one.kind], "stateful", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The routes, as `Routing` asks for them."""
+
+    routes: tuple[routing.Route, ...]
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """All ways in which channels are told of alerts."""
+        return ways.ways_of(self.routes)
+
+    def ways_for(self, event: Event) -> Sequence[Way]:
+        """Return those that are told of this one, each channel once."""
+        return ways.ways_for(event, self.routes)
+
+    def promised(self, event: Event) -> Sequence[str]:
+        """Return the channels that are told of the event itself, but for a silence."""
+        return routing.told_at_once(event, self.routes)
 
 
 def _through_proxy(url: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
+from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
@@ -65,12 +66,15 @@ class Generation:
         self.settings = settings
         self._began = began
         self._lasting = lasting
-        self.silencer = Silencer(
-            lasting.store, lasting.clock, channels.routes_of(settings), OpenAlerts(lasting.store), self._told
-        )
+        routes = channels.routes_of(settings)
+        self.silencer = Silencer(lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told)
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
+        self._alerter = Alerter(
+            lasting.store, lasting.clock, channels.Routes(routes),
+            silenced=self.silencer.silenced, told=self._told_of_alerts,
+        )  # fmt: skip
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
         self._tokens: dict[str, TokenSource] = {}
@@ -87,6 +91,7 @@ class Generation:
             await self.silencer.load()
         self.keep("silences", self.silencer.run)
         self._start_channels()
+        self.keep("alerter", self._alerter.run)
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
@@ -98,11 +103,13 @@ class Generation:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
         await self._lasting.supervisor.stop("silences")
+        await self._lasting.supervisor.stop("alerter")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
 
     def wake(self) -> None:
-        """Let every channel look at the outbox now."""
+        """Let every channel look at the outbox now, and the alerter at the log."""
+        self._alerter.wake()
         for channel in self._channels:
             channel.wake()
 
@@ -213,6 +220,11 @@ class Generation:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
         watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
+
+    def _told_of_alerts(self, events: tuple[Event, ...]) -> None:
+        self._told(events)
+        for channel in self._channels:  # a closing is promised without an event of its own
+            channel.wake()
 
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:

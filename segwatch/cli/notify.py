@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import channel_of, open_session, routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
@@ -16,7 +17,7 @@ from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
-from segwatch.deliveries.routing import channels_for
+from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.store.base import EventFilter, Store
 
@@ -164,10 +165,20 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:
         fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
-    told = (channel,) if channel else channels_for(event, routes_of(settings))
+    told = (channel,) if channel else _told_of(event, settings)
     if not told:
         fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
     return [Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in told]
+
+
+def _told_of(event: Event, settings: Settings) -> Sequence[str]:
+    """Return who is told of the event again: a message about alerts was for one channel.
+
+    Channels with incidents of their own are left out: a single event would open one that nobody closes.
+    """
+    if event.type in NOTICES:
+        return (str(event.details["channel"]),)
+    return [channel for channel, route in leading(event, routes_of(settings)).items() if channel not in route.stateful]
 
 
 def _known(settings: Settings, channel: str) -> None:

@@ -20,7 +20,11 @@ class Standing(StrEnum):
 
 _NAMED_MAX = 5
 _ERRORS_MAX = 5
-_NOTICES = {EventType.ALERT_FIRING: Standing.FIRING, EventType.ALERT_RESOLVED: Standing.RESOLVED}
+_NOTICES = {
+    EventType.ALERT_FIRING: Standing.FIRING,
+    EventType.ALERT_RESOLVED: Standing.RESOLVED,
+    EventType.ALERT_NOTED: Standing.STORY,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

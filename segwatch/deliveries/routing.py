@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from segwatch.alerts.labels import LABELS, labels_of
 from segwatch.alerts.matching import Matcher
 from segwatch.alerts.model import Labels, is_below
+from segwatch.alerts.notices import NOTICES
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event, Severity
@@ -34,6 +35,7 @@ class Route:
     default: takes what no other route takes, wherever it stands.
     group_by, group_wait, group_interval, repeat_interval, quiet_hours: with any of them, channels are told of alerts
     in groups instead of each event; None where the setting is not there.
+    stateful: those of its channels that keep incidents of their own, and so are told of alerts, never of single events.
     """
 
     channels: tuple[str, ...]
@@ -47,6 +49,7 @@ class Route:
     group_interval: timedelta | None = None
     repeat_interval: timedelta | None = None
     quiet_hours: QuietHours | None = None
+    stateful: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for key in self.match:
@@ -121,9 +124,12 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
 
 
 def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
-    """Return for each channel the first route that leads the event there: it is told once, and in one manner."""
+    """Return for each channel the first route that leads the event there: it is told once, and in one manner.
+
+    What tells of alerts is promised to whom it is meant for, and follows no route.
+    """
     found: dict[str, Route] = {}
-    for route in routes_for(event, routes):
+    for route in routes_for(event, routes) if event.type not in NOTICES else ():
         for channel in route.channels:
             found.setdefault(channel, route)
     return found
@@ -131,7 +137,8 @@ def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
 
 def told_at_once(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
     """Return the channels that are told of the event itself, not in a group of alerts."""
-    return tuple(channel for channel, route in leading(event, routes).items() if not route.groups)
+    found = leading(event, routes).items()
+    return tuple(channel for channel, route in found if not route.groups and channel not in route.stateful)
 
 
 def promises(

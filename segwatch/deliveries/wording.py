@@ -138,8 +138,17 @@ def said_of(event: Event) -> Said:
             by = _with(" — {}", text(d.get("matchers"))) + _with(", silenced by {}", text(d.get("owner")))
             action = "To hear no more of them: segwatch silence add" if still and d["open"] else ""
             return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
-        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED:
-            return Said(title=text(d.get("title")), summary=text(d.get("summary")), action=text(d.get("action")))
+        case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
+            return _of_alerts(event)
+
+
+def _of_alerts(event: Event) -> Said:
+    """Return the words that a message about alerts brings along."""
+    title, summary = text(event.details.get("title")), text(event.details.get("summary")).removesuffix(".")
+    title = title or {EventType.ALERT_FIRING: "Alerts fire", EventType.ALERT_RESOLVED: "Resolved"}.get(
+        event.type, "News"
+    )
+    return Said(title=title, summary=f"{summary or title}.", action=text(event.details.get("action")))
 
 
 def errors_of(event: Event) -> list[str]:

@@ -43,6 +43,7 @@ class EventType(StrEnum):
     ALERT_FIRING = "alert.firing"
     ALERT_RESOLVED = "alert.resolved"
     SILENCE_ENDED = "silence.ended"
+    ALERT_NOTED = "alert.noted"
 
 
 class Severity(StrEnum):

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from segwatch.alerts.book import Alerting
+from segwatch.alerts.grouping import Group
+from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
@@ -67,7 +70,7 @@ class Change:
     `job_id` of one placed order of its kind, else Conflict. Of equal orders and resubmissions one may be POSTING, else
     Conflict.
     spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
-    One run of a pipeline has a cause, else Conflict.
+    One run of a pipeline has a cause, else Conflict. The alerts must know of the log as far as `alerting` says.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.
     deliveries: of events that are in the log by then; those already promised are left as they are.
     """
@@ -86,6 +89,7 @@ class Change:
     silence: Silence | None = None
     silence_before: Silence | None = None
     position: Position | None = None
+    alerting: Alerting | None = None
     events: tuple[Event, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
 
@@ -126,6 +130,15 @@ class RunFilter:
     sandbox: str = ""
     pipeline: str = ""
     cause: str = ""
+    open_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFilter:
+    """Which alerts to read; empty fields match everything. ids: only these, None for all."""
+
+    subject: str = ""
+    ids: tuple[str, ...] | None = None
     open_only: bool = False
 
 
@@ -218,6 +231,18 @@ class Store(Protocol):
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         """Return silences, oldest first. untold: without those whose end was told."""
 
+    async def alert_cursor(self) -> int:
+        """Return the position of the last event that the alerts know of; 0 when they know of none."""
+
+    async def alerts(self, wanted: AlertFilter, *, limit: int | None = None) -> list[Alert]:
+        """Return alerts, the open ones first, then the last changed."""
+
+    async def alert_groups(self) -> list[Group]:
+        """Return all groups that have something left to tell."""
+
+    async def channels_told(self, event_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return to which channels these events were promised; an event that nobody was promised is left out."""
+
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
     ) -> list[Delivery]:
@@ -258,8 +283,9 @@ class Store(Protocol):
 
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
         events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
-        of pipelines and silences that have ended, with their events. Orders go when they have ended; those of
-        evaluations are kept for 400 days more, since they count against the year.
+        of pipelines and silences that have ended, with their events. Alerts go when they are over and in no group, and
+        what was told of a group when it has nothing left to tell. Orders go when they have ended; those of evaluations
+        are kept for 400 days more, since they count against the year.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

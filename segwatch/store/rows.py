@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from segwatch.alerts.grouping import Group
+from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
@@ -26,6 +28,8 @@ _RESUBMISSION = msgspec.json.Decoder(Resubmission)
 _ORDER = msgspec.json.Decoder(Order)
 _RUN = msgspec.json.Decoder(Run)
 _SILENCE = msgspec.json.Decoder(Silence)
+_ALERT = msgspec.json.Decoder(Alert)
+_GROUP = msgspec.json.Decoder(Group)
 
 
 def micros(at: datetime) -> int:
@@ -46,7 +50,7 @@ def moment_or_none(us: int | None) -> datetime | None:
     return None if us is None else moment(us)
 
 
-def body_of(record: JobState | Event | Resubmission | Order | Run | Silence) -> str:
+def body_of(record: JobState | Event | Resubmission | Order | Run | Silence | Alert | Group) -> str:
     """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
     return msgspec.json.encode(record).decode()
 
@@ -73,6 +77,14 @@ def run_of(body: str) -> Run:
 
 def silence_of(body: str) -> Silence:
     return _decoded(_SILENCE, body)
+
+
+def alert_of(body: str) -> Alert:
+    return _decoded(_ALERT, body)
+
+
+def group_of(body: str) -> Group:
+    return _decoded(_GROUP, body)
 
 
 DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"

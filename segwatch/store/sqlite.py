@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from segwatch.alerts.grouping import Group
+from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
@@ -18,8 +20,9 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import orders, reads, runs, silences, upkeep, writes
+from segwatch.store import alerts, orders, reads, runs, silences, upkeep, writes
 from segwatch.store.base import (
+    AlertFilter,
     Change,
     EventFilter,
     JobFilter,
@@ -139,6 +142,18 @@ class SqliteStore:
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         return await self._read(lambda db: silences.silences(db, untold))
 
+    async def alert_cursor(self) -> int:
+        return await self._read(alerts.cursor)
+
+    async def alerts(self, wanted: AlertFilter, *, limit: int | None = None) -> list[Alert]:
+        return await self._read(lambda db: alerts.alerts(db, wanted, limit))
+
+    async def alert_groups(self) -> list[Group]:
+        return await self._read(alerts.groups)
+
+    async def channels_told(self, event_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return await self._read(lambda db: alerts.channels_told(db, event_ids))
+
     async def due_deliveries(
         self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
     ) -> list[Delivery]:
@@ -182,7 +197,8 @@ class SqliteStore:
             left = None if at_most is None else at_most - deleted
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
-        for forget in (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders):
+        own = (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders)
+        for forget in (*own, upkeep.forget_alerts, upkeep.forget_notices):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
         for stream in await self._read(upkeep.streams_beside_jobs):

@@ -8,7 +8,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from segwatch.store.base import StoreCorrupt, StoreError
-from segwatch.store.rows import event_of, job_of, order_of, resubmission_of, run_of, silence_of
+from segwatch.store.rows import (
+    alert_of,
+    event_of,
+    group_of,
+    job_of,
+    order_of,
+    resubmission_of,
+    run_of,
+    silence_of,
+)
 
 _YEAR_US = 400 * 86_400 * 1_000_000  # a year's evaluations are counted from their orders
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
@@ -106,11 +115,36 @@ def forget_orders(db: sqlite3.Connection, before_us: int) -> bool:
     return gone.rowcount == FORGET_AT_ONCE
 
 
-def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
-    """Return the streams that are no jobs; without runs and silences, which go with all of their events."""
+def forget_alerts(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some alerts that are over and in no group; return whether there may be more."""
+    gone = db.execute(
+        "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE open = 0 AND changed_us < ? AND NOT EXISTS"
+        " (SELECT 1 FROM alert_group g, json_each(g.body, '$.members') member WHERE member.key = alert.id) LIMIT ?)",
+        (before_us, FORGET_AT_ONCE),
+    )
+    return gone.rowcount == FORGET_AT_ONCE
+
+
+def forget_notices(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete what was told of some groups that have nothing left to tell; return whether there may be more."""
     found = db.execute(
-        "SELECT DISTINCT stream FROM event WHERE job_id = '' AND stream NOT IN (SELECT stream FROM pipeline_run)"
-        " AND stream NOT IN (SELECT stream FROM silence)"
+        "SELECT stream FROM event WHERE job_id = '' AND stream GLOB 'alerts/*' AND NOT EXISTS"
+        " (SELECT 1 FROM alert_group WHERE alert_group.stream = event.stream) GROUP BY stream"
+        " HAVING max(at_us) < ? AND NOT EXISTS (SELECT 1 FROM delivery d JOIN event e USING (position)"
+        " WHERE e.stream = event.stream AND d.stage <> 'delivered') LIMIT ?",
+        (before_us, FORGET_AT_ONCE),
+    ).fetchall()
+    for (stream,) in found:
+        db.execute("DELETE FROM delivery WHERE position IN (SELECT position FROM event WHERE stream = ?)", (stream,))
+        db.execute("DELETE FROM event WHERE stream = ?", (stream,))
+    return len(found) == FORGET_AT_ONCE
+
+
+def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
+    """Return the streams that are no jobs; without runs, silences and groups, which go with all of their events."""
+    found = db.execute(
+        "SELECT DISTINCT stream FROM event WHERE job_id = '' AND stream NOT GLOB 'alerts/*'"
+        " AND stream NOT IN (SELECT stream FROM pipeline_run) AND stream NOT IN (SELECT stream FROM silence)"
     )
     return [stream for (stream,) in found]
 
@@ -193,6 +227,8 @@ _RECORDS: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("job_order", "id", order_of),
     ("pipeline_run", "id", run_of),
     ("silence", "id", silence_of),
+    ("alert", "id", alert_of),
+    ("alert_group", "id", group_of),
 )
 
 

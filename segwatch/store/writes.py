@@ -13,7 +13,7 @@ from segwatch.jobs.order import ORDERS_SHOW_WITHIN
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
-from segwatch.store import orders, runs, silences
+from segwatch.store import alerts, orders, runs, silences
 from segwatch.store.base import Change, Conflict
 from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
 
@@ -35,6 +35,8 @@ def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
             _save_subject(db, change.subject, change.subject_before)
         if change.position is not None:
             _save_position(db, change.position)
+        if change.alerting is not None:
+            alerts.save(db, change.alerting)
         for event in change.events:
             _log(db, event)
         for delivery in change.deliveries:

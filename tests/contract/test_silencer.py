@@ -11,6 +11,8 @@ from store_builders import sandbox_event
 
 from segwatch.alerts.matching import parse
 from segwatch.alerts.silences import SETTLES_WITHIN, Silence, SilenceState
+from segwatch.app.channels import Routes
+from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.silencer import NothingWrong, Silencer, expire
 from segwatch.deliveries.model import Stage
@@ -31,6 +33,9 @@ class Here:
 
     def restarted(self) -> Silencer:
         self.silencer = Silencer(self.store, self.clock, ROUTES, OpenAlerts(self.store), self.told.extend)
+        self.alerter = Alerter(
+            self.store, self.clock, Routes(ROUTES), silenced=self.silencer.silenced, told=lambda events: None
+        )
         return self.silencer
 
     def silence(self, matchers="sandbox=prod", *, minutes=10, **fields) -> Silence:
@@ -43,10 +48,12 @@ class Here:
         """Record an event as a recorder does; return the channels that are told."""
         deliveries = self.silencer.promise((event,), self.clock.now())
         await self.store.commit([Change(events=(event,), deliveries=deliveries)])
+        await self.alerter._turn()
         return [one.channel for one in deliveries]
 
     async def later(self, **by) -> None:
         await self.clock.advance(**by)
+        await self.alerter._turn()
         await self.silencer.turn()
 
     async def ends(self) -> list[Event]:
@@ -151,15 +158,12 @@ async def test_old_silences_are_forgotten_with_their_ends(here):
     assert await here.ends() == []
 
 
-async def test_what_is_wrong_is_read_off_the_log_page_by_page(here, monkeypatch):
-    monkeypatch.setattr("segwatch.daemon.opened._PAGE", 2)
+async def test_what_is_wrong_is_read_with_the_event_that_began_it(here):
     alerts = OpenAlerts(here.store)
     assert await alerts() == {}
-    await here.happens(recovered(1))
-    for number in range(2, 8):
-        await here.happens(sandbox_event(number) if number % 2 == 0 else recovered(number))
+    await here.happens(sandbox_event(1))
+    await here.happens(sandbox_event(2))
+    assert {subject: event.sequence for subject, event in (await alerts()).items()} == {"sandbox/prod": 1}
+    assert await alerts() == await OpenAlerts(here.store)()
+    await here.happens(recovered(3))
     assert await alerts() == {}
-    await here.happens(sandbox_event(8))
-    await here.happens(sandbox_event(9))
-    assert [event.sequence for event in (await alerts()).values()] == [8]
-    assert [event.sequence for event in (await OpenAlerts(here.store)()).values()] == [8]

@@ -10,7 +10,9 @@ from fakes import FakeClock
 from pydantic import SecretStr
 from store_builders import sandbox_event
 
+from segwatch.app.channels import Routes
 from segwatch.config import parse_duration
+from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.silencer import Silencer
 from segwatch.store.base import Change
@@ -100,6 +102,7 @@ async def test_until_resolved_needs_something_that_is_wrong(site):
     status, said = await site.call("POST", body=body)
     assert (status, "nothing that sandbox=prod matches is wrong" in said["error"]) == (409, True)
     await site.store.commit([Change(events=(sandbox_event(1),))])
+    await Alerter(site.store, site.clock, Routes(()), told=lambda events: None)._turn()
     assert (await site.call("POST", body=body))[0] == 201
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
+from segwatch.alerts.book import Book
 from segwatch.alerts.effects import subject_of
+from segwatch.alerts.grouping import Way
 from segwatch.alerts.matching import parse
 from segwatch.alerts.silences import Silence
+from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries import silence_end
 from segwatch.deliveries.health import ChannelHealth, counted, judged
@@ -36,6 +39,7 @@ from segwatch.pipelines.seen import BatchesStand, DatasetKnown, EvaluationStands
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
 BY_CASE = {EventType.RETRY_REFUSED: "by reason", EventType.SILENCE_ENDED: "of the worst that is open"}
+BY_CASE |= {EventType.ALERT_FIRING: "that of the worst that fires"}
 COMMON = {
     "event_id",
     "sequence",
@@ -124,8 +128,8 @@ def answered(step, **fields):
     failed = running(export())
     failed.seen("FAILED", "02:20:00.120", metrics=EXPORTED, errors=ERROR)
     answer = Resubmission(
-        failed=failed.state.key, root="24115", attempt=2, fingerprint="f", request="{}", step=step,
-        due_at=at("02:22:00"), since=at("02:22:00"), **fields,
+        failed=failed.state.key, root="24115", attempt=2, step=step, fingerprint=failed.state.facts.fingerprint,
+        request="{}", due_at=at("02:22:00"), since=at("02:22:00"), **fields,
     )  # fmt: skip
     return failed.state, answer
 
@@ -247,10 +251,33 @@ def silences():
     yield silence_end.told(silence, {subject_of(failed): failed}, (), (), at("03:30:05.120"))[1]
 
 
+def alerts():
+    """Two exports fail and recover; then something is told that is neither."""
+
+    def of(job_id, audience=AUDIENCE, **chain):
+        segments = {"segments": [{"segmentId": audience, "segmentNs": "ups", "status": ["realized"]}]}
+        return Job(EXPORT, EXPORT_RECORD | {"id": job_id, "filter": segments}, **chain)
+
+    way = Way(route="r", channel="ops", group_by=("sandbox",))
+    book, other = Book((), ()), AUDIENCE.replace("-0001-", "-0002-")
+    failed, well = [], []
+    for job_id, audience, second in ((24115, AUDIENCE, 0), (24116, other, 12)):
+        failed += running(of(job_id, audience)).seen("FAILED", f"02:20:{second:02}.120", metrics=EXPORTED, errors=ERROR)
+        again = running(of(job_id + 4, audience, root=str(job_id), attempt=2))
+        well += again.seen("SUCCEEDED", f"02:40:{second:02}.120", metrics=EXPORTED)
+    found = of(24130).seen("NEW", "02:50:00.120")
+    for events, clock in ((failed, "02:20:30.120"), (well, "02:40:45.120"), (found, "02:50:30.120")):
+        for event in events:
+            if event.type is not EventType.JOB_SUCCEEDED:
+                book.take(event, words=words_of(event), ways=[way])
+        for _, told in book.tick(at(clock), lambda labels, now: False).notices:
+            yield told
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines, silences):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)

@@ -101,7 +101,7 @@ def test_the_map_of_the_house_shows_its_rooms():
     text = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
     there = {path.name for path in (ROOT / "segwatch").rglob("*.py")}
     named = set(re.findall(r"\b(\w+\.py)\b", text))
-    rooms = ("jobs", "deliveries", "kinds", "upstream", "store", "notifiers", "telemetry", "daemon", "web")
+    rooms = ("jobs", "alerts", "deliveries", "kinds", "upstream", "store", "notifiers", "telemetry", "daemon", "web")
     wanted = {path.name for room in rooms for path in (ROOT / "segwatch" / room).glob("[a-z]*.py")}
     assert named <= there
     assert wanted <= named

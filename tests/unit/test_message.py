@@ -132,6 +132,12 @@ SAID = {
         "Pipeline nightly failed in prod at check — batch b1 is aborted. "
         "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c",
     ),
+    EventType.ALERT_FIRING: (
+        {"title": "2 exports failed", "summary": "2 exports failed — Internal error.", "action": "Both wait."},
+        "2 exports failed — Internal error. Both wait.",
+    ),
+    EventType.ALERT_RESOLVED: ({"title": "Resolved: 2 exports failed"}, "Resolved: 2 exports failed."),
+    EventType.ALERT_NOTED: ({"title": "7 events"}, "7 events."),
 }
 
 

@@ -1,0 +1,238 @@
+"""All alerts and groups, and what each event and the time do to them."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from segwatch.alerts import grouping, notices
+from segwatch.alerts.effects import effects_of
+from segwatch.alerts.folding import fold, is_loud
+from segwatch.alerts.grouping import Group, Hearing, Hush, Member, Way
+from segwatch.alerts.inhibition import Inhibitors
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.model import Alert, Labels, Words
+from segwatch.jobs.events import Event
+
+Silenced = Callable[[Labels, datetime], bool]
+
+_GroupKey = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerting:
+    """What must be written: what follows for alerts from the events of the log up to position `cursor`.
+
+    cursor_before: up to where the log was taken in when this was last written.
+    finished: the ids of groups that have nothing left to tell.
+    """
+
+    cursor: int
+    cursor_before: int
+    alerts: tuple[Alert, ...] = ()
+    groups: tuple[Group, ...] = ()
+    finished: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when only the cursor has moved on."""
+        return not (self.alerts or self.groups or self.finished)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What is told now. notices: a channel and its message. withheld: a channel, and an event that a silence kept."""
+
+    notices: tuple[tuple[str, Event], ...] = ()
+    withheld: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(slots=True)
+class _Dirty:
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+
+
+class Book:
+    """What is wrong, and who has been told of it. It does no I/O: what it changes, its owner writes.
+
+    alerts: those that are open or in a group; groups: those that have something left to tell. Whoever cannot write
+    what `changed` tells must build another one from what is written.
+    """
+
+    def __init__(self, alerts: Iterable[Alert], groups: Iterable[Group]) -> None:
+        self._alerts = {alert.id: alert for alert in alerts}
+        self._open = {alert.subject: alert for alert in self._alerts.values() if alert.is_open}
+        self._groups = {group.id: self._whole(group) for group in groups}
+        self._by_key = {_key(group): group.id for group in self._groups.values()}
+        self._holding: dict[str, set[str]] = {}  # the groups that an alert is in
+        for group in self._groups.values():
+            self._hold(group)
+        self._dirty = _Dirty()
+
+    def _whole(self, group: Group) -> Group:
+        """Return the group without alerts that are no longer known: their time to be told is long past."""
+        known = {id_: member for id_, member in group.members.items() if id_ in self._alerts}
+        return replace(group, members=known)
+
+    @property
+    def open(self) -> Mapping[str, Alert]:
+        """The open alerts by subject."""
+        return self._open
+
+    @property
+    def groups(self) -> Collection[Group]:
+        """The groups that have something left to tell."""
+        return self._groups.values()
+
+    def adopt(self, ways: Iterable[Way]) -> None:
+        """Go by these settings. A group whose route is gone closes what it has opened, and repeats nothing."""
+        known: dict[tuple[str, str], Way] = {}
+        for way in ways:  # of equal routes the first is followed
+            known.setdefault((way.route, way.channel), way)
+        for group in list(self._groups.values()):
+            way = known.get((group.way.route, group.way.channel)) or replace(group.way, repeat_interval=None)
+            if way != group.way:
+                self._keep(replace(group, way=way))
+
+    def take(
+        self, event: Event, *, words: Words, ways: Sequence[Way],
+        told: Collection[str] = (), withheld: Collection[str] = (), silenced: bool = False,
+    ) -> tuple[str, ...]:  # fmt: skip
+        """Take in the next event of the log; return the channels that must hear of it as the end of what they heard.
+
+        ways: those of grouped routes that take the event, one for each channel. told: channels that were promised it
+        already. withheld: those that would have been, but for a silence. silenced: whether one holds for the event.
+        """
+        if event.type in notices.NOTICES:
+            return ()
+        touched: list[Alert] = []
+        rising: list[Alert] = []
+        closing: dict[str, None] = {}
+        for effect in effects_of(event):
+            before = self._open.get(effect.subject)
+            alert = fold(before, effect, event, words, told=told, withheld=withheld)
+            if alert is None:
+                continue
+            self._write(alert)
+            touched.append(alert)
+            if not alert.is_open:
+                closing |= dict.fromkeys(alert.told)
+            elif is_loud(effect, event):
+                rising.append(alert)
+        for way in ways:
+            for alert in rising:
+                self._join(way, alert, event, Hush.SILENCED if silenced else Hush.NONE)
+            if not silenced and not way.stateful and not any(self._is_in(way, alert) for alert in touched):
+                group = self._group(way, labels_of(event), event.id)
+                self._keep(group.noting(words.title, event.at))
+        return tuple(channel for channel in closing if channel not in told)
+
+    def tick(self, now: datetime, silenced: Silenced) -> Due:
+        """Return what is to be told at `now`."""
+        inhibitors = Inhibitors.among(self._open.values())
+        hushed = {subject for subject, alert in self._open.items() if silenced(alert.labels, now)}
+        told: list[tuple[str, Event]] = []
+        for group in list(self._groups.values()):
+            after, notice = grouping.advance(group, self._alerts, self._ears(group, inhibitors, hushed), now)
+            if notice is not None:
+                told.append((group.way.channel, notices.event_of(after, notice, now)))
+            if after != group:
+                self._keep(after)
+        withheld: list[tuple[str, str]] = []
+        for alert in list(self._open.values()):
+            if alert.withheld and alert.subject not in hushed:
+                withheld += [(channel, alert.loud_id) for channel in alert.withheld]
+                told_too = tuple(dict.fromkeys([*alert.told, *alert.withheld]))
+                self._write(replace(alert, told=told_too, withheld=()))
+        return Due(notices=tuple(told), withheld=tuple(withheld))
+
+    def changed(self, cursor: int = 0, cursor_before: int = 0) -> Alerting:
+        """Return what has changed since this was last asked. cursor, cursor_before: as in `Alerting`."""
+        dirty, self._dirty = self._dirty, _Dirty()
+        return Alerting(
+            cursor=cursor,
+            cursor_before=cursor_before,
+            alerts=tuple(dirty.alerts.values()),
+            groups=tuple(replace(group, members=dict(group.members)) for group in dirty.groups.values()),
+            finished=tuple(sorted(dirty.finished)),
+        )
+
+    def _ears(self, group: Group, inhibitors: Inhibitors, silenced: Collection[str]) -> grouping.Hear:
+        channel = group.way.channel
+
+        def knows(alert: Alert) -> bool:
+            return channel in alert.told or any(way.channel == channel for way in self._ways_of(alert))
+
+        def hear(alert: Alert) -> Hearing:
+            if alert.subject in silenced:
+                return Hearing(types=(), hush=Hush.SILENCED)
+            types = inhibitors.sayable(alert, knows)
+            return Hearing(types=types, hush=Hush.NONE if types else Hush.INHIBITED)
+
+        return hear
+
+    def _join(self, way: Way, alert: Alert, event: Event, hush: Hush) -> None:
+        """Put the alert into the way's group, unless it is in one of this way's already."""
+        if self._is_in(way, alert):
+            return
+        group = self._group(way, labels_of(event) | {"alert": (alert.subject,)}, alert.id)
+        group.members[alert.id] = Member(at=event.at, hush=hush)  # in place: a night adds thousands to one group
+        self._holding.setdefault(alert.id, set()).add(group.id)
+        self._put(group)
+
+    def _is_in(self, way: Way, alert: Alert) -> bool:
+        return any((one.route, one.channel) == (way.route, way.channel) for one in self._ways_of(alert))
+
+    def _ways_of(self, alert: Alert) -> list[Way]:
+        """Return how those are told who are told of the alert in a group."""
+        return [self._groups[id_].way for id_ in self._holding.get(alert.id, ())]
+
+    def _group(self, way: Way, labels: Labels, first: str) -> Group:
+        fresh = grouping.begin(way, way.labels(labels), first)
+        known = self._by_key.get(_key(fresh))
+        return fresh if known is None else self._groups[known]
+
+    def _write(self, alert: Alert) -> None:
+        if alert.is_open:
+            self._open[alert.subject] = alert
+        else:
+            self._open.pop(alert.subject, None)
+        self._dirty.alerts[alert.id] = alert
+        if alert.is_open or self._holding.get(alert.id):
+            self._alerts[alert.id] = alert
+        else:
+            self._forget(alert.id)
+
+    def _keep(self, group: Group) -> None:
+        before = self._groups.get(group.id)
+        gone = before.members.keys() - group.members.keys() if before else ()
+        for id_ in gone:
+            self._holding[id_].discard(group.id)
+            if not self._holding[id_] and not self._alerts[id_].is_open:
+                self._forget(id_)
+        if group.is_over:
+            self._groups.pop(group.id, None)
+            self._by_key.pop(_key(group), None)
+            self._dirty.groups.pop(group.id, None)
+            self._dirty.finished.add(group.id)
+            return
+        self._hold(group)
+        self._put(group)
+
+    def _put(self, group: Group) -> None:
+        self._groups[group.id] = group
+        self._by_key[_key(group)] = group.id
+        self._dirty.groups[group.id] = group
+
+    def _hold(self, group: Group) -> None:
+        for id_ in group.members:
+            self._holding.setdefault(id_, set()).add(group.id)
+
+    def _forget(self, alert_id: str) -> None:
+        self._alerts.pop(alert_id, None)
+        self._holding.pop(alert_id, None)
+
+
+def _key(group: Group) -> _GroupKey:
+    return group.way.route, group.way.channel, tuple(sorted(group.labels.items()))

@@ -1,0 +1,84 @@
+"""What an event does to the alert of one subject."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.model import Alert, Effect, Turn, Words, worst
+from segwatch.jobs.events import Event, Severity
+
+_JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
+
+
+def fold(
+    alert: Alert | None, effect: Effect, event: Event, words: Words,
+    *, told: Collection[str] = (), withheld: Collection[str] = (),
+) -> Alert | None:  # fmt: skip
+    """Return the alert after the event; None when there is none, and the alert as it was when nothing changes.
+
+    alert: the open one of the effect's subject. told, withheld: channels that an immediate route has told of the
+    event, and those that it would have told but for a silence.
+    """
+    match effect.turn:
+        case Turn.CLOSES:
+            return alert and replace(alert, ended_at=event.at, changed_at=event.at, ended_by=event.id)
+        case Turn.OPENS if alert is None:
+            return _opened(effect, event, words, told, withheld)
+        case Turn.OPENS | Turn.ADDS:
+            return alert and _added(alert, effect, event, words, told, withheld)
+
+
+def is_loud(effect: Effect, event: Event) -> bool:
+    """True when the event says that something is wrong, or worse: what only goes on about it is told with the next."""
+    return effect.turn is Turn.OPENS or (effect.turn is Turn.ADDS and event.severity is not Severity.INFO)
+
+
+def _opened(
+    effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
+) -> Alert:  # fmt: skip
+    awaits = event.details.get("segment_job")
+    return Alert(
+        subject=effect.subject,
+        event_id=event.id,
+        since=event.at,
+        changed_at=event.at,
+        loud_at=event.at,
+        loud_id=event.id,
+        severity=event.severity,
+        title=words.title,
+        cause=words.cause,
+        action=words.action,
+        types=(event.type.value,),
+        sandbox=event.sandbox,
+        kind=event.kind,
+        jobs=(event.job_id,) if event.job_id else (),
+        awaits=awaits if isinstance(awaits, str) else "",
+        labels=labels_of(event) | {"alert": (effect.subject,)},
+        told=tuple(told),
+        withheld=tuple(withheld),
+    )
+
+
+def _added(
+    alert: Alert, effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
+) -> Alert:  # fmt: skip
+    jobs = alert.jobs if event.job_id in ("", *alert.jobs) else (*alert.jobs, event.job_id)[-_JOBS_MAX:]
+    alert = replace(alert, changed_at=event.at, jobs=jobs, action=words.action or alert.action)
+    if not is_loud(effect, event):
+        return alert
+    is_new = event.type.value not in alert.types
+    return replace(
+        alert,
+        types=(*alert.types, event.type.value) if is_new else alert.types,
+        loud_at=event.at if is_new else alert.loud_at,
+        loud_id=event.id,
+        severity=worst(alert.severity, event.severity),
+        title=words.title if is_new else alert.title,
+        cause=words.cause or alert.cause,
+        told=_united(alert.told, told),
+        withheld=_united(alert.withheld, withheld),
+    )
+
+
+def _united(some: Collection[str], more: Collection[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*some, *more]))

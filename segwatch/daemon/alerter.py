@@ -1,0 +1,193 @@
+"""From the event log to alerts: what is wrong, and who is told of it in groups. One worker for the process."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from segwatch.alerts.book import Book, Due, Silenced
+from segwatch.alerts.effects import effects_of
+from segwatch.alerts.grouping import Way
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.model import Turn, Words
+from segwatch.backoff import Backoff
+from segwatch.daemon.clock import Clock
+from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.wording import errors_of, said_of, text
+from segwatch.jobs.events import Event
+from segwatch.store.base import AlertFilter, Change, Conflict, EventFilter, Store, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+TURN_S = 1.0  # waits of groups are told to the second
+_EVENTS_AT_ONCE = 500
+_UNWRITTEN_MAX = timedelta(seconds=30)  # for so long the cursor alone need not be written: taking in twice does no harm
+_STORE_BACKOFF = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
+
+
+class Routing(Protocol):
+    """Who is told of an event, as the settings have it."""
+
+    @property
+    def ways(self) -> Sequence[Way]:
+        """All ways in which channels are told of alerts."""
+
+    def ways_for(self, event: Event) -> Sequence[Way]:
+        """Return those that are told of this one, each channel once."""
+
+    def promised(self, event: Event) -> Sequence[str]:
+        """Return the channels that are told of the event itself, but for a silence."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """What was read of the store, and how far. written_at: when the cursor was last on disk."""
+
+    book: Book
+    cursor: int
+    written: int
+    written_at: datetime
+
+
+class Alerter:
+    """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
+
+    silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, routing: Routing,
+        *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._clock = clock
+        self._routing = routing
+        self._silenced = silenced
+        self._told = told
+        self._read: _Read | None = None
+        self._failures = 0
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at the log now: something was committed."""
+        self._wake.set()
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        """Work until cancelled. What is not written by then, the next start takes in again."""
+        while True:
+            beat()
+            self._wake.clear()
+            await self._rest(await self._turn())
+
+    async def _turn(self) -> float:
+        """Take in what is new, tell what is due, and return how many seconds nothing else needs to be done."""
+        try:
+            read = self._read or await self._begin()
+            self._read = None  # whatever goes wrong from here, the book is ahead of the disk, and is read again
+            more = await self._take(read)
+            if not more:  # what is behind us may be over in what is still to come
+                await self._tell(read)
+        except Conflict:
+            return 0.0  # another process has told it: read what is there now
+        except StoreUnavailable as error:
+            self._failures += 1
+            if self._failures == 1:
+                log.warning("alerts_unavailable", error=str(error))
+            return _STORE_BACKOFF.delay(self._failures, random.random()).total_seconds()  # noqa: S311 - jitter
+        if self._failures:
+            log.info("alerts_available_again", after_failures=self._failures)
+            self._failures = 0
+        self._read = read
+        return 0.0 if more else TURN_S
+
+    async def _begin(self) -> _Read:
+        """Read where we stand."""
+        store, now = self._store, self._clock.now()
+        cursor = await store.alert_cursor()
+        groups = await store.alert_groups()
+        alerts = await store.alerts(AlertFilter(open_only=True))
+        wanted = {id_ for group in groups for id_ in group.members} - {alert.id for alert in alerts}
+        alerts += await store.alerts(AlertFilter(ids=tuple(sorted(wanted))))
+        book = Book(alerts, groups)
+        book.adopt(self._routing.ways)
+        return _Read(book=book, cursor=cursor, written=cursor, written_at=now)
+
+    async def _take(self, read: _Read) -> bool:
+        """Take in the next events of the log; return whether there are more."""
+        # behind position 0 a limit would mean the newest
+        limit = _EVENTS_AT_ONCE if read.cursor else None
+        logged = await self._store.events(EventFilter(), after=read.cursor, limit=limit)
+        weighty = [one.event for one in logged if effects_of(one.event)]
+        promised = await self._store.channels_told([event.id for event in weighty]) if weighty else {}
+        closings: list[Delivery] = []
+        now = self._clock.now()
+        for event in (one.event for one in logged):
+            told = promised.get(event.id, ())
+            silenced = self._silenced(labels_of(event), event.at)
+            closing = read.book.take(
+                event,
+                words=words_of(event),
+                ways=self._routing.ways_for(event),
+                told=told,
+                withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
+                silenced=silenced,
+            )
+            closings += [_promise(event, channel, now) for channel in closing]
+        if logged:
+            cursor = logged[-1].position
+            await self._write(read, Due(), closings, cursor)
+            read.cursor = cursor
+        return limit is not None and len(logged) == limit
+
+    async def _tell(self, read: _Read) -> None:
+        """Write and tell what is due."""
+        now = self._clock.now()
+        due = read.book.tick(now, self._silenced)
+        deliveries = [_promise(event, channel, now) for channel, event in due.notices]
+        # those of whom a silence kept something learn of it from the event that tells of the silence's end
+        await self._write(read, due, deliveries, read.cursor)
+
+    async def _write(self, read: _Read, due: Due, deliveries: Sequence[Delivery], cursor: int) -> None:
+        now = self._clock.now()
+        alerting = read.book.changed(cursor, read.written)
+        is_soon_enough = abs(now - read.written_at) < _UNWRITTEN_MAX
+        if alerting.is_empty and not deliveries and (cursor == read.written or is_soon_enough):
+            return
+        notices = tuple(event for _, event in due.notices)
+        await self._store.commit([Change(alerting=alerting, events=notices, deliveries=tuple(deliveries))])
+        read.written, read.written_at = cursor, now
+        for event in notices:
+            counts = {name: event.details[name] for name in ("channel", "firing", "resolved", "notes")}
+            log.info("alerts_told", group=event.details["group"], type=event.type.value, **counts)
+        if notices or deliveries:
+            self._told(notices)
+
+    async def _rest(self, seconds: float) -> None:
+        """Return when the time is over; when somebody wakes us, if we only wait for what is due."""
+        if seconds != TURN_S:
+            await self._clock.sleep(seconds)
+            return
+        alarm = asyncio.create_task(self._clock.sleep(seconds), name="rest:alerts")
+        woken = asyncio.create_task(self._wake.wait(), name="wake:alerts")
+        try:
+            await asyncio.wait({alarm, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            alarm.cancel()
+            woken.cancel()
+
+
+def words_of(event: Event) -> Words:
+    """Return what alerts say of an event: its headline, and the first error or reason behind it."""
+    errors = errors_of(event)
+    cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
+    opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
+    said = said_of(event)
+    return Words(title=said.title, cause=cause if opens else "", action=said.action)
+
+
+def _promise(event: Event, channel: str, now: datetime) -> Delivery:
+    return Delivery(event=event, channel=channel, promised_at=now, due_at=now)

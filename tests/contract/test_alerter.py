@@ -1,0 +1,224 @@
+"""The worker of alerts on a real store: what it promises to whom, and that a restart repeats and loses nothing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alert_builders import event
+from fakes import FakeClock, at
+
+from segwatch.alerts.book import Silenced
+from segwatch.app.channels import Routes
+from segwatch.daemon.alerter import Alerter
+from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.routing import Route, promises
+from segwatch.jobs.events import Event, EventType
+from segwatch.store.base import AlertFilter, Change, EventFilter, StoreUnavailable
+from segwatch.store.sqlite import SqliteStore
+
+ALL: tuple[str, ...] = ()
+CRITICAL = {"severity": "critical"}
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+class Faulty(SqliteStore):
+    """A store whose next commits of the alerter are lost, or written without anybody hearing of it."""
+
+    fail = 0
+    kill_after = 0
+
+    async def commit(self, changes) -> None:
+        alerting = any(change.alerting for change in changes)
+        if alerting and self.fail:
+            self.fail -= 1
+            raise StoreUnavailable("no space left on device")
+        await super().commit(changes)
+        if alerting and self.kill_after:
+            self.kill_after -= 1
+            raise Killed
+
+
+@dataclass
+class House:
+    store: Faulty
+    clock: FakeClock
+    routes: tuple[Route, ...] = ()
+    silenced: Silenced = lambda labels, now: False
+    heard: list[Event] = field(default_factory=list)
+    _sequences: Counter[str] = field(default_factory=Counter)
+
+    async def happens(self, type_: EventType, job: str = "1", **fields: Any) -> Event:
+        """Record an event as the recorder does: with its promises, in one transaction."""
+        stream = fields.get("stream", f"job/prod/export_job/{job}")
+        self._sequences[stream] += 1
+        one = event(type_, job, when=self.clock.now(), sequence=self._sequences[stream], **fields)
+        promised: tuple[Delivery, ...] = ()
+        if not self.silenced({}, self.clock.now()):
+            promised = promises([one], self.routes, self.clock.now())
+        await self.store.commit([Change(events=(one,), deliveries=promised)])
+        return one
+
+    async def passes(self, **by: float) -> None:
+        """Let an alerter work for a while, and then end as a process does that is killed."""
+        until = self.clock.now() + timedelta(**by)
+        worker = Alerter(
+            self.store, self.clock, Routes(self.routes), silenced=self.silenced, told=self.heard.extend
+        )  # fmt: skip
+        task = asyncio.create_task(worker.run(lambda: None))
+        async with asyncio.timeout(30):
+            while self.clock.now() < until and not task.done():  # noqa: ASYNC110 - the clock is moved by the worker
+                await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError, Killed):
+            await task
+
+    async def told(self, channel: str) -> list[str]:
+        """Return the types of what the channel is told, in order."""
+        return [one.event.type.value for one in reversed(await self.store.deliveries(channel=channel))]
+
+    async def notices(self) -> list[Event]:
+        types = ("alert.firing", "alert.resolved", "alert.noted")
+        return [one.event for one in await self.store.events(EventFilter(types=types))]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = Faulty(tmp_path / "segwatch.db")
+    await store.open()
+    try:
+        yield House(store, FakeClock(at(), leaps=True))
+        assert await store.check() == []
+    finally:
+        await store.close()
+
+
+async def test_a_grouped_route_tells_one_message_and_its_end_and_no_single_event(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    for job in range(20):
+        await house.happens(EventType.JOB_FAILED, str(job))
+    assert await house.told("ops") == []
+    await house.passes(minutes=2)
+    for job in range(20):
+        await house.happens(EventType.JOB_SUCCEEDED, str(job))
+    await house.passes(minutes=10)
+    firing, resolved = await house.notices()
+    assert (firing.details["firing"], resolved.details["resolved"]) == (20, 20)
+    assert await house.told("ops") == ["alert.firing", "alert.resolved"]
+    assert [one.id for one in house.heard] == [firing.id, resolved.id]
+    assert await house.store.alert_groups() == []
+
+
+async def test_immediate_and_grouped_routes_stand_side_by_side_and_the_first_one_to_a_channel_counts(house):
+    house.routes = (
+        Route(match=CRITICAL, channels=("ops",)),
+        Route(match={}, channels=("ops", "chat"), group_by=ALL),
+    )
+    await house.happens(EventType.JOB_FAILED)
+    await house.passes(minutes=2)
+    assert await house.told("ops") == ["job.failed"]
+    assert await house.told("chat") == ["alert.firing"]
+
+
+async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_takes(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("log",)))
+    await house.happens(EventType.JOB_FAILED)
+    await house.passes(seconds=3)
+    await house.happens(EventType.JOB_SUCCEEDED)
+    await house.passes(seconds=3)
+    await house.happens(EventType.JOB_SUCCEEDED)
+    await house.passes(seconds=3)
+    assert await house.told("ops") == ["job.failed", "job.succeeded"]
+    assert await house.told("log") == ["job.failed", "job.succeeded", "job.succeeded"]
+
+
+async def test_a_channel_with_incidents_of_its_own_has_one_for_each_alert(house):
+    house.routes = (Route(match=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),)
+    for job in "12":
+        await house.happens(EventType.JOB_FAILED, job)
+    await house.passes(seconds=3)
+    await house.happens(EventType.JOB_SUCCEEDED, "1")
+    await house.passes(seconds=3)
+    notices = await house.notices()
+    assert [one.type.value for one in notices] == ["alert.firing", "alert.firing", "alert.resolved"]
+    assert notices[0].stream != notices[1].stream
+    assert notices[2].stream in {notices[0].stream, notices[1].stream}
+
+
+async def test_what_was_logged_while_nobody_looked_is_taken_in_at_the_next_start(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    await house.happens(EventType.JOB_FAILED)
+    await house.passes(minutes=1)
+    await house.happens(EventType.JOB_SUCCEEDED)
+    house.clock.set(house.clock.now() + timedelta(hours=3))
+    await house.passes(minutes=6)
+    assert await house.told("ops") == ["alert.firing", "alert.resolved"]
+
+
+@pytest.mark.parametrize("fault", ["fail", "kill_after"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+async def test_a_commit_that_is_lost_or_not_heard_of_changes_nothing_of_what_is_told(house, fault, number):
+    house.routes = (
+        Route(match=CRITICAL, channels=("ops",), group_by=ALL),
+        Route(match={"type": "job.failed"}, channels=("log",)),
+    )
+    for type_ in (EventType.JOB_FAILED, EventType.JOB_SUCCEEDED):
+        await house.happens(type_)
+        setattr(house.store, fault, number)
+        for _ in range(number + 1):
+            await house.passes(minutes=7)
+    assert await house.told("ops") == ["alert.firing", "alert.resolved"]
+    assert await house.told("log") == ["job.failed", "job.succeeded"]
+
+
+async def test_a_long_log_is_taken_in_page_by_page(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    await house.happens(EventType.JOB_QUEUED)
+    await house.passes(seconds=40)
+    events = [event(EventType.JOB_FAILED, str(number), when=at(2), sequence=1) for number in range(2, 1300)]
+    await house.store.commit([Change(events=tuple(events))])
+    await house.passes(minutes=2)
+    (told,) = await house.notices()
+    assert told.details["firing"] == len(events)
+    assert len(await house.store.alerts(AlertFilter(open_only=True))) == len(events)
+
+
+async def test_a_silence_keeps_alerts_back_and_its_end_tells_what_is_still_wrong(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("chat",), group_by=ALL))
+    ends = house.clock.now() + timedelta(minutes=30)
+
+    def silenced(labels: object, now: datetime) -> bool:
+        return now < ends
+
+    house.silenced = silenced
+    for job in "12":
+        await house.happens(EventType.JOB_FAILED, job)
+    await house.happens(EventType.JOB_SUCCEEDED, "2")
+    await house.passes(minutes=20)
+    assert (await house.told("ops"), await house.told("chat")) == ([], [])
+    await house.passes(minutes=15)
+    assert await house.told("ops") == [], "the event of the silence's end tells it"
+    (told,) = await house.notices()
+    assert [row["job_id"] for row in told.details["alerts"]] == ["1"]
+
+
+async def test_settings_that_change_close_what_the_old_ones_opened(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    await house.happens(EventType.JOB_FAILED)
+    await house.passes(minutes=1)
+    house.routes = (Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),)
+    await house.happens(EventType.JOB_FAILED, "2")
+    await house.passes(minutes=1)
+    for job in "12":
+        await house.happens(EventType.JOB_SUCCEEDED, job)
+    await house.passes(minutes=10)
+    assert await house.told("ops") == ["alert.firing", "alert.resolved"]
+    assert await house.told("chat") == ["alert.firing", "alert.resolved"]

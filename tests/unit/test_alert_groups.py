@@ -1,0 +1,282 @@
+"""When a group tells its channel, of what, and when it keeps quiet."""
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+from alert_builders import Told, about_sandbox, event, failed, succeeded
+from fakes import at
+
+from segwatch.alerts.grouping import Way
+from segwatch.alerts.quiet import QuietHours
+from segwatch.jobs.events import EventType, Severity
+
+OPS = Way(route="r", channel="ops")
+PAGER = Way(route="r", channel="pager", stateful=True)
+
+
+def said(messages):
+    return [(one.type.value, one.details["firing"], one.details["resolved"]) for one in messages]
+
+
+def test_what_fails_within_the_wait_becomes_one_message_that_counts_and_lists_it():
+    house = Told()
+    house.take(*(failed(str(number), at(second=number / 10)) for number in range(200)))
+    assert house.through(at(second=25)) == []
+    (message,) = house.tick(at(second=30))
+    assert message.details["title"] == "200 exports failed in prod"
+    assert message.details["summary"] == ("200 exports failed in prod — Internal error (500), since 03:00:00 UTC.")
+    assert len(message.details["items"]) == len(message.details["alerts"]) == 50
+    assert message.details["items"][-1] == "and 151 more"
+    assert (message.severity, message.sandbox, message.kind) == (Severity.CRITICAL, "prod", "export_job")
+    assert house.through(at(60), at(1)) == []
+
+
+def test_what_comes_later_waits_for_the_interval_and_joins_the_same_stream():
+    house = Told()
+    house.take(failed("1"))
+    (first,) = house.tick(at(second=30))
+    house.take(failed("2", at(1)))
+    assert house.through(at(5), at(1)) == []
+    (second,) = house.tick(at(5, second=30))
+    assert (second.stream, second.sequence) == (first.stream, first.sequence + 1)
+    assert said([first, second]) == [("alert.firing", 1, 0), ("alert.firing", 2, 0)]
+
+
+def test_a_wave_of_recoveries_is_told_once_it_is_over():
+    house = Told()
+    house.take(*(failed(str(number)) for number in range(3)))
+    house.tick(at(second=30))
+    house.take(succeeded("0", at(6)))
+    assert house.through(at(9), at(6)) == []
+    house.take(succeeded("1", at(9)))
+    assert house.through(at(10), at(9)) == []
+    house.take(succeeded("2", at(10)))
+    assert house.through(at(10, second=25), at(10)) == []
+    (over,) = house.tick(at(10, second=30))
+    assert said([over]) == [("alert.resolved", 0, 3)]
+    assert over.details["title"] == "Resolved: 3 exports failed in prod"
+    assert over.severity is Severity.INFO
+    assert not house.book.groups
+
+
+def test_recoveries_that_stop_half_way_are_told_with_what_still_fires():
+    house = Told()
+    house.take(failed("1"), failed("2"))
+    house.tick(at(second=30))
+    house.take(succeeded("1", at(6)))
+    assert said(house.through(at(12), at(6))) == [("alert.firing", 1, 1)]
+
+
+def test_what_still_fires_is_repeated_and_says_so():
+    house = Told()
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    (again,) = house.through(at(4 * 60 + 1), at(1))
+    assert again.details["repeat"] is True
+    assert again.details["title"] == "Still: Export 1 failed"
+
+
+def test_an_alert_that_was_over_before_anybody_was_told_is_told_as_resolved():
+    house = Told()
+    house.take(failed("1"), succeeded("1", at(second=10)))
+    assert said(house.through(at(2))) == [("alert.resolved", 0, 1)]
+
+
+def test_only_what_is_new_about_an_alert_is_told_again():
+    house = Told()
+    refused = event(EventType.RETRY_REFUSED, when=at(6), severity=Severity.WARNING)
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    house.take(failed("1", at(6)), event(EventType.RETRY_SCHEDULED, when=at(6)))
+    assert house.through(at(20), at(6)) == []
+    house.take(replace(refused, at=at(20)))
+    assert said(house.through(at(30), at(20))) == [("alert.firing", 1, 0)]
+
+
+def test_a_story_is_told_as_notes_once_the_wait_is_over():
+    house = Told()
+    house.take(*(event(EventType.JOB_QUEUED, str(number)) for number in range(60)))
+    (noted,) = house.through(at(2))
+    assert (noted.type, noted.details["notes"]) == (EventType.ALERT_NOTED, 60)
+    assert len(noted.details["items"]) == 50
+    assert noted.details["items"][-1] == "and 11 more"
+
+
+def test_groups_are_apart_by_their_labels():
+    house = Told(ways=[replace(OPS, group_by=("sandbox",))])
+    house.take(failed("1"), failed("2", sandbox="stage"), failed("3"))
+    messages = house.tick(at(second=30))
+    assert sorted((one.sandbox, one.details["firing"]) for one in messages) == [("prod", 2), ("stage", 1)]
+    assert len({one.stream for one in messages}) == 2
+
+
+# channels that keep incidents of their own
+
+
+def test_a_pager_hears_one_trigger_and_one_resolve_whatever_happens_between():
+    house = Told(ways=[PAGER])
+    house.take(failed("1"))
+    messages = house.tick(at(second=30))
+    house.take(failed("2", at(7)), event(EventType.JOB_QUEUED, "9", when=at(7)), succeeded("1", at(8)))
+    messages += house.through(at(700), at(7))
+    house.take(succeeded("2", at(701)))
+    messages += house.through(at(720), at(701))
+    assert said(messages) == [("alert.firing", 1, 0), ("alert.resolved", 0, 1)]
+    assert len({one.stream for one in messages}) == 1
+    assert not house.book.groups
+
+
+def test_a_pager_hears_when_it_gets_worse():
+    house = Told(ways=[PAGER])
+    house.take(event(EventType.JOB_OVERDUE))
+    messages = house.tick(at(second=30))
+    house.take(failed("2", at(7)))
+    messages += house.through(at(20), at(7))
+    assert [one.severity for one in messages] == [Severity.WARNING, Severity.CRITICAL]
+
+
+def test_a_pager_is_not_called_for_what_was_over_before():
+    house = Told(ways=[PAGER])
+    house.take(failed("1"), succeeded("1", at(second=10)))
+    assert house.through(at(20)) == []
+    assert not house.book.groups
+
+
+# inhibition and silences
+
+
+def test_overdue_jobs_of_a_sandbox_that_does_not_answer_wait_until_it_does():
+    house = Told()
+    house.take(about_sandbox(EventType.SANDBOX_UNREACHABLE), event(EventType.JOB_OVERDUE, "1"))
+    (down,) = house.through(at(20))
+    assert down.details["firing"] == 1
+    house.take(about_sandbox(EventType.SANDBOX_RECOVERED, at(30)))
+    told = house.through(at(40), at(30))
+    assert said(told) == [("alert.firing", 1, 1)]
+    assert told[0].details["title"] == "Export 1 overdue"
+
+
+def test_what_a_channel_is_not_told_of_explains_nothing_to_it():
+    house = Told()
+    house.ways = ()
+    house.take(about_sandbox(EventType.SANDBOX_UNREACHABLE))
+    house.ways = (OPS,)
+    house.take(event(EventType.JOB_OVERDUE, "1"))
+    assert said(house.through(at(1))) == [("alert.firing", 1, 0)]
+
+
+def test_a_failed_evaluation_explains_the_pipeline_that_waited_for_it():
+    house = Told()
+    segments = {"segments": ["s1"]}
+    house.take(failed("seg-1", kind="segment_job", details=segments))
+    waits = {"pipeline": "nightly", "segment_job": "seg-1"}
+    house.take(event(EventType.PIPELINE_FAILED, "", kind="", stream="pipeline/prod/r1", details=waits))
+    (told,) = house.through(at(3))
+    assert told.details["firing"] == 1
+
+
+def test_refusals_while_resubmissions_are_held_are_told_when_they_are_not():
+    house = Told()
+    held = event(EventType.RETRIES_HELD, "", stream="retries/prod")
+    house.take(failed("1"), held)
+    house.tick(at(second=30))
+    house.take(event(EventType.RETRY_REFUSED, "1", when=at(6)))
+    assert house.through(at(20), at(6)) == []
+    house.take(event(EventType.RETRIES_RELEASED, "", stream="retries/prod", when=at(21)))
+    assert said(house.through(at(30), at(21))) == [("alert.firing", 1, 1)]
+
+
+def test_the_end_of_a_silence_tells_what_is_still_wrong_and_nothing_else():
+    house = Told(silenced=lambda labels, now: now < at(60))
+    house.take(failed("1"), failed("2"), succeeded("2", at(1)))
+    assert house.through(at(59)) == []
+    assert said(house.through(at(62), at(60))) == [("alert.firing", 1, 0)]
+
+
+def test_whoever_was_told_before_a_silence_is_told_of_the_end_within_it():
+    house = Told()
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    house.silenced = lambda labels, now: True
+    house.take(succeeded("1", at(10)))
+    assert said(house.through(at(20), at(10))) == [("alert.resolved", 0, 1)]
+
+
+def test_what_an_immediate_route_kept_back_in_a_silence_is_told_at_its_end():
+    house = Told(ways=(), silenced=lambda labels, now: now < at(5))
+    one = failed("1")
+    house.take(one, withheld=["chat"])
+    assert house.book.tick(at(1), house.silenced).withheld == ()
+    assert house.book.tick(at(5), house.silenced).withheld == (("chat", one.id),)
+    assert house.book.tick(at(6), house.silenced).withheld == ()
+    assert house.take(succeeded("1", at(7))) == ("chat",)
+
+
+# closings beside immediate routes
+
+
+def test_whoever_was_promised_the_opening_is_promised_the_closing():
+    house = Told(ways=())
+    assert house.take(failed("1"), told=["ops", "pager"]) == ()
+    assert house.take(succeeded("1", at(1)), told=["ops"]) == ("pager",)
+    assert house.take(succeeded("1", at(2)), told=[]) == ()
+
+
+def test_the_success_of_a_later_attempt_leaves_the_closing_to_what_tells_of_the_chain():
+    house = Told(ways=())
+    house.take(failed("1", details={"root": "1", "fingerprint": "f"}), told=["ops"])
+    assert house.take(succeeded("2", details={"root": "1", "attempt": 2, "fingerprint": "f"})) == ()
+    chain = {"root": "1", "fingerprint": "f", "attempts": 2}
+    assert house.take(event(EventType.RECOVERED, "2", details=chain)) == ("ops",)
+
+
+# settings that change
+
+
+def test_a_group_whose_route_is_gone_closes_what_it_opened_and_repeats_nothing():
+    house = Told()
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    house.book.adopt(())
+    assert house.through(at(600), at(1)) == []
+    house.ways = ()
+    house.take(succeeded("1", at(601)))
+    assert said(house.through(at(603), at(601))) == [("alert.resolved", 0, 1)]
+
+
+def test_a_group_goes_by_the_waits_that_are_set_now():
+    house = Told()
+    house.take(failed("1"))
+    house.book.adopt([replace(OPS, group_wait=timedelta(minutes=2))])
+    assert house.through(at(1, second=55)) == []
+    assert len(house.tick(at(2))) == 1
+
+
+def test_a_clock_that_was_set_back_holds_up_no_message():
+    house = Told()
+    house.take(failed("1", at(600)))
+    assert len(house.tick(at(0))) == 1
+
+
+# quiet hours
+
+
+@pytest.mark.parametrize(
+    ("clock", "severity", "held"),
+    [("21:59", "warning", False), ("22:00", "warning", True), ("06:59", "info", True), ("07:00", "info", False),
+     ("03:00", "critical", False)],
+)  # fmt: skip
+def test_quiet_hours_hold_what_is_below_their_severity(clock, severity, held):
+    quiet = QuietHours(begin=time(22), end=time(7), zone="Europe/Amsterdam")
+    hour, minute = map(int, clock.split(":"))
+    now = at().replace(hour=hour, minute=minute) - timedelta(hours=1)  # Amsterdam is an hour ahead in winter
+    assert quiet.hold(Severity(severity), now) is held
+
+
+def test_what_is_held_is_told_in_the_morning():
+    quiet = QuietHours(begin=time(1), end=time(4))
+    house = Told(ways=[replace(OPS, quiet=quiet)])
+    house.take(event(EventType.JOB_OVERDUE, "1"), event(EventType.JOB_OVERDUE, "2", when=at(10)))
+    assert house.through(at(59)) == []
+    assert said(house.tick(at(60))) == [("alert.firing", 2, 0)]

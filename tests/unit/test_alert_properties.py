@@ -1,0 +1,233 @@
+"""Random histories: whatever happens, in whatever order, no alert stays open on a channel, and none is kept from it."""
+
+from collections import defaultdict
+from datetime import timedelta
+
+from alert_builders import Told, about_sandbox, event, failed, succeeded, words_of
+from fakes import at
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segwatch.alerts.book import Book
+from segwatch.alerts.effects import effects_of
+from segwatch.alerts.model import Turn
+from segwatch.alerts.notices import NOTICES
+from segwatch.deliveries.message import Standing, message_of
+from segwatch.deliveries.routing import Route, told_at_once
+from segwatch.deliveries.ways import ways_for, ways_of
+from segwatch.jobs.events import Event, EventType, Severity
+
+CHANNELS = ("chat", "mail", "pager")
+JOBS = ("1", "2", "3")
+STATEFUL = frozenset({"pager"})
+LABELS = ("sandbox", "kind", "type", "alert", "severity")
+
+spans = st.integers(0, 600).map(lambda seconds: timedelta(seconds=seconds))
+groupings = st.fixed_dictionaries(
+    {
+        "group_by": st.lists(st.sampled_from(LABELS), max_size=2, unique=True).map(tuple),
+        "group_wait": spans,
+        "group_interval": spans,
+        "repeat_interval": st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
+    }
+)
+matches = st.sampled_from(
+    [{}, {"severity": "critical"}, {"type": "job.failed"}, {"type": ["job.failed", "job.overdue"]}, {"late": "true"}]
+)
+routes = st.lists(
+    st.builds(
+        lambda match, channels, grouping: Route(match=match, channels=channels, stateful=STATEFUL, **grouping),
+        matches,
+        st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
+        st.just({}) | groupings,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+_STEPS = (
+    "failed", "succeeded", "overdue", "exhausted", "recovered", "queued",
+    "down", "up", "held", "released", "silence", "speak", "restart",
+)  # fmt: skip
+steps = st.lists(
+    st.tuples(st.sampled_from(_STEPS), st.sampled_from(JOBS), st.sampled_from([0, 1, 20, 400, 4000])), max_size=30
+)
+
+
+class History:
+    """One book told of a history, beside what each channel got, and what was wrong when."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        self.routes = routes
+        self.now = at()
+        self.house = Told(ways=())
+        self.house.book.adopt(ways_of(routes))
+        self.got: defaultdict[str, list[Event]] = defaultdict(list)
+        self.is_silent = False
+        self.by_id: dict[str, Event] = {}
+        self.written_alerts: dict[str, object] = {}
+        self.written_groups: dict[str, object] = {}
+
+    def happens(self, one: Event) -> None:
+        self.by_id[one.id] = one
+        immediate = told_at_once(one, self.routes)
+        promised = () if self.is_silent else immediate
+        closing = self.house.book.take(
+            one, words=words_of(one), ways=ways_for(one, self.routes), told=promised,
+            withheld=immediate if self.is_silent else (), silenced=self.is_silent,
+        )  # fmt: skip
+        for channel in [*promised, *closing]:
+            self.got[channel].append(one)
+        self.write()
+
+    def pass_time(self, seconds: float) -> None:
+        until = self.now + timedelta(seconds=seconds)
+        while True:
+            due = self.house.book.tick(self.now, lambda labels, now: self.is_silent)
+            for channel, message in due.notices:
+                self.got[channel].append(message)
+            for channel, id_ in due.withheld:
+                self.got[channel].append(self.by_id[id_])
+            self.write()
+            if self.now >= until:
+                return
+            self.now = min(until, self.now + timedelta(seconds=30))
+
+    def write(self) -> None:
+        """Keep what a store would keep."""
+        changed = self.house.book.changed()
+        self.written_alerts |= {alert.id: alert for alert in changed.alerts}
+        self.written_groups |= {group.id: group for group in changed.groups}
+        for id_ in changed.finished:
+            self.written_groups.pop(id_, None)
+
+    def restart(self) -> None:
+        groups = list(self.written_groups.values())
+        needed = {id_ for group in groups for id_ in group.members}
+        alerts = [alert for alert in self.written_alerts.values() if alert.is_open or alert.id in needed]
+        self.house.book = Book(alerts, groups)
+        self.house.book.adopt(ways_of(self.routes))
+
+    def does(self, what: str, job: str, seconds: int) -> None:
+        details = {"fingerprint": f"f{job}", "root": job}
+        about = {"when": self.now, "details": details}
+        match what:
+            case "failed":
+                self.happens(failed(job, **about))
+            case "succeeded":
+                self.happens(succeeded(job, **about))
+            case "overdue":
+                self.happens(event(EventType.JOB_OVERDUE, job, **about))
+            case "exhausted":
+                self.happens(event(EventType.RETRY_EXHAUSTED, job, **about))
+            case "recovered":
+                self.happens(event(EventType.RECOVERED, job, **about))
+            case "queued":
+                self.happens(event(EventType.JOB_QUEUED, job, **about))
+            case "down":
+                self.happens(about_sandbox(EventType.SANDBOX_UNREACHABLE, self.now))
+            case "up":
+                self.happens(about_sandbox(EventType.SANDBOX_RECOVERED, self.now))
+            case "held" | "released":
+                type_ = EventType.RETRIES_HELD if what == "held" else EventType.RETRIES_RELEASED
+                self.happens(event(type_, "", stream="retries/prod", when=self.now))
+            case "silence" | "speak":
+                self.is_silent = what == "silence"
+            case "restart":
+                self.restart()
+        self.pass_time(seconds)
+
+    def ends(self) -> None:
+        """Let all be well again, and wait longer than any group does."""
+        self.is_silent = False
+        self.pass_time(8000)
+        for job in JOBS:
+            self.does("succeeded", job, 0)
+        self.does("up", "", 0)
+        self.does("released", "", 0)
+        self.pass_time(8000)
+
+
+def open_on(got: list[Event]) -> set[str]:
+    """Return the subjects that the channel still takes for wrong, by what it was told."""
+    wrong: set[str] = set()
+    for one in got:
+        message = message_of(one)
+        turns = {effect.subject: effect.turn for effect in effects_of(one)}
+        if one.type in NOTICES:
+            turns = {message.subject: Turn.OPENS if message.standing is Standing.FIRING else Turn.CLOSES}
+        wrong |= {subject for subject, turn in turns.items() if turn is Turn.OPENS}
+        wrong -= {subject for subject, turn in turns.items() if turn is Turn.CLOSES}
+    return wrong
+
+
+def alerts_told(got: list[Event]) -> set[str]:
+    """Return the events that opened the alerts that the channel was told of, singly or in a message."""
+    return {one.id for one in got} | {row["event_id"] for one in got for row in one.details.get("alerts", ())}
+
+
+@settings(max_examples=300, deadline=None)
+@given(routes, steps)
+def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(routes, steps):
+    history = History(routes)
+    opened: defaultdict[str, set[str]] = defaultdict(set)
+    for what, job, seconds in steps:
+        before = dict(history.house.book.open)
+        silent = history.is_silent
+        known = set(history.by_id)
+        history.does(what, job, seconds)
+        for id_ in history.by_id.keys() - known:
+            one = history.by_id[id_]
+            subject = message_of(one).subject
+            is_opening = message_of(one).standing is Standing.FIRING and subject not in before
+            # what a silence or another alert covers is told only if it outlasts it
+            if is_opening and not silent and one.type is not EventType.JOB_OVERDUE:
+                for way in ways_for(one, routes):
+                    opened[way.channel].add(id_)
+                for channel in told_at_once(one, routes):
+                    opened[channel].add(id_)
+    history.ends()
+    for channel in CHANNELS:
+        got = history.got[channel]
+        assert open_on(got) == set(), channel
+        if channel not in STATEFUL:  # a pager is told what begins an incident, not all that is in it
+            silenced_early = any(what == "silence" for what, _, _ in steps)
+            assert silenced_early or opened[channel] <= alerts_told(got), channel
+    assert not history.house.book.groups
+    assert not history.house.book.open
+    assert not history.house.book._alerts
+    assert not history.house.book._holding
+
+
+@settings(max_examples=150, deadline=None)
+@given(routes, steps)
+def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
+    steps = [step for step in steps if step[0] != "restart"]
+    undisturbed, killed = History(routes), History(routes)
+    for step in steps:
+        undisturbed.does(*step)
+    numbering = {id_: number for number, id_ in enumerate(undisturbed.by_id)}
+    for step in steps:
+        killed.does(*step)
+        killed.restart()
+    again = {id_: number for number, id_ in enumerate(killed.by_id)}
+
+    def shape(history: History, numbers: dict[str, int]) -> dict[str, list[object]]:
+        return {
+            channel: [
+                numbers.get(one.id) if one.id in numbers else
+                (one.type, one.at, one.sequence, one.details["firing"], one.details["resolved"], one.details["notes"])
+                for one in got
+            ]
+            for channel, got in history.got.items()
+        }  # fmt: skip
+
+    assert shape(undisturbed, numbering) == shape(killed, again)
+
+
+def test_severity_of_a_message_is_that_of_the_worst_that_fires():
+    house = Told()
+    house.take(event(EventType.JOB_OVERDUE, "1"), failed("2"))
+    (message,) = house.tick(at(1))
+    assert message.severity is Severity.CRITICAL
+    assert message.details["alerts"][0]["severity"] == "critical"
