@@ -42,12 +42,17 @@ def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     stateful = stateful_channels(settings)
     return tuple(
         routing.Route(
-            match=route.match.wanted,
             channels=route.channels,
+            match=route.match.wanted,
+            matchers=route.parsed,
+            min_severity=route.min_severity,
+            continues=route.continues,
+            default=route.default,
             group_by=route.group_by,
             group_wait=route.group_wait,
             group_interval=route.group_interval,
             repeat_interval=route.repeat_interval,
+            quiet_hours=route.quiet,
             stateful=stateful.intersection(route.channels),
         )
         for route in settings.routes

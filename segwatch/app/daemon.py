@@ -10,7 +10,7 @@ import structlog
 from segwatch.app.generation import Generation, Lasting
 from segwatch.app.meter import Meter
 from segwatch.backoff import Backoff
-from segwatch.config import ConfigError, Settings
+from segwatch.config import ConfigError, Settings, parse_duration
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.caretaker import NO_RESTART, Caretaker
 from segwatch.daemon.clock import SystemClock
@@ -25,6 +25,7 @@ from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.telemetry.metrics import Exposition, Metrics
 from segwatch.upstream.redaction import Redactor
 from segwatch.web.server import Server
+from segwatch.web.silences import SilenceApi
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class Daemon:
         self._server = Server(
             Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,
             token=lambda: self._generation.settings.http.token,
+            silences=SilenceApi(lambda: self._generation.silencer, clock.now, parse_duration),
         )  # fmt: skip
         self._generation = Generation(settings, self._lasting, began=self._lasting.clock.now())
         self._changing = asyncio.Lock()  # held by whoever starts, reloads or drains: each begins when the last is done

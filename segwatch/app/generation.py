@@ -2,7 +2,7 @@
 
 import random
 from asyncio import Semaphore
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,17 +19,18 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.refresher import Refresher, firing_on
 from segwatch.daemon.sentinel import Sentinel
+from segwatch.daemon.silencer import Silencer
 from segwatch.daemon.source import Source
 from segwatch.daemon.submitter import Submitter
 from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
 from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
-from segwatch.deliveries import routing
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs import proof
 from segwatch.jobs.events import Event
@@ -84,11 +85,15 @@ class Generation:
         self._only = only
         self._began = began
         self._lasting = lasting
-        self._routes = channels.routes_of(settings)
+        routes = channels.routes_of(settings)
+        self.silencer = Silencer(lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told)
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
-        self._alerter = Alerter(lasting.store, lasting.clock, channels.Routes(self._routes), told=self._told_of_alerts)
+        self._alerter = Alerter(
+            lasting.store, lasting.clock, channels.Routes(routes),
+            silenced=self.silencer.silenced, told=self._told_of_alerts,
+        )  # fmt: skip
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
         self._tokens: dict[str, TokenSource] = {}
@@ -100,6 +105,10 @@ class Generation:
         sandboxes = {one.name: kinds for one in self.settings.sandboxes}
         self._lasting.meter.metrics.expect(sandboxes, names, self.settings.metrics.segments)
         self._lasting.meter.metrics.expect_runs(pipelines.pipelines_of(self.settings))
+        # before anything is recorded, so that nobody is told of what a silence of before is about
+        with suppress(StoreError):  # then the worker reads them, as soon as the store works
+            await self.silencer.load()
+        self.keep("silences", self.silencer.run)
         self._start_channels()
         self.keep("alerter", self._alerter.run)
         session = open_session()
@@ -124,6 +133,7 @@ class Generation:
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
+        await self._lasting.supervisor.stop("silences")
         await self._lasting.supervisor.stop("alerter")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
@@ -163,7 +173,7 @@ class Generation:
             worker = ChannelWorker(
                 channel,
                 store=lasting.store,
-                routes=self._routes,
+                promise=self._promise,
                 clock=lasting.clock,
                 timeline=lasting.timeline,
                 random=random.random,
@@ -262,4 +272,4 @@ class Generation:
 
     def _promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
         told = [event for event in events if self._only is None or event.stream == self._only.stream]
-        return routing.promises(told, self._routes, now)
+        return self.silencer.promise(told, now)

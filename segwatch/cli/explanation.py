@@ -9,7 +9,7 @@ from segwatch.cli.output import clock, span
 from segwatch.config import Settings
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Delivery, Stage
-from segwatch.deliveries.routing import Route
+from segwatch.deliveries.routing import Route, judge
 from segwatch.jobs import breaker
 from segwatch.jobs.breaker import BreakerCondition
 from segwatch.jobs.events import Event, EventType
@@ -213,7 +213,8 @@ def _told(event: Event) -> dict[str, Any]:
 
 
 def _delivery(one: Delivery, routes: Sequence[Route]) -> dict[str, Any]:
-    by = [number for number, route in enumerate(routes) if one.channel in route.channels and route.takes(one.event)]
+    verdicts = enumerate(judge(one.event, routes))
+    by = [number for number, verdict in verdicts if verdict.taken and one.channel in verdict.route.channels]
     return {
         "event": one.event.type.value, "channel": one.channel, "stage": one.stage.value, "attempts": one.attempts,
         "next_at": one.due_at if one.stage is Stage.PENDING else None,

@@ -11,6 +11,7 @@ from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import channel_of, open_session, routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
+from segwatch.cli.route import route
 from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
@@ -21,6 +22,7 @@ from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_o
 from segwatch.store.base import EventFilter, Store
 
 app = App(name="notify")
+app.command(route)
 
 
 @app.command(name="list")

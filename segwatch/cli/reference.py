@@ -14,9 +14,9 @@ _HEAD = """\
 
 <!-- Written from the help of segwatch/cli by `reference()`. tests/unit/test_cli_reference.py compares. -->
 
-Every command prints its part of this page with `--help`. Those of `jobs`, `events`, `notify` and `db` work on the
-store, and all but `db migrate` beside a running daemon. The settings are found by `--config`, else `SEGWATCH_CONFIG`,
-else `/etc/segwatch/config.toml`.
+Every command prints its part of this page with `--help`. Those of `jobs`, `events`, `notify`, `silence` and `db` work
+on the store, and all but `db migrate` beside a running daemon. The settings are found by `--config`, else
+`SEGWATCH_CONFIG`, else `/etc/segwatch/config.toml`.
 
 | Exit code | Meaning |
 | --- | --- |

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_origin
@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from segwatch.config.layout import is_list, is_secret, kinds_of, models_in, secrets_of, words_of
+from segwatch.config.routes import OneOrMany
 from segwatch.config.settings import Settings
 from segwatch.config.values import Listen
 
@@ -75,13 +76,21 @@ def _type(field: FieldInfo) -> str:
     words = words_of(field.annotation)
     if any(get_origin(part) is dict for part in _parts(field.annotation)):
         return "table of text"
-    named = {timedelta: "duration", Listen: "host:port", Path: "path", bool: "true or false", int: "whole number"}
+    named = {
+        timedelta: "duration",
+        Listen: "host:port",
+        Path: "path",
+        time: "time of day",
+        bool: "true or false",
+        int: "whole number",
+    }
     leaves = set(_leaves(field.annotation))
     plain = next((text for type_, text in named.items() if type_ in leaves), "number" if float in leaves else "text")
     text = " ".join(f"`{word}`" for word in words) or ("secret" if is_secret(field.annotation) else plain)
-    if any("OneOrMore" in str(part) or is_list(part) for part in _parts(field.annotation)):
-        return f"{text}; one or a list" if field.default is None else f"list of {text}"
-    return text
+    parts = list(_parts(field.annotation))
+    if any(isinstance(mark, OneOrMany) for part in parts for mark in getattr(part, "__metadata__", ())):
+        return f"{text}; one or a list"
+    return f"list of {text}" if any(map(is_list, parts)) else text
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

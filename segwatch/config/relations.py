@@ -21,7 +21,8 @@ def check_relations(draft: Draft) -> None:
     for index, sandbox in sandboxes:
         _check_credential(draft, index, sandbox)
     for index, route in _tables(draft, "routes"):
-        _check_route(draft, index, route, _names(sandboxes), _names(channels))
+        _check_route(draft, index, route, _names(channels))
+        _check_names_matched(draft, index, route)
     pipelines = list(_tables(draft, "pipelines"))
     _check_names(draft, "pipelines", pipelines)
     for index, pipeline in pipelines:
@@ -62,13 +63,23 @@ def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None
         draft.wrong(("sandboxes", index), " has both client_secret and access_token. Write one of them.")
 
 
-def _check_route(draft: Draft, index: int, route: dict[str, Any], sandboxes: list[str], channels: list[str]) -> None:
+def _check_route(draft: Draft, index: int, route: dict[str, Any], channels: list[str]) -> None:
     _check_told(draft, ("routes", index), route, channels)
-    wanted = inner(route.get("match"), "sandbox")
-    for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
-        if isinstance(name, str) and sandboxes and name not in sandboxes:
-            place = ("routes", index, "match", "sandbox", *((at,) if isinstance(wanted, list) else ()))
-            draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
+    quiet = route.get("quiet_hours")
+    begin, end = (str(inner(quiet, key))[:5] for key in ("from", "to"))  # quoted or not: a time in TOML has seconds
+    if isinstance(quiet, dict) and quiet.get("from") is not None and begin == end:
+        tail = f" is {shown(end)}, as `from` is, so they would never end. Write another time."
+        draft.wrong(("routes", index, "quiet_hours", "to"), tail)
+
+
+def _check_names_matched(draft: Draft, index: int, route: dict[str, Any]) -> None:
+    """Note a sandbox, channel or pipeline that a route waits for in vain."""
+    for key, section in (("sandbox", "sandboxes"), ("channel", "channels"), ("pipeline", "pipelines")):
+        known, wanted = _names(list(_tables(draft, section))), inner(route.get("match"), key)
+        for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
+            if isinstance(name, str) and known and name not in known:
+                place = ("routes", index, "match", key, *((at,) if isinstance(wanted, list) else ()))
+                draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, known, section)}")
 
 
 def _check_told(draft: Draft, place: Loc, table: dict[str, Any], channels: list[str]) -> None:

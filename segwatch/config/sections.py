@@ -200,14 +200,15 @@ class StoreSection(Section):
 
 
 class Http(Section):
-    """The HTTP server: metrics, health, reload."""
+    """The HTTP server: metrics, health, reload, API."""
 
     listen: ListenAddress = setting(
         "Host and port. Port 0 lets the system choose; IPv6 as `[::1]:9469`.",
         default="127.0.0.1:9469",
     )
     token: HeaderSecret | None = setting(
-        "Bearer token that `POST /-/reload` asks for. Without one, only this host may ask for a reload.", default=None
+        "Bearer token that `/api/` and `POST /-/reload` ask for. Without one, only this host may use them.",
+        default=None,
     )
     token_file: Path | None = setting("File that holds `token`.", default=None)
 

@@ -3,8 +3,9 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from segwatch.config.channels import AnyChannel, RouteSection
+from segwatch.config.channels import AnyChannel
 from segwatch.config.pipelines import PipelineSection
+from segwatch.config.routes import RouteSection
 from segwatch.config.sections import (
     DaemonSection,
     Http,

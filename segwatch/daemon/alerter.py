@@ -148,8 +148,7 @@ class Alerter:
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
         deliveries = [_promise(event, channel, now) for channel, event in due.notices]
-        for channel, id_ in due.withheld:
-            deliveries += [_promise(one.event, channel, now) for one in await self._store.events(EventFilter(id=id_))]
+        # those of whom a silence kept something learn of it from the event that tells of the silence's end
         await self._write(read, due, deliveries, read.cursor)
 
     async def _write(self, read: _Read, due: Due, deliveries: Sequence[Delivery], cursor: int) -> None:

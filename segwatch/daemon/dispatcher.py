@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -14,7 +14,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.timeline import Timeline
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
-from segwatch.deliveries.routing import Route, promises
+from segwatch.deliveries.routing import Promise
 from segwatch.deliveries.settle import DeliveryPolicy, reason_code, settle
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import Notifier
@@ -71,7 +71,7 @@ class ChannelWorker:
         channel: Channel,
         *,
         store: Store,
-        routes: Sequence[Route],
+        promise: Promise,
         clock: Clock,
         timeline: Timeline,
         random: Callable[[], float],
@@ -82,7 +82,7 @@ class ChannelWorker:
     ) -> None:
         self._channel = channel
         self._store = store
-        self._routes = routes
+        self._promise = promise
         self._clock = clock
         self._timeline = timeline
         self._random = random
@@ -185,7 +185,7 @@ class ChannelWorker:
             subject=after.said,
             subject_before=self._health.said,
             events=events,
-            deliveries=promises(events, self._routes, now),
+            deliveries=self._promise(events, now),
         )
         try:
             await self._store.commit([change])

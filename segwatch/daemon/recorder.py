@@ -9,14 +9,11 @@ from datetime import datetime, timedelta
 from segwatch import decision
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.routing import Promise
 from segwatch.jobs import reading, tracker
-from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.store.base import Change, Conflict, JobFilter, Store
-
-Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 
 _REWRITE_AFTER = timedelta(seconds=60)  # how old "last looked at" on disk may grow while nothing else changes
 _CONFLICTS_MAX = 3

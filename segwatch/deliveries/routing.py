@@ -1,34 +1,49 @@
 """Who is told of an event."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from segwatch.alerts.labels import LABELS, labels_of
+from segwatch.alerts.matching import Matcher
+from segwatch.alerts.model import Labels, is_below
 from segwatch.alerts.notices import NOTICES
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery
-from segwatch.jobs.events import Event
-
-MATCH_KEYS = ("type", "severity", "sandbox", "kind", "status", "reason", "job_id", "late")
+from segwatch.jobs.events import Event, Severity
 
 Scalar = str | int | bool
 MatchValue = Scalar | Sequence[Scalar]
+
+Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
+"""What is promised of events that are about to be recorded, and when that is."""
+
+Silenced = Callable[[Labels, datetime], bool]
+"""Whether a silence holds for what has these labels."""
+
+MATCH_KEYS = LABELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Events that match go to all these channels.
 
+    match: a label -> the text that the event must have there, or a list of which it must have one. `{}` matches
+    everything, an empty list nothing. Raises ValueError for a label that no event has.
+    matchers: must fit besides. min_severity: less severe events are not taken.
+    continues: the routes behind are looked at as well when this one takes an event.
+    default: takes what no other route takes, wherever it stands.
     group_by, group_wait, group_interval, repeat_interval, quiet_hours: with any of them, channels are told of alerts
     in groups instead of each event; None where the setting is not there.
     stateful: those of its channels that keep incidents of their own, and so are told of alerts, never of single events.
-
-    match: a key of MATCH_KEYS -> the text that the event must have there, or a list of which it must have
-    one. `{}` matches everything, an empty list nothing. Raises ValueError for a key that no event has.
     """
 
-    match: Mapping[str, MatchValue]
     channels: tuple[str, ...]
+    match: Mapping[str, MatchValue] = field(default_factory=dict)
+    matchers: tuple[Matcher, ...] = ()
+    min_severity: Severity = Severity.INFO
+    continues: bool = True
+    default: bool = False
     group_by: tuple[str, ...] | None = None
     group_wait: timedelta | None = None
     group_interval: timedelta | None = None
@@ -41,20 +56,63 @@ class Route:
             if key not in MATCH_KEYS:
                 raise ValueError(f'a route cannot match "{key}"; known: {", ".join(MATCH_KEYS)}')
 
-    def takes(self, event: Event) -> bool:
-        """True when the event has every value that `match` asks for."""
-        return all(_value(event, key) in _wanted(value) for key, value in self.match.items())
-
     @property
     def groups(self) -> bool:
         """True when its channels are told of alerts in groups."""
         options = (self.group_by, self.group_wait, self.group_interval, self.repeat_interval, self.quiet_hours)
         return any(option is not None for option in options)
 
+    def takes(self, event: Event) -> bool:
+        """True when the event is as severe as it must be, and has every value that is asked for."""
+        return not self.objection(labels_of(event), event.severity)
+
+    def objection(self, labels: Labels, severity: Severity) -> str:
+        """Return why an event with these labels is not taken; "" when it is."""
+        if is_below(severity, self.min_severity):
+            return f"severity is {severity}, below {self.min_severity}"
+        for label, value in self.match.items():
+            wanted, found = _wanted(value), labels[label] or ("",)
+            if not set(wanted) & set(found):
+                return f"{label} is {_listed(found)}, not {' or '.join(wanted) or 'anything'}"
+        for matcher in self.matchers:
+            if not matcher.fits(labels):
+                return f"{matcher.label} is {_listed(labels[matcher.label])}, which is not {matcher}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a route is followed, and why."""
+
+    route: Route
+    taken: bool
+    why: str
+
+
+def judge(event: Event, routes: Iterable[Route]) -> tuple[Verdict, ...]:
+    """Return a verdict on every route, in their order."""
+    labels, stopped = labels_of(event), ""
+    verdicts: list[Verdict] = []
+    for number, route in enumerate(routes):
+        against = stopped or route.objection(labels, event.severity)
+        if not against and not route.default and not route.continues:
+            stopped = f"routes[{number}] took it, and has continue = false"
+        verdicts.append(Verdict(route=route, taken=not against, why=against or "everything that it asks for fits"))
+    is_taken = any(verdict.taken and not verdict.route.default for verdict in verdicts)
+    return tuple(_fallen_back(verdict, is_taken) if verdict.route.default else verdict for verdict in verdicts)
+
+
+def _fallen_back(verdict: Verdict, is_taken: bool) -> Verdict:
+    if is_taken:
+        return Verdict(route=verdict.route, taken=False, why="it is a default, and another route took it")
+    if verdict.taken:
+        return Verdict(route=verdict.route, taken=True, why="no other route took it")
+    return verdict
+
 
 def routes_for(event: Event, routes: Iterable[Route]) -> tuple[Route, ...]:
     """Return the routes that the event takes, in their order."""
-    return tuple(route for route in routes if route.takes(event))
+    return tuple(verdict.route for verdict in judge(event, routes) if verdict.taken)
 
 
 def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
@@ -83,17 +141,19 @@ def told_at_once(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
     return tuple(channel for channel, route in found if not route.groups and channel not in route.stateful)
 
 
-def promises(events: Iterable[Event], routes: Sequence[Route], now: datetime) -> tuple[Delivery, ...]:
-    """Return a delivery for each event and each channel that is told of it at once, due now."""
+def promises(
+    events: Iterable[Event], routes: Sequence[Route], now: datetime, silenced: Silenced = lambda labels, now: False
+) -> tuple[Delivery, ...]:
+    """Return a delivery for each event and each channel that is told of it at once, due now.
+
+    silenced: what it says of is kept from everybody; the end of a silence tells what is wrong by then.
+    """
     return tuple(
         Delivery(event=event, channel=channel, promised_at=now, due_at=now)
         for event in events
+        if not silenced(labels_of(event), now)
         for channel in told_at_once(event, routes)
     )
-
-
-def _value(event: Event, key: str) -> str:
-    return _text(getattr(event, key))
 
 
 def _wanted(value: MatchValue) -> tuple[str, ...]:
@@ -105,3 +165,7 @@ def _wanted(value: MatchValue) -> tuple[str, ...]:
 def _text(value: object) -> str:
     """Return the text that a setting writes for `value`: TOML may say `late = true` and `job_id = 24116`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) or "empty"

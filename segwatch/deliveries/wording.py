@@ -132,6 +132,12 @@ def said_of(event: Event) -> Said:
             at = _with(" at {}", text(d.get("step")))
             action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
+        case EventType.SILENCE_ENDED:
+            still = _times(d.get("open"), "alert")
+            open_ = f"{still} {'is' if d['open'] == 1 else 'are'} open" if still and d["open"] else "nothing is wrong"
+            by = _with(" — {}", text(d.get("matchers"))) + _with(", silenced by {}", text(d.get("owner")))
+            action = "To hear no more of them: segwatch silence add" if still and d["open"] else ""
+            return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
 

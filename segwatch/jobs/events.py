@@ -42,6 +42,7 @@ class EventType(StrEnum):
     PIPELINE_FAILED = "pipeline.failed"
     ALERT_FIRING = "alert.firing"
     ALERT_RESOLVED = "alert.resolved"
+    SILENCE_ENDED = "silence.ended"
     ALERT_NOTED = "alert.noted"
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from segwatch.alerts.book import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
@@ -88,9 +89,10 @@ class Change:
     agree with `job_before`, else Conflict: in all that only a decision changes (sequence, status, word, since, root,
     attempt, overdue_at), and it must hold no later look (`asked_at`). What looks refresh (looks, misses, errors, facts,
     the platform's times) may be newer in `job_before` than on disk, since looks without news need not be saved.
-    `resubmission_before`, `subject_before`, `order_before` and `run_before` must equal what is on disk; None means that
-    there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the `job_id` of one placed
-    order of its kind, else Conflict. Of equal orders and resubmissions one may be POSTING, else Conflict.
+    `resubmission_before`, `subject_before`, `order_before`, `run_before` and `silence_before` must equal what is on
+    disk; None means that there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the
+    `job_id` of one placed order of its kind, else Conflict. Of equal orders and resubmissions one may be POSTING, else
+    Conflict.
     spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
     One run of a pipeline has a cause, else Conflict. The alerts must know of the log as far as `alerting` says.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.
@@ -108,6 +110,8 @@ class Change:
     spend: Spend | None = None
     run: Run | None = None
     run_before: Run | None = None
+    silence: Silence | None = None
+    silence_before: Silence | None = None
     position: Position | None = None
     alerting: Alerting | None = None
     events: tuple[Event, ...] = ()
@@ -245,6 +249,12 @@ class Store(Protocol):
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
         """Return since when the pipeline is followed: from now on, if nobody has asked before."""
 
+    async def silence(self, id: str) -> Silence | None:
+        """Return one silence."""
+
+    async def silences(self, *, untold: bool = False) -> list[Silence]:
+        """Return silences, oldest first. untold: without those whose end was told."""
+
     async def alert_cursor(self) -> int:
         """Return the position of the last event that the alerts know of; 0 when they know of none."""
 
@@ -298,9 +308,9 @@ class Store(Protocol):
 
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
         events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
-        of pipelines that have ended, with their events. Alerts go when they are over and in no group, and what was told
-        of a group when it has nothing left to tell. Orders go when they have ended; those of evaluations are kept
-        for 400 days more, since they count against the year.
+        of pipelines and silences that have ended, with their events. Alerts go when they are over and in no group, and
+        what was told of a group when it has nothing left to tell. Orders go when they have ended; those of evaluations
+        are kept for 400 days more, since they count against the year.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

@@ -7,6 +7,7 @@ import msgspec
 
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
@@ -26,6 +27,7 @@ _EVENT = msgspec.json.Decoder(Event)
 _RESUBMISSION = msgspec.json.Decoder(Resubmission)
 _ORDER = msgspec.json.Decoder(Order)
 _RUN = msgspec.json.Decoder(Run)
+_SILENCE = msgspec.json.Decoder(Silence)
 _ALERT = msgspec.json.Decoder(Alert)
 _GROUP = msgspec.json.Decoder(Group)
 
@@ -48,7 +50,7 @@ def moment_or_none(us: int | None) -> datetime | None:
     return None if us is None else moment(us)
 
 
-def body_of(record: JobState | Event | Resubmission | Order | Run | Alert | Group) -> str:
+def body_of(record: JobState | Event | Resubmission | Order | Run | Silence | Alert | Group) -> str:
     """Return the record as JSON text, which the `sqlite3` shell shows and `json_extract` reads."""
     return msgspec.json.encode(record).decode()
 
@@ -71,6 +73,10 @@ def order_of(body: str) -> Order:
 
 def run_of(body: str) -> Run:
     return _decoded(_RUN, body)
+
+
+def silence_of(body: str) -> Silence:
+    return _decoded(_SILENCE, body)
 
 
 def alert_of(body: str) -> Alert:

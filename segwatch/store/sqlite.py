@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
@@ -19,7 +20,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import alerts, orders, reads, runs, upkeep, writes
+from segwatch.store import alerts, orders, reads, runs, silences, upkeep, writes
 from segwatch.store.base import (
     DAEMON,
     AlertFilter,
@@ -139,6 +140,12 @@ class SqliteStore:
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
         return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
+    async def silence(self, id: str) -> Silence | None:
+        return await self._read(lambda db: silences.silence(db, id))
+
+    async def silences(self, *, untold: bool = False) -> list[Silence]:
+        return await self._read(lambda db: silences.silences(db, untold))
+
     async def alert_cursor(self) -> int:
         return await self._read(alerts.cursor)
 
@@ -194,7 +201,8 @@ class SqliteStore:
             left = None if at_most is None else at_most - deleted
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
-        for forget in (upkeep.forget_runs, upkeep.forget_orders, upkeep.forget_alerts, upkeep.forget_notices):
+        own = (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders)
+        for forget in (*own, upkeep.forget_alerts, upkeep.forget_notices):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
         for stream in await self._read(upkeep.streams_beside_jobs):

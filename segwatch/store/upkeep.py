@@ -8,7 +8,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from segwatch.store.base import StoreCorrupt, StoreError
-from segwatch.store.rows import alert_of, event_of, group_of, job_of, order_of, resubmission_of, run_of
+from segwatch.store.rows import (
+    alert_of,
+    event_of,
+    group_of,
+    job_of,
+    order_of,
+    resubmission_of,
+    run_of,
+    silence_of,
+)
 
 _YEAR_US = 400 * 86_400 * 1_000_000  # a year's evaluations are counted from their orders
 FORGET_AT_ONCE = 100  # chains in one transaction: some 10 ms of the writer's time
@@ -86,6 +95,21 @@ def forget_runs(db: sqlite3.Connection, before_us: int) -> bool:
     return len(found) == FORGET_AT_ONCE
 
 
+def forget_silences(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some silences whose end was told, with that event; return whether there may be more."""
+    found = db.execute(
+        "SELECT id, stream FROM silence WHERE told_us < ? AND NOT EXISTS (SELECT 1 FROM event e"
+        " CROSS JOIN delivery d USING (position) WHERE e.stream = silence.stream AND d.stage <> 'delivered')"
+        " ORDER BY told_us LIMIT ?",
+        (before_us, FORGET_AT_ONCE),
+    ).fetchall()
+    for id_, stream in found:
+        db.execute("DELETE FROM delivery WHERE position IN (SELECT position FROM event WHERE stream = ?)", (stream,))
+        db.execute("DELETE FROM event WHERE stream = ?", (stream,))
+        db.execute("DELETE FROM silence WHERE id = ?", (id_,))
+    return len(found) == FORGET_AT_ONCE
+
+
 def forget_orders(db: sqlite3.Connection, before_us: int) -> bool:
     """Delete some orders that have ended; return whether there may be more."""
     gone = db.execute(
@@ -122,10 +146,10 @@ def forget_notices(db: sqlite3.Connection, before_us: int) -> bool:
 
 
 def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
-    """Return the streams that are no jobs, runs or groups, which go with all of their events."""
+    """Return the streams that are no jobs; without runs, silences and groups, which go with all of their events."""
     found = db.execute(
         "SELECT DISTINCT stream FROM event WHERE job_id = '' AND stream NOT GLOB 'alerts/*'"
-        " AND stream NOT IN (SELECT stream FROM pipeline_run)"
+        " AND stream NOT IN (SELECT stream FROM pipeline_run) AND stream NOT IN (SELECT stream FROM silence)"
     )
     return [stream for (stream,) in found]
 
@@ -173,6 +197,11 @@ _INVARIANTS = (
         "run {0} counts {1} events, the log holds {3} to {2}",
     ),
     (
+        "SELECT id, told, (SELECT count(*) FROM event e WHERE e.stream = silence.stream) AS n FROM silence"
+        " WHERE n <> told",
+        "silence {0} has told its end {1} times, the log {2} times",
+    ),
+    (
         "SELECT d.id, d.position FROM delivery d LEFT JOIN event e USING (position) WHERE e.position IS NULL",
         "delivery {0} tells of event {1}, which is not in the log",
     ),
@@ -202,6 +231,7 @@ _RECORDS: tuple[tuple[str, str, Callable[[str], object]], ...] = (
     ("resubmission", "rowid", resubmission_of),
     ("job_order", "id", order_of),
     ("pipeline_run", "id", run_of),
+    ("silence", "id", silence_of),
     ("alert", "id", alert_of),
     ("alert_group", "id", group_of),
 )

@@ -13,7 +13,7 @@ from segwatch.jobs.order import ORDERS_SHOW_WITHIN
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
-from segwatch.store import alerts, orders, runs
+from segwatch.store import alerts, orders, runs, silences
 from segwatch.store.base import Change, Conflict
 from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
 
@@ -29,6 +29,8 @@ def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
             orders.save(db, change.order, change.order_before, change.spend)
         if change.run is not None:
             runs.save(db, change.run, change.run_before)
+        if change.silence is not None:
+            silences.save(db, change.silence, change.silence_before)
         if change.subject is not None:
             _save_subject(db, change.subject, change.subject_before)
         if change.position is not None:

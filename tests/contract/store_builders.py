@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from segwatch.alerts.matching import parse
+from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event, EventType, Severity, about_job
 from segwatch.jobs.model import Facts, JobError, JobKey, JobState, Observation, Status
@@ -126,6 +128,19 @@ def run(id_: str = "r1", **fields: Any) -> Run:
         "due_at": START,
     }
     return Run(**(made | fields))
+
+
+def silence(id_: str = "s1", **fields: Any) -> Silence:
+    made: dict[str, Any] = {
+        "id": id_,
+        "matchers": parse(r'sandbox=prod,reason!~"a \"quoted\" .*"'),
+        "starts_at": START,
+        "ends_at": at(60),
+        "owner": "sam",
+        "reason": "déjà vu ✓",
+        "created_at": START,
+    }
+    return Silence(**(made | fields))
 
 
 def run_event(of: Run, sequence: int = 1, minute: float = 0) -> Event:

@@ -94,8 +94,8 @@ class House:
             self.routes.append(Route(match=match, channels=(name,)))
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
-            store=self.store, routes=self.routes, clock=self.clock, timeline=self.timeline, random=random.random,
-            observer=self.counts, told=self._hear, **more,
+            store=self.store, promise=lambda events, now: promises(events, self.routes, now), clock=self.clock,
+            timeline=self.timeline, random=random.random, observer=self.counts, told=self._hear, **more,
         )  # fmt: skip
 
     def wake(self):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_builders import answer, at, delivery, job, key, moved, run, sandbox_event, told
+from store_builders import answer, at, delivery, job, key, moved, run, sandbox_event, silence, told
 
 from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
@@ -445,3 +445,30 @@ async def test_times_keep_their_microseconds(store):
     await store.commit([replace(change, deliveries=(exact,))])
     assert await store.due_deliveries("ops", now=made.due_at, limit=1) == []
     assert await store.next_delivery_at("ops") == exact.due_at
+
+
+async def test_silences_are_kept_and_those_whose_end_was_told_can_be_left_out(reopen):
+    store = await reopen()
+    first, second = silence("b"), silence("a", created_at=at(1), ends_at=None, until_resolved=True)
+    await store.commit([Change(silence=second), Change(silence=first)])
+    told = replace(first, told_at=at(61))
+    ended = replace(sandbox_event(1), stream=first.stream)
+    await store.commit([Change(silence=told, silence_before=first, events=(ended,))])
+    store = await reopen()
+    assert await store.silences() == [told, second]
+    assert await store.silences(untold=True) == [second]
+    assert await store.silence("b") == told
+    assert await store.silence("c") is None
+    assert await store.check() == []
+
+
+async def test_two_who_change_a_silence_do_not_undo_each_other(store):
+    one = silence()
+    await store.commit([Change(silence=one)])
+    with pytest.raises(Conflict):
+        await store.commit([Change(silence=one)])
+    shorter = replace(one, ends_at=at(5))
+    await store.commit([Change(silence=shorter, silence_before=one)])
+    with pytest.raises(Conflict):
+        await store.commit([Change(silence=replace(one, ends_at=at(9)), silence_before=one)])
+    assert await store.silence("s1") == shorter

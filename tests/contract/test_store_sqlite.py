@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_builders import at, job, key, moved, order, run, run_event, told
+from store_builders import at, job, key, moved, order, run, run_event, silence, told
 
 import segwatch
 from segwatch.deliveries.model import Stage
@@ -390,18 +390,22 @@ async def test_check_finds_what_somebody_broke(path):
         await store.close()
 
 
-async def test_check_finds_what_is_wrong_with_orders_and_runs(path):
+async def test_check_finds_what_is_wrong_with_orders_runs_and_silences(path):
     await _made(path)
     store = SqliteStore(path)
     await store.open()
     begun = run(sequence=1)
-    await store.commit([Change(order=order()), Change(run=begun, events=(run_event(begun),))])
+    await store.commit(
+        [Change(order=order()), Change(run=begun, events=(run_event(begun),)), Change(silence=silence())]
+    )
     assert await store.check() == []
     await store.close()
     damage = {
         "UPDATE job_order SET body = '{}'": "job_order, row cmd-1",
         "UPDATE pipeline_run SET body = '{}'": "pipeline_run, row r1",
         "UPDATE pipeline_run SET sequence = 2": f"run {begun.stream} counts 2 events, the log holds 1 to 1",
+        "UPDATE silence SET body = '{}'": "silence, row s1",
+        "UPDATE silence SET told = 1": "silence s1 has told its end 1 times, the log 0 times",
     }
     for number, (sql, line) in enumerate(damage.items()):
         copy = path.with_name(f"broken{number}.db")

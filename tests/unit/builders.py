@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 
 from fakes import T0, at  # noqa: F401 - T0 for those who import it from here
 
+from segwatch.alerts.matching import parse
+from segwatch.alerts.silences import Silence
 from segwatch.backoff import Backoff
 from segwatch.decision import Policy
 from segwatch.jobs.breaker import Failing
@@ -88,6 +90,15 @@ def around(*, failing: int = 0, failed_at: datetime | None = None, **fields) -> 
 
 def position(**fields) -> Position:
     return Position(**({"sandbox": "prod", "kind": "segment_job"} | fields))
+
+
+def silence(matchers: str = "sandbox=prod", **fields) -> Silence:
+    """One that began an hour ago, and ends when `fields` say so."""
+    base = {
+        "id": "s1", "matchers": parse(matchers), "starts_at": at(-60), "ends_at": None, "owner": "sam",
+        "reason": "known", "created_at": at(-60),
+    }  # fmt: skip
+    return Silence(**(base | fields))
 
 
 def types(events) -> list[str]:

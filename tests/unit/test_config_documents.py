@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segwatch.config import Settings, load, reference
 from segwatch.config.layout import models_in
+from segwatch.config.routes import Match
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
@@ -28,8 +29,9 @@ def keys_shown(text):
         if header := re.match(r"\[\[?([a-z_.]+)\]", line):
             section = header[1]
         elif setting := re.match(r"#?([a-z_.]+) = (.*)", line):
-            if setting[1] == "match":
-                yield from (f"{section}.match.{key}" for key in re.findall(r"(\w+) = ", setting[2].split("}")[0]))
+            if setting[1] in ("match", "quiet_hours"):
+                inner = re.findall(r"(\w+) = ", setting[2].split("}")[0])
+                yield from (f"{section}.{setting[1]}.{key}" for key in inner)
             else:
                 yield f"{section}.{setting[1]}"
 
@@ -79,7 +81,7 @@ def test_the_example_can_be_copied_and_shows_the_defaults(tmp_path):
 def test_the_alternatives_in_the_example_can_be_used(tmp_path):
     got = load(example(tmp_path, alternatives=True), {})
     assert got.sandboxes[0].access_token.get_secret_value() == "eyJ"
-    assert set(got.routes[1].match.wanted) == {"type", "kind", "status", "reason", "job_id", "late"}
+    assert set(got.routes[1].match.wanted) == set(Match.model_fields) - {"severity", "sandbox"}
 
 
 def test_the_reference_page_is_up_to_date():

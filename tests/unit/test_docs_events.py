@@ -10,9 +10,13 @@ import pytest
 from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
 from segwatch.alerts.book import Book
+from segwatch.alerts.effects import subject_of
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.matching import parse
+from segwatch.alerts.silences import Silence
 from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
+from segwatch.deliveries import silence_end
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
@@ -34,6 +38,8 @@ from segwatch.pipelines.seen import BatchesStand, DatasetKnown, EvaluationStands
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
+BY_CASE = {EventType.RETRY_REFUSED: "by reason", EventType.SILENCE_ENDED: "of the worst that is open"}
+BY_CASE |= {EventType.ALERT_FIRING: "that of the worst that fires"}
 COMMON = {
     "event_id",
     "sequence",
@@ -235,6 +241,16 @@ def pipelines():
             yield from turn.events
 
 
+def silences():
+    """One that ends while something that it was about is still wrong."""
+    failed = next(event for event in jobs() if event.type is EventType.JOB_FAILED)
+    silence = Silence(
+        id="5f0c1d2e", matchers=parse("dataset=65a1b2c3d4e5f60718293a4b"), starts_at=at("01:30:00"),
+        ends_at=at("03:30:00"), owner="sam", reason="the reader is being moved", created_at=at("01:30:00"),
+    )  # fmt: skip
+    yield silence_end.told(silence, {subject_of(failed): failed}, (), (), at("03:30:05.120"))[1]
+
+
 def alerts():
     """Two exports fail and recover; then something is told that is neither."""
 
@@ -261,7 +277,7 @@ def alerts():
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)
@@ -286,9 +302,8 @@ def test_an_example_has_the_public_form(type_):
     assert data.keys() >= COMMON
     assert isinstance(data["links"], dict)
     told = re.search(r"^Severity (.+?)\. ", PARTS[type_.value], re.MULTILINE)[1]
-    by = {EventType.RETRY_REFUSED: "by reason", EventType.ALERT_FIRING: "that of the worst that fires"}
-    assert told == by.get(type_, f"`{severity_of(type_).value}`")
-    if type_ not in by:
+    assert told == BY_CASE.get(type_, f"`{severity_of(type_).value}`")
+    if type_ not in BY_CASE:
         assert data["severity"] == severity_of(type_).value
 
 

@@ -27,6 +27,11 @@ def event(type_, details=None, **fields):
 
 
 SAID = {
+    EventType.SILENCE_ENDED: (
+        {"open": 2, "matchers": "sandbox=prod", "owner": "sam", "why": "moved"},
+        "A silence ended: 2 alerts are open — sandbox=prod, silenced by sam (moved). "
+        "To hear no more of them: segwatch silence add",
+    ),
     EventType.JOB_DISCOVERED: ({}, "Export 24116 found in prod with status NEW. Watching it until it ends."),
     EventType.JOB_QUEUED: ({}, "Export 24116 is queued in prod."),
     EventType.JOB_PROCESSING: ({}, "Export 24116 is running in prod."),

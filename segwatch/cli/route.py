@@ -1,0 +1,159 @@
+"""`segwatch notify route`: which channels an event reaches, and why."""
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from segwatch.alerts.labels import LABELS, labels_of
+from segwatch.alerts.silences import Silence, silenced_by
+from segwatch.app.channels import routes_of
+from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
+from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
+from segwatch.cli.session import opened, settings_of
+from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries.routing import Route, Verdict, channels_for, judge
+from segwatch.jobs.events import Event, EventType, Severity, severity_of
+from segwatch.store.base import EventFilter
+from segwatch.store.factory import file_of
+
+_FIELDS = ("sandbox", "kind", "status", "reason", "job_id")
+_WORDS = {"severity": tuple(one.value for one in Severity), "late": ("true", "false")}
+_GIVEN = tuple(label for label in LABELS if label not in ("type", "alert"))
+
+Labels = Annotated[
+    list[str] | None,
+    Parameter(name="--label", help="Of an event that is only thought of: such as sandbox=prod; may be repeated."),
+]
+
+
+async def route(event: str, /, *, label: Labels = None, as_json: Json = False, config: ConfigFile = None) -> None:
+    """Show which routes an event takes, which channels that leads to, and why.
+
+    Routes and silences are judged as they are now; of an event in the log it also says what silenced it then.
+
+    Example: `segwatch notify route job.failed --label sandbox=prod --label kind=export_job`
+
+    Parameters
+    ----------
+    event
+        The id of an event in the log (`events list --json`), or a type, such as job.failed.
+    """
+    if event.startswith("evt_") and label:
+        fail(Exit.USAGE, f"{event} has its own labels; leave out --label, or name a type of event")
+    now = SystemClock().now()
+    if event.startswith("evt_"):
+        async with opened(config) as (settings, store):
+            found = next((one.event for one in await store.events(EventFilter(id=event))), None)
+            silences = await store.silences()
+        if found is None:
+            fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
+    else:
+        found = _imagined(event, label or [], now)
+        settings = settings_of(config)
+        silences = await _silences(config) if file_of(settings.store.url).exists() else []
+    routes = routes_of(settings)
+    labels = labels_of(found)
+    hushed = silenced_by(labels, silences, now)
+    then = [one for one in silences if found.sequence and one.held(found.at) and one.matches(labels)]
+    report = _report(found, judge(found, routes), channels_for(found, routes), hushed, now)
+    report["was_silenced_by"] = [one.id for one in then]
+    if as_json:
+        return show_json(report)
+    rows = [row | {"taken": "yes" if row["taken"] else "no"} for row in report["routes"]]
+    show(rows, as_json=False, empty="there are no routes: add [[routes]]")
+    lines(["", _summary(found, report, hushed)])
+    if then:
+        lines([f"when it was recorded, it was silenced by {_whose(then)}"])
+    return None
+
+
+async def _silences(config: str | None) -> list[Silence]:
+    async with opened(config) as (_, store):
+        return await store.silences(untold=True)
+
+
+def _report(
+    event: Event, verdicts: tuple[Verdict, ...], channels: tuple[str, ...], hushed: tuple[Silence, ...], now: datetime
+) -> dict[str, Any]:
+    return {
+        "event": event.type.value,
+        "event_id": event.id if event.sequence else "",
+        "labels": _known(event),
+        "channels": [] if hushed else list(channels),
+        "silenced_by": [one.id for one in hushed],
+        "routes": [
+            {
+                "route": f"routes[{number}]",
+                "taken": verdict.taken,
+                "channels": list(verdict.route.channels),
+                "told": _how(verdict.route, event, now) if verdict.taken else "",
+                "why": verdict.why,
+            }
+            for number, verdict in enumerate(verdicts)
+        ],
+    }
+
+
+def _known(event: Event) -> dict[str, list[str]]:
+    """Return the labels that have a value. An event that is only thought of belongs to no alert."""
+    labels = labels_of(event) | ({} if event.sequence else {"alert": ()})
+    return {name: list(values) for name, values in labels.items() if values}
+
+
+def _how(route: Route, event: Event, now: datetime) -> str:
+    """Return how the channels of a route that is taken are told."""
+    if not route.groups:
+        return "at once"
+    until = route.quiet_hours and route.quiet_hours.held_until(event.severity, now)
+    by = f" by {', '.join(route.group_by)}" if route.group_by else ""
+    return f"in groups{by}" + (f", not before {clock(until)} UTC" if until else "")
+
+
+def _summary(event: Event, report: dict[str, Any], hushed: Sequence[Silence]) -> str:
+    if hushed:
+        return f"nobody is told: {event.type} is silenced by {_whose(hushed)}"
+    return f"told: {', '.join(report['channels']) or 'nobody'}"
+
+
+def _whose(silences: Sequence[Silence]) -> str:
+    owners = [f", by {one.owner}" if one.owner else "" for one in silences]
+    return " and ".join(f"silence {one.id} ({one.what}{by})" for one, by in zip(silences, owners, strict=True))
+
+
+def _imagined(type_: str, labels: list[str], now: datetime) -> Event:
+    """Return an event of this type with these labels; ends the command for what no event can be."""
+    if type_ not in EVENT_TYPES:
+        close = difflib.get_close_matches(type_, EVENT_TYPES, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        fail(Exit.USAGE, f'event is "{type_}", which is neither a type of event nor an id (evt_...).{hint}')
+    given: dict[str, list[str]] = {}
+    for text in labels:
+        name, value = _label(text)
+        given.setdefault(name, []).append(value)
+    fields: dict[str, Any] = {name: values[-1] for name, values in given.items() if name in _FIELDS}
+    details: dict[str, Any] = {
+        name: given[name][-1] for name in ("dataset", "pipeline", "schedule", "channel") if name in given
+    }
+    details |= {"segments": given["segment"]} if "segment" in given else {}
+    kind = EventType(type_)
+    severity = Severity(given["severity"][-1]) if "severity" in given else severity_of(kind)
+    return Event(
+        type=kind, stream="", sequence=0, at=now, severity=severity, late=given.get("late") == ["true"],
+        details=details, **fields,
+    )  # fmt: skip
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        fail(Exit.USAGE, f'--label is "{text}", which is no label and value. Write such as sandbox=prod.')
+    if name not in _GIVEN:
+        close = difflib.get_close_matches(name, _GIVEN, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{hint}')
+    if name in _WORDS and value not in _WORDS[name]:
+        fail(Exit.USAGE, f'--label is "{text}". Known values: {", ".join(_WORDS[name])}.')
+    return name, value

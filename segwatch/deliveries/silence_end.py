@@ -1,0 +1,97 @@
+"""What is told when a silence ends: what is still wrong."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.model import Labels, worst
+from segwatch.alerts.silences import Silence, silenced_by
+from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.routing import Route, told_at_once
+from segwatch.deliveries.wording import moment, said_of
+from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+
+LISTED_MAX = 50
+
+Wrong = Mapping[str, Event]
+"""The open alerts: what each is about -> the event that opened it."""
+
+
+def labels_of_alert(subject: str, opened: Event) -> Labels:
+    """Return the labels of the alert that an event opened."""
+    return labels_of(opened) | {"alert": (subject,)}
+
+
+def matched(silence: Silence, wrong: Wrong) -> dict[str, Event]:
+    """Return the open alerts that a silence is about, the worst first, and of these the oldest."""
+    found = {subject: event for subject, event in wrong.items() if silence.matches(labels_of_alert(subject, event))}
+    ranks = tuple(Severity)
+    return dict(sorted(found.items(), key=lambda one: (-ranks.index(one[1].severity), one[1].at, one[0])))
+
+
+def told(
+    silence: Silence, wrong: Wrong, silences: Sequence[Silence], routes: Sequence[Route], now: datetime
+) -> tuple[Silence, Event, tuple[Delivery, ...]]:
+    """Return the silence whose end is told, the event that tells it, and the deliveries to whom it concerns.
+
+    Those are all who are told of such an event at once, and all who would have been told of one of the alerts that are
+    still open. What another one of `silences` is about waits for the end of that one.
+    """
+    still = {
+        subject: event
+        for subject, event in matched(silence, wrong).items()
+        if not silenced_by(labels_of_alert(subject, event), silences, now)
+    }
+    event = _event(silence, still, now)
+    channels = dict.fromkeys(channel for one in (event, *still.values()) for channel in told_at_once(one, routes))
+    deliveries = tuple(Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in channels)
+    return replace(silence, told_at=now), event, deliveries
+
+
+def _event(silence: Silence, still: Wrong, now: datetime) -> Event:
+    details: dict[str, Any] = {
+        "silence": silence.id,
+        "matchers": silence.what,
+        "owner": silence.owner,
+        "why": silence.reason,
+        "since": rfc3339(silence.starts_at),
+        "open": len(still),
+        "items": _items(list(still.values()), now),
+        "alerts": [_alert(subject, event) for subject, event in list(still.items())[:LISTED_MAX]],
+    }
+    return Event(
+        type=EventType.SILENCE_ENDED,
+        stream=silence.stream,
+        sequence=1,
+        at=now,
+        severity=worst(*(event.severity for event in still.values())),
+        sandbox=_common([event.sandbox for event in still.values()]),
+        kind=_common([event.kind for event in still.values()]),
+        reason=silence.ends_by.value,
+        details={name: value for name, value in details.items() if value not in ("", [])},
+    )
+
+
+def _items(events: Sequence[Event], now: datetime) -> list[str]:
+    lines = [f"{said_of(event).title}, since {moment(rfc3339(event.at), now)}" for event in events[:LISTED_MAX]]
+    return lines + ([f"and {len(events) - LISTED_MAX} more"] if len(events) > LISTED_MAX else [])
+
+
+def _alert(subject: str, event: Event) -> dict[str, Any]:
+    return {
+        "subject": subject,
+        "title": said_of(event).title,
+        "since": rfc3339(event.at),
+        "severity": event.severity.value,
+        "type": event.type.value,
+        "event_id": event.id,
+        "sandbox": event.sandbox,
+        "kind": event.kind,
+        "job_id": event.job_id,
+    }
+
+
+def _common(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else ""
