@@ -21,6 +21,7 @@ from segwatch.store.rows import (
     moment_or_none,
     resubmission_of,
 )
+from segwatch.store.threads import with_thread
 
 # One walk along outbox_head_due; CROSS JOIN keeps the planner from starting at the big tables.
 DUE = f"""
@@ -163,7 +164,7 @@ def due_deliveries(
     rows = db.execute(DUE, (channel, micros(now), limit)).fetchall()
     if farthest is not None and len(rows) < limit:
         rows += db.execute(FAR, (channel, micros(now + farthest), limit - len(rows))).fetchall()
-    return [delivery_of(row) for row in rows]
+    return [with_thread(db, delivery_of(row)) for row in rows]
 
 
 def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:

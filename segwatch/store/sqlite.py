@@ -17,7 +17,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import orders, reads, runs, upkeep, writes
+from segwatch.store import orders, reads, runs, threads, upkeep, writes
 from segwatch.store.base import (
     Change,
     EventFilter,
@@ -178,6 +178,7 @@ class SqliteStore:
         for forget in (upkeep.forget_runs, upkeep.forget_orders):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
+        await self._write(partial(threads.forget, before_us=before_us))
         for stream in await self._read(upkeep.streams_beside_jobs):
             while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
                 pass
