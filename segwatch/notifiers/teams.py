@@ -79,7 +79,7 @@ def _payload(message: Message, limit: Limit) -> dict[str, Any]:
     title = _run(clip(headline_of(message), limit(_TITLE_MAX)), weight="Bolder", size="Medium")
     said = said_of(message)
     body = [_block(title | {"color": _COLORS[tone_of(message)]})]
-    body += [_block(_run(clip(line, limit(_SAID_MAX)))) for line in said.splitlines()]
+    body += [_block(_run(clip(line, limit(_SAID_MAX)))) for line in said.splitlines() if line.strip()]
     lines = listed([f"• {one}" for one in message.items], limit(_ITEMS_MAX)) if message.items else []
     body += [_block(_run(line), close=number > 0) for number, line in enumerate(lines)]
     body += [

@@ -1,6 +1,6 @@
 """What each chat is sent, whole, as it lies in tests/fixtures/channels; and that it keeps the receiver's limits.
 
-After a change that is meant: SEGWATCH_GOLDEN=write pytest tests/contract/test_golden_messages.py, then look at the diff.
+After a change that is meant, run this file with SEGWATCH_GOLDEN=write, and look at the diff.
 """
 
 import json
