@@ -107,6 +107,7 @@ def announce(
         "why": why,
         "settled_by": by,
         "manual": answer.manual,
+        "fingerprint": answer.fingerprint,
     }
     details = {name: value for name, value in details.items() if value not in ("", False)}
     fields: dict[str, Any] = {}
@@ -120,6 +121,7 @@ def announce(
     if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
         return failed, (event,)
     spent = {"root": answer.root, "attempts": answer.attempt - 1, "last_job_id": failed.key.id}
+    spent |= {"fingerprint": answer.fingerprint} if answer.fingerprint else {}
     failed, last = tracker.tell(failed, EventType.RETRY_EXHAUSTED, now, details=spent)
     return failed, (event, last)
 
@@ -127,6 +129,7 @@ def announce(
 def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
     """Return the job, counting one event more, and the event that closes what its chain's first failure opened."""
     details = {"root": job.root, "last_job_id": job.key.id, "attempts": job.attempt}
+    details |= {"fingerprint": job.facts.fingerprint} if job.facts.fingerprint else {}
     return tracker.tell(job, EventType.RECOVERED, now, details=details)
 
 

@@ -4,7 +4,7 @@ from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Effect, Turn
 from segwatch.jobs.events import Event, EventType
 
-_NOTICES = {EventType.ALERT_FIRING: Turn.OPENS, EventType.ALERT_RESOLVED: Turn.CLOSES}
+_OF_NOTICES = {EventType.ALERT_FIRING: Turn.OPENS, EventType.ALERT_RESOLVED: Turn.CLOSES}
 
 
 def turns_of(event: Event) -> tuple[Effect, ...]:
@@ -12,8 +12,8 @@ def turns_of(event: Event) -> tuple[Effect, ...]:
 
     What opens a subject goes on in the thread of any other that it is about: of a job that was overdue and now failed.
     """
-    if turn := _NOTICES.get(event.type):
-        return (Effect(subject=event.stream, turn=turn),)
+    if event.type.value.startswith("alert."):
+        return (Effect(subject=event.stream, turn=_OF_NOTICES.get(event.type, Turn.ADDS)),)
     return effects_of(event)
 
 

@@ -185,7 +185,8 @@ def payload_of(message: Message) -> dict[str, Any]:
         elements = [_marked(f"<{url.translate(HTML)}|{clip(name, _LINK_NAME_MAX, _LINK_NAME)}>") for name, url in links]
         blocks.append({"type": "context", "elements": elements})
     blocks.append({"type": "context", "elements": [_marked(one) for one in footer_of(message)]})
-    return {"text": clip(message.line, SECTION_MAX, HTML) or message.title, "mrkdwn": False, "blocks": blocks}
+    line = " ".join(said_of(message).splitlines())
+    return {"text": clip(line, SECTION_MAX, HTML), "mrkdwn": False, "blocks": blocks}
 
 
 def _section(text: str) -> dict[str, Any]:
