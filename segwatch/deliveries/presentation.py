@@ -40,12 +40,13 @@ def tone_of(message: Message) -> Tone:
 
 def headline_of(message: Message) -> str:
     """Return the title behind its sign; never empty."""
-    return f"{tone_of(message).sign} {message.title or message.type.value}"
+    return f"{tone_of(message).sign} {message.title.strip() or message.type.value}"
 
 
 def said_of(message: Message) -> str:
     """Return what happened and what is done about it, a line each; never empty."""
-    return "\n".join(filter(None, (message.summary, message.action))) or message.title or message.type.value
+    said = (message.summary.strip(), message.action.strip())
+    return "\n".join(filter(None, said)) or message.title.strip() or message.type.value
 
 
 def footer_of(message: Message) -> tuple[str, ...]:

@@ -168,22 +168,22 @@ async def test_each_receiver_says_in_its_own_way_how_long_to_wait(outcome_of, na
 
 @pytest.mark.parametrize("name", CHATS)
 async def test_nobody_is_sent_faster_than_its_pace(name, session, monkeypatch):
-    monkeypatch.setattr(f"segwatch.notifiers.{CASES[name].kind}.PACE_S", 0.05)
+    monkeypatch.setattr(f"segwatch.notifiers.{CASES[name].kind}.PACE_S", 0.2)
     async with Receiver(CASES[name].answered(Answer())) as receiver:
         chat = CASES[name].build(receiver.url, session)
         await asyncio.gather(*(chat.send(delivery()) for _ in range(4)))
     times = [got.at for got in receiver.got]
-    assert times[-1] - times[0] >= 0.1  # of 0.15: the receiver may note the first one late
+    assert times[-1] - times[0] >= 0.3  # of 0.6: the receiver may note the first one late
 
 
 async def test_discord_is_left_alone_when_its_allowance_is_used_up(session):
-    used_up = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.2"}
+    used_up = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset-After": "0.6"}
     async with Receiver(Answer(204, used_up)) as receiver:
         chat = CASES["discord"].build(receiver.url, session)
         await chat.send(delivery())
         await chat.send(delivery())
     first, second = (got.at for got in receiver.got)
-    assert second - first >= 0.15
+    assert second - first >= 0.3
 
 
 async def test_no_receiver_can_hold_a_turn_for_long():

@@ -186,7 +186,7 @@ ODD = (
 async def test_whatever_is_said_a_message_is_taken(build, name, text):
     async with Receiver(CASES[name].answered(Answer())) as receiver:
         for type_ in EventType:
-            outcome = await build(name, receiver.url).send(delivery(filled(text, type_)))
+            outcome = await build(name, receiver.url, timeout_s=60.0).send(delivery(filled(text, type_)))
             assert plainly(outcome) == Accepted(), type_
     for got in receiver.got:
         assert got.headers["content-type"].startswith("application/json")
@@ -247,3 +247,14 @@ async def test_the_log_channel_writes_one_line_and_is_always_accepted(session):
     assert (line["event"], line["log_level"], line["channel"]) == ("event_told", "error", "journal")
     assert (line["type"], line["job_id"], line["attempt"]) == ("job.failed", "24116", 1)
     assert "previous" not in line
+
+
+@pytest.mark.parametrize("type_", EventType)
+async def test_the_log_channel_takes_whatever_is_said(session, type_):
+    kind = KINDS["log"]
+    notifier = kind.build(kind.options(), NotifierContext(channel="journal", session=session, now=lambda: NOW))
+    with capture_logs() as lines:
+        assert await notifier.send(delivery(filled(ODD, type_))) == Accepted()
+    (line,) = lines
+    assert line["event"] == "event_told"
+    assert line["summary"].isprintable()
