@@ -9,4 +9,5 @@ class BadValue(ValueError):
     """A value that a setting cannot have.
 
     Its text goes on behind the setting and the value, neither of which it repeats: `, which has no unit. Write "15s".`
+    Of a whole table it goes on behind the table's name: ` has no url. Write url = ...`
     """

@@ -127,6 +127,10 @@ def explain(draft: Draft, errors: Iterable[ErrorDetails]) -> None:
         elif error["type"] == "union_tag_invalid":
             word = str(inner(value, "kind"))
             draft.wrong((*loc, "kind"), f" is {shown(word)}.{known_or_hint(word, _kinds(spot), 'kinds')}")
+        elif isinstance(value, dict) and isinstance(error.get("ctx", {}).get("error"), BadValue):
+            # of a whole table, whose keys contradict each other; unless one of them is told of, which may be why
+            if not any(place[: len(loc)] == loc for place, _ in draft.problems):
+                draft.wrong(loc, str(error["ctx"]["error"]))
         else:
             tail = _shape(draft, loc, error["type"]) or _tail(error, value, spot)
             draft.wrong(loc, f" is {_seen(value, spot, error['type'])}{tail}")

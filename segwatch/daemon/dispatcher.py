@@ -16,6 +16,7 @@ from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
 from segwatch.deliveries.routing import Promise
 from segwatch.deliveries.settle import DeliveryPolicy, reason_code, settle
+from segwatch.deliveries.threads import subjects_of
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import Notifier
 from segwatch.store.base import Change, Conflict, Store, StoreError, StoreUnavailable
@@ -92,6 +93,7 @@ class ChannelWorker:
         self._log = log.bind(channel=channel.name)
         self._wake = asyncio.Event()
         self._sending: dict[str, asyncio.Task[_Attempt]] = {}
+        self._telling: dict[str, frozenset[str]] = {}  # of each delivery that is being sent: its subjects
         self._unsettled: dict[str, Delivery] = {}  # attempts made, not yet written: never sent again from here
         self._paused_until = _LONG_AGO
         self._health = ChannelHealth(channel=channel.name)
@@ -138,7 +140,7 @@ class ChannelWorker:
         """Take in the attempts that ended."""
         for id_, task in list(self._sending.items()):
             if task.done():
-                del self._sending[id_]
+                del self._sending[id_], self._telling[id_]
                 if not task.cancelled():
                     self._take_in(task.result())
 
@@ -212,13 +214,20 @@ class ChannelWorker:
         name, stream = self._channel.name, self._only_stream
         due = await self._store.due_deliveries(name, now=now, limit=places, farthest=farthest, stream=stream)
         for delivery in due:
-            if len(self._sending) < places and delivery.id not in self._sending:
+            if len(self._sending) >= places:
+                break
+            subjects = frozenset(subjects_of(delivery.event))
+            # one by one what is about one alert: the second belongs in the thread that the first begins
+            if delivery.id not in self._sending and subjects.isdisjoint(self._told_now()):
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
-                self._sending[delivery.id] = task
+                self._sending[delivery.id], self._telling[delivery.id] = task, subjects
         due_at = await self._store.next_delivery_at(name, stream=stream)
         if due_at is None or due_at <= now:  # due, yet not given: under way, or behind another of its stream
             return LOOK_EVERY
         return max(due_at - self._clock.now(), timedelta(0))
+
+    def _told_now(self) -> set[str]:
+        return {subject for subjects in self._telling.values() for subject in subjects}
 
     async def _attempt(self, delivery: Delivery) -> _Attempt:
         """Return how one attempt ended; never raises, but for cancellation."""

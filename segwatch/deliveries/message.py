@@ -20,6 +20,7 @@ class Standing(StrEnum):
 
 _NAMED_MAX = 5
 _ERRORS_MAX = 5
+_STATUS_ONLY = frozenset({EventType.JOB_QUEUED, EventType.JOB_PROCESSING, EventType.JOB_CANCELLING})
 _NOTICES = {
     EventType.ALERT_FIRING: Standing.FIRING,
     EventType.ALERT_RESOLVED: Standing.RESOLVED,
@@ -71,16 +72,24 @@ def message_of(event: Event) -> Message:
         standing=_standing(event),
         subject=event.stream if event.type in _NOTICES else subject_of(event),
         items=tuple(map(printable, texts(event.details.get("items")))),
+        links=tuple((text(name), url) for name, url in event.links.items() if _leads_somewhere(url)),
     )
 
 
 def _standing(event: Event) -> Standing:
     if event.type in _NOTICES:
         return _NOTICES[event.type]
+    if event.type in _STATUS_ONLY:  # it would close the alert of an unknown status, which next to no job has
+        return Standing.STORY
     turns = {effect.turn for effect in effects_of(event)}
     if Turn.OPENS in turns:
         return Standing.FIRING
     return Standing.RESOLVED if Turn.CLOSES in turns else Standing.STORY
+
+
+def _leads_somewhere(url: str) -> bool:
+    """True for what a browser opens, and not for a path within the platform's API."""
+    return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
 
 
 def _fields(event: Event) -> list[tuple[str, str]]:

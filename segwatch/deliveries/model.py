@@ -22,7 +22,8 @@ class Delivery:
 
     promised_at: when the promise was made; its maximum age counts from here. attempts: tries so far.
     due_at: not before this time. reason: why the last attempt failed. origin: the identity of the store that keeps
-    the promise, which fills it in; 0 for one that is in no store.
+    the promise, which fills it in; 0 for one that is in no store. thread: the receiver's name for the thread that this
+    channel has begun about the same alert, which the store fills in too; "" where there is none.
     """
 
     event: Event
@@ -33,6 +34,7 @@ class Delivery:
     stage: Stage = Stage.PENDING
     reason: str = ""
     origin: int = field(default=0, compare=False)
+    thread: str = ""
 
     @property
     def id(self) -> str:
@@ -46,7 +48,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The receiver took it."""
+    """The receiver took it. thread: its name for the thread that holds the message, where it has threads."""
+
+    thread: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,8 @@ def settle(
     """
     tried = replace(delivery, attempts=delivery.attempts + 1)
     match outcome:
-        case Accepted():
-            return replace(tried, stage=Stage.DELIVERED, reason="")
+        case Accepted(thread=thread):
+            return replace(tried, stage=Stage.DELIVERED, reason="", thread=thread or delivery.thread)
         case Rejected(reason=reason):
             return replace(tried, stage=Stage.DEAD, reason=reason)
         case Retryable(reason=reason, retry_after=asked):

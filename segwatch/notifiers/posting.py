@@ -1,8 +1,11 @@
 """How one POST to a receiver is made, and how its reply becomes an outcome."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -18,6 +21,34 @@ _EXCERPT_MAX = 200
 _REPLY_BYTES_MAX = 4096
 _DRAIN_S = 1.0
 _TELLING_MIN = 6  # runes: a shorter part of a URL ("hooks", "in", "v1") gives nothing away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a receiver answered.
+
+    headers: their names in any case. text: the beginning of the body as it came; it may repeat a secret, so it is never
+    shown. shown: the same, with all secrets masked.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    shown: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The body, if it is a JSON object; else nothing."""
+        try:
+            found = json.loads(self.text)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def retry_after(reply: Reply) -> str:
+    """Return how long a reply asks us to wait, in the words of `Retry-After`; "" when it does not."""
+    return reply.headers.get("Retry-After", "")
 
 
 def outcome_of(status: int, retry_after: str, body: str, *, now: datetime) -> Outcome:
@@ -50,11 +81,29 @@ async def post(
     headers: Mapping[str, str],
     *,
     secrets: tuple[SecretStr, ...] = (),
+    wish: Callable[[Reply], str] = retry_after,
 ) -> Outcome:
     """Return how one POST ended. Failures of the network may pass and are worth another attempt.
 
-    url: text if it may be shown. secrets: what else no reason may show, even when the receiver repeats it.
+    url: text if it may be shown. secrets: what else no reason may show, even when the receiver repeats it. wish: where
+    this receiver says how long to wait, in the form of a `Retry-After`.
     """
+    reply = await exchange(context, url, body, headers, secrets=secrets)
+    if isinstance(reply, Reply):
+        return outcome_of(reply.status, wish(reply), reply.shown, now=context.now())
+    return reply
+
+
+async def exchange(
+    context: NotifierContext,
+    url: SecretStr | str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    secrets: tuple[SecretStr, ...] = (),
+    reply_bytes: int = _REPLY_BYTES_MAX,
+) -> Reply | Rejected | Retryable:
+    """Return what was answered to one POST, for those who read more than its status; or why there was no answer."""
     address = url if isinstance(url, str) else url.get_secret_value()
     hidden = secrets if isinstance(url, str) else (url, *secrets)
     asked = {"User-Agent": "segwatch", "Accept-Encoding": "identity"} | dict(headers)
@@ -69,22 +118,26 @@ async def post(
             **context.route_to(address),
             auto_decompress=False,  # of a reply that decompresses into a gigabyte we would read all
         ) as reply:
-            text = await _start_of(reply)
-            shown = redacted(text, *hidden)
-            return outcome_of(reply.status, reply.headers.get("Retry-After", ""), shown, now=context.now())
+            text = await _start_of(reply, reply_bytes)
+            return Reply(status=reply.status, headers=reply.headers, text=text, shown=redacted(text, *hidden))
     except aiohttp.InvalidURL:
         return Rejected(reason="bad_url")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         return Retryable(reason=_network_reason(exc))
 
 
-async def _start_of(reply: aiohttp.ClientResponse) -> str:
+def json_body(payload: Mapping[str, Any]) -> bytes:
+    """Return the payload as JSON in UTF-8, each rune as itself: receivers count runes, and bytes."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def _start_of(reply: aiohttp.ClientResponse, most: int) -> str:
     """Return the first bytes of a reply as text. What was accepted stays so, however the reply goes on."""
     found = bytearray()
     try:
         async with asyncio.timeout(_DRAIN_S):
-            while len(found) < _REPLY_BYTES_MAX:
-                chunk = await reply.content.read(_REPLY_BYTES_MAX - len(found))
+            while len(found) < most:
+                chunk = await reply.content.read(most - len(found))
                 if not chunk:
                     break
                 found += chunk

@@ -1,71 +1,169 @@
-"""Slack's incoming webhooks, laid out with Block Kit.
+"""Slack, by an incoming webhook or as an app with a bot token, laid out with Block Kit.
 
-Limits by Slack's reference of blocks and rate limits: header 150 characters, section text 3000, ten fields of
-2000, 50 blocks; about one message a second for each webhook.
+Limits by Slack's reference of blocks: header 150 characters, section text 3000, ten fields of 2000, ten elements of a
+context, 50 blocks. By "Rate limits": about one message a second for each channel, and 429 with `Retry-After` beyond.
+By "Formatting text for app surfaces": `&`, `<` and `>` are escaped, and nothing else need be.
+
+An app answers by `chat.postMessage`: HTTP 200 with `ok` and the message's `ts`, which names its thread, or an `error`.
+An incoming webhook answers `ok` and no `ts`, so that it cannot begin a thread.
 """
 
-import asyncio
-import json
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from segwatch.deliveries.message import Message, message_of
-from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.jobs.events import EventType, Severity, rfc3339
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
-from segwatch.notifiers.posting import post
+from segwatch.addresses import split_url
+from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
+from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
+from segwatch.deliveries.runes import HTML, chunks, clip, listed
+from segwatch.errors import BadValue
+from segwatch.notifiers.base import Notifier, NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.pace import Pace
+from segwatch.notifiers.posting import Reply, exchange, json_body, outcome_of, post, retry_after
 
 HEADER_MAX = 150
 SECTION_MAX = 3000
 FIELD_MAX = 2000
 FIELDS_MAX = 10
-_PACE_S = 1.0
+PACE_S = 1.0
+_LINK_NAME_MAX = 75
+_LINK_NAME = HTML | dict.fromkeys(map(ord, "|*_~`"), " ")  # nothing that ends a link, or marks up its name
+_REPLY_BYTES = 256 * 1024  # the answer repeats the message, blocks and all
+_TAKEN = re.compile(r'\{\s*"ok"\s*:\s*true\b')  # the beginning of an answer whose end did not come
+_TS = re.compile(r'"ts"\s*:\s*"([0-9]+\.[0-9]+)"')
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
 
-_EMOJI = {
-    Severity.INFO: ":information_source:",
-    Severity.WARNING: ":warning:",
-    Severity.CRITICAL: ":red_circle:",
-}
-_GOOD_NEWS = frozenset(
+# Errors of chat.postMessage, by its reference. All others would come again with every attempt.
+_PASSING = frozenset(
     {
-        EventType.JOB_SUCCEEDED,
-        EventType.RECOVERED,
-        EventType.RETRIES_RELEASED,
-        EventType.SANDBOX_RECOVERED,
-        EventType.CHANNEL_RECOVERED,
+        "ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout",
+        "team_added_to_org", "message_limit_exceeded",
     }
-)
+)  # fmt: skip
+_THREAD_GONE = frozenset({"thread_not_found", "cannot_reply_to_message", "restricted_action_thread_locked"})
+_ADVICE = {
+    "not_in_channel": "invite the app to the channel",
+    "channel_not_found": "check channel_id, and invite the app to the channel",
+    "is_archived": "the channel is archived",
+    "missing_scope": "give the app the scope chat:write",
+    "invalid_auth": "check the token",
+    "not_authed": "check the token",
+    "account_inactive": "install the app again, and copy its new token",
+    "token_revoked": "install the app again, and copy its new token",
+    "token_expired": "copy the app's new token",
+}
+
+
+def _bot_token(token: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"xoxb-[A-Za-z0-9-]+", token.get_secret_value()):
+        raise BadValue(', which is no bot token. Copy the "Bot User OAuth Token", which begins with xoxb-.')
+    return token
+
+
+def _channel_id(text: str) -> str:
+    if not re.fullmatch(r"[CGD][A-Z0-9]{7,20}", text):
+        tail = ', which is no id of a channel. Copy it from the foot of the channel\'s details, such as "C0123456789".'
+        raise BadValue(tail)
+    return text
+
+
+def _api_url(url: str) -> str:
+    split_url(url)
+    return url.rstrip("/")
 
 
 class SlackOptions(Options):
-    """Posts to a Slack incoming webhook."""
+    """Posts to Slack: by an incoming webhook, or as an app, which keeps what belongs to one alert in one thread."""
 
-    url: SecretUrl = Field(description="The incoming webhook's address.")
+    url: SecretUrl | None = Field(None, description="The incoming webhook's address; without it, the next two.")
+    token: Annotated[SecretStr, AfterValidator(_bot_token)] | None = Field(
+        None, description="The app's bot token, `xoxb-...`, with the scope `chat:write`."
+    )
+    channel_id: Annotated[str, AfterValidator(_channel_id)] | None = Field(
+        None, description="Where the app posts, such as `C0123456789`; it must be a member there."
+    )
+    api_url: Annotated[str, AfterValidator(_api_url)] = Field(
+        "https://slack.com/api", description="Slack's API; GovSlack has its own."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SlackOptions":
+        if self.url is not None and (self.token is not None or self.channel_id is not None):
+            raise BadValue(" has both url and token or channel_id. Write url for a webhook, the others for an app.")
+        if self.url is None and self.token is None:
+            raise BadValue(" has no url. Write url_file = ... or url = ..., or for an app token_file and channel_id.")
+        if self.url is None and self.channel_id is None:
+            raise BadValue(' has a token and no channel_id. Write channel_id = "C0123456789".')
+        return self
 
 
-class Slack:
+class SlackWebhook:
     """Posts one message per event, at most one a second: Slack turns faster senders off."""
 
-    def __init__(self, options: SlackOptions, context: NotifierContext, *, pace_s: float = _PACE_S) -> None:
-        self._url = options.url
+    def __init__(self, url: SecretStr, context: NotifierContext) -> None:
+        self._url = url
         self._context = context
-        self._pace_s = pace_s
-        self._next_at = 0.0
+        self._pace = Pace(PACE_S)
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
-        await self._turn()
-        message = message_of(delivery.event)
-        body = json.dumps(payload_of(message), ensure_ascii=False, separators=(",", ":")).encode()
-        return await post(self._context, self._url, body, {"Content-Type": "application/json; charset=utf-8"})
+        await self._pace.turn()
+        return await post(self._context, self._url, json_body(payload_of(message_of(delivery.event))), _JSON)
 
-    async def _turn(self) -> None:
-        """Wait for this sender's place in the queue; each gets one, in the order of asking."""
-        now = asyncio.get_running_loop().time()
-        mine = max(self._next_at, now)
-        self._next_at = mine + self._pace_s
-        await asyncio.sleep(mine - now)
+
+class SlackApp:
+    """Posts as an app: what is told of one alert is in one thread.
+
+    What opens an alert, reminds of it or ends it is shown in the channel as well; only the story between stays inside.
+    A thread's name is `CHANNEL:TS`, so that one of another channel is not taken for ours.
+    """
+
+    def __init__(self, api_url: str, token: SecretStr, channel_id: str, context: NotifierContext) -> None:
+        self._url = SecretStr(f"{api_url}/chat.postMessage")
+        self._token = token
+        self._channel_id = channel_id
+        self._context = context
+        self._pace = Pace(PACE_S)
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended. Slack's word for a refusal is in the reason, behind `slack_error`."""
+        message = message_of(delivery.event)
+        payload = payload_of(message) | {"channel": self._channel_id, "unfurl_links": False, "unfurl_media": False}
+        where, _, ts = delivery.thread.partition(":")
+        if ts and where == self._channel_id:
+            reply = {"thread_ts": ts, "reply_broadcast": message.standing is not Standing.STORY}
+            outcome, error = await self._post(payload | reply)
+            if error not in _THREAD_GONE:
+                return Accepted(thread=delivery.thread) if isinstance(outcome, Accepted) else outcome
+        outcome, _ = await self._post(payload)  # somebody deleted the first message: this one begins a new thread
+        return outcome
+
+    async def _post(self, payload: dict[str, Any]) -> tuple[Outcome, str]:
+        """Return how one request ended, and Slack's word for a refusal."""
+        await self._pace.turn()
+        headers = _JSON | {"Authorization": f"Bearer {self._token.get_secret_value()}"}
+        reply = await exchange(
+            self._context, self._url, json_body(payload), headers, secrets=(self._token,), reply_bytes=_REPLY_BYTES
+        )
+        if not isinstance(reply, Reply):
+            return reply, ""
+        if reply.status != 200:
+            return outcome_of(reply.status, retry_after(reply), reply.shown, now=self._context.now()), ""
+        return self._read(reply)
+
+    def _read(self, reply: Reply) -> tuple[Outcome, str]:
+        fields = reply.fields
+        if fields.get("ok") is True or _TAKEN.match(reply.text):
+            ts = _TS.search(reply.text)
+            return Accepted(thread=f"{self._channel_id}:{ts[1]}" if ts else ""), ""
+        error = fields.get("error")
+        if not isinstance(error, str) or not re.fullmatch(r"[a-z_]{1,60}", error):
+            return Retryable(reason="bad_reply"), ""
+        advice = f" ({_ADVICE[error]})" if error in _ADVICE else ""
+        reason = f"slack_error: {error}{advice}"
+        return (Retryable(reason=reason) if error in _PASSING else Rejected(reason=reason)), error
 
 
 def payload_of(message: Message) -> dict[str, Any]:
@@ -73,50 +171,35 @@ def payload_of(message: Message) -> dict[str, Any]:
 
     What the platform said is in it, so nothing is marked up but what is ours alone: `*x*` in an error is no bold x.
     """
-    emoji = ":large_green_circle:" if message.type in _GOOD_NEWS else _EMOJI[message.severity]
-    said = f"{message.summary}\n{message.action}".rstrip()
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": _plain(f"{emoji} {message.title}", HEADER_MAX, emoji=True)},
-        {"type": "section", "text": _plain(said, SECTION_MAX)},
+        {"type": "header", "text": _plain(headline_of(message), HEADER_MAX)},
+        _section(said_of(message)),
     ]
-    if message.fields:
-        fields = [_field(name, value) for name, value in message.fields[:FIELDS_MAX]]
+    if message.items:
+        lines = listed([f"• {one}" for one in message.items], SECTION_MAX, HTML)
+        blocks.append({"type": "section", "text": {"type": "plain_text", "text": "\n".join(lines), "emoji": False}})
+    for some in chunks(message.fields, FIELDS_MAX):
+        fields = [_plain(f"{name}\n{value}", FIELD_MAX) for name, value in some]
         blocks.append({"type": "section", "fields": fields})
-    footer = [rfc3339(message.at), message.event_id]
-    blocks.append({"type": "context", "elements": [_marked(one) for one in footer]})
-    return {"text": clip(message.line, SECTION_MAX), "mrkdwn": False, "blocks": blocks}
+    if links := links_of(message):
+        elements = [_marked(f"<{url.translate(HTML)}|{clip(name, _LINK_NAME_MAX, _LINK_NAME)}>") for name, url in links]
+        blocks.append({"type": "context", "elements": elements})
+    blocks.append({"type": "context", "elements": [_marked(one) for one in footer_of(message)]})
+    line = " ".join(said_of(message).splitlines())
+    return {"text": clip(line, SECTION_MAX, HTML), "mrkdwn": False, "blocks": blocks}
 
 
-def clip(text: str, limit: int) -> str:
-    """Return the text escaped for Slack, in at most `limit` runes, no escape cut in two."""
-    whole = _escaped(text)
-    if len(whole) <= limit:
-        return whole
-    kept, length = [], 1  # the ellipsis
-    for rune in text:
-        piece = _escaped(rune)
-        length += len(piece)
-        if length > limit:
-            break
-        kept.append(piece)
-    return "".join(kept) + "…"
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _plain(text, SECTION_MAX)}
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _plain(text: str, limit: int, *, emoji: bool = False) -> dict[str, Any]:
-    """Return a text that Slack shows as it is. emoji: turn `:name:` into a picture."""
-    return {"type": "plain_text", "text": clip(text, limit), "emoji": emoji}
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    """Return a text that Slack shows as it is: no `*bold*`, no `:fire:`."""
+    return {"type": "plain_text", "text": clip(text, limit, HTML), "emoji": False}
 
 
 def _marked(text: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": text}
-
-
-def _field(name: str, value: str) -> dict[str, Any]:
-    return _plain(f"{name}\n{value}", FIELD_MAX)
 
 
 class SlackKind:
@@ -125,9 +208,13 @@ class SlackKind:
     name = "slack"
     options: type[Options] = SlackOptions
 
-    def build(self, options: SlackOptions, context: NotifierContext) -> Slack:
+    def build(self, options: SlackOptions, context: NotifierContext) -> Notifier:
         """Return the configured receiver."""
-        return Slack(options, context)
+        if options.url is not None:
+            return SlackWebhook(options.url, context)
+        assert options.token is not None  # by the options' own rule
+        assert options.channel_id is not None
+        return SlackApp(options.api_url, options.token, options.channel_id, context)
 
 
 NOTIFIER: NotifierKind = SlackKind()

@@ -277,14 +277,18 @@ class Store(Protocol):
         wrong, and is due now.
 
         A delivery waits for every earlier pending one of its stream: order per job is kept. Nothing is leased: a
-        delivery in flight is returned again, so ask for `limit` beyond those in flight.
+        delivery in flight is returned again, so ask for `limit` beyond those in flight. Each comes with the thread that
+        its channel has about its alert.
         """
 
     async def next_delivery_at(self, channel: str, *, stream: str = "") -> datetime | None:
         """Return when the next delivery of this channel, or of one stream to it, falls due; None if none is pending."""
 
     async def settle(self, settled: Sequence[Delivery]) -> None:
-        """Write what became of attempts. A delivery that is settled already stays as it is."""
+        """Write what became of attempts, and the threads that they began or ended.
+
+        A delivery that is settled already stays as it is.
+        """
 
     async def deliveries(
         self,

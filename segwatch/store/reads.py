@@ -21,6 +21,7 @@ from segwatch.store.rows import (
     moment_or_none,
     resubmission_of,
 )
+from segwatch.store.threads import with_thread
 
 # One walk along outbox_head_due; CROSS JOIN keeps the planner from starting at the big tables.
 DUE = f"""
@@ -166,7 +167,7 @@ def due_deliveries(
     rows = db.execute(due, (*whose, micros(now), limit)).fetchall()
     if farthest is not None and len(rows) < limit:
         rows += db.execute(far, (*whose, micros(now + farthest), limit - len(rows))).fetchall()
-    return [delivery_of(row) for row in rows]
+    return [with_thread(db, delivery_of(row)) for row in rows]
 
 
 def next_delivery_at(db: sqlite3.Connection, channel: str, stream: str) -> datetime | None:

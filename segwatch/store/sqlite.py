@@ -20,7 +20,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import alerts, orders, reads, runs, silences, upkeep, writes
+from segwatch.store import alerts, orders, reads, runs, silences, threads, upkeep, writes
 from segwatch.store.base import (
     DAEMON,
     AlertFilter,
@@ -205,6 +205,7 @@ class SqliteStore:
         for forget in (*own, upkeep.forget_alerts, upkeep.forget_notices):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
+        await self._write(partial(threads.forget, before_us=before_us))
         for stream in await self._read(upkeep.streams_beside_jobs):
             while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
                 pass

@@ -13,7 +13,7 @@ from segwatch.jobs.order import ORDERS_SHOW_WITHIN
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
-from segwatch.store import alerts, orders, runs, silences
+from segwatch.store import alerts, orders, runs, silences, threads
 from segwatch.store.base import Change, Conflict
 from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
 
@@ -52,6 +52,7 @@ def settle(db: sqlite3.Connection, settled: Iterable[Delivery]) -> None:
         )
         if moved.rowcount:
             _renew_head(db, delivery.channel, delivery.event.stream)
+            threads.keep(db, delivery)
 
 
 def promise(db: sqlite3.Connection, deliveries: Iterable[Delivery]) -> int:

@@ -5,6 +5,7 @@ import base64
 import random
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -438,3 +439,29 @@ async def test_a_clock_that_leaps_for_hours_and_comes_back_kills_nothing_and_del
             assert await house.stages() == {Stage.PENDING: 4}
             works.append(True)
             await until(lambda: _settled(house, 4))
+
+
+class Threads:
+    """A receiver that names the thread of what it takes, and remembers in which each message was to go."""
+
+    def __init__(self):
+        self.got = []
+
+    async def send(self, delivery):
+        self.got.append((delivery.event.stream, delivery.thread))
+        await asyncio.sleep(0)
+        return Accepted(thread=delivery.thread or f"thread of {delivery.event.stream}")
+
+
+async def test_what_is_about_one_alert_goes_one_by_one_into_the_thread_that_the_first_began(house):
+    receiver = Threads()
+    house.add("ops", receiver)
+    same = [replace(event(job), details={"fingerprint": "f1"}) for job in range(4)]
+    await house.tell(*same, *(event(job) for job in range(10, 14)))
+    async with house.running():
+        await until(lambda: _settled(house, 8))
+    (first, none), *later = [one for one in receiver.got if one[0] in {e.stream for e in same}]
+    assert none == ""
+    assert {thread for _, thread in later} == {f"thread of {first}"}
+    assert len(later) == 3
+    assert {thread for stream, thread in receiver.got if "/1" in stream and len(stream) > len(first)} == {""}

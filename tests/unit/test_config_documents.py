@@ -45,17 +45,19 @@ def example(tmp_path, *, alternatives):
     text = EXAMPLE.read_text(encoding="utf-8").replace("/run/secrets/", f"{tmp_path}/")
     if alternatives:
         text = text.replace("#match.type", '[[routes]]\nchannels = ["ops"]\nmatch.type')
-        replaced = "client_secret_file|url_file|url|secret_file|after|routing_key_file|password_file"
+        replaced = "client_secret_file|url_file|url|secret_file|after|routing_key_file|password_file|token_file"
         text = re.sub(rf"^({replaced}) =", r"# \1 =", text, flags=re.MULTILINE)
         others = "client_secret|access_token_file|token_file|previous_secret_file|bearer_token_file|bearer_token"
         text = re.sub(rf"^#({others}) =", r"# \1 =", text, flags=re.MULTILINE)
         text = re.sub(r"^#([a-z_.]+ = )", r"\1", text, flags=re.MULTILINE)
         text = text.replace('"whsec_..."', '"whsec_aGVsbG8gaGVsbG8gaGVsbG8gaGVsbG8="').replace('"eyJ..."', '"eyJ"')
+        text = text.replace("xoxb-...", "xoxb-made-up")
     for name in ("aep_client_secret", "segwatch_token", "pagerduty_key", "alertmanager_password", "smtp_password"):
         (tmp_path / name).write_text("s3cret\n")
     (tmp_path / "apprise_url").write_text("json://127.0.0.1:9/x\n")
     for name in ("slack_url", "events_url"):
         (tmp_path / name).write_text("https://hooks.example.test/x\n")
+    (tmp_path / "slack_token").write_text("xoxb-made-up\n")
     (tmp_path / "events_secret").write_text("whsec_" + base64.b64encode(b"x" * 32).decode())
     file = tmp_path / "config.toml"
     file.write_text(text, encoding="utf-8")
@@ -67,15 +69,8 @@ def test_the_example_can_be_copied_and_shows_the_defaults(tmp_path):
     for section in ("platform", "polling", "store", "http", "metrics", "log", "daemon"):
         assert getattr(got, section) == Settings.model_fields[section].default_factory()
     assert got.retry.model_copy(update={"rules": ()}) == Settings.model_fields["retry"].default_factory()
-    assert [channel.kind for channel in got.channels] == [
-        "slack",
-        "webhook",
-        "log",
-        "pagerduty",
-        "alertmanager",
-        "email",
-        "apprise",
-    ]
+    kinds = [channel.kind for channel in got.channels]
+    assert kinds == ["slack", "slack", "webhook", "log", "pagerduty", "alertmanager", "email", "apprise"]
 
 
 def test_the_alternatives_in_the_example_can_be_used(tmp_path):

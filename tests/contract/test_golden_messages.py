@@ -1,0 +1,65 @@
+"""What each chat is sent, whole, as it lies in tests/fixtures/channels; and that it keeps the receiver's limits.
+
+After a change that is meant, run this file with SEGWATCH_GOLDEN=write, and look at the diff.
+"""
+
+import json
+import os
+
+import aiohttp
+import pytest
+from channel_cases import CASES, CHATS, FIXTURES, assert_within_limits, delivery, event
+from receiver import Answer, Receiver
+
+from segwatch.jobs.events import Event, EventType, Severity
+
+LINKS = {"Job": "https://segwatch.example.test/jobs/prod/export_job/24116", "Runbook": "https://wiki.example.test/x"}
+SAMPLES: dict[str, Event] = {
+    "failed": event(
+        previous="PROCESSING", links=LINKS,
+        details={
+            "errors": [
+                {"code": "0090000009", "message": "Zürich <output> & *path* — 路径"},
+                {"code": "0090000010", "message": "see [this](https://evil.test) @channel"},
+            ],
+            "attempt": 1, "max_attempts": 3, "root": "24116", "dataset": "65a1b2c3d4e5f60718293a4b",
+            "profiles": {"nl_customers": 12_345, "de_customers": 678}, "started_at": "2026-01-05T03:05:00Z",
+            "ended_at": "2026-01-05T03:12:00Z", "duration_s": 420,
+        },
+    ),
+    "scheduled": event(
+        type=EventType.RETRY_SCHEDULED, severity=Severity.INFO, sequence=4,
+        details={"attempt": 2, "max_attempts": 3, "due_at": "2026-01-05T03:14:07Z", "root": "24116"},
+    ),
+    "recovered": event(
+        type=EventType.RECOVERED, severity=Severity.INFO, sequence=5, status="", job_id="24116",
+        details={"root": "24116", "last_job_id": "24190", "attempts": 2},
+    ),
+    "notice": event(
+        type=EventType.ALERT_FIRING, stream="alerts/prod-exports", kind="export_job", job_id="", status="",
+        links={"Dashboard": "https://segwatch.example.test/alerts"},
+        details={
+            "title": "3 exports failed in prod", "summary": "3 exports failed in prod since 03:12:07 UTC.",
+            "action": "This looks like the platform, not the exports: one is tried, the rest wait.",
+            "firing": 3, "items": [f"Export 2411{n} failed — Job aborted (unknown)" for n in (6, 7, 8)],
+        },
+    ),
+    "resolved": event(
+        type=EventType.ALERT_RESOLVED, stream="alerts/prod-exports", severity=Severity.INFO, sequence=4,
+        kind="export_job", job_id="", status="",
+        details={"title": "Resolved: 3 exports in prod", "summary": "3 exports recovered in prod after 41 m."},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("name", CHATS)
+async def test_a_message_looks_as_it_should_and_keeps_the_limits(name, sample):
+    case, golden = CASES[name], FIXTURES / CASES[name].kind / f"{name}-{sample}.json"
+    async with aiohttp.ClientSession() as session, Receiver(case.answered(Answer())) as receiver:
+        await case.build(receiver.url, session).send(delivery(SAMPLES[sample]))
+    (got,) = receiver.got
+    assert_within_limits(name, got.body)
+    if os.environ.get("SEGWATCH_GOLDEN") == "write":
+        golden.write_text(json.dumps(json.loads(got.body), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    assert json.loads(got.body) == json.loads(golden.read_text(encoding="utf-8"))
