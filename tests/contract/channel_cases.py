@@ -43,9 +43,13 @@ def _app(url: str) -> dict:
     return {"token": BOT_TOKEN, "channel_id": "C0123456789", "api_url": url}
 
 
-CASES = {name: Case(name) for name, kind in KINDS.items() if "url" in kind.options.model_fields} | {
-    "slack-app": Case("slack", _app, json.dumps({"ok": True, "channel": "C0123456789", "ts": TS}).encode())
+_BY_URL = {name for name, kind in KINDS.items() if "url" in kind.options.model_fields} - {"apprise"}  # which is no HTTP
+CASES = {name: Case(name) for name in sorted(_BY_URL)} | {
+    "slack-app": Case("slack", _app, json.dumps({"ok": True, "channel": "C0123456789", "ts": TS}).encode()),
+    "pagerduty": Case("pagerduty", lambda url: {"base_url": url, "routing_key": "r0ut1ngk3y" * 3}),
+    "alertmanager": Case("alertmanager", lambda url: {"urls": [url]}),
 }
+STATEFUL = {name for name, case in CASES.items() if getattr(KINDS[case.kind], "stateful", False)}
 CHATS = sorted(name for name, case in CASES.items() if (FIXTURES / case.kind).is_dir())
 
 
