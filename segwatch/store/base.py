@@ -173,6 +173,9 @@ class Store(Protocol):
     async def subject(self, stream: str) -> SubjectState | None:
         """Return the health of a sandbox, a channel or the like; None while nothing was ever said of it."""
 
+    async def subjects(self, prefix: str) -> list[SubjectState]:
+        """Return the health of everything whose stream begins so, by stream."""
+
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
 
@@ -249,7 +252,7 @@ class Store(Protocol):
         A chain of resubmissions goes whole, and stays while one of its jobs is younger or active, a delivery of its
         events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
         of pipelines that have ended, with their events. Orders go when they have ended; those of evaluations are kept
-        for 400 days more, since they count against the year.
+        for 400 days more, since they count against the year. So does what is remembered of subjects that never told.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

@@ -91,6 +91,15 @@ def forget_orders(db: sqlite3.Connection, before_us: int) -> bool:
     return gone.rowcount == FORGET_AT_ONCE
 
 
+def forget_subjects(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some subjects that never told anything and have not changed since; return whether there may be more."""
+    gone = db.execute(
+        "DELETE FROM subject WHERE stream IN (SELECT stream FROM subject WHERE sequence = 0 AND since_us < ? LIMIT ?)",
+        (before_us, FORGET_AT_ONCE),
+    )
+    return gone.rowcount == FORGET_AT_ONCE
+
+
 def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
     """Return the streams that are no jobs and no runs, which go with all of their events."""
     found = db.execute(
