@@ -56,6 +56,7 @@ class Alone:
                     for one in settings.pipelines
                     if one.name == run.pipeline
                 ),
+                "detectors": settings.detectors.model_copy(update={"schedules": False}),
             }
         )
         self._generation = Generation(narrowed, self._lasting, began=clock.now())

@@ -171,8 +171,10 @@ def _usual(event: Event) -> str:
 
 
 def _eta(event: Event) -> str:
+    """Return what is done about a job that is overdue, and when it may end as far as others tell."""
     expected = _with(" Those that took longer went on for about {} more.", span(event.details.get("eta_s")))
-    return f"Still watching it.{expected}"
+    runs = _with(" None of the last {} took so long.", count(event.details.get("runs")))
+    return f"Still watching it.{expected or runs}"
 
 
 def _run(event: Event) -> str:
