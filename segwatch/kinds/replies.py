@@ -154,7 +154,7 @@ def _created_at(raw: msgspec.Raw) -> datetime | None:
 def _decode(raw: bytes | msgspec.Raw) -> dict[str, Any]:
     record = msgspec.json.decode(raw)
     if not isinstance(record, dict):
-        raise UnreadableRow("not an object")
+        raise UnreadableRow("no object in it")
     return record
 
 
