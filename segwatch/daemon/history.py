@@ -27,6 +27,7 @@ class _Run:
     segments: tuple[str, ...]
     profiles: Mapping[str, int]
     exported: int | None
+    names_batches: bool
 
 
 class History:
@@ -99,6 +100,10 @@ class History:
             if run.exported is not None and run.at <= job.over_at and work
         ]
 
+    def names_batches(self, kind: str) -> bool:
+        """Return whether any job of the kind named what it wrote: not every version of the API does."""
+        return any(run.names_batches for run in self._runs[kind].values())
+
     def _of_work(self, kind: str, work: str) -> tuple[Usual | None, list[timedelta]]:
         if (kind, work) not in self._usual:
             runs = [run for run in self._runs[kind].values() if run.span and (not work or run.work == work)]
@@ -116,5 +121,5 @@ def _run_of(job: JobState) -> _Run:
     span = max(job.ended_at - job.born_at, timedelta()) if job.ended_at else None
     return _Run(
         at=job.over_at, born_at=job.born_at, span=span, work=work_of(job), segments=job.facts.segments,
-        profiles=job.facts.profiles, exported=job.facts.exported,
+        profiles=job.facts.profiles, exported=job.facts.exported, names_batches=bool(job.facts.batches),
     )  # fmt: skip

@@ -187,6 +187,7 @@ class Inspector:
         doubt = plausible.doubt(
             job.facts, self._history.members(job.facts.segments, job.born_at), self._history.yields(job),
             least_change=tolerance.least_change, least_members=tolerance.least_members,
+            names_batches=self._history.names_batches(_EXPORT),
         )  # fmt: skip
         if doubt:
             await self._recorder.write(lambda: self._doubted(job.key, doubt))

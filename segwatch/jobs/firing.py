@@ -155,9 +155,7 @@ def _judged_on(
     if not due:
         return state, told
     state = replace(state, memory=state.memory | {"judged": rfc3339(due[-1])})
-    missed = [
-        at for at in due if at >= watched.since and not any(at - _EARLY <= one <= at + grace for one in own)
-    ]
+    missed = [at for at in due if at >= watched.since and not any(at - _EARLY <= one <= at + grace for one in own)]
     if not missed or any(one >= missed[-1] - _EARLY for one in own):  # a later one has made it good
         return state, told
     if state.condition == Condition.MISSED:  # told, and still so

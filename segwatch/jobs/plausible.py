@@ -43,15 +43,17 @@ class Yield:
 
 
 def doubt(
-    facts: Facts, members: int | None, earlier: Sequence[Yield], *, least_change: float, least_members: int
-) -> Doubt | None:
+    facts: Facts, members: int | None, earlier: Sequence[Yield], *, least_change: float, least_members: int,
+    names_batches: bool = True,
+) -> Doubt | None:  # fmt: skip
     """Return why an export that succeeded cannot be right; None when nothing speaks against it.
 
     facts: by the export's full record, since a list may leave out batches. members: those of its segments together, as
     their last evaluation counted them; None where that is not known. earlier: what the same order wrote before, the
-    oldest first. What nobody told is no fault: the platform leaves out counts at will (AEP contract 13).
+    oldest first. names_batches: whether the sandbox's exports do so at all. What nobody told is no fault: the platform
+    leaves out counts at will (AEP contract 13).
     """
-    if facts.exported != 0 and not facts.batches:
+    if names_batches and facts.exported != 0 and not facts.batches:
         return Doubt(fault=Fault.NO_BATCH, why="its record names no batch")
     if facts.exported is None:
         return None

@@ -54,6 +54,8 @@ def test_an_export_that_names_no_batch_is_told_unless_it_wrote_nothing_for_good_
     assert found(10, 10, batches=()) is Fault.NO_BATCH
     assert found(None, None, batches=()) is Fault.NO_BATCH
     assert found(0, 0, batches=()) is None
+    silent = Facts(exported=10)
+    assert doubt(silent, 10, [], least_change=0.35, least_members=10, names_batches=False) is None
 
 
 def test_an_export_of_what_changed_may_write_nothing_or_much():
