@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS   ?=
 
-.PHONY: demo test check e2e bench lock clean help
+.PHONY: demo test check e2e bench bench-detectors lock clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -31,6 +31,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python benchmarks/calls.py $(ARGS)
+
+bench-detectors: $(VENV)/.dev
+	@$(BIN)/python benchmarks/detectors.py $(ARGS)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 needs its venv module: on Debian, install python3-venv" >&2; exit 1; }

@@ -5,7 +5,7 @@ import hashlib
 from segwatch.alerts.model import Effect, Turn
 from segwatch.jobs.events import Event, EventType
 
-_OF_ITS_STREAM = {  # one alert for each sandbox, channel or breaker
+_OF_ITS_STREAM = {  # one alert for each sandbox, channel, breaker, schedule, audience
     EventType.SANDBOX_UNREACHABLE: Turn.OPENS,
     EventType.SANDBOX_UNAUTHORIZED: Turn.OPENS,
     EventType.SANDBOX_RECOVERED: Turn.CLOSES,
@@ -13,10 +13,19 @@ _OF_ITS_STREAM = {  # one alert for each sandbox, channel or breaker
     EventType.CHANNEL_RECOVERED: Turn.CLOSES,
     EventType.RETRIES_HELD: Turn.OPENS,
     EventType.RETRIES_RELEASED: Turn.CLOSES,
+    EventType.SCHEDULE_MISSED: Turn.OPENS,
+    EventType.SCHEDULE_RECOVERED: Turn.CLOSES,
+    EventType.AUDIENCE_ANOMALY: Turn.OPENS,
+    EventType.AUDIENCE_RECOVERED: Turn.CLOSES,
+    EventType.CREDENTIAL_EXPIRING: Turn.OPENS,
+    EventType.CREDENTIAL_RENEWED: Turn.CLOSES,
+    EventType.FLAPPING_STARTED: Turn.OPENS,
+    EventType.FLAPPING_STOPPED: Turn.CLOSES,
 }
 _OF_ITS_WORK = {  # one alert for all jobs that do the same work: a later one that succeeds makes good what failed
     EventType.JOB_FAILED: Turn.OPENS,
     EventType.JOB_VANISHED: Turn.OPENS,
+    EventType.EXPORT_IMPLAUSIBLE: Turn.OPENS,  # of a success that closed it just before
     EventType.JOB_SUCCEEDED: Turn.CLOSES,
     EventType.JOB_CANCELLED: Turn.CLOSES,  # somebody has taken it into his own hands
     EventType.RETRY_SCHEDULED: Turn.ADDS,

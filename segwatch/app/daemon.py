@@ -176,6 +176,7 @@ class Daemon:
             "event", type=event.type.value, stream=event.stream, sequence=event.sequence, status=event.status,
             previous=event.previous, reason=event.reason, late=event.late,
         )  # fmt: skip
+        self._generation.heard(news)
         self._generation.wake()
 
     async def _measure(self) -> None:

@@ -2,7 +2,7 @@
 
 import random
 from asyncio import Semaphore
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ import structlog
 
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
+from segwatch.app.detectors import SandboxDetectors
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
 from segwatch.daemon.alerter import Alerter
@@ -98,6 +99,7 @@ class Generation:
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
         self._tokens: dict[str, TokenSource] = {}
+        self._listeners: list[Callable[[News], None]] = []
 
     async def start(self) -> None:
         """Build everything and let it run."""
@@ -138,6 +140,11 @@ class Generation:
         await self._lasting.supervisor.stop("alerter")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
+
+    def heard(self, news: News) -> None:
+        """Hand on an event that is on disk."""
+        for listener in self._listeners:
+            listener(news)
 
     def wake(self) -> None:
         """Let every channel look at the outbox now, and the alerter at the log."""
@@ -194,11 +201,12 @@ class Generation:
         lasting, kinds = self._lasting, self._lasting.kinds
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
+        detectors = SandboxDetectors(sandbox.name, self.settings, lasting.store, lasting.clock)
         recorder = Recorder(
             sandbox.name, lasting.store, lasting.clock, lasting.bus, self._promise,
             policies={name: self._policy(kind) for name, kind in kinds.items()},
-            remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
-            only_own=self._only is not None,
+            remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN), only_own=self._only is not None,
+            follow=None if self._only else detectors.follow,
         )  # fmt: skip
         self._recorders.append(recorder)
         sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
@@ -209,7 +217,10 @@ class Generation:
         for name, kind in kinds.items():
             with suppress(StoreError):  # then the reader writes it, as soon as the store works
                 await recorder.position(name, self._began)
-            source = Source(kind, client, budget, lasting.clock, unreadable=lasting.meter.unreadable, places=places)
+            source = Source(
+                kind, client, budget, lasting.clock,
+                unreadable=lasting.meter.unreadable, odd=detectors.oddities.note, places=places,
+            )  # fmt: skip
             sources[name], polls[name] = source, self._follow(source, recorder, sentinel, demand, readers)
             if kind.resubmits:
                 policy = self.settings.retry.policy
@@ -223,6 +234,12 @@ class Generation:
             polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
             only=self._only.id if self._only else "",
         )  # fmt: skip
+        if self._only is None:
+            inspector = detectors.inspector(recorder, sources["export_job"], tokens, self._began)
+            self._listeners.append(inspector.heard)
+            self.keep(f"sandbox:{sandbox.name}/inspector", inspector.run, patience=client.patience)
+            if schedules := detectors.schedules(client, recorder):
+                self.keep(f"sandbox:{sandbox.name}/schedules", schedules.run, patience=client.patience)
         # also without a pipeline: a command that was killed leaves an order to be settled
         self.keep(f"sandbox:{sandbox.name}/pipelines", pipeliner.run, patience=client.patience)
 

@@ -4,6 +4,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from segwatch.config.channels import AnyChannel
+from segwatch.config.detectors import DetectorsSection
 from segwatch.config.pipelines import PipelineSection
 from segwatch.config.routes import RouteSection
 from segwatch.config.sections import (
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     sandboxes: tuple[Sandbox, ...] = Field((), description=str(Sandbox.__doc__))
     polling: Polling = Field(default_factory=Polling, description=str(Polling.__doc__))
     retry: Retry = Field(default_factory=Retry, description=str(Retry.__doc__))
+    detectors: DetectorsSection = Field(default_factory=DetectorsSection, description=str(DetectorsSection.__doc__))
     quota: Quota = Field(default_factory=Quota, description=str(Quota.__doc__))
     store: StoreSection = Field(default_factory=StoreSection, description=str(StoreSection.__doc__))
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))

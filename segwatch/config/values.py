@@ -81,6 +81,7 @@ def _no_truth(value: object) -> object:
 
 Count = Annotated[int, Field(ge=1), BeforeValidator(_no_truth)]
 CountOrZero = Annotated[int, Field(ge=0), BeforeValidator(_no_truth)]
+FractionOrMore = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False), BeforeValidator(_no_truth)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_truth)]
 
 

@@ -17,7 +17,8 @@ from segwatch.alerts.model import Turn, Words
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.model import Delivery
-from segwatch.deliveries.wording import errors_of, said_of, text
+from segwatch.deliveries.phrases import text
+from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event
 from segwatch.store.base import AlertFilter, Change, Conflict, EventFilter, Store, StoreUnavailable
 

@@ -15,6 +15,8 @@ from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.store.base import Change, Conflict, JobFilter, Store
 
+Follow = Callable[[Sequence[Change]], Awaitable[Sequence[Change]]]
+
 _REWRITE_AFTER = timedelta(seconds=60)  # how old "last looked at" on disk may grow while nothing else changes
 _CONFLICTS_MAX = 3
 
@@ -33,16 +35,19 @@ class Recorder:
     def __init__(
         self, sandbox: str, store: Store, clock: Clock, bus: Bus, promise: Promise,
         *, policies: dict[str, decision.Policy], remember: timedelta, only_own: bool = False,
+        follow: Follow | None = None,
     ) -> None:  # fmt: skip
+        """follow: returns the changes that are about to be written, and what follows from them."""
         self.sandbox = sandbox
+        self.remember = remember
         self.policies = policies
         self._store = store
         self._clock = clock
         self._bus = bus
         self._promise = promise
-        self._remember = remember
         self._own: set[JobKey] | None = set() if only_own else None
         self._positions: dict[str, Position] = {}  # by kind; used only where they are not on disk
+        self._follow = follow
         self._turn = asyncio.Lock()
         self._loaded = False
         self._jobs: dict[JobKey, JobState] = {}
@@ -84,7 +89,7 @@ class Recorder:
         return self._own is None or key in self._own or replace(key, id=root) in self._own
 
     async def _read(self) -> None:
-        since = self._clock.now() - self._remember
+        since = self._clock.now() - self.remember
         active = tuple(status for status in Status if not status.is_final)
         for wanted in (
             JobFilter(sandbox=self.sandbox, statuses=active),
@@ -159,7 +164,7 @@ class Recorder:
 
     def forget_old(self) -> None:
         """Drop ended jobs from memory that no list shows any more; the store still knows them."""
-        horizon = self._clock.now() - self._remember
+        horizon = self._clock.now() - self.remember
         for key, job in list(self._jobs.items()):
             if job.status.is_final and job.asked_at < horizon:
                 del self._jobs[key]
@@ -191,6 +196,8 @@ class Recorder:
             changes: Sequence[Change] = ()
             for conflicts in range(1, _CONFLICTS_MAX + 1):
                 changes = await decide()
+                if self._follow:
+                    changes = await self._follow(changes)
                 try:
                     if weighty := [self._promised(change) for change in changes if self._matters(change)]:
                         await self._store.commit(weighty)

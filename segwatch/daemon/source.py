@@ -19,12 +19,13 @@ class Source:
     """Asks, and reads the answers. Every call may raise UpstreamError; nothing is tried twice here.
 
     places: one for each call that may be under way in this sandbox.
-    unreadable: told of each reply (or number of rows) that could not be read, by part.
+    unreadable: told of each reply (or number of rows) that could not be read, by part. odd: and what was wrong with it.
     """
 
     def __init__(
         self, kind: JobKind, client: PlatformClient, budget: Share, clock: Clock,
         *, unreadable: Callable[[str, int], None], places: asyncio.Semaphore,
+        odd: Callable[[str, str], None] = lambda part, shape: None,
     ) -> None:  # fmt: skip
         self.kind = kind
         self.sandbox = client.sandbox
@@ -33,6 +34,7 @@ class Source:
         self._budget = budget
         self._clock = clock
         self._unreadable = unreadable
+        self._odd = odd
         self._places = places
 
     @property
@@ -99,6 +101,7 @@ class Source:
             return read(reply.body, asked)
         except UnreadableReply as error:
             self._unreadable(self.kind.name, 1)
+            self._odd(self.kind.name, error.shape)
             text = f"{self.sandbox}: {request.method} {request.endpoint} answered what we cannot read: {error}"
             text = self._client.redactor(text)
             # for a POST this means: it was taken by somebody, and perhaps to heart
@@ -107,4 +110,6 @@ class Source:
     def _counted(self, page: Page) -> Page:
         if page.unreadable:
             self._unreadable(f"{self.kind.name}_row", page.unreadable)
+            for why in {gap.why for gap in page.gaps}:
+                self._odd(f"{self.kind.name}_row", why)
         return page

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from segwatch.alerts.effects import effects_of, subject_of
 from segwatch.alerts.model import Turn
-from segwatch.deliveries.wording import amount, count, errors_of, moment, printable, said_of, span, text, texts
+from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
+from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event, EventType, Severity
 
 
@@ -108,6 +110,12 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("New job", text(details.get("new_job_id"))),
         ("Started", moment(details.get("started_at"), event.at)),
         ("Ended", moment(details.get("ended_at"), event.at)),
+        ("Expected at", moment(details.get("expected_at"), event.at)),
+        ("Last fired", moment(details.get("last_fired"), event.at)),
+        ("Next", moment(details.get("next"), event.at)),
+        ("Members", amount(details.get("members"))),
+        ("Usually", _usually(details)),
+        ("Expires", moment(details.get("expires_at"), event.at)),
         ("Took", span(details.get("duration_s")) or span(details.get("took_s"))),
         ("Segment job", text(details.get("segment_job"))),
         ("Export", text(details.get("export_job"))),
@@ -119,6 +127,13 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
     ]
+
+
+def _usually(details: dict[str, Any]) -> str:
+    """Return what is usual, of an audience in members, of a job in time."""
+    low, high = amount(details.get("low")), amount(details.get("high"))
+    band = f" ({low} to {high})" if low and high else ""
+    return (amount(details.get("expected")) + band) or span(details.get("usual_s"))
 
 
 def _block(value: str) -> str:

@@ -10,7 +10,8 @@ from segwatch.alerts.model import Labels, worst
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, told_at_once
-from segwatch.deliveries.wording import moment, said_of
+from segwatch.deliveries.phrases import moment
+from segwatch.deliveries.wording import said_of
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 
 LISTED_MAX = 50

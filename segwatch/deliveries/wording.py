@@ -1,27 +1,19 @@
-"""The words for each type of event, and for the numbers and times in them.
+"""The words for each type of event.
 
 Details come from many producers and, through the store, from other versions: a missing or odd one leaves its
 words out.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-
+from segwatch.deliveries.detected import detected
+from segwatch.deliveries.phrases import Said, amount, count, moment, span, text
+from segwatch.deliveries.phrases import around as _with
+from segwatch.deliveries.phrases import job_of as _job
+from segwatch.deliveries.phrases import said as _said
+from segwatch.deliveries.phrases import since_when as _since
+from segwatch.deliveries.phrases import times as _times
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
-
-_KINDS = {"export_job": "Export", "segment_job": "Segment job"}
-_TEXT_MAX = 600  # runes of somebody else's text: an error message may hold a page of stack
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A headline, a sentence on what happened, and one on what segwatch does about it."""
-
-    title: str
-    summary: str
-    action: str = ""
 
 
 def said_of(event: Event) -> Said:
@@ -58,7 +50,7 @@ def said_of(event: Event) -> Said:
         case EventType.JOB_OVERDUE:
             limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
             status = _with(": still {}", event.status or "active") + _with(" since {}", since)
-            return _said(f"{job} is overdue{where}", status + limit, "Still watching it.")
+            return _said(f"{job} is overdue{where}", status + (_usual(event) or limit), _eta(event))
         case EventType.JOB_UNKNOWN_STATUS:
             tail = f', "{text(event.status)}"' if event.status else ""
             return _said(f"{job} has an unknown status{where}", tail, "Not taken for an end: watching on.")
@@ -140,6 +132,13 @@ def said_of(event: Event) -> Said:
             return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
+        case (
+            EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
+            | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE
+            | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
+            | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
+        ):  # fmt: skip
+            return detected(event)
 
 
 def _of_alerts(event: Event) -> Said:
@@ -164,86 +163,8 @@ def errors_of(event: Event) -> list[str]:
     return [line for line in lines if line]
 
 
-def text(value: object) -> str:
-    """Return somebody else's text in one line of bearable length; "" for anything but a text or a number."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return ""
-    line = printable(str(value))
-    return line if len(line) <= _TEXT_MAX else line[: _TEXT_MAX - 1] + "…"
-
-
-def printable(words: str) -> str:
-    """Return the words in one line, without what steers a terminal or turns the direction of writing."""
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
-
-
-def texts(value: object) -> list[str]:
-    """Return the texts of a list, without the empty ones."""
-    return [text(one) for one in value if text(one)] if isinstance(value, list | tuple) else []
-
-
-def count(value: object) -> str:
-    """Return a whole number; "" for anything else."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def amount(value: object) -> str:
-    """Return a large number in groups of three digits."""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else ""
-
-
-def span(seconds: object) -> str:
-    """Return a number of seconds as `6 m 52 s`, its two largest units."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e10:
-        return ""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    left, parts = round(seconds), []
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        number, left = divmod(left, size)
-        if number:
-            parts.append(f"{number} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
-
-
-def moment(value: object, near: datetime) -> str:
-    """Return an RFC 3339 time as `03:14:20 UTC`, with its date unless that is the date of `near`."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        return text(value)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    return f"{at:%H:%M:%S} UTC" if at.date() == near.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _said(title: str, tail: str = "", action: str = "") -> Said:
-    return Said(title=title, summary=f"{title}{tail}.", action=action)
-
-
-def _with(words: str, value: str) -> str:
-    """Return the words around a value; nothing without the value."""
-    return words.format(value) if value else ""
-
-
-def _since(when: str) -> str:
-    return _with(" since {}", when)
-
-
 def _first(lines: list[str]) -> str:
     return lines[0] if lines else ""
-
-
-def _times(value: object, noun: str) -> str:
-    return _with(f"{{}} {noun}" + ("" if value == 1 else "s"), count(value))
-
-
-def _job(event: Event) -> str:
-    noun = _KINDS.get(event.kind) or event.kind.replace("_", " ").capitalize() or "Job"
-    return f"{noun} {text(event.job_id)}".rstrip()
 
 
 def _chain(event: Event) -> str:
@@ -256,6 +177,19 @@ def _after_failure(event: Event, attempt: str) -> str:
         return "segwatch does not submit jobs of this kind again."
     number = f"{attempt or '1'}{_with(' of {}', count(event.details.get('max_attempts')))}"
     return f"This was attempt {number}{_chain(event)}. The retry rules decide what follows."
+
+
+def _usual(event: Event) -> str:
+    """Return how long such jobs take, of one that is overdue by that."""
+    usual = _with("; such jobs take {}", span(event.details.get("usual_s")))
+    return usual + _with(", and nearly all less than {}", span(event.details.get("p95_s"))) if usual else ""
+
+
+def _eta(event: Event) -> str:
+    """Return what is done about a job that is overdue, and when it may end as far as others tell."""
+    expected = _with(" Those that took longer went on for about {} more.", span(event.details.get("eta_s")))
+    runs = _with(" None of the last {} took so long.", count(event.details.get("runs")))
+    return f"Still watching it.{expected or runs}"
 
 
 def _run(event: Event) -> str:

@@ -40,6 +40,17 @@ class EventType(StrEnum):
     PIPELINE_STEP_DONE = "pipeline.step_done"
     PIPELINE_SUCCEEDED = "pipeline.succeeded"
     PIPELINE_FAILED = "pipeline.failed"
+    SCHEDULE_MISSED = "schedule.missed"
+    SCHEDULE_RECOVERED = "schedule.recovered"
+    SCHEDULE_CHANGED = "schedule.changed"
+    AUDIENCE_ANOMALY = "audience.anomaly"
+    AUDIENCE_RECOVERED = "audience.recovered"
+    EXPORT_IMPLAUSIBLE = "export.implausible"
+    CREDENTIAL_EXPIRING = "credential.expiring"
+    CREDENTIAL_RENEWED = "credential.renewed"
+    UNKNOWN_REPLY = "sandbox.unknown_reply"
+    FLAPPING_STARTED = "flapping.started"
+    FLAPPING_STOPPED = "flapping.stopped"
     ALERT_FIRING = "alert.firing"
     ALERT_RESOLVED = "alert.resolved"
     SILENCE_ENDED = "silence.ended"
@@ -68,6 +79,12 @@ _SEVERITY = {
     EventType.SANDBOX_UNAUTHORIZED: Severity.CRITICAL,
     EventType.CHANNEL_FAILING: Severity.WARNING,
     EventType.PIPELINE_FAILED: Severity.CRITICAL,
+    EventType.SCHEDULE_MISSED: Severity.CRITICAL,
+    EventType.AUDIENCE_ANOMALY: Severity.WARNING,
+    EventType.EXPORT_IMPLAUSIBLE: Severity.CRITICAL,
+    EventType.CREDENTIAL_EXPIRING: Severity.WARNING,
+    EventType.UNKNOWN_REPLY: Severity.WARNING,
+    EventType.FLAPPING_STARTED: Severity.WARNING,
 }
 
 

@@ -120,7 +120,8 @@ class JobState:
     started_at: by our clock where the platform does not say. sequence: how many events the job has had.
     missed_at: the platform's clock, as far as it is known, at the last complete sweep before a list first showed the
     job. unlisted: none has shown it yet, we know it by its submission.
-    overdue_at, reused_at: when it was told as overdue; that its id is in use again.
+    overdue_at, slow_at: when it was told that it is older than its limit, and older than such jobs ever get.
+    judged_at: when it was told that its success cannot be right. reused_at: that its id is in use again.
     """
 
     key: JobKey
@@ -143,6 +144,8 @@ class JobState:
     missed_at: datetime | None = None
     unlisted: bool = False
     overdue_at: datetime | None = None
+    slow_at: datetime | None = None
+    judged_at: datetime | None = None
     reused_at: datetime | None = None
 
     @property

@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from segwatch.jobs.baseline import Usual
 from segwatch.jobs.events import Event, EventType, about_job, rfc3339
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.jobs.plausible import Doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +86,47 @@ def observe(
 
 
 def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
-    """Return the state and the event that tells, once in a job's life, that it has run for too long."""
+    """Return the state and the event that tells, once in a job's life, that it is older than its limit."""
     if state.status.is_final or state.overdue_at or now - state.born_at <= watch.overdue_after:
         return state, ()
     state = replace(state, overdue_at=now)
     details = {"since": rfc3339(state.born_at), "limit_s": watch.overdue_after.total_seconds()}
-    state, event = tell(state, EventType.JOB_OVERDUE, now, details=details | job_details(state))
+    state, event = tell(state, EventType.JOB_OVERDUE, now, reason="limit", details=details | job_details(state))
+    return state, (event,)
+
+
+def slow(
+    state: JobState, now: datetime, usual: Usual, limit: timedelta, eta: timedelta | None
+) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the state and the event that tells, once in a job's life, that it takes longer than such jobs do.
+
+    Nothing of one that was told to be older than its limit. limit: from `Usual.limit`. eta: how much longer those took
+    that were as old, None where none was.
+    """
+    if state.status.is_final or state.overdue_at or state.slow_at or now - state.born_at <= limit:
+        return state, ()
+    state = replace(state, slow_at=now)
+    details: dict[str, Any] = {
+        "since": rfc3339(state.born_at),
+        "limit_s": limit.total_seconds(),
+        "usual_s": usual.median.total_seconds(),
+        "p95_s": usual.p95.total_seconds(),
+        "runs": usual.count,
+    }
+    if eta is not None:
+        details["eta_s"] = eta.total_seconds()
+    state, event = tell(state, EventType.JOB_OVERDUE, now, reason="usual", details=details | job_details(state))
+    return state, (event,)
+
+
+def implausible(state: JobState, now: datetime, doubt: Doubt) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the state and the event that tells, once in a job's life, that its success cannot be right."""
+    if state.judged_at:
+        return state, ()
+    state = replace(state, judged_at=now)
+    details: dict[str, Any] = {"why": doubt.why} | ({} if doubt.expected is None else {"expected": doubt.expected})
+    details |= job_details(state)
+    state, event = tell(state, EventType.EXPORT_IMPLAUSIBLE, now, reason=doubt.fault.value, details=details)
     return state, (event,)
 
 

@@ -36,10 +36,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A row that could not be read. after: how many readable ones stood before it. created_at: if that was told."""
+    """A row that could not be read.
+
+    after: how many readable ones stood before it. created_at: if that was told. why: what is wrong, in words.
+    """
 
     after: int
     created_at: datetime | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,11 @@ class Page:
 
 class UnreadableReply(Exception):
     """The body is not what this call answers with: no JSON, an error envelope, another shape. Its text says which."""
+
+    @property
+    def shape(self) -> str:
+        """What is wrong, without an excerpt of the body: equal for replies that are wrong in the same way."""
+        return str(self).partition(": ")[0].partition(" (")[0]
 
 
 class JobKind(Protocol):

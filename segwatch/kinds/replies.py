@@ -136,8 +136,9 @@ def _read_rows(
     for row, fallback_id in rows:
         try:
             seen = read(_decode(row), fallback_id)
-        except UNREADABLE:
-            gaps.append(Gap(after=len(found), created_at=_created_at(row)))
+        except UNREADABLE as exc:
+            why = f"a row with {exc}" if isinstance(exc, UnreadableRow) else "a row that is no JSON object"
+            gaps.append(Gap(after=len(found), created_at=_created_at(row), why=why))
             continue
         found.setdefault(seen.key, seen)  # rows shift while one pages: a job may show twice
     return tuple(found.values()), tuple(gaps)
@@ -153,7 +154,7 @@ def _created_at(raw: msgspec.Raw) -> datetime | None:
 def _decode(raw: bytes | msgspec.Raw) -> dict[str, Any]:
     record = msgspec.json.decode(raw)
     if not isinstance(record, dict):
-        raise UnreadableRow("not an object")
+        raise UnreadableRow("no object in it")
     return record
 
 

@@ -214,6 +214,9 @@ class Store(Protocol):
     async def subject(self, stream: str) -> SubjectState | None:
         """Return the health of a sandbox, a channel or the like; None while nothing was ever said of it."""
 
+    async def subjects(self, prefix: str) -> list[SubjectState]:
+        """Return the health of everything whose stream begins so, by stream."""
+
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
 
@@ -314,7 +317,8 @@ class Store(Protocol):
         events is pending or dead, or a resubmission is open. Old events of sandboxes and channels go likewise, and runs
         of pipelines and silences that have ended, with their events. Alerts go when they are over and in no group, and
         what was told of a group when it has nothing left to tell. Orders go when they have ended; those of evaluations
-        are kept for 400 days more, since they count against the year.
+        are kept for 400 days more, since they count against the year. So does what is remembered of subjects that never
+        told anything.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

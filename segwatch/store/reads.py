@@ -12,14 +12,15 @@ from segwatch.jobs.subject import SubjectState
 from segwatch.store.base import EventFilter, JobFilter, LoggedEvent, OutboxDepth
 from segwatch.store.rows import (
     DELIVERY_COLUMNS,
+    SUBJECT_COLUMNS,
     delivery_of,
     event_of,
     job_of,
     micros,
     micros_or_none,
-    moment,
     moment_or_none,
     resubmission_of,
+    subject_of,
 )
 from segwatch.store.threads import with_thread
 
@@ -115,8 +116,17 @@ def believed(db: sqlite3.Connection) -> datetime | None:
 
 
 def subject(db: sqlite3.Connection, stream: str) -> SubjectState | None:
-    row = db.execute("SELECT condition, since_us, sequence FROM subject WHERE stream = ?", (stream,)).fetchone()
-    return row and SubjectState(stream=stream, condition=row[0], since=moment(row[1]), sequence=row[2])
+    row = db.execute(f"SELECT {SUBJECT_COLUMNS} FROM subject WHERE stream = ?", (stream,)).fetchone()  # noqa: S608
+    return None if row is None else subject_of(row)
+
+
+def subjects(db: sqlite3.Connection, prefix: str) -> list[SubjectState]:
+    # the range is that of the prefix, so that the primary key finds it; no stream has a rune behind the last one
+    rows = db.execute(
+        f"SELECT {SUBJECT_COLUMNS} FROM subject WHERE stream >= ? AND stream < ? ORDER BY stream",  # noqa: S608
+        (prefix, prefix + "\U0010ffff"),
+    )
+    return [subject_of(row) for row in rows]
 
 
 def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int | None) -> list[LoggedEvent]:

@@ -13,6 +13,7 @@ from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.order import Order
 from segwatch.jobs.resubmission import Resubmission
+from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
 from segwatch.store.base import StoreCorrupt
 
@@ -26,6 +27,7 @@ _JOB = msgspec.json.Decoder(JobState)
 _EVENT = msgspec.json.Decoder(Event)
 _RESUBMISSION = msgspec.json.Decoder(Resubmission)
 _ORDER = msgspec.json.Decoder(Order)
+_MEMORY = msgspec.json.Decoder(dict[str, Any])
 _RUN = msgspec.json.Decoder(Run)
 _SILENCE = msgspec.json.Decoder(Silence)
 _ALERT = msgspec.json.Decoder(Alert)
@@ -85,6 +87,22 @@ def alert_of(body: str) -> Alert:
 
 def group_of(body: str) -> Group:
     return _decoded(_GROUP, body)
+
+
+SUBJECT_COLUMNS = "stream, condition, since_us, sequence, memory"
+
+
+def subject_of(row: tuple[Any, ...]) -> SubjectState:
+    """Return the subject in a row of SUBJECT_COLUMNS."""
+    stream, condition, since_us, sequence, memory = row
+    return SubjectState(
+        stream=stream, condition=condition, since=moment(since_us), sequence=sequence, memory=_decoded(_MEMORY, memory)
+    )
+
+
+def memory_of(subject: SubjectState) -> str:
+    """Return what a subject remembers, as JSON text."""
+    return msgspec.json.encode(subject.memory).decode()
 
 
 DELIVERY_COLUMNS = "e.body, d.channel, d.promised_us, d.due_us, d.attempts, d.stage, d.reason, d.origin"

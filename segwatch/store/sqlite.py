@@ -108,6 +108,9 @@ class SqliteStore:
     async def subject(self, stream: str) -> SubjectState | None:
         return await self._read(lambda db: reads.subject(db, stream))
 
+    async def subjects(self, prefix: str) -> list[SubjectState]:
+        return await self._read(lambda db: reads.subjects(db, prefix))
+
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         return await self._read(lambda db: reads.events(db, wanted, after, limit))
 
@@ -201,7 +204,7 @@ class SqliteStore:
             left = None if at_most is None else at_most - deleted
             some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
             deleted += some
-        own = (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders)
+        own = (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders, upkeep.forget_subjects)
         for forget in (*own, upkeep.forget_alerts, upkeep.forget_notices):
             while await self._write(partial(forget, before_us=before_us)):
                 pass

@@ -130,6 +130,15 @@ def forget_alerts(db: sqlite3.Connection, before_us: int) -> bool:
     return gone.rowcount == FORGET_AT_ONCE
 
 
+def forget_subjects(db: sqlite3.Connection, before_us: int) -> bool:
+    """Delete some subjects that never told anything and have not changed since; return whether there may be more."""
+    gone = db.execute(
+        "DELETE FROM subject WHERE stream IN (SELECT stream FROM subject WHERE sequence = 0 AND since_us < ? LIMIT ?)",
+        (before_us, FORGET_AT_ONCE),
+    )
+    return gone.rowcount == FORGET_AT_ONCE
+
+
 def forget_notices(db: sqlite3.Connection, before_us: int) -> bool:
     """Delete what was told of some groups that have nothing left to tell; return whether there may be more."""
     found = db.execute(

@@ -15,7 +15,16 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.store import alerts, orders, runs, silences, threads
 from segwatch.store.base import Change, Conflict
-from segwatch.store.rows import body_of, job_of, micros, micros_or_none, moment, resubmission_of
+from segwatch.store.rows import (
+    SUBJECT_COLUMNS,
+    body_of,
+    job_of,
+    memory_of,
+    micros,
+    micros_or_none,
+    resubmission_of,
+    subject_of,
+)
 
 
 def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
@@ -206,14 +215,14 @@ def _order_under_way(db: sqlite3.Connection, new: Resubmission) -> str:
 
 
 def _save_subject(db: sqlite3.Connection, new: SubjectState, before: SubjectState | None) -> None:
-    found = db.execute("SELECT condition, since_us, sequence FROM subject WHERE stream = ?", (new.stream,)).fetchone()
-    stored = found and SubjectState(stream=new.stream, condition=found[0], since=moment(found[1]), sequence=found[2])
-    if stored != before:
+    found = db.execute(f"SELECT {SUBJECT_COLUMNS} FROM subject WHERE stream = ?", (new.stream,)).fetchone()  # noqa: S608
+    if (subject_of(found) if found else None) != before:
         raise Conflict(f"{new.stream} has moved on")
     db.execute(
-        "INSERT INTO subject (stream, condition, since_us, sequence) VALUES (?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE"
-        " SET condition = excluded.condition, since_us = excluded.since_us, sequence = excluded.sequence",
-        (new.stream, new.condition, micros(new.since), new.sequence),
+        "INSERT INTO subject (stream, condition, since_us, sequence, memory) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (stream) DO UPDATE SET condition = excluded.condition, since_us = excluded.since_us,"
+        " sequence = excluded.sequence, memory = excluded.memory",
+        (new.stream, new.condition, micros(new.since), new.sequence, memory_of(new)),
     )
 
 

@@ -25,6 +25,7 @@ _LIFE_UNKNOWN = timedelta(hours=1)
 _SECONDS_MAX = 7 * 86_400  # a larger `expires_in` is milliseconds (AEP contract 2.2)
 _ANSWER_MAX_BYTES = 1024 * 1024
 _SPACING_S = 1.0  # between two requests for a token, whatever happens
+_FAILURES_TOLD = 3  # in a row: one is the network's weather
 _AFTER_REFUSAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
 _AFTER_SILENCE = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=30))
 
@@ -80,6 +81,16 @@ class OAuthTokens:
     def expires_at(self) -> datetime | None:
         """When the present token ends."""
         return self._expires_at
+
+    @property
+    def renews(self) -> bool:
+        """Return True: a new token is asked for before the present one ends."""
+        return True
+
+    @property
+    def trouble(self) -> str:
+        """Why no new token could be got, the last times that it was tried; "" while all is well."""
+        return str(self._failure) if self._failure and self._failures >= _FAILURES_TOLD else ""
 
     def accepted(self, token: str) -> None:
         """Take note that the platform took this token."""

@@ -1,14 +1,17 @@
 """Where calls get their token, and the simplest such place: a file that somebody else keeps fresh."""
 
 import asyncio
+import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from pydantic import SecretStr
 
 from segwatch.kinds.excerpts import excerpt
+from segwatch.kinds.fields import instant, mapping, whole
 from segwatch.upstream.errors import Fate, Unauthorized
 
 
@@ -18,6 +21,14 @@ class TokenSource(Protocol):
     @property
     def expires_at(self) -> datetime | None:
         """When the present token ends; None without one, and where it cannot be known."""
+
+    @property
+    def renews(self) -> bool:
+        """True for a source that gets new tokens by itself."""
+
+    @property
+    def trouble(self) -> str:
+        """Why no new token could be got, the last times that it was tried; "" while all is well."""
 
     async def token(self, *, rejected: str | None = None) -> str:
         """Return a token; not `rejected`, which the platform just answered with 401.
@@ -48,10 +59,12 @@ class FixedToken:
 class FixedTokens:
     """Implements TokenSource with the one token of the settings."""
 
-    expires_at: datetime | None = None
+    renews = False
+    trouble = ""
 
     def __init__(self, credential: FixedToken) -> None:
         self._token = credential.token.get_secret_value()
+        self.expires_at = end_of(self._token)
 
     def accepted(self, token: str) -> None:
         """Do nothing: it is never renewed."""
@@ -67,9 +80,11 @@ class FixedTokens:
 class FileTokens:
     """Implements TokenSource with a file that is read again whenever it changed."""
 
-    expires_at: datetime | None = None
+    renews = False
+    trouble = ""
 
     def __init__(self, credential: TokenFile) -> None:
+        self.expires_at: datetime | None = None
         self._path = credential.path
         self._token = ""
         self._version: tuple[int, int, int] | None = None
@@ -94,6 +109,7 @@ class FileTokens:
         version = (found.st_mtime_ns, found.st_size, found.st_ino)
         if version != self._version:
             self._token = self._path.read_text(encoding="utf-8").strip()
+            self.expires_at = end_of(self._token)
             self._version = version
 
     def _unusable(self, why: str) -> Unauthorized:
@@ -102,6 +118,24 @@ class FileTokens:
             fate=Fate.NOT_SENT,
             reason="token_file",
         )
+
+
+def end_of(token: str) -> datetime | None:
+    """Return when a token ends by its own claims; None for one that does not tell.
+
+    It is a JWT. Adobe's tell `created_at` and `expires_in`, both in milliseconds and as text (seen in tokens of the
+    Developer Console); `exp`, in seconds, is the standard's (RFC 7519, 4.1.4). Nothing is verified: it is only believed
+    for a warning.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = mapping(msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))))
+    except (ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    created, life = whole(claims.get("created_at")), whole(claims.get("expires_in"))
+    return instant(created + life) if created and life else instant(claims.get("exp"))
 
 
 def is_header_safe(token: str) -> bool:

@@ -20,9 +20,13 @@ from segwatch.deliveries import silence_end
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
-from segwatch.jobs import breaker, reachability
+from segwatch.jobs import audience, breaker, expiry, firing, flapping, oddness, plausible, reachability, tracker
+from segwatch.jobs.audience import Tolerance
+from segwatch.jobs.band import Size
 from segwatch.jobs.breaker import Failing
 from segwatch.jobs.events import Event, EventType, severity_of
+from segwatch.jobs.firing import Begun, Timetable, Watched
+from segwatch.jobs.flapping import Habit
 from segwatch.jobs.model import Missing
 from segwatch.jobs.order import OrderStep, wanted
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -261,9 +265,11 @@ def alerts():
     way = Way(route="r", channel="ops", group_by=("sandbox",))
     book, other = Book((), ()), AUDIENCE.replace("-0001-", "-0002-")
     failed, well = [], []
-    for job_id, audience, second in ((24115, AUDIENCE, 0), (24116, other, 12)):
-        failed += running(of(job_id, audience)).seen("FAILED", f"02:20:{second:02}.120", metrics=EXPORTED, errors=ERROR)
-        again = running(of(job_id + 4, audience, root=str(job_id), attempt=2))
+    for job_id, members_of, second in ((24115, AUDIENCE, 0), (24116, other, 12)):
+        failed += running(of(job_id, members_of)).seen(
+            "FAILED", f"02:20:{second:02}.120", metrics=EXPORTED, errors=ERROR
+        )
+        again = running(of(job_id + 4, members_of, root=str(job_id), attempt=2))
         well += again.seen("SUCCEEDED", f"02:40:{second:02}.120", metrics=EXPORTED)
     found = of(24130).seen("NEW", "02:50:00.120")
     for events, clock in ((failed, "02:20:30.120"), (well, "02:40:45.120"), (found, "02:50:30.120")):
@@ -274,10 +280,53 @@ def alerts():
             yield told
 
 
+def detections():
+    """What is noticed beside the jobs: in schedules, sizes, what exports wrote, tokens, habits and replies."""
+    table = Timetable(id="s1", name="nightly", kind="segment_job", cron="0 0 2 * * ?", is_active=True)
+    begun = [Begun(at=at("02:00:04"), schedule_id="s1")]
+    state = None
+    for seen, clock, jobs_begun in (
+        (table, "01:00:00", []), (table, "02:45:07.120", []), (table, "02:51:07.480", begun),
+        (replace(table, cron="0 0 4 * * ?"), "03:05:07.480", begun),
+    ):  # fmt: skip
+        watched = Watched(begun=jobs_begun, since=at("00:00:00"), until=at(clock))
+        turned = firing.turned(state, "prod", seen, watched, at(clock), grace=timedelta(minutes=45))
+        state = turned.state
+        yield from turned.events
+    usual = [Size(at=at("02:19:48") - timedelta(days=30 - n), size=4195 + 10 * (n % 5)) for n in range(30)]
+    state = None
+    for members, clock in ((1200, "02:20:00.120"), (4201, "03:20:00.120")):
+        size = Size(at=at(clock), size=members)
+        verdict = audience.judge(usual, size, Tolerance())
+        job_id = SEGMENT_RECORD["id"]
+        turned = audience.turned(state, "prod", AUDIENCE, size, verdict, at(clock), job_id=job_id)
+        state = turned.state
+        yield from turned.events
+    done = running(export())
+    done.seen("SUCCEEDED", "02:20:00.120", metrics=EXPORTED | {"totalExportedProfileCounter": 0})
+    doubt = plausible.doubt(
+        replace(done.state.facts, batches=(BATCH,)), 4195, [], least_change=0.35, least_members=10
+    )  # fmt: skip
+    yield from tracker.implausible(done.state, at("02:20:05.120"), doubt)[1]
+    state = None
+    for ends, clock in ((at("04:00:00"), "02:20:00.120"), (at("23:00:00"), "02:41:00.120")):
+        turned = expiry.turned(state, "prod", ends, at(clock), warn_before=timedelta(hours=2))
+        state = turned.state
+        yield from turned.events
+    yield from oddness.reply(None, "prod", "export_job_row", "a row with no status", at("02:20:00.120")).events
+    state, habit, subject = None, Habit(times=2, window=timedelta(days=7)), "work/prod/export_job/62cf31e0ab09dd6c"
+    for fails, clock in ((True, "01:00:00"), (False, "01:10:00"), (True, "02:00:00"), (False, "02:20:00.120")):
+        of = {"sandbox": "prod", "kind": "export_job", "last_job_id": "24115"}
+        turned = flapping.heard(state, subject, at(clock), habit, fails=fails, **of)
+        state = turned.state
+        yield from turned.events
+    yield from flapping.reviewed(state, at("02:20:01.120") + timedelta(days=7), habit).events
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences, detections):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.deliveries.message import message_of
-from segwatch.deliveries.wording import moment, span, text
+from segwatch.deliveries.phrases import moment, span, text
 from segwatch.jobs.events import Event, EventType, severity_of
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, tzinfo=UTC)
@@ -118,6 +118,49 @@ SAID = {
         "What it should have told is kept until its maximum age, then listed by: segwatch notify dead",
     ),
     EventType.CHANNEL_RECOVERED: ({}, "Channel ops works again. Sending what it missed."),
+    EventType.SCHEDULE_MISSED: (
+        {"name": "nightly", "schedule": "s1", "expected_at": "2026-01-05T01:00:00Z", "next": "2026-01-06T01:00:00Z"},
+        "Schedule nightly did not fire in prod: it should have begun a job at 01:00:00 UTC. It should fire next at "
+        "2026-01-06 01:00:00 UTC. If it must not wait: segwatch evaluate",
+    ),
+    EventType.SCHEDULE_RECOVERED: (
+        {"schedule": "s1", "since": "2026-01-05T01:45:00Z"},
+        "Schedule s1 is not expected any more in prod after trouble since 01:45:00 UTC.",
+    ),
+    EventType.SCHEDULE_CHANGED: ({"name": "nightly"}, "Schedule nightly was changed in prod."),
+    EventType.AUDIENCE_ANOMALY: (
+        {"segment": "nl", "members": 1200, "expected": 41950},
+        "Audience nl has an unusual size in prod: 1,200 members where 41,950 are usual. "
+        "Nothing is stopped: look at what it is made of before it is exported.",
+    ),
+    EventType.AUDIENCE_RECOVERED: (
+        {"segment": "nl", "members": 41000},
+        "Audience nl has its usual size again in prod: 41,000 members.",
+    ),
+    EventType.EXPORT_IMPLAUSIBLE: (
+        {"why": "its record names no batch"},
+        "Export 24116 cannot be right in prod: its record names no batch. "
+        "The platform calls it a success, so nothing is submitted again. Look: segwatch export show 24116",
+    ),
+    EventType.CREDENTIAL_EXPIRING: (
+        {"expires_at": "2026-01-05T05:00:00Z"},
+        "The token of sandbox prod ends at 05:00:00 UTC. Put a fresh one where access_token or access_token_file says.",
+    ),
+    EventType.CREDENTIAL_RENEWED: (
+        {"expires_at": "2026-01-06T05:00:00Z"},
+        "The token of sandbox prod was renewed: it ends at 2026-01-06 05:00:00 UTC.",
+    ),
+    EventType.UNKNOWN_REPLY: (
+        {"why": "a row without a status"},
+        "Sandbox prod answers what segwatch cannot read — a row without a status. The rest is read as ever. "
+        "A newer segwatch may know it; told once a day while it goes on.",
+    ),
+    EventType.FLAPPING_STARTED: (
+        {"times": 4, "window_s": 604800, "last_job_id": "24115"},
+        "Export 24115 fails and recovers again and again in prod: 4 failures within 7 d, each made good. "
+        "Each was told by itself; what they have in common needs somebody who looks.",
+    ),
+    EventType.FLAPPING_STOPPED: ({"last_job_id": "24115"}, "Export 24115 is steady again in prod."),
     EventType.PIPELINE_STARTED: ({"pipeline": "nightly"}, "Pipeline nightly began in prod."),
     EventType.PIPELINE_STEP_DONE: (
         {"pipeline": "nightly", "step": "export", "took_s": 61.2, "note": "export 24119 adopted"},

@@ -113,7 +113,9 @@ def test_one_bad_row_does_not_lose_the_page(bad):
 def test_the_place_and_the_age_of_a_bad_row_are_kept():
     created = round(NOON.timestamp() * 1000)
     page = export_page(row(1), {"id": 2, "status": None, "creationTime": created}, row(3), 7)
-    assert page.gaps == (Gap(after=1, created_at=NOON), Gap(after=2))
+    assert page.gaps == (
+        Gap(after=1, created_at=NOON, why="a row with no status"), Gap(after=2, why="a row with no object in it"),
+    )  # fmt: skip
 
 
 def test_rows_that_cannot_be_decoded_do_not_lose_the_page():

@@ -1,0 +1,171 @@
+"""What is noticed beside the jobs, on a real store: exports without a batch, jobs that take too long, odd replies."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock
+from store_builders import at
+
+from segwatch.daemon.bus import Bus
+from segwatch.daemon.detectors import Detection, Detectors
+from segwatch.daemon.history import History
+from segwatch.daemon.inspector import Inspector, Oddities
+from segwatch.daemon.recorder import Recorder
+from segwatch.decision import Policy
+from segwatch.jobs.events import Event
+from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
+from segwatch.jobs.reading import Position
+from segwatch.jobs.subject import SubjectState
+from segwatch.jobs.tracker import Watch
+from segwatch.store.base import Change
+from segwatch.store.sqlite import SqliteStore
+from segwatch.upstream.errors import Fate, Unavailable
+
+KIND = "export_job"
+POSITION = Position(sandbox="prod", kind=KIND, began_at=at(-60), frontier=at(-60), swept_at=at(-1))
+INTERVAL = timedelta(seconds=15)
+DOWN = Unavailable("503", fate=Fate.ANSWERED, reason="http_503", status=503)
+
+
+@dataclass
+class Records:
+    """The platform's answers for one export after the other, the last one again and again."""
+
+    answers: list[object] = field(default_factory=list)
+    asked: int = 0
+
+    async def one(self, job_id: str) -> Observation | Missing:
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Token:
+    expires_at = None
+    renews = True
+    trouble = ""
+
+
+@dataclass
+class House:
+    store: SqliteStore
+    clock: FakeClock = field(default_factory=lambda: FakeClock(at(0)))
+    records: Records = field(default_factory=Records)
+    told: list[Event] = field(default_factory=list)
+    oddities: Oddities = field(default_factory=Oddities)
+
+    def begin(self) -> None:
+        """Start as a new process would."""
+        bus, history = Bus(), History("prod", self.store, self.clock)
+        bus.listen(lambda news: self.told.append(news.event))
+        policy = Policy(
+            watch=Watch(path=(Status.NEW, Status.PROCESSING), since=at(-60), overdue_after=timedelta(hours=9))
+        )
+        self.recorder = Recorder(
+            "prod", self.store, self.clock, bus, lambda events, now: (), policies={KIND: policy},
+            remember=timedelta(hours=48),
+            follow=Detectors("prod", self.store, self.clock, history, Detection()).follow,
+        )  # fmt: skip
+        self.inspector = Inspector(
+            self.recorder, self.store, self.clock, history, Detection(), exports=self.records, tokens=Token(),
+            oddities=self.oddities, interval=INTERVAL, began=at(-60),
+        )  # fmt: skip
+        bus.listen(self.inspector.heard)
+
+    async def seen(self, job_id: str, status: Status, minute: float, **facts) -> Observation:
+        sighting = Observation(
+            key=JobKey(sandbox="prod", kind=KIND, id=job_id), status=status, word=status.value,
+            asked_at=self.clock.now(), created_at=at(minute), ended_at=at(minute + 5) if status.is_final else None,
+            facts=Facts(**({"fingerprint": "f", "exported": 100} | facts)),
+        )  # fmt: skip
+        await self.recorder.load()
+        await self.recorder.record(KIND, [sighting], POSITION)
+        return sighting
+
+    async def look(self, *, times: int = 1) -> list[str]:
+        """Let the worker look so often, an interval apart, and return what is told."""
+        before = len(self.told)
+        for _ in range(times):
+            await self.inspector._look(lambda: None)
+            await self.clock.advance(seconds=30)
+        return [f"{event.type.value} {event.reason}".strip() for event in self.told[before:]]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = SqliteStore(tmp_path / "segwatch.db")
+    await store.open()
+    house = House(store)
+    house.begin()
+    await house.seen("1", Status.SUCCEEDED, -9, batches=("b1",))
+    await house.look()
+    yield house
+    await store.close()
+
+
+async def test_an_export_without_a_batch_is_told_when_its_record_names_none_three_times(house):
+    house.records.answers = [await house.seen("2", Status.SUCCEEDED, -6)]
+    assert await house.look(times=3) == []
+    assert await house.look() == ["export.implausible no_batch"]
+    assert (house.records.asked, await house.look(times=3)) == (3, [])
+    house.begin()
+    await house.recorder.load()
+    for job in house.recorder.known(KIND):
+        assert (job.judged_at is not None) == (job.key.id == "2")
+
+
+async def test_a_record_that_tells_its_batch_later_leaves_no_doubt(house):
+    seen = await house.seen("2", Status.SUCCEEDED, -6)
+    house.records.answers = [DOWN, seen, replace(seen, facts=replace(seen.facts, batches=("b2",)))]
+    assert await house.look(times=6) == []
+    assert house.records.asked == 3
+
+
+async def test_an_export_that_is_gone_is_not_judged(house):
+    seen = await house.seen("2", Status.SUCCEEDED, -6)
+    house.records.answers = [Missing(key=seen.key, asked_at=at(1))]
+    assert await house.look(times=4) == []
+    assert house.records.asked == 1
+
+
+async def test_a_job_that_takes_longer_than_those_before_is_told_once_and_not_while_nobody_sees_it(house):
+    for number in range(3, 12):
+        await house.seen(str(number), Status.SUCCEEDED, -60 + number, batches=("b",))
+    await house.seen("20", Status.PROCESSING, -6)
+    assert await house.look() == []
+    await house.clock.advance(minutes=9)
+    assert await house.look() == []  # not seen for nine minutes
+    await house.seen("20", Status.PROCESSING, -6)
+    assert await house.look(times=2) == ["job.overdue usual"]
+    house.begin()
+    await house.seen("20", Status.PROCESSING, -6)
+    assert await house.look(times=2) == []
+
+
+async def test_odd_replies_are_told_once_a_day_also_by_the_next_process(house):
+    for _ in range(2):
+        house.oddities.note("export_job_row", "a row with no status")
+        house.oddities.note("export_job", "The answer is an empty body")
+        told = await house.look()
+        house.begin()
+    assert told == []
+    assert [event.details["part"] for event in house.told if event.type.value == "sandbox.unknown_reply"] == [
+        "export_job_row", "export_job",
+    ]  # fmt: skip
+
+
+async def test_what_a_subject_remembers_is_kept_and_found_by_its_prefix(house):
+    states = [
+        SubjectState(stream=f"{name}/prod/1", condition="ok", since=at(n), memory={"n": [n, "x", None]})
+        for n, name in enumerate(("audience", "schedule", "schedules"))
+    ]
+    await house.store.commit([Change(subject=state) for state in states])
+    assert await house.store.subjects("schedule/") == [states[1]]
+    assert await house.store.subject("schedules/prod/1") == states[2]
+    await house.store.forget(at(2))
+    assert await house.store.subjects("audience/") + await house.store.subjects("schedule") == [states[2]]
