@@ -44,8 +44,9 @@ def build(session):
 
 
 def test_the_channels_of_this_version():
-    assert sorted(KINDS) == ["discord", "google_chat", "log", "mattermost", "slack", "teams", "webhook"]
-    assert sorted(CASES) == ["discord", "google_chat", "mattermost", "slack", "slack-app", "teams", "webhook"]
+    chats = ["discord", "google_chat", "mattermost", "slack", "teams"]
+    assert sorted(KINDS) == sorted([*chats, "alertmanager", "apprise", "email", "log", "pagerduty", "webhook"])
+    assert sorted(CASES) == sorted([*chats, "alertmanager", "pagerduty", "slack-app", "webhook"])
 
 
 IN_30_S = {"Retry-After": email.utils.format_datetime(NOW + timedelta(seconds=30.1), usegmt=True)}
