@@ -9,8 +9,8 @@ from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Labels, worst
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.model import Delivery
-from segwatch.deliveries.routing import Route, told_at_once
 from segwatch.deliveries.phrases import moment
+from segwatch.deliveries.routing import Route, told_at_once
 from segwatch.deliveries.wording import said_of
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 

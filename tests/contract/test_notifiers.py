@@ -11,7 +11,17 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 from channel_cases import (
-    BOT_TOKEN, CASES, CHATS, KINDS, NOW, STATEFUL, assert_within_limits, delivery, event, filled, plainly,
+    BOT_TOKEN,
+    CASES,
+    CHATS,
+    KINDS,
+    NOW,
+    STATEFUL,
+    assert_within_limits,
+    delivery,
+    event,
+    filled,
+    plainly,
 )  # fmt: skip
 from pydantic import ValidationError
 from receiver import HANG, RESET, SECRET_PATH, Answer, Receiver
