@@ -20,7 +20,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import alerts, orders, reads, runs, silences, threads, upkeep, writes
+from segwatch.store import alerts, forgetting, orders, reads, runs, silences, threads, upkeep, writes
 from segwatch.store.base import (
     DAEMON,
     AlertFilter,
@@ -197,20 +197,22 @@ class SqliteStore:
 
     async def forget(self, before: datetime, *, at_most: int | None = None) -> int:
         before_us, deleted = micros(before), 0
-        await self._write(partial(upkeep.note_forgetting, before_us=before_us))
+        await self._write(partial(forgetting.note_forgetting, before_us=before_us))
         after: tuple[int, int] | None = (-(1 << 62), 0)
         # each turn is one short transaction: others write in between
         while after is not None and (at_most is None or deleted < at_most):
             left = None if at_most is None else at_most - deleted
-            some, after = await self._write(partial(upkeep.forget_jobs, before_us=before_us, after=after, at_most=left))
+            some, after = await self._write(
+                partial(forgetting.forget_jobs, before_us=before_us, after=after, at_most=left)
+            )
             deleted += some
-        own = (upkeep.forget_runs, upkeep.forget_silences, upkeep.forget_orders, upkeep.forget_subjects)
-        for forget in (*own, upkeep.forget_alerts, upkeep.forget_notices):
+        own = (forgetting.forget_runs, forgetting.forget_silences, forgetting.forget_orders, forgetting.forget_subjects)
+        for forget in (*own, forgetting.forget_alerts, forgetting.forget_notices):
             while await self._write(partial(forget, before_us=before_us)):
                 pass
         await self._write(partial(threads.forget, before_us=before_us))
-        for stream in await self._read(upkeep.streams_beside_jobs):
-            while await self._write(partial(upkeep.forget_events, stream=stream, before_us=before_us)):
+        for stream in await self._read(forgetting.streams_beside_jobs):
+            while await self._write(partial(forgetting.forget_events, stream=stream, before_us=before_us)):
                 pass
         return deleted
 
