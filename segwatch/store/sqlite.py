@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ from segwatch.store.base import (
     RunFilter,
     StoreCorrupt,
     StoreError,
+    StoreBlank,
 )
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare
@@ -261,7 +263,13 @@ class SqliteStore:
 
     def _take(self) -> None:
         self._hold()
-        prepare(self._path, "create" if self._exclusive else self._glance)
+        for wait_s in (*_MAKING_WAITS_S, None):
+            try:
+                return prepare(self._path, "create" if self._exclusive else self._glance)
+            except StoreBlank:  # another process has made the file just now, and is about to fill it
+                if wait_s is None:
+                    raise
+                time.sleep(wait_s)
 
     def _open_to_write(self) -> sqlite3.Connection:
         if self._lock is not None:
