@@ -54,7 +54,10 @@ def said_of(event: Event) -> Said:
             return _said(f"{job} was cancelled{where}", _with(" — {}", _first(errors_of(event))), action)
         case EventType.JOB_VANISHED:
             tail = ": the platform answers again and again that it does not know it"
-            return _said(f"{job} vanished{where}", tail, "No longer watched; find out whether it was deleted.")
+            failed = text(d.get("failed_job_id"))
+            action = f"No longer watched, and nothing answers {failed} now: segwatch jobs retry {failed}"
+            asked = "No longer watched; find out whether it was deleted."
+            return _said(f"{job} vanished{where}", tail, action if failed else asked)
         case EventType.JOB_OVERDUE:
             limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
             status = _with(": still {}", event.status or "active") + _with(" since {}", since)
