@@ -102,7 +102,7 @@ def must_be_alone(
     rows = db.execute(
         f"SELECT body FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint IN ({marks}) AND id <> ?",  # noqa: S608
         (sandbox, kind, *fingerprints, own),
-    )
+    ).fetchall()  # a statement that is not read to its end would keep its snapshot behind the rollback
     for twin in map(order_of, (body for (body,) in rows)):
         if twin.step is OrderStep.POSTING or (twin.post and twin.post not in reckoned):
             raise Conflict(f"the equal order {twin.id} is under way, or was posted since the last look")
@@ -110,7 +110,7 @@ def must_be_alone(
     rows = db.execute(
         f"SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND ({told})",  # noqa: S608
         (sandbox, kind, *fingerprints),
-    )
+    ).fetchall()
     for again in map(resubmission_of, (body for (body,) in rows)):
         if str(again.failed) == own or not again.fingerprints & {*fingerprints}:
             continue

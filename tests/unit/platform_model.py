@@ -287,9 +287,11 @@ class House:
             on_trial=any(one.new_id in active for one in others if one.new_id),
             twin_in_flight=next(
                 (
-                    str(one.failed) for one in others
+                    str(one.failed)
+                    for one in others
                     if one.step is Step.POSTING and one.fingerprint == answer.fingerprint
-                ), "",
+                ),
+                "",
             ),
         )
 
