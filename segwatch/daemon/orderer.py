@@ -148,7 +148,7 @@ class Orderer:
             case Adopted(job=job):
                 return await self._written(ordering.answered(order, job, OrderStep.ADOPTED, now), before)
             case Exists(job=job):
-                why = f"job {job.key.id} does the same and is {job.word or 'not shown by the platform yet'}"
+                why = f"job {job.key.id} does the same and is {job.word}"
                 told = replace(order, job_id=job.key.id)
                 return await self._written(ordering.refused(told, OrderRefusal.EXISTS, why, now), before)
             case Unclear():

@@ -74,7 +74,8 @@ def said_of(event: Event) -> Said:
                 action = f"Nothing happens until a person says so: segwatch jobs retry {event.job_id}"
                 return _said(f"{job} could be submitted again{where}", number, action)
             due = moment(d.get("due_at"), event.at)
-            return _said(f"{job} will be submitted again{where}", number, _with("Resubmitting at {}.", due))
+            tail = number + _with(" — {}", why)
+            return _said(f"{job} will be submitted again{where}", tail, _with("Resubmitting at {}.", due))
         case EventType.RETRY_SUBMITTED:
             new = _with(" as {}", text(d.get("new_job_id"))) + _with(", attempt {}", attempt)
             return _said(f"{job} was submitted again{where}", new, "Watching the new job.")

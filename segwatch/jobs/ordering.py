@@ -108,7 +108,7 @@ def assess(
             return Adopted(job=row)
     if not order.forced:
         for row in wanted:
-            if same(row, order) and _is_under_way(row):
+            if row.word and same(row, order) and _is_under_way(row):  # one that is not told of may be gone
                 return Exists(job=row)
     for row in wanted:
         if row.key.id not in doubtful:

@@ -117,9 +117,9 @@ async def test_what_was_submitted_for_the_failed_job_of_an_equal_order_is_equal_
 async def test_a_job_of_ours_of_which_the_platform_tells_nothing_stands_in_the_way(house, hidden):
     house.platform.hidden = hidden
     await house.store.commit([Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5"))])
-    done = await house.placed()
-    assert (done.reason, done.job_id, house.platform.posts) == ("exists", "5", 0)
-    assert "not shown by the platform yet" in done.why
+    waits = await house.placed()
+    assert (waits.step, waits.reason, house.platform.posts) == (OrderStep.INTENDED, "unclear", 0)
+    assert waits.why == "job 5 was made by an order of segwatch, and the platform does not tell of it"
 
 
 @pytest.mark.parametrize(

@@ -715,6 +715,12 @@ async def test_the_job_of_an_equal_order_of_which_the_platform_tells_nothing_is_
         assert (done.step, done.reason) == (Step.REFUSED, "undecided")
 
 
+async def test_the_failed_job_of_an_order_is_submitted_again_without_delay_however_young_the_order_is(house):
+    await house.store.commit([Change(order=ordered(job_id="1", job_created_at=at(-5), posted_at=at(10)))])
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    assert house.clock.now() < at(10.2)
+
+
 async def test_an_order_of_another_time_or_place_is_not_asked_for(house):
     for number, changes in enumerate((
         {"job_created_at": at(-6)}, {"dataset": "d2", "fingerprint": "f-2"}, {"job_id": "1", "job_created_at": at(-5)},
