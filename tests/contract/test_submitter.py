@@ -739,18 +739,26 @@ async def test_a_persons_own_order_that_fails_is_no_late_effect_of_a_submission_
     assert (await house.store.resubmission(key("1"))).step is Step.REFUSED
 
 
-async def test_what_is_ordered_while_we_look_is_not_taken_for_our_own_effect(house):
+@pytest.mark.parametrize("answered_late", [False, True])
+async def test_what_is_ordered_while_we_look_is_not_taken_for_our_own_effect(house, answered_late):
+    """The reply to the order's POST may come after its job is in the list."""
     declined = due(posted_at=at(9), tries=1, declined=True, since=at(9.5))
     await house.failed(declined)
     page = house.platform.page
     house.platform.exports.insert(0, replace(ORDERED, created_at=at(9.5)))
+    under_way = ordered(OrderStep.POSTING, job_id="", fingerprint="f-as-somebody-spelled-it")
 
     async def while_looking(request):
         if await house.store.order("cmd-1") is None:
-            await house.store.commit([Change(order=ordered())])
+            await house.store.commit([Change(order=under_way if answered_late else ordered())])
         return await page(request)
 
     house.platform.page = while_looking
+    if answered_late:
+        async with house.working():
+            await passes(house, 11)
+        assert (await house.store.resubmission(key("1"))).step is Step.SCHEDULED
+        await house.store.commit([Change(order=ordered(fingerprint=under_way.fingerprint), order_before=under_way)])
     done = await house.over()
     assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
 
