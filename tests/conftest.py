@@ -9,9 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import aioresponses.core
+import hypothesis
 import pytest
 import structlog
 from aiohttp import ClientResponse
+
+# how long an example takes says more about the machine than about what is tested
+hypothesis.settings.register_profile("segwatch", deadline=None)
+hypothesis.settings.load_profile("segwatch")
 
 
 class _ClientResponse(ClientResponse):

@@ -1,4 +1,4 @@
-"""One run of a pipeline without a daemon: the same workers, in this process, until it has ended."""
+"""One run of a pipeline without a daemon: the same workers, in this process, for nothing but this run."""
 
 import asyncio
 from datetime import timedelta
@@ -27,7 +27,8 @@ _TELLING = timedelta(seconds=10)  # how long the channels may take for what was 
 class Alone:
     """Whatever a run needs to go on while the store is ours. Opened and closed around it.
 
-    settings: all of them; of its pipelines only that of the run, and nothing but the run itself is begun.
+    Of the run's own jobs what becomes of them is written, and a failed export of its own is submitted again; channels
+    are told of the run itself. All else in the sandbox and in the store is left to a daemon.
     """
 
     def __init__(self, settings: Settings, store: Store, run: Run) -> None:
@@ -51,14 +52,10 @@ class Alone:
         narrowed = settings.model_copy(
             update={
                 "sandboxes": tuple(one for one in settings.sandboxes if one.name == run.sandbox),
-                "pipelines": tuple(
-                    one.model_copy(update={"after": "manual", "sandbox": run.sandbox})
-                    for one in settings.pipelines
-                    if one.name == run.pipeline
-                ),
+                "pipelines": tuple(one for one in settings.pipelines if one.name == run.pipeline),
             }
         )
-        self._generation = Generation(narrowed, self._lasting, began=clock.now())
+        self._generation = Generation(narrowed, self._lasting, began=clock.now(), only=run)
         self._stream = run.stream
         self._lasting.bus.listen(self._hear)
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+
+import structlog
 
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
@@ -28,17 +29,24 @@ from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.deliveries import routing
 from segwatch.deliveries.model import Delivery
+from segwatch.jobs import proof
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.jobs.quota import Spend
+from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind
+from segwatch.pipelines import model as pipeline_model
 from segwatch.store.base import Store, StoreError
 from segwatch.telemetry.health import Heartbeats
 from segwatch.upstream.budget import Share
 from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.wire import open_session
+
+log = structlog.get_logger()
+
+_NO_SANDBOX = "The settings have no such sandbox, so nobody answers this failure: put it back, or export by hand"
 
 _REMEMBER_MIN = timedelta(hours=48)
 
@@ -60,10 +68,17 @@ class Lasting:
 
 
 class Generation:
-    """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before."""
+    """The workers of all channels and sandboxes. began: when their watching begins, for those never watched before.
 
-    def __init__(self, settings: Settings, lasting: Lasting, began: datetime) -> None:
+    only: for one who is not the daemon: the run that is driven. Nothing but what belongs to it is then written, told,
+    sent or submitted again.
+    """
+
+    def __init__(
+        self, settings: Settings, lasting: Lasting, began: datetime, *, only: pipeline_model.Run | None = None
+    ) -> None:
         self.settings = settings
+        self._only = only
         self._began = began
         self._lasting = lasting
         self._routes = channels.routes_of(settings)
@@ -88,6 +103,18 @@ class Generation:
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
+        if self._only is None:  # who drives one run has left other sandboxes out
+            await self._warn_of_the_rest()
+
+    async def _warn_of_the_rest(self) -> None:
+        """Say which failures nobody answers, since their sandbox is no longer in the settings."""
+        ours = {one.name for one in self.settings.sandboxes}
+        steps = tuple(step for step in Step if step.is_open)
+        with suppress(StoreError):  # it is told apart where it is met
+            for answer in await self._lasting.store.resubmissions(steps=steps):
+                if answer.failed.sandbox not in ours:
+                    step = answer.step.value
+                    log.warning("failure_of_no_sandbox", job=str(answer.failed), step=step, hint=_NO_SANDBOX)
 
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
@@ -135,6 +162,7 @@ class Generation:
                 observer=lasting.meter,
                 told=self._told,
                 grace_s=self._grace_s,
+                only_stream=self._only.stream if self._only else "",
             )
             self._channels.append(worker)
             self.keep(f"channel:{one.name}", worker.run)
@@ -144,9 +172,10 @@ class Generation:
         client, budget, tokens = clients.of(sandbox)
         self._budgets[sandbox.name], self._tokens[sandbox.name] = budget, tokens
         recorder = Recorder(
-            sandbox.name, lasting.store, lasting.clock, lasting.bus, partial(_promise, self._routes),
+            sandbox.name, lasting.store, lasting.clock, lasting.bus, self._promise,
             policies={name: self._policy(kind) for name, kind in kinds.items()},
             remember=max(2 * self.settings.polling.lookback, _REMEMBER_MIN),
+            only_own=self._only is not None,
         )  # fmt: skip
         self._recorders.append(recorder)
         sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
@@ -169,6 +198,7 @@ class Generation:
         pipeliner = pipelines.pipeliner_of(
             self.settings, client, sources, recorder, lasting.store, lasting.clock,
             polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
+            only=self._only.id if self._only else "",
         )  # fmt: skip
         # also without a pipeline: a command that was killed leaves an order to be settled
         self.keep(f"sandbox:{sandbox.name}/pipelines", pipeliner.run, patience=client.patience)
@@ -205,13 +235,14 @@ class Generation:
 
     def _policy(self, kind: JobKind) -> Policy:
         overdue_after = self.settings.polling.overdue_after.of(kind.name)
-        watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after)
+        shown_within = proof.patience(self.settings.retry.settle_window)
+        watch = Watch(path=kind.path, since=self._began, overdue_after=overdue_after, shown_within=shown_within)
         return Policy(watch=watch, retry=self.settings.retry.policy if kind.resubmits else None)
 
     def _told(self, events: tuple[Event, ...]) -> None:
         for event in events:
             self._lasting.bus.publish(News(event=event))
 
-
-def _promise(routes: Sequence[routing.Route], events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
-    return routing.promises(events, routes, now)
+    def _promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
+        told = [event for event in events if self._only is None or event.stream == self._only.stream]
+        return routing.promises(told, self._routes, now)

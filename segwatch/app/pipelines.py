@@ -36,14 +36,16 @@ def orderer_of(
 
 def pipeliner_of(
     settings: Settings, client: PlatformClient, sources: Mapping[str, Source], recorder: Recorder, store: Store,
-    clock: Clock, *, polls: Mapping[str, Poll], under_way: Commands, began: datetime, grace_s: float,
+    clock: Clock, *, polls: Mapping[str, Poll], under_way: Commands, began: datetime, grace_s: float, only: str,
 ) -> Pipeliner:  # fmt: skip
     """Return the worker of one sandbox's pipelines.
 
     polls: by kind, begins to look at an active job. under_way: the commands that run, also since before a reload.
+    only: the id of the one run that it drives; "" for all of them.
     """
 
     async def record(seen: Observation) -> None:
+        await recorder.own(seen.key)
         position = await recorder.position(seen.key.kind, began)
         for job in await recorder.record(seen.key.kind, [seen], position, listed=False):
             if job.is_active:
@@ -59,4 +61,4 @@ def pipeliner_of(
         record=record,
     )  # fmt: skip
     pipelines = [Pipeline(name=one.name, plan=one.plan, channels=one.channels) for one in sections]
-    return Pipeliner(recorder, store, clock, acts, orderer, pipelines)
+    return Pipeliner(recorder, store, clock, acts, orderer, pipelines, only=only)

@@ -47,8 +47,16 @@ app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export
 app.command("segwatch.cli.db:app", name="db", help="Check, back up and migrate the store.")
 
 
+def _open_streams() -> None:
+    """Open those standard streams that whoever called has closed: the file opened next would be taken for one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
+
+
 def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 unreachable."""
+    _open_streams()
     try:
         try:
             app(sys.argv[1:], print_error=False, exit_on_error=False)

@@ -131,8 +131,10 @@ async def retry(job: str, /, *, force: bool = False, as_json: Json = False, conf
     force
         Also where the export that answers it is in a status that segwatch does not know, and you know it to be dead.
     """
-    async with opened(config, readonly=False) as (_, store):
+    async with opened(config, readonly=False) as (settings, store):
         state = await the_job(store, job)
+        if state.key.sandbox not in [one.name for one in settings.sandboxes]:
+            fail(Exit.FAILED, f"{state.key}: the settings have no sandbox {state.key.sandbox}, so nobody can submit it")
         if not resubmits(state):
             fail(Exit.FAILED, f"{state.key} is {state.word}: only a failed or cancelled export can be submitted again")
         before = await store.resubmission(state.key)

@@ -23,7 +23,7 @@ app = App(name="notify")
 
 
 @app.command(name="list")
-async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
+async def list_(*, limit: Limit = 50, as_json: Json = False, config: ConfigFile = None) -> None:
     """List the channels, whether each works, and what waits for it.
 
     A channel that is no longer in the settings is listed while something waits for it or was given up.
@@ -45,7 +45,7 @@ async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
                 "pending": depth.pending if depth else 0, "dead": depth.dead if depth else 0,
                 "oldest": depth.oldest if depth else None,
             })  # fmt: skip
-    show(rows, as_json=as_json, empty="no channels are configured: add [[channels]] and [[routes]]")
+    show(rows[:limit], as_json=as_json, empty="no channels are configured: add [[channels]] and [[routes]]")
 
 
 @app.command(name="test")

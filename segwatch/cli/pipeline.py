@@ -1,26 +1,26 @@
 """`segwatch pipeline`: whole runs: evaluate, export, check."""
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import uuid4
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.driving import Hold, followed
+from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.patience import Patience
-from segwatch.cli.runs import Follower, record_of
+from segwatch.cli.progress import tell
+from segwatch.cli.runs import record_of
 from segwatch.cli.session import opened, settings_of
-from segwatch.config import Settings, format_duration
+from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.model import Run, RunState, person
-from segwatch.store.base import Change, RunFilter, Store, StoreError, StoreHeld
-from segwatch.store.factory import file_of, store_of
+from segwatch.store.base import Change, RunFilter, Store, StoreError
+from segwatch.store.factory import file_of
 
 app = App(name="pipeline")
 
@@ -31,14 +31,14 @@ _OUTLINE = (
 
 
 @app.command(name="list")
-async def list_(*, as_json: Json = False, config: ConfigFile = None) -> None:
+async def list_(*, limit: Limit = 50, as_json: Json = False, config: ConfigFile = None) -> None:
     """List the pipelines of the settings, each with its last run.
 
     Example: `segwatch pipeline list`
     """
     rows: list[dict[str, Any]] = []
     async with _recorded(config) as (settings, store):
-        for one in settings.pipelines:
+        for one in settings.pipelines[:limit]:
             sandbox = settings.sandbox_of(one)
             runs = await store.runs(RunFilter(sandbox=sandbox, pipeline=one.name), limit=1) if store else []
             last = runs[0] if runs else None
@@ -93,8 +93,9 @@ async def run_(
 ) -> None:  # fmt: skip
     """Begin a run. A running daemon drives it; without one it is driven here, with --wait.
 
-    A run that was left behind without a daemon is taken up where it stands. Ends with 0 when the run succeeded,
-    with 1 when it failed.
+    Without a daemon nothing but this run is done: other runs, failed exports of others and what is told of jobs are
+    left to a daemon. A run that was left behind is taken up where it stands; while another command has the store, it
+    waits for that. Ends with 0 when the run succeeded, with 1 when it failed.
 
     Example: `segwatch pipeline run nightly --wait`
 
@@ -113,20 +114,22 @@ async def run_(
     settings = settings_of(config)
     wish = _wish(settings, name, force=force)
     try:
-        async with _held(settings) as (store, is_daemons):
-            run = await _begun(store, wish, may_go_on=wait and not is_daemons)
+        async with Hold(settings, name) as hold:
+            run = await _begun(hold, wish, wait=wait)
             if wait:
-                run = await _followed(settings, store, run, is_daemons=is_daemons, patience=patience)
+                run = await followed(settings, hold, run, patience=patience)
     except StoreError as error:
         fail(Exit.FAILED, str(error))
     if wait or as_json:
         _show(run, as_json=as_json)
-    elif is_daemons:
+    elif hold.is_daemons:
         lines([f"run {run.id} begins within seconds; `segwatch pipeline show {run.id}` shows how it goes"])
     else:
+        why = f"{hold.holder}, has the store, and drives nothing else" if hold.holder else "no daemon is running"
+        now = "afterwards" if hold.holder else "now"
         lines([
-            f"run {run.id} waits: no daemon is running."
-            f" It begins with `segwatch run`, or now with `segwatch pipeline run {name} --wait`"
+            f"run {run.id} waits: {why}."
+            f" It begins with `segwatch run`, or {now} with `segwatch pipeline run {name} --wait`"
         ])  # fmt: skip
     if wait and run.state is not RunState.SUCCEEDED:
         raise SystemExit(int(Exit.FAILED))
@@ -159,57 +162,19 @@ async def _recorded(config: str | None) -> AsyncIterator[tuple[Settings, Store |
         yield both
 
 
-@asynccontextmanager
-async def _held(settings: Settings) -> AsyncIterator[tuple[Store, bool]]:
-    """Yield the open store, and whether a daemon has it; without one it is ours, and made if need be."""
-    store, is_daemons = store_of(settings.store.url), False
-    try:
-        await store.open()
-    except StoreHeld:
-        store, is_daemons = store_of(settings.store.url, exclusive=False), True
-        await store.open()
-    try:
-        yield store, is_daemons
-    finally:
-        await store.close()
-
-
-async def _begun(store: Store, wish: Run, *, may_go_on: bool) -> Run:
-    """Write the wish and return it. may_go_on: a run that nobody drives any more is taken up in its place."""
+async def _begun(hold: Hold, wish: Run, *, wait: bool) -> Run:
+    """Write the wish and return it; an open run of the pipeline is followed in its place, where no daemon drives it."""
     wanted = RunFilter(sandbox=wish.sandbox, pipeline=wish.pipeline, open_only=True)
-    for run in await store.runs(wanted):
-        if may_go_on:
-            print(f"going on with run {run.id}, which had come to {run.step.value}", file=sys.stderr)  # noqa: T201
-            return run
-        fail(Exit.FAILED, f"run {run.id} of {wish.pipeline} is {run.state.value} at {run.step.value}: one at a time")
-    await store.commit([Change(run=wish)])
+    there = sorted(await hold.store.runs(wanted), key=lambda run: (run.state is RunState.WAITING, run.began_at, run.id))
+    for run in there:
+        if not wait or hold.is_daemons:
+            stands = f"{run.state.value} at {run.step.value}"
+            fail(Exit.FAILED, f"run {run.id} of {wish.pipeline} is {stands}: one at a time")
+        if hold.is_ours:
+            tell(f"going on with run {run.id}, which had come to {run.step.value}")
+        return run
+    await hold.store.commit([Change(run=wish)])
     return wish
-
-
-async def _followed(settings: Settings, store: Store, run: Run, *, is_daemons: bool, patience: timedelta | None) -> Run:
-    """Return the run when it has ended; ends the command when that takes too long."""
-    goes_on = "the daemon goes on with it" if is_daemons else "`segwatch run` goes on with it, or the same command"
-    try:
-        async with AsyncExitStack() as stack:
-            alone = None
-            if not is_daemons:
-                # here, so that nobody else waits for what a daemon needs
-                from segwatch.app.alone import Alone
-                from segwatch.telemetry import logs
-
-                logs.configure(level="error", format_=settings.log.format)
-                alone = await stack.enter_async_context(Alone(settings, store, run))
-            async with asyncio.timeout(patience.total_seconds() if patience else None):
-                ended = await Follower(store, run).ended()
-            if alone:
-                await alone.told()
-            return ended
-    except TimeoutError:
-        assert patience is not None
-        fail(Exit.FAILED, f"run {run.id} has not ended within {format_duration(patience)}; {goes_on}")
-    except asyncio.CancelledError:
-        print(f"run {run.id} has not ended; {goes_on}", file=sys.stderr)  # noqa: T201
-        raise
 
 
 def _show(run: Run, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """A bar on stderr, for those who wait."""
 
+import re
 import sys
 from types import TracebackType
 from typing import Self
@@ -8,6 +9,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from segwatch.cli.output import Screen, cell
+
+_WIDE = 115  # columns that show all of it
+_UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
 
 class Bar:
@@ -21,9 +25,11 @@ class Bar:
         self._phase = ""
         self._shown: Progress | None = None
         screen = Screen(stderr=True)
+        self._is_wide = screen.width >= _WIDE
         if screen.is_terminal:
-            self._shown = _columns(screen)
-            self._task = self._shown.add_task(cell(title), total=total, phase="", rest="")
+            self._shown = _columns(screen, bar_width=24 if self._is_wide else 8)
+            shown = title if self._is_wide else _UUID.sub(r"\1…", title)
+            self._task = self._shown.add_task(cell(shown), total=total, phase="", rest="")
             self._shown.start()
 
     def __enter__(self) -> Self:
@@ -33,8 +39,12 @@ class Bar:
         self.close()
 
     def update(self, done: float, *, total: float | None = None, phase: str = "", rest: str = "") -> None:
-        """Show how far it came. done: of `total`. phase: what it is at. rest: how long it may go on."""
+        """Show how far it came. done: of `total`. phase: what it is at.
+
+        rest: how long it may go on; what stands there in brackets is left out where there is little room.
+        """
         if self._shown is not None:
+            rest = rest if self._is_wide else rest.partition(" (")[0]
             self._shown.update(self._task, completed=done, total=total, phase=cell(phase), rest=cell(rest))
         elif phase != self._phase:
             tell(f"{self._title} {phase}{f', {rest}' if rest else ''}")
@@ -51,9 +61,9 @@ def tell(text: str) -> None:
     print(cell(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _columns(screen: Console) -> Progress:
+def _columns(screen: Console, *, bar_width: int) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False), TextColumn("{task.fields[phase]}", markup=False),
-        BarColumn(bar_width=24), TaskProgressColumn(), TimeElapsedColumn(),
+        BarColumn(bar_width=bar_width), TaskProgressColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[rest]}", markup=False), console=screen, transient=False,
     )  # fmt: skip

@@ -1,21 +1,22 @@
 """`segwatch schedules`: when the platform evaluates by itself."""
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, beneath, fail, lines, show, show_json, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of, left_out, told
 from segwatch.cron import CronError, parse
 from segwatch.daemon.clock import SystemClock
 from segwatch.upstream import schedules
-from segwatch.upstream.errors import Fate, UpstreamError
+from segwatch.upstream.errors import Fate, NotFound, UpstreamError
 from segwatch.upstream.schedules import Schedule
 
 app = App(name="schedules")
@@ -26,14 +27,16 @@ CronText = Annotated[
 
 
 @app.command(name="list")
-async def list_(*, sandbox: InSandbox = "", as_json: Json = False, config: ConfigFile = None) -> None:
+async def list_(
+    *, limit: Limit = 50, sandbox: InSandbox = "", as_json: Json = False, config: ConfigFile = None
+) -> None:  # fmt: skip
     """List the schedules, and when the active ones run next.
 
     Example: `segwatch schedules list`
     """
     now = SystemClock().now()
     async with calling(config, sandbox) as platform:
-        found = [one async for one in schedules.list_(platform.client, on_unreadable=left_out)]
+        found = [one async for one in schedules.list_(platform.client, most=limit, on_unreadable=left_out)]
     rows = [_record(one, now) if as_json else _row(one, now) for one in found]
     show(rows, as_json=as_json, empty="no schedules: `segwatch schedules create` makes one")
 
@@ -180,10 +183,11 @@ async def delete(
     if not yes and not sys.stdin.isatty():
         fail(Exit.USAGE, "nobody can be asked here whether the schedule may be deleted: write --yes")
     async with calling(config, sandbox) as platform:
+        found = await schedules.get(platform.client, schedule)
         if not yes:
-            found = await schedules.get(platform.client, schedule)
             _ask(f"Delete the schedule {found.name or found.id} ({found.state}, {found.cron})?")
-        with _told_if_lost(schedule):
+        # it was there just now: where the first answer got lost on the way, the second is that it is gone
+        with _told_if_lost(schedule), suppress(NotFound):
             await schedules.delete(platform.client, schedule)
     if as_json:
         show_json({"id": schedule, "deleted": True})
@@ -212,8 +216,14 @@ def _checked(cron: str, now: datetime) -> str:
 
 def _ask(question: str) -> None:
     """End the command unless the answer is yes."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    # the loop's own handler only cancels the task, which would notice when the answer is there
+    loops = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        answer = sys.stdin.readline()
+    finally:
+        signal.signal(signal.SIGINT, loops)
+    if answer.strip().lower() not in ("y", "yes"):
         fail(Exit.FAILED, "nothing was deleted")
 
 

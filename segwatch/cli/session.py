@@ -13,6 +13,7 @@ from segwatch.jobs.model import JobState
 from segwatch.store.base import JobFilter, Store, StoreBlank, StoreError, StoreHeld
 from segwatch.store.factory import file_of, store_of
 
+_MAKER = "db migrate"  # what a command that makes the store says to be
 _MAKING_LOOKS, _MAKING_LOOK_S = 100, 0.1
 
 
@@ -43,7 +44,7 @@ async def opened(
     exclusive: as the daemon has it, which creates and migrates the store, and which a running daemon does not allow.
     """
     settings = settings_of(config)
-    store = store_of(settings.store.url, exclusive=exclusive, readonly=readonly)
+    store = store_of(settings.store.url, exclusive=exclusive, readonly=readonly, holder=_MAKER)
     try:
         await store.open()
         try:
@@ -61,7 +62,7 @@ async def ledger(settings: Settings) -> AsyncIterator[Store]:
     Without it nothing may be submitted: what was ordered must be on disk before it is sent.
     """
     try:
-        store = await _made(settings.store.url)
+        store = await made(settings.store.url)
         try:
             yield store
         finally:
@@ -70,7 +71,7 @@ async def ledger(settings: Settings) -> AsyncIterator[Store]:
         fail(Exit.FAILED, str(error))
 
 
-async def _made(url: str) -> Store:
+async def made(url: str) -> Store:
     """Return the open store, made if need be. While another process makes it, that one is waited for."""
     for last in (*[False] * _MAKING_LOOKS, True):
         store = store_of(url, exclusive=False)
@@ -82,7 +83,7 @@ async def _made(url: str) -> Store:
             if last:
                 raise
         with suppress(StoreHeld):
-            new = store_of(url, exclusive=True)
+            new = store_of(url, exclusive=True, holder=_MAKER)
             await new.open()
             await new.close()
             continue

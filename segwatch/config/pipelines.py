@@ -115,7 +115,7 @@ class PipelineSection(Section):
 
     @property
     def plan(self) -> Plan:
-        """Return what a run of this pipeline is told to do; without what may hold a secret, its command."""
+        """Return what a run of this pipeline is told to do."""
         return Plan(
             after=self.after,
             schedule=self.schedule,
@@ -131,8 +131,9 @@ class PipelineSection(Section):
             adopt_within=self.adopt_within,
             min_profiles=self.min_profiles,
             download=str(self.download or ""),
-            has_command=bool(self.command),
+            command=self.command,
             command_timeout=self.command_timeout,
             step_deadline=self.step_deadline,
             spend_last_evaluation=self.spend_last_evaluation,
+            channels=self.channels,
         )

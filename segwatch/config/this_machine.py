@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segwatch.config.problems import shown
 from segwatch.config.settings import Settings
+from segwatch.upstream import folders
 
 
 def unusable(settings: Settings, label: str) -> list[str]:
@@ -29,9 +30,5 @@ def _command(command: tuple[str, ...]) -> Iterator[str]:
 def _folder(folder: Path | None) -> Iterator[str]:
     if folder is None:
         return
-    there = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
-    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return
-    why = f"since {there} is no folder" if not there.is_dir() else f"since you may not write to {there}"
-    what = "made" if there != folder else "used"
-    yield f"download is {shown(str(folder))}, which cannot be {what}, {why}. Write a folder that segwatch may write to."
+    if why := folders.fault(folder):
+        yield f"download is {shown(str(folder))}, which {why}. Write a folder that segwatch may write to."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from segwatch import decision
 from segwatch.daemon.clock import Clock
@@ -42,13 +42,13 @@ class Answers:
 
     async def unsettled(self) -> list[Resubmission]:
         """Return those that wait for their time, or for what became of their POST."""
-        answers = await self._store.resubmissions(self._sandbox, steps=(Step.POSTING, Step.SCHEDULED))
+        answers = await self._ours((Step.POSTING, Step.SCHEDULED))
         return [answer for answer in answers if answer.failed.kind == self._kind]
 
     async def that_led_to(self, failed: JobState, answer: Resubmission) -> Resubmission | None:
         """Return an earlier answer, given up or put off, whose POST brought `failed` about; `answer` is its own one."""
         put_off = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
-        others = await self._store.resubmissions(self._sandbox, steps=put_off)
+        others = await self._ours(put_off)
         posts = await self.posts()
         if failed.key.id in posts.claimed(besides=answer.failed) | posts.ordered:
             return None
@@ -57,7 +57,7 @@ class Answers:
     async def late(self) -> list[tuple[Resubmission, JobState]]:
         """Return answers that were given up after a POST, each with the job that it led to after all."""
         since = self._clock.now() - _LATE_MAX
-        given_up = await self._store.resubmissions(self._sandbox, steps=(Step.REFUSED,), since=since)
+        given_up = await self._ours((Step.REFUSED,), since=since)
         given_up = [one for one in given_up if one.posted_at]
         if not given_up:
             return []
@@ -71,6 +71,10 @@ class Answers:
                 found.append((answer, job))
                 given_up.remove(answer)
         return found
+
+    async def _ours(self, steps: Sequence[Step], *, since: datetime | None = None) -> list[Resubmission]:
+        found = await self._store.resubmissions(self._sandbox, steps=steps, since=since)
+        return [one for one in found if self._recorder.concerns(one.failed, one.root)]
 
     async def _whose(self, job: JobState, fingerprint: str, answers: Iterable[Resubmission]) -> Resubmission | None:
         """Return whose late effect the job is; None also while an equal POST is not settled, to which it may belong."""

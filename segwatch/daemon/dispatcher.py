@@ -63,6 +63,7 @@ class ChannelWorker:
     timeline: tells how old a promise is; all workers may share one. random: draws from [0, 1).
     told: hears the channel events that were just recorded; wakes the other workers.
     grace_s: how long attempts under way may still take once `run` is cancelled.
+    only_stream: for one who is not the daemon: only what is told of this is sent, and nothing is said of the channel.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ChannelWorker:
         observer: DeliveryObserver,
         told: Callable[[tuple[Event, ...]], None] = lambda events: None,
         grace_s: float = 5.0,
+        only_stream: str = "",
     ) -> None:
         self._channel = channel
         self._store = store
@@ -94,6 +96,7 @@ class ChannelWorker:
         self._paused_until = _LONG_AGO
         self._health = ChannelHealth(channel=channel.name)
         self._health_read = False
+        self._only_stream = only_stream
         self._store_failures = 0
         self._store_again_at = _LONG_AGO
 
@@ -169,6 +172,8 @@ class ChannelWorker:
             await self._store.settle(written)
             for delivery in written:
                 self._unsettled.pop(delivery.id, None)
+        if self._only_stream:
+            return
         if not self._health_read:
             said = await self._store.subject(self._health.stream)
             self._health, self._health_read = replace(self._health, said=said), True
@@ -204,12 +209,13 @@ class ChannelWorker:
         policy = self._channel.policy
         # while the clock repeats itself, a wait of hours may be its doing; rather send too early than hours late
         farthest = policy.backoff.cap if self._timeline.repeats else policy.max_age
-        due = await self._store.due_deliveries(self._channel.name, now=now, limit=places, farthest=farthest)
+        name, stream = self._channel.name, self._only_stream
+        due = await self._store.due_deliveries(name, now=now, limit=places, farthest=farthest, stream=stream)
         for delivery in due:
             if len(self._sending) < places and delivery.id not in self._sending:
                 task = asyncio.create_task(self._attempt(delivery), name=f"delivery:{delivery.id}")
                 self._sending[delivery.id] = task
-        due_at = await self._store.next_delivery_at(self._channel.name)
+        due_at = await self._store.next_delivery_at(name, stream=stream)
         if due_at is None or due_at <= now:  # due, yet not given: under way, or behind another of its stream
             return LOOK_EVERY
         return max(due_at - self._clock.now(), timedelta(0))

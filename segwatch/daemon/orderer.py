@@ -12,12 +12,12 @@ from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
+from segwatch.daemon.unlisted import posts_of
 from segwatch.jobs import ordering, proof, quota
 from segwatch.jobs.model import Observation
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep
 from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
-from segwatch.jobs.resubmission import Step
 from segwatch.jobs.submission import Posted
 from segwatch.store.base import Change, Conflict, Spent, Store, StoreError
 from segwatch.upstream.errors import UpstreamError
@@ -113,9 +113,13 @@ class Orderer:
             return await self._store.order(order.id) or gone
         return gone
 
-    async def settle_abandoned(self, beat: Callable[[], None]) -> None:
-        """Find out what became of orders whose command has died; to be called about once a minute."""
+    async def settle_abandoned(self, beat: Callable[[], None]) -> timedelta | None:
+        """Find out what became of orders whose command has died; to be called about once a minute.
+
+        Returns after how long to call again where that is too seldom: a silence counts only while it is listened to.
+        """
         now = self._clock.now()
+        waits = []
         sandbox = next(iter(self._sources.values())).sandbox
         for order in await self._store.orders(sandbox, steps=(OrderStep.INTENDED, OrderStep.POSTING)):
             of_command = order.owner == _COMMAND
@@ -126,9 +130,12 @@ class Orderer:
                 elif now - order.since > (
                     proof.patience(self._policy.settle_window) if of_command else _OWNER_DEAD_AFTER
                 ):
-                    await self._settle_anothers(order, beat)
+                    settled = await self._settle_anothers(order, beat)
+                    if settled.step is OrderStep.POSTING:
+                        waits.append(settled.due_at - now)
             except (UpstreamError, Inconclusive, Conflict) as error:
                 log.info("order_waits", order=order.id, error=str(error))
+        return max(min(waits), timedelta()) if waits else None
 
     async def _submit(
         self, order: Order, before: Order | None, beat: Callable[[], None], adopt: Adopt, serves: Serves,
@@ -166,12 +173,10 @@ class Orderer:
         An equal POST is under way or may have been taken; or it was left without an answer, and its job just found.
         """
         now = self._clock.now()
-        for again in await self._store.resubmissions(order.sandbox, steps=(Step.POSTING,)):
-            if again.failed.kind == order.kind and order.fingerprint in again.fingerprints:
-                why = f"an equal job is being submitted again for {again.failed}"
-                return self._later(order, _TWIN_PAUSE, "twin", why)
-        equal = await self._store.orders(order.sandbox, kind=order.kind, fingerprint=order.fingerprint)
-        for twin in (one for one in equal if one.id != order.id):
+        posts = await posts_of(self._store, order.sandbox, order.kind)
+        if again := posts.in_flight({order.fingerprint}):
+            return self._later(order, _TWIN_PAUSE, "twin", f"{again} asks for the same, and is not settled yet")
+        for twin in (one for one in posts.orders if one.fingerprint == order.fingerprint and one.id != order.id):
             if twin.step is OrderStep.POSTING:
                 twin = await self._settle_anothers(twin, beat)
                 if twin.step is OrderStep.POSTING:

@@ -1,5 +1,6 @@
 """What a run of a pipeline looks at or does at each of its steps, and what it learns by that."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,7 +40,7 @@ from segwatch.pipelines.seen import (
     Trouble,
 )
 from segwatch.store.base import Store
-from segwatch.upstream import batches, datasets, download, segment_jobs
+from segwatch.upstream import batches, datasets, download, folders, segment_jobs
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import NotFound, RateLimited, Refused, UpstreamError
 
@@ -54,8 +55,9 @@ Beat = Callable[[], None]
 class PipelineActs:
     """The acts of one sandbox.
 
-    commands: by the pipeline's name. under_way: those that run, also since before a reload. record: writes an
-    observation that no sweep has brought, and sees to it that its job is looked at from then on.
+    commands: by the pipeline's name, for runs that keep none of their own. under_way: those that run, also since
+    before a reload. record: writes an observation that no sweep has brought, and sees to it that its job is looked at
+    from then on.
     """
 
     def __init__(
@@ -104,11 +106,14 @@ class PipelineActs:
         await self._under_way.end(run.id)
 
     async def _evaluate(self, run: Run, beat: Beat) -> Seen:
-        """Order the evaluation; before one is spent, look whether its export will have a dataset."""
-        if is_dataset_id(run.plan.dataset) and await self._store.order(order_id(run, Step.EVALUATE)) is None:
-            dataset = await self._dataset(run)
-            if not isinstance(dataset, DatasetKnown):
-                return dataset
+        """Order the evaluation; before one is spent, look whether its export will have a dataset and a folder."""
+        if await self._store.order(order_id(run, Step.EVALUATE)) is None:
+            if lacking := await self._no_folder(run):
+                return lacking
+            if is_dataset_id(run.plan.dataset):
+                dataset = await self._dataset(run)
+                if not isinstance(dataset, DatasetKnown):
+                    return dataset
         try:
             body = segment_jobs.create_request(run.plan.segments).body
         except ValueError as error:
@@ -171,6 +176,8 @@ class PipelineActs:
                 return Pending(why="waiting for an export that the platform may start by itself", after=left)
         if not run.dataset:
             return await self._platforms_own(serves)
+        if await self._store.order(order_id(run, Step.EXPORT)) is None and (lacking := await self._no_folder(run)):
+            return lacking  # an evaluation that began the run was not ours to spend, but the export is
         order = self._wanted(
             run, Step.EXPORT, _EXPORT_JOB, body, fingerprint, not_before=not_before, dataset=run.dataset,
             forced=plan.adopt_export == "never",
@@ -187,6 +194,11 @@ class PipelineActs:
             why = "the platform started no export of these segments; write dataset = ... to have one ordered"
             return Impossible(reason=Reason.EXPORT, why=why)
         return ExportFound(job_id=found.key.id)
+
+    async def _no_folder(self, run: Run) -> Impossible | None:
+        """Return why the files would have no place; None where they have, or none are wanted."""
+        why = await asyncio.to_thread(folders.fault, folder_of(run)) if run.plan.download else ""
+        return Impossible(reason=Reason.DOWNLOAD, why=f"{folder_of(run)} {why}") if why else None
 
     async def _exporting(self, run: Run) -> Seen:
         job = await self._known(run, _EXPORT_JOB, run.current_export)
@@ -229,7 +241,7 @@ class PipelineActs:
         return Downloaded(files=files, bytes=size)
 
     async def _command(self, run: Run) -> Seen:
-        argv = self._commands.get(run.pipeline, ())
+        argv = run.plan.command or self._commands.get(run.pipeline, ())
         if not argv and run.id not in self._under_way:
             why = f"the settings name no command for pipeline {run.pipeline} any more"
             return Impossible(reason=Reason.SETTINGS, why=why)
@@ -261,6 +273,7 @@ class PipelineActs:
     async def _known(self, run: Run, kind: str, job_id: str) -> JobState | None:
         """Return the job as it was last seen; one that no sweep has brought yet is asked for."""
         key = JobKey(sandbox=run.sandbox, kind=kind, id=job_id)
+        await self._recorder.own(key)
         job = await self._recorder.fresh(key)
         if job is None:
             seen = await self._sources[kind].one(job_id)

@@ -31,13 +31,13 @@ _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # aft
 _SETBACKS_MAX = 5
 _LONG_STEPS = (Step.DOWNLOAD, Step.COMMAND)
 _LONG_AT_ONCE = 2
-_SETTLE_EVERY = timedelta(minutes=1)
+_SETTLE_EVERY_S = 60.0
 _ENDS = (EventType.PIPELINE_SUCCEEDED, EventType.PIPELINE_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """One pipeline as it is now configured. channels: told of a run's end, whatever the routes say."""
+    """One pipeline as it is now configured. channels: told of the end of runs that keep none of their own."""
 
     name: str
     plan: Plan
@@ -45,11 +45,15 @@ class Pipeline:
 
 
 class Pipeliner:
-    """The worker of all pipelines of one sandbox. Runs of different pipelines go side by side, of one in turn."""
+    """The worker of all pipelines of one sandbox. Runs of different pipelines go side by side, of one in turn.
+
+    only: for one who is not the daemon: the id of the one run that it drives. It begins no other, and settles no order
+    of anybody else's.
+    """
 
     def __init__(
         self, recorder: Recorder, store: Store, clock: Clock, acts: PipelineActs, orderer: Orderer,
-        pipelines: Sequence[Pipeline],
+        pipelines: Sequence[Pipeline], *, only: str = "",
     ) -> None:  # fmt: skip
         self._recorder = recorder
         self._sandbox = recorder.sandbox
@@ -58,6 +62,7 @@ class Pipeliner:
         self._acts = acts
         self._orderer = orderer
         self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
+        self._only = only
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._under_way: set[str] = set()
         self._written: dict[str, int] = {}  # the version of each run that we wrote last
@@ -67,7 +72,7 @@ class Pipeliner:
         self._served: defaultdict[str, set[str]] = defaultdict(
             set
         )  # segment jobs of each pipeline that begin no run any more
-        self._settle_at = clock.now()
+        self._settle_s = clock.ran_s()
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Drive all runs, for ever. One that the last process left is taken up where it stands."""
@@ -90,7 +95,7 @@ class Pipeliner:
         busy = {run.pipeline for run in open_runs if run.state is RunState.RUNNING}
         for run in open_runs:
             self._serves(run)
-            if run.id in self._under_way or not self._is_due(run, now):
+            if self._only not in ("", run.id) or run.id in self._under_way or not self._is_due(run, now):
                 continue
             if run.version < self._written.get(run.id, 0):
                 continue  # it was read before its last act was written, which must not be done again
@@ -101,12 +106,14 @@ class Pipeliner:
                 continue
             self._under_way.add(run.id)
             acts.create_task(self._act(run, beat), name=f"pipeline:{run.pipeline}/{run.id}")
+        if self._only:
+            return
         taken = {run.pipeline for run in open_runs}
         for pipeline in self._pipelines.values():
             if pipeline.plan.after != "manual":
                 await self._trigger(pipeline, is_free=pipeline.name not in taken)
-        if now >= self._settle_at:
-            self._settle_at = now + _SETTLE_EVERY
+        if self._clock.ran_s() >= self._settle_s:
+            self._settle_s = self._clock.ran_s() + _SETTLE_EVERY_S
             acts.create_task(self._settle_orders(beat), name=f"orders:{self._sandbox}")
 
     def _is_due(self, run: Run, now: datetime) -> bool:
@@ -129,7 +136,9 @@ class Pipeliner:
     async def _settle_orders(self, beat: Callable[[], None]) -> None:
         """Find out what became of orders whose command has died; the runs need not wait for that."""
         try:
-            await self._orderer.settle_abandoned(beat)
+            again = await self._orderer.settle_abandoned(beat)
+            if again is not None:
+                self._settle_s = min(self._settle_s, self._clock.ran_s() + again.total_seconds())
         except StoreError as error:
             log.warning("orders_wait", sandbox=self._sandbox, error=str(error))
         except Exception:
@@ -189,12 +198,11 @@ class Pipeliner:
             return
         run = replace(run, version=before.version + 1 if before else 1)
         now = self._clock.now()
-        channels = self._pipelines[run.pipeline].channels if run.pipeline in self._pipelines else ()
         promises = tuple(
             Delivery(event=event, channel=channel, promised_at=now, due_at=now)
             for event in turn.events
             if event.type in _ENDS
-            for channel in channels
+            for channel in self._channels(run)
         )
 
         async def changes() -> Sequence[Change]:
@@ -206,6 +214,11 @@ class Pipeliner:
         self._serves(run)
         if run.state is RunState.FAILED and run.step in (Step.EVALUATE, Step.EXPORT):
             await self._withdraw(run)
+
+    def _channels(self, run: Run) -> tuple[str, ...]:
+        if run.plan.channels is not None:
+            return run.plan.channels
+        return self._pipelines[run.pipeline].channels if run.pipeline in self._pipelines else ()
 
     async def _withdraw(self, run: Run) -> None:
         """Let nobody send what a run that is over had wanted."""

@@ -28,11 +28,15 @@ class Recorder:
 
     It holds every active job and those that ended within `remember`. All changes of a job pass through here one after
     the other, so that its events have an order; a change is published only when it is on disk.
+
+    only_own: for one who is not the daemon. Of jobs that nobody has made its `own` it only keeps in mind how they are:
+    nothing of them, of the sandbox, or of how far its lists were read is written, told or answered, so that a daemon
+    finds it all as if nobody had looked.
     """
 
     def __init__(
         self, sandbox: str, store: Store, clock: Clock, bus: Bus, promise: Promise,
-        *, policies: dict[str, decision.Policy], remember: timedelta,
+        *, policies: dict[str, decision.Policy], remember: timedelta, only_own: bool = False,
     ) -> None:  # fmt: skip
         self.sandbox = sandbox
         self.policies = policies
@@ -41,6 +45,8 @@ class Recorder:
         self._bus = bus
         self._promise = promise
         self._remember = remember
+        self._own: set[JobKey] | None = set() if only_own else None
+        self._positions: dict[str, Position] = {}  # by kind; used only where they are not on disk
         self._turn = asyncio.Lock()
         self._loaded = False
         self._jobs: dict[JobKey, JobState] = {}
@@ -60,11 +66,26 @@ class Recorder:
 
         It is on disk before the first look: what ends from then on is told, however often we are killed meanwhile.
         """
-        position = await self._store.position(self.sandbox, kind)
+        position = self._positions.get(kind) or await self._store.position(self.sandbox, kind)
         if position.began_at is None:
             position = replace(position, began_at=began_at)
             await self.save_position(position)
         return position
+
+    async def own(self, key: JobKey) -> None:
+        """Write, tell and answer what becomes of this job and of its chain from now on.
+
+        What was only kept in mind of it is read anew: the disk knows less, or nothing.
+        """
+        if self._own is None or key in self._own:
+            return
+        async with self._turn:
+            self._own.add(key)
+            await self._read_again(key)
+
+    def concerns(self, key: JobKey, root: str) -> bool:
+        """True when what becomes of this job is ours to write. root: the first job of its chain."""
+        return self._own is None or key in self._own or replace(key, id=root) in self._own
 
     async def _read(self) -> None:
         since = self._clock.now() - self._remember
@@ -135,7 +156,10 @@ class Recorder:
 
     async def save_position(self, position: Position) -> None:
         """Write how far a complete sweep came; called after its rows were recorded."""
-        await self._store.commit([Change(position=position)])
+        if self._own is None:
+            await self._store.commit([Change(position=position)])
+        else:
+            self._positions[position.kind] = position
 
     def forget_old(self) -> None:
         """Drop ended jobs from memory that no list shows any more; the store still knows them."""
@@ -199,7 +223,7 @@ class Recorder:
                 if change.job:
                     self._keep(change.job, at=now if self._matters(change) else None)
             for change in changes:
-                for event in change.events:
+                for event in change.events if self._is_ours(change) else ():
                     self._bus.publish(News(event=event, job=change.job))
             return [change.job for change in changes if change.job]
 
@@ -208,8 +232,15 @@ class Recorder:
             return change
         return replace(change, deliveries=(*change.deliveries, *self._promise(change.events, self._clock.now())))
 
+    def _is_ours(self, change: Change) -> bool:
+        if change.job is not None:
+            return self.concerns(change.job.key, change.job.root)
+        return self._own is None or change.subject is None  # else the sandbox's health, which the daemon tells of
+
     def _matters(self, change: Change) -> bool:
         """True when the disk must learn of it: not for one more look that changed nothing."""
+        if not self._is_ours(change):
+            return False
         before, after = change.job_before, change.job
         if change.events or change.resubmission or change.order or change.run or after is None or before is None:
             return True

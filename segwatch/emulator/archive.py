@@ -158,10 +158,9 @@ class Archive:
         self._begin()
         self._db.execute("DELETE FROM job WHERE kind = ? AND id = ?", (kind, job_id))
 
-    def jobs(self) -> Iterator[tuple[int, Json]]:
-        """Yield every job, oldest first, with the place of its last change among all changes."""
-        for changed, body in self._db.execute("SELECT changed, body FROM job ORDER BY created").fetchall():
-            yield changed, msgspec.json.decode(body)
+    def jobs(self) -> Iterator[tuple[int, str, str, bytes]]:
+        """Yield every job, oldest first: the place of its last change among all changes, kind, id, and what was put."""
+        yield from self._db.execute("SELECT changed, kind, id, body FROM job ORDER BY created").fetchall()
 
     def put_request(self, key: str, count: int) -> None:
         self._begin()

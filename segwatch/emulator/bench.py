@@ -113,13 +113,14 @@ class DataBench:
         self._data.demand_engine()
         from segwatch.emulator.lake import exports, external  # not before a job needs the engine
 
+        box, dataset_id = self._sandbox(job.sandbox), _target(job)
+        _demand_dataset(box, dataset_id)
         folder, now = self._data.batches.path, datetime.fromtimestamp(self._now(), UTC)
 
         def supplied(cursor: "DuckDBPyConnection") -> None:
             external.supply(cursor, job.sandbox, now=now)
 
         await self._computed(supplied)
-        box = self._sandbox(job.sandbox)
         try:
             written = [
                 await self._computed(partial(exports.write, folder=folder, order=order))
@@ -131,6 +132,10 @@ class DataBench:
                 if batch_id not in box.batches or box.batches[batch_id]["status"] == batches.ABORTED:
                     batch_files.remove(folder, batch_id)
             raise
+        if dataset_id not in box.datasets:
+            for batch in written:
+                batch_files.remove(folder, batch.batch_id)
+        _demand_dataset(box, dataset_id)
         for batch in written:
             batches.succeed(box.batches, box.datasets, batch, at_ms=self._now_ms())
         self.written[job.id] = tuple(written)
@@ -141,17 +146,19 @@ class DataBench:
             return
         box = self._sandbox(job.sandbox)
         if job.status == "PROCESSING" and job.computed:
-            target = job.request["destination"]
-            batches.begin(
-                box.batches,
-                box.datasets,
-                self._extracts(job),
-                dataset_id=target.get("datasetId") or target["dataSetId"],
-                org=job.org,
-                at_ms=self._now_ms(),
-            )
+            if (dataset_id := _target(job)) in box.datasets:
+                batches.begin(
+                    box.batches,
+                    box.datasets,
+                    self._extracts(job),
+                    dataset_id=dataset_id,
+                    org=job.org,
+                    at_ms=self._now_ms(),
+                )
         elif job.status in ("FAILED", "CANCELLED"):
             self._end_in_vain(job, box)
+        elif job.status == "SUCCEEDED" and not job.computed:  # somebody said so, and nothing will be written
+            self._abort(job, box)
 
     def abandon(self, job: Job) -> None:
         """Let the catalog know that nothing will come of a job's batches: the job is gone."""
@@ -232,6 +239,18 @@ class DataBench:
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)
+
+
+def _target(job: Job) -> str:
+    """Return the dataset that an export is for."""
+    target = job.request["destination"]
+    return str(target.get("datasetId") or target["dataSetId"])
+
+
+def _demand_dataset(box: Sandbox, dataset_id: str) -> None:
+    """Raise ValueError for a dataset that was deleted since the export was asked for."""
+    if dataset_id not in box.datasets:
+        raise ValueError(f"The dataset {dataset_id} does not exist any more.")
 
 
 def asked_segments(job: Job) -> list[str] | None:

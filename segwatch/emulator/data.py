@@ -63,12 +63,12 @@ class Data:
 
     async def clear(self) -> None:
         """Forget what was computed; the profiles stay."""
-        self.batches.clear()
         if self._opening is not None or self._settings.data is not None:
             lake = await self.lake()
             from segwatch.emulator.lake import tables  # not before somebody needs the engine
 
             await lake.compute(tables.forget_runs)
+        self.batches.clear()  # last: between this and what the caller forgets, nobody has a turn
 
     async def close(self) -> None:
         """Let go of it; what is being computed ends."""

@@ -94,6 +94,11 @@ class Job:
     def is_final(self) -> bool:
         return self.status in FINAL
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether its script has no further step. It need not be final: any word may be the last."""
+        return self.position == len(self.script) - 1
+
 
 class Engine:
     """Moves jobs through their scripts. `changed` hears of every move, after it happened."""
@@ -130,7 +135,7 @@ class Engine:
 
     def resume(self, job: Job) -> None:
         """Let a job that walked before this process began walk on: what is due is done now."""
-        if job.position == len(job.script) - 1:
+        if job.is_at_end:
             return
         waits_s = job.script[job.position].seconds / self._speed - (self._now() - job.updated_ms / 1000)
         job.timer = self._call_later(max(0.0, waits_s), lambda: self._next(job))
@@ -148,7 +153,7 @@ class Engine:
     def _enter(self, job: Job) -> None:
         while True:
             step = self._move(job)
-            if job.position == len(job.script) - 1:
+            if job.is_at_end:
                 return
             if step.seconds > 0:
                 break

@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from random import Random
@@ -12,8 +13,9 @@ from typing import Any
 
 from aiohttp import web
 
+from segwatch.emulator.bodies import raw_body
 from segwatch.emulator.downloads import Download
-from segwatch.emulator.envelopes import answer, refused_without_words
+from segwatch.emulator.envelopes import ServiceError, answer, refused_without_words
 from segwatch.emulator.settings import Json
 
 _GARBAGE = b"\x1f\x8b<html>\xff\xfe the gateway was restarted {{ not JSON"
@@ -153,7 +155,8 @@ async def strike(
 
     serve: lets the request take effect. `status` and `reset` strike before that, all others after.
     """
-    await request.read()  # a client that leaves during the delay has still sent its request
+    with suppress(ServiceError):  # what cannot be read meets the fault all the same
+        await raw_body(request)  # a client that leaves during the delay has still sent its request
     if fault.delay_s:
         await asyncio.sleep(fault.delay_s)
     if fault.reset:

@@ -1,17 +1,21 @@
 """Between the platform's state and the archive that outlives the process."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator
 
 import msgspec
 
+from segwatch.emulator import kept_jobs
 from segwatch.emulator.archive import Archive
-from segwatch.emulator.engine import Facts, Job, Kind, Move, Step
+from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.journal import Entry
-from segwatch.emulator.lake.model import Counters, WrittenBatch
+from segwatch.emulator.kept_jobs import KeptJob
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import CallLater, Json
 from segwatch.emulator.world import Outcome, World
+
+log = logging.getLogger(__name__)
 
 
 class Keeper:
@@ -43,11 +47,8 @@ class Keeper:
         else:
             jobs = []
         world.witness = self
-        for job in sorted(jobs, key=lambda one: one.created_ms):  # evaluations have their turns in this order
-            if job.computed and not job.is_final and not job.cancel_asked:
-                world.workshop.take(job)
-            else:
-                world.engine.resume(job)
+        for kept in sorted(jobs, key=lambda one: one.job.created_ms):  # evaluations have their turns in this order
+            self._go_on(kept)
         world.scheduler.go_on(facts["schedules"] if facts is not None else {})
         self.flush()
 
@@ -149,52 +150,42 @@ class Keeper:
 
     def _job_document(self, job: Job) -> Json:
         bench = self._world.bench
-        return {
-            "kind": job.kind.value,
-            "id": job.id,
-            "sandbox": job.sandbox,
-            "org": job.org,
-            "origin": job.origin,
-            "request": job.request,
-            "facts": job.facts,
-            "script": job.script,
-            "errors": job.errors,
-            "computed": job.computed,
-            "cancel_asked": job.cancel_asked,
-            "position": job.position,
-            "moves": job.moves,
-            "counters": bench.counters.get(job.id) if job.kind is Kind.SEGMENT_JOB else None,
-            "written": bench.written.get(job.id) if job.kind is Kind.EXPORT_JOB else None,
-        }
+        return kept_jobs.document(
+            job,
+            counters=bench.counters.get(job.id) if job.kind is Kind.SEGMENT_JOB else None,
+            written=bench.written.get(job.id) if job.kind is Kind.EXPORT_JOB else None,
+        )
 
-    def _restored_jobs(self) -> Iterator[Job]:
-        """Bring back the jobs, and yield those that go on, in the order in which they changed last."""
-        world = self._world
-        found = [(changed, self._job(document)) for changed, document in self._archive.jobs()]
-        for _, job in found:
+    def _restored_jobs(self) -> Iterator[KeptJob]:
+        """Bring back the jobs, and yield those that go on or cannot, in the order in which they changed last."""
+        world, now_ms = self._world, int(self._world.now() * 1000)
+        found = [
+            (changed, kept_jobs.restored(kind, job_id, body, now_ms=now_ms))
+            for changed, kind, job_id, body in self._archive.jobs()
+        ]
+        for _, kept in found:
+            job = kept.job
             world.sandbox(job.sandbox).books[job.kind].created[job.id] = job
-        for _, job in sorted(found, key=lambda entry: entry[0]):
+            if kept.counters is not None:
+                world.bench.counters[job.id] = kept.counters
+            if kept.written is not None:
+                world.bench.written[job.id] = kept.written
+        for _, kept in sorted(found, key=lambda entry: entry[0]):
+            job = kept.job
             world.sandbox(job.sandbox).books[job.kind].changed[job.id] = job
             world.engine.go_on_from(job.updated_ms)
-            if not job.is_final:
-                if job.started_ms is not None:
-                    world.journal.watch(job)
-                yield job
+            if kept.problem is None and not job.is_final and job.started_ms is not None:
+                world.journal.watch(job)
+            if kept.problem is not None or not job.is_final:
+                yield kept
 
-    def _job(self, document: Json) -> Job:
-        bench = self._world.bench
-        counters, written = document.pop("counters"), document.pop("written")
-        job = Job(
-            **document
-            | {
-                "kind": Kind(document["kind"]),
-                "facts": msgspec.convert(document["facts"], Facts),
-                "script": msgspec.convert(document["script"], tuple[Step, ...]),
-                "moves": msgspec.convert(document["moves"], list[Move]),
-            }
-        )
-        if counters is not None:
-            bench.counters[job.id] = msgspec.convert(counters, Counters)
-        if written is not None:
-            bench.written[job.id] = msgspec.convert(written, tuple[WrittenBatch, ...])
-        return job
+    def _go_on(self, kept: KeptJob) -> None:
+        world, job = self._world, kept.job
+        if kept.problem is not None:
+            log.warning("%s %s cannot be read back, and failed: %s", job.kind, job.id, kept.problem)
+            told = f"The job cannot be read back from the platform's directory: {kept.problem}"
+            world.set_status(job, "FAILED", [{"code": "unknown", "msg": told, "callStack": ""}])
+        elif job.computed and not job.is_at_end and not job.cancel_asked:
+            world.workshop.take(job)
+        else:
+            world.engine.resume(job)

@@ -91,6 +91,7 @@ def build_app(
         await front.stop()
         await playback.stop()
         await queries.stop()
+        await hand.stop()
         if keeper is not None:
             keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()

@@ -1,5 +1,6 @@
 """Everything that exists at the platform, and how it changes."""
 
+import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -64,6 +65,7 @@ class World:
             ticked=self.touch,
         )
         self._call_later = call_later
+        self._resetting = asyncio.Lock()
         self._sandboxes: dict[str, Sandbox] = {}
         self._begin()
 
@@ -81,14 +83,20 @@ class World:
 
     async def reset(self) -> None:
         """Return to the seed: jobs, what they computed, schedules, faults, quirks, outcomes and ledger are gone."""
-        for stop in self.stopped_by_reset:
-            await stop()
-        await self._stop()
-        await self.data.clear()
-        self.bench.forget()
-        self._begin()
-        if self.witness is not None:
-            self.witness.all_gone()
+        async with self._resetting:
+            for stop in self.stopped_by_reset:
+                await stop()
+            await self._stop()
+            await self.data.clear()
+            self.bench.forget()
+            self._begin()
+            if self.witness is not None:
+                self.witness.all_gone()
+
+    async def at_rest(self) -> None:
+        """Return once it is not being reset: what would begin meanwhile would be half of either world."""
+        async with self._resetting:
+            pass
 
     async def _stop(self) -> None:
         self.scheduler.clear()

@@ -47,7 +47,7 @@ class Refusal(StrEnum):
 
 
 _WORDS = {
-    Refusal.NEVER: "a rule says never",
+    Refusal.NEVER: "a rule, or the platform itself, says never",
     Refusal.SUPERSEDED: "an equal export runs or succeeded",
     Refusal.CANCELLED: "somebody ended it on purpose",
     Refusal.ATTEMPTS: "all attempts are used up",

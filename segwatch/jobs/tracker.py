@@ -14,12 +14,14 @@ class Watch:
 
     path: the statuses before an end, in order. since: when this process began to look.
     overdue_after: how old an active job may grow. vanish_after: so many 404s in a row mean that it is gone.
+    shown_within: how late the platform may show a job that its answer to our POST has told of.
     """
 
     path: tuple[Status, ...]
     since: datetime
     overdue_after: timedelta
     vanish_after: int = 3
+    shown_within: timedelta = timedelta()
 
 
 # a look that lies further ahead than this was noted before our clock was set back: it orders nothing any more
@@ -198,7 +200,8 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
         state.status.is_final or seen.asked_at <= state.asked_at <= now + _CLOCK_SET_BACK
     ):  # the same 404, heard again, is no second one
         return state, ()
-    state = replace(state, asked_at=seen.asked_at, misses=state.misses + 1)
+    is_early = state.unlisted and now - state.discovered_at < watch.shown_within
+    state = replace(state, asked_at=seen.asked_at, misses=state.misses + (not is_early))
     if state.misses < watch.vanish_after:
         return overdue(state, now, watch)
     before = state

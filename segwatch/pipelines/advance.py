@@ -246,5 +246,5 @@ def _has(plan: Plan, step: Step) -> bool:
     return {
         Step.DATASET: bool(plan.dataset),
         Step.DOWNLOAD: bool(plan.download),
-        Step.COMMAND: plan.has_command,
+        Step.COMMAND: bool(plan.command) or plan.has_command,
     }.get(step, True)

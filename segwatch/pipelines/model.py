@@ -57,7 +57,9 @@ class Plan:
     """What a pipeline is told to do: a run's own copy of its settings, which a reload does not change.
 
     after: `manual`, `schedule` or `segment_job`. dataset: an id, or a name to find or make.
-    adopt_export: `same`, `any` or `never`. download: a folder, "" for none. has_command: the settings name one.
+    adopt_export: `same`, `any` or `never`. download: a folder, "" for none. channels: told of the run's end, whatever
+    the routes say; None in a run that an older version began, and then those of the settings are. has_command: likewise
+    of such a run, its command is in the settings.
     """
 
     after: str = "manual"
@@ -74,10 +76,12 @@ class Plan:
     adopt_within: timedelta = timedelta(seconds=60)
     min_profiles: int = 0
     download: str = ""
+    command: tuple[str, ...] = field(default=(), repr=False)  # its arguments may hold a secret
     has_command: bool = False
     command_timeout: timedelta = timedelta(seconds=60)
     step_deadline: timedelta = timedelta(hours=4)
     spend_last_evaluation: bool = False
+    channels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ def begins(plan: Plan, jobs: Iterable[JobState], served: Collection[str], since:
     """Return the oldest segment job that is to begin a run of this plan and has not begun one.
 
     served: ids of the segment jobs that began one, or that one of its runs ordered or took over. since: when the
-    pipeline began to be followed: what ended before begins nothing. A job that did not succeed begins nothing either.
+    pipeline began to be followed: what ended before begins nothing. Neither does a job that did not succeed, nor one
+    that was over before we saw it and of which nothing was told: it is history, perhaps of a run that is forgotten.
 
     It is asked again and again of all that is known, not once when something happens: a crash can make nothing missed.
     """
@@ -23,7 +24,7 @@ def begins(plan: Plan, jobs: Iterable[JobState], served: Collection[str], since:
         if job.key.id not in served
         and _is_meant(plan, job)
         and covers(job.facts.segments, plan.segments)
-        and (job.is_active or (job.status is Status.SUCCEEDED and job.over_at >= since))
+        and (job.is_active or (job.status is Status.SUCCEEDED and job.sequence > 0 and job.over_at >= since))
     ]
     return min(found, key=lambda job: (job.born_at, job.key.id), default=None)
 

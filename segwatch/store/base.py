@@ -41,8 +41,32 @@ class Spent(StoreError):
         self.used = used
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has a store. pid: of its process, "" where that is not known. what: `daemon`, or the words of a command."""
+
+    pid: str
+    what: str
+
+    @property
+    def is_daemon(self) -> bool:
+        """True for `segwatch run`."""
+        return self.what == DAEMON
+
+    def __str__(self) -> str:
+        who = "another segwatch daemon" if self.is_daemon else f"`segwatch {self.what}`"
+        return f"{who}, {f'process {self.pid}' if self.pid else 'which knows it by another name'}"
+
+
+DAEMON = "daemon"
+
+
 class StoreHeld(StoreError):
-    """Another segwatch daemon has this store."""
+    """Somebody else has this store."""
+
+    def __init__(self, text: str, *, holder: Holder) -> None:
+        super().__init__(text)
+        self.holder = holder
 
 
 class StoreBlank(StoreError):
@@ -213,10 +237,11 @@ class Store(Protocol):
         """Return since when the pipeline is followed: from now on, if nobody has asked before."""
 
     async def due_deliveries(
-        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
+        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None, stream: str = ""
     ) -> list[Delivery]:
         """Return pending deliveries that may be tried now, the longest due first, at most one for each stream.
 
+        stream: only those of this one.
         farthest: nothing is ever put off for longer, so what is due later than that was put off by a clock that was
         wrong, and is due now.
 
@@ -224,8 +249,8 @@ class Store(Protocol):
         delivery in flight is returned again, so ask for `limit` beyond those in flight.
         """
 
-    async def next_delivery_at(self, channel: str) -> datetime | None:
-        """Return when the next delivery of this channel falls due; None when nothing is pending."""
+    async def next_delivery_at(self, channel: str, *, stream: str = "") -> datetime | None:
+        """Return when the next delivery of this channel, or of one stream to it, falls due; None if none is pending."""
 
     async def settle(self, settled: Sequence[Delivery]) -> None:
         """Write what became of attempts. A delivery that is settled already stays as it is."""

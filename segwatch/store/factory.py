@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from segwatch.errors import BadValue
-from segwatch.store.base import Store
+from segwatch.store.base import DAEMON, Store
 from segwatch.store.sqlite import SqliteStore
 from segwatch.store.writer import OnCommit
 
@@ -24,6 +24,9 @@ def file_of(url: str) -> Path:
     return Path(path)
 
 
-def store_of(url: str, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None) -> Store:
+def store_of(
+    url: str, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None,
+    holder: str = DAEMON,
+) -> Store:  # fmt: skip
     """Return the store that `url` names, not yet open. The rest is as in `SqliteStore`. Raises BadValue."""
-    return SqliteStore(file_of(url), exclusive=exclusive, readonly=readonly, on_commit=on_commit)
+    return SqliteStore(file_of(url), exclusive=exclusive, readonly=readonly, on_commit=on_commit, holder=holder)

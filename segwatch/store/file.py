@@ -4,13 +4,14 @@ import fcntl
 import os
 import sqlite3
 import sys
+import time
 from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import StoreBlank, StoreCorrupt, StoreError, StoreGone, StoreHeld
+from segwatch.store.base import DAEMON, Holder, StoreBlank, StoreCorrupt, StoreError, StoreGone, StoreHeld
 from segwatch.store.faults import fault_of
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
@@ -60,15 +61,23 @@ def _opened(path: Path, options: str, *pragmas: str) -> sqlite3.Connection:
 _PUT_BACK = "Put the same file back, and writing resumes by itself; or restore a backup and restart segwatch"
 
 
+_NAME_BYTES = 512
+_TRIES, _TRY_S = 4, 0.05  # a command that waits for the lock looks whether it is free by taking it for a moment
+
+
 class Lock:
-    """The right to be the one daemon on a file, by whatever name. It ends with the process, however that ends.
+    """The right to be the one who drives what a file says, by whatever name. It ends with the process, however that
+    ends.
 
     Two locks: a file beside the database, which tells who holds it, and the database itself, which a hard link in
     another folder cannot get around. The name is the one that symbolic links and relative paths lead to.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock; makes the database's file if there is none. Raises StoreError that names the holder."""
+    def __init__(self, path: Path, what: str) -> None:
+        """Take the lock; makes the database's file if there is none. Raises StoreHeld, StoreUnavailable.
+
+        what: as in Holder, of ourselves.
+        """
         self._fds: list[int] = []
         self._path = path
         real = Path(os.path.realpath(path))
@@ -77,14 +86,14 @@ class Lock:
         beside = real.with_name(real.name + ".lock")
         try:
             fd = self._open(beside, os.O_RDWR)
-            self._take(fd, path, holder=os.pread(fd, 32, 0).decode(errors="replace").strip())
+            self._take(fd, path)
             with suppress(OSError):  # a full disk: the lock holds all the same, only without its holder's name
                 os.ftruncate(fd, 0)
-                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+                os.pwrite(fd, f"{os.getpid()}\n{what}\n".encode(), 0)
             self._database = self._open(real, os.O_RDONLY)
             # SQLite locks ranges of the file by fcntl, which on Linux never meets flock; elsewhere it may
             if sys.platform == "linux":
-                self._take(self._database, path, holder="")
+                self._take(self._database, path, named=False)
         except BaseException:
             self.release()
             raise
@@ -134,16 +143,25 @@ class Lock:
         self._fds.append(fd)
         return fd
 
-    def _take(self, fd: int, path: Path, *, holder: str) -> None:
+    def _take(self, fd: int, path: Path, *, named: bool = True) -> None:
         try:
+            for _ in range(_TRIES):
+                with suppress(BlockingIOError):
+                    return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                time.sleep(_TRY_S)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            who = f"process {holder}" if holder else "which knows it by another name"
-            raise StoreHeld(
-                f"{path} is in use by another segwatch daemon, {who}. Stop it first, or set another store.url."
-            ) from exc
+            holder = _told(fd) if named else Holder(pid="", what=DAEMON)
+            then = "Stop it first" if holder.is_daemon else "Wait for its end, or stop it"
+            raise StoreHeld(f"{path} is in use by {holder}. {then}, or set another store.url.", holder=holder) from exc
         except OSError as exc:
             raise fault_of(exc, str(path)) from exc
+
+
+def _told(fd: int) -> Holder:
+    """Return who says to have the lock; an older version told of the daemon's process only, and wrote nothing else."""
+    pid, what, *_ = [*os.pread(fd, _NAME_BYTES, 0).decode(errors="replace").split("\n"), "", ""]
+    return Holder(pid=pid.strip(), what=what.strip() or DAEMON)
 
 
 def migrations() -> list[str]:

@@ -29,7 +29,8 @@ CROSS JOIN delivery d ON d.id = h.delivery CROSS JOIN event e ON e.position = d.
 WHERE h.channel = ? AND h.due_us <= ? ORDER BY h.due_us, h.position LIMIT ?
 """  # noqa: S608 - column names of ours
 FAR = DUE.replace("h.due_us <= ?", "h.due_us > ?")
-NEXT_DUE = "SELECT min(due_us) FROM outbox_head WHERE channel = ?"
+NEXT_DUE = "SELECT min(due_us) FROM outbox_head h WHERE h.channel = ?"
+OF_STREAM = ("h.channel = ?", "h.channel = ? AND h.stream = ?")
 DEPTH = """
 SELECT name,
     (SELECT count(*) FROM delivery WHERE channel = name AND stage = 'pending'),
@@ -158,16 +159,22 @@ def resubmissions(
 
 
 def due_deliveries(
-    db: sqlite3.Connection, channel: str, now: datetime, limit: int, farthest: timedelta | None
+    db: sqlite3.Connection, channel: str, stream: str, now: datetime, limit: int, farthest: timedelta | None
 ) -> list[Delivery]:
-    rows = db.execute(DUE, (channel, micros(now), limit)).fetchall()
+    due, far = (one.replace(*OF_STREAM) if stream else one for one in (DUE, FAR))
+    whose = (channel, stream) if stream else (channel,)
+    rows = db.execute(due, (*whose, micros(now), limit)).fetchall()
     if farthest is not None and len(rows) < limit:
-        rows += db.execute(FAR, (channel, micros(now + farthest), limit - len(rows))).fetchall()
+        rows += db.execute(far, (*whose, micros(now + farthest), limit - len(rows))).fetchall()
     return [delivery_of(row) for row in rows]
 
 
-def next_delivery_at(db: sqlite3.Connection, channel: str) -> datetime | None:
-    return moment_or_none(db.execute(NEXT_DUE, (channel,)).fetchone()[0])
+def next_delivery_at(db: sqlite3.Connection, channel: str, stream: str) -> datetime | None:
+    if stream:
+        row = db.execute(NEXT_DUE.replace(*OF_STREAM), (channel, stream)).fetchone()
+    else:
+        row = db.execute(NEXT_DUE, (channel,)).fetchone()
+    return moment_or_none(row[0])
 
 
 def deliveries(

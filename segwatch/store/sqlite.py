@@ -19,6 +19,7 @@ from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
 from segwatch.store import orders, reads, runs, upkeep, writes
 from segwatch.store.base import (
+    DAEMON,
     Change,
     EventFilter,
     JobFilter,
@@ -41,15 +42,18 @@ class SqliteStore:
     """`Store` on one file. See there for what each method promises.
 
     exclusive: be the daemon: hold the lock, make the file, migrate it. Without it: a command beside a running daemon.
-    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds.
+    readonly: only look; implies not exclusive. on_commit: told of each COMMIT, on the loop: its seconds. holder: what
+    whoever holds it is, as in Holder.
     """
 
     def __init__(
-        self, path: Path, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None
-    ) -> None:
+        self, path: Path, *, exclusive: bool = True, readonly: bool = False, on_commit: OnCommit | None = None,
+        holder: str = DAEMON,
+    ) -> None:  # fmt: skip
         self._path = path
         self._exclusive = exclusive and not readonly
         self._readonly = readonly
+        self._holder = holder
         self._glance: Access = "look" if readonly else "read"
         self._on_commit = on_commit
         self._lock: Lock | None = None
@@ -133,12 +137,12 @@ class SqliteStore:
         return await self._write(lambda db: runs.followed_since(db, sandbox, pipeline, now))
 
     async def due_deliveries(
-        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None
+        self, channel: str, *, now: datetime, limit: int, farthest: timedelta | None = None, stream: str = ""
     ) -> list[Delivery]:
-        return await self._read(lambda db: reads.due_deliveries(db, channel, now, limit, farthest))
+        return await self._read(lambda db: reads.due_deliveries(db, channel, stream, now, limit, farthest))
 
-    async def next_delivery_at(self, channel: str) -> datetime | None:
-        return await self._read(lambda db: reads.next_delivery_at(db, channel))
+    async def next_delivery_at(self, channel: str, *, stream: str = "") -> datetime | None:
+        return await self._read(lambda db: reads.next_delivery_at(db, channel, stream))
 
     async def settle(self, settled: Sequence[Delivery]) -> None:
         await self._write(lambda db: writes.settle(db, settled))
@@ -224,7 +228,7 @@ class SqliteStore:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as exc:
                 raise fault_of(exc, str(self._path.parent)) from exc
-            self._lock = Lock(self._path)
+            self._lock = Lock(self._path, self._holder)
 
     def _take(self) -> None:
         self._hold()

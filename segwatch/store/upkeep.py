@@ -67,7 +67,10 @@ def _delete_chain(db: sqlite3.Connection, chain: tuple[str, str, str]) -> int:
 
 
 def forget_runs(db: sqlite3.Connection, before_us: int) -> bool:
-    """Delete some ended runs of pipelines with their events; return whether there may be more."""
+    """Delete some ended runs of pipelines with their events; return whether there may be more.
+
+    With a run goes the memory of which segment job began it, so no pipeline is begun any more by what ended before.
+    """
     found = db.execute(
         "SELECT id, stream FROM pipeline_run WHERE open = 0 AND changed_us < ? AND NOT EXISTS (SELECT 1 FROM event e"
         " CROSS JOIN delivery d USING (position) WHERE e.stream = pipeline_run.stream AND d.stage <> 'delivered')"
@@ -78,6 +81,8 @@ def forget_runs(db: sqlite3.Connection, before_us: int) -> bool:
         db.execute("DELETE FROM delivery WHERE position IN (SELECT position FROM event WHERE stream = ?)", (stream,))
         db.execute("DELETE FROM event WHERE stream = ?", (stream,))
         db.execute("DELETE FROM pipeline_run WHERE id = ?", (id_,))
+    if found:
+        db.execute("UPDATE pipeline SET since_us = max(since_us, ?)", (before_us,))
     return len(found) == FORGET_AT_ONCE
 
 

@@ -45,6 +45,10 @@ class Bucket:
             return 0.0
         return (1.0 - self._level) / self.rate
 
+    def pause_left_s(self, now: float) -> float:
+        """Return the seconds of the pause that are left; 0 outside one."""
+        return max(0.0, self._paused_until - now)
+
     def throttled(self, now: float, retry_after_s: float | None) -> None:
         """Take note of a 429: slow down, and pause for as long as the platform asked."""
         self._advance(now)
@@ -81,6 +85,11 @@ class Budget:
         self._sleep = sleep
         self._bucket = Bucket(full_rate=requests_per_second, burst=burst, now=self.monotonic())
         self._turn = asyncio.Lock()  # wakes in the order of arrival, and a cancelled waiter loses nobody's turn
+
+    @property
+    def pause_left_s(self) -> float:
+        """How long the platform wants no call, as its last 429 asked."""
+        return self._bucket.pause_left_s(self.monotonic())
 
     @property
     def fraction(self) -> float:
@@ -133,10 +142,11 @@ class Share:
             async with asyncio.timeout(seconds), self._queue:
                 await self._budget.take(self._own, deadline)
         except TimeoutError as exc:
-            text = (
-                f"{what}: not made, since the call budget had no room within {seconds:g} s"
-                f" (at present {self.rate:.2g} calls a second)"
-            )
+            if (pause_s := self._budget.pause_left_s) > 0:
+                why = f"the platform answered 429 and wants no call for another {pause_s:.0f} s"
+            else:
+                why = f"at present {self.rate:.2g} calls a second"
+            text = f"{what}: not made, since the call budget had no room within {seconds:g} s ({why})"
             raise Unavailable(text, fate=Fate.NOT_SENT, reason="budget") from exc
 
     def throttled(self, retry_after: timedelta | None) -> None:

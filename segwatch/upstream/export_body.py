@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from segwatch.upstream.errors import NotSendable
-from segwatch.upstream.records import checked_id
+from segwatch.upstream.records import checked_id, several
 
 STATUSES = ("realized", "existing", "exited")
 
@@ -108,6 +108,7 @@ def _event_list(events: EventList | None) -> dict[str, Any]:
 
 
 def _joined(fields: tuple[str, ...]) -> str:
+    several(fields, "The fields")
     if any(not field or field != field.strip() or "," in field for field in fields):
         raise NotSendable(f"{fields!r} are no fields: write dot paths, such as personalEmail.address")
     return ",".join(fields)

@@ -10,7 +10,7 @@ from segwatch.kinds.base import Request, UnreadableReply
 from segwatch.kinds.fields import identity
 from segwatch.kinds.replies import UNREADABLE, UnreadableRow, envelope_of, next_request
 from segwatch.upstream.client import PlatformClient
-from segwatch.upstream.records import checked_id, object_of, unreadable, what_of
+from segwatch.upstream.records import checked_id, object_of, several, unreadable, what_of
 from segwatch.upstream.wire import Reply
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ async def by_ids(
     read: gets a record, and the id under which it stood, "" in an array. Raises UpstreamError, and NotSendable for what
     cannot be an id.
     """
-    wanted = [checked_id(one, "A record") for one in dict.fromkeys(ids)]
+    wanted = [checked_id(one, "A record") for one in several(ids, "The ids")]
     found: dict[str, T] = {}
     for first in range(0, len(wanted), _IDS_MAX):
         body = {"ids": [{"id": one} for one in wanted[first : first + _IDS_MAX]]}

@@ -12,7 +12,7 @@ from segwatch.kinds.fields import identity, instant, items, mapping, text
 from segwatch.kinds.replies import UnreadableRow
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import Fate, NotFound, NotSendable
-from segwatch.upstream.records import record, what_of
+from segwatch.upstream.records import record, several, what_of
 
 _PATH = "/data/core/ups/access/entities"
 _SCHEMA = "_xdm.context.profile"
@@ -84,7 +84,7 @@ def get_request(id_: str, *, namespace: str = "", fields: Sequence[str] = (), me
         ("schema.name", _SCHEMA),
         ("entityId", _given(id_)),
         ("entityIdNS", namespace),
-        ("fields", ",".join(field.strip() for field in fields)),
+        ("fields", ",".join(field.strip() for field in several(fields, "The fields"))),
         ("mergePolicyId", merge_policy),
     )
     params = tuple((name, value) for name, value in asked if value)
@@ -120,8 +120,10 @@ async def get_many(
     """Return the profiles of several identities by their XID; those that are unknown are absent.
 
     identities: namespace and id of each. Two of one person are one profile. Raises UpstreamError: NotFound when none is
-    known, NotSendable for an id that is empty.
+    known, NotSendable for an id that is empty. Of nobody nothing is asked.
     """
+    if not identities:
+        return {}
     body: dict[str, object] = {
         "schema": {"name": _SCHEMA},
         "identities": [
@@ -130,7 +132,7 @@ async def get_many(
         ],
     }
     if fields:
-        body["fields"] = list(fields)
+        body["fields"] = several(fields, "The fields")
     if merge_policy:
         body["mergePolicyId"] = merge_policy
     request = Request(method="POST", path=_PATH, endpoint=_PATH, body=body)

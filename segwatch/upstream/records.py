@@ -4,7 +4,7 @@ No field but the id is sure to be there, or to have the type that some document 
 cannot be read counts as not told.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -51,6 +51,13 @@ def checked_id(id_: str, what: str) -> str:
     if not is_id(id_):
         raise NotSendable(f"{what} has the id {id_!r}: write it as the platform shows it")
     return id_
+
+
+def several(words: Iterable[str], what: str) -> list[str]:
+    """Return the words, each once. what: how an error names them. Raises NotSendable for one text in place of many."""
+    if isinstance(words, str):
+        raise NotSendable(f"{what} are {words!r}, which would be taken letter by letter: write [{words!r}]")
+    return list(dict.fromkeys(words))
 
 
 def is_id(word: str) -> bool:

@@ -26,6 +26,7 @@ from segwatch.upstream.records import (
     nested_counters_of,
     record,
     sandbox_of,
+    several,
     span_of,
 )
 
@@ -109,7 +110,7 @@ def create_request(segment_ids: Sequence[str]) -> Request:
 
     Raises NotSendable for none, for one that cannot be an id, and for more than 20 (AEP contract 12).
     """
-    wanted = list(dict.fromkeys(segment_ids))
+    wanted = several(segment_ids, "The segments")
     if not wanted:
         raise NotSendable("No segment is named: write at least one id, or * for all of them")
     if len(wanted) > _SEGMENTS_MAX:

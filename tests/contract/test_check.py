@@ -77,6 +77,8 @@ def add(config, text):
             "download = '{folder}/config.toml/out'",
             "config.toml is no folder. Write a folder that segwatch may write to.",
         ),
+        # whoever runs the tests: root too, of whom access(2) says that it may write there
+        ("download = '/proc/nope'", 'download is "/proc/nope", which cannot be made, since nothing can be written to'),
     ],
 )
 async def test_what_a_pipeline_needs_of_this_machine_is_looked_for(tmp_path, setting, problem, capsys):

@@ -84,7 +84,7 @@ class House:
         self.routes, self.workers, self.clock = [], {}, FakeClock(datetime.now(UTC), runs=True)
         self.timeline = Timeline(self.clock.now(), self.clock.ran_s())
 
-    def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, grace_s=5.0):
+    def add(self, name, target, *, policy=POLICY, timeout_s=5.0, routed=True, match=JOBS, **more):
         if isinstance(target, Receiver):
             context = NotifierContext(
                 channel=name, session=self.session, now=lambda: datetime.now(UTC), timeout_s=timeout_s
@@ -95,7 +95,7 @@ class House:
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
             store=self.store, routes=self.routes, clock=self.clock, timeline=self.timeline, random=random.random,
-            observer=self.counts, told=self._hear, grace_s=grace_s,
+            observer=self.counts, told=self._hear, **more,
         )  # fmt: skip
 
     def wake(self):
@@ -182,6 +182,21 @@ async def test_a_receiver_that_misbehaves_in_every_way_still_gets_each_event_sig
 
 async def _settled(house, count, stage=Stage.DELIVERED, channel="ops"):
     return (await house.stages(channel))[stage] == count
+
+
+async def test_who_tells_of_one_stream_only_leaves_the_others_and_says_nothing_of_the_channel(house):
+    """Those before it in the outbox are as due, and a receiver that fails is a daemon's to judge."""
+    strange, own = event(1), event(2)
+    async with Receiver(in_turn(*[Answer(500)] * 8)) as receiver:
+        house.add("ops", receiver, only_stream=own.stream)
+        await house.tell(strange, own)
+        async with house.running():
+            await receiver.until(lambda: len(receiver.accepted) == 1)
+            await until(lambda: _settled(house, 1))
+    assert {got.data["event_id"] for got in receiver.got} == {own.id}
+    assert [one.event for one in await house.store.deliveries(stages=(Stage.PENDING,))] == [strange]
+    assert house.told == []
+    assert house.store.calls["subject"] == 0
 
 
 async def test_a_dead_channel_does_not_delay_another_and_keeps_its_heart_beating(house, monkeypatch):

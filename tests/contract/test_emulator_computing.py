@@ -6,6 +6,7 @@ import threading
 import pytest
 from emulator_fixtures import (
     DATASET,
+    DATASETS,
     DEFINITIONS,
     EXPORT_JOBS,
     OTHER_SEGMENT,
@@ -18,6 +19,7 @@ from emulator_fixtures import (
 )
 
 from segwatch.emulator.lake import evaluation, exports
+from segwatch.emulator.lake.lake import Lake
 
 BATCHES = "/data/foundation/catalog/batches"
 FAST = 20_000
@@ -221,6 +223,42 @@ async def test_an_export_that_vanishes_while_it_writes_leaves_no_batch_behind_th
         assert (await platform.get(f"{BATCHES}/{batch_id}"))[batch_id]["status"] == "processing"
         await platform.control(f"jobs/export_job/{job['id']}", method="DELETE")
         released.set()
+        assert (await platform.get(f"{BATCHES}/{batch_id}"))[batch_id]["status"] == "aborted"
+
+
+@pytest.mark.parametrize("when", ["before it begins", "while it writes"])
+async def test_an_export_whose_dataset_is_deleted_fails_and_leaves_nothing(monkeypatch, tmp_path, when):
+    reached, released = threading.Event(), threading.Event()
+    owner, step = (exports, "write") if when == "while it writes" else (Lake, "__init__")
+    real = getattr(owner, step)
+
+    def held(*order, **rest):
+        reached.set()
+        assert released.wait(10)
+        return real(*order, **rest)
+
+    monkeypatch.setattr(owner, step, held)
+    async with emulating(speed=FAST, size=500, data=tmp_path) as platform:
+        job = (await platform.call("POST", EXPORT_JOBS, json=an_export())).body
+        await asyncio.to_thread(reached.wait, 10)
+        assert (await platform.call("DELETE", f"{DATASETS}/{DATASET}")).status == 200
+        assert await platform.get(BATCHES) == {}
+        released.set()
+        failed = await platform.until_status(job["id"], "FAILED")
+        assert failed["errors"][0]["msg"] == f"The dataset {DATASET} does not exist any more."
+        assert await platform.get(BATCHES) == {}
+        assert not await asyncio.to_thread(lambda: list(tmp_path.glob("batches/*")))
+
+
+async def test_a_success_that_is_set_by_hand_closes_the_batch_that_nobody_writes_any_more(monkeypatch):
+    reached, released = threading.Event(), threading.Event()
+    monkeypatch.setattr(exports, "write", lambda *_, **__: (reached.set(), released.wait(10)))
+    async with emulating(speed=FAST, size=500) as platform:
+        job = (await platform.call("POST", EXPORT_JOBS, json=an_export())).body
+        await asyncio.to_thread(reached.wait, 10)
+        await platform.control(f"jobs/export_job/{job['id']}/status", {"status": "SUCCEEDED"})
+        released.set()
+        batch_id = job["destination"]["batchId"]
         assert (await platform.get(f"{BATCHES}/{batch_id}"))[batch_id]["status"] == "aborted"
 
 

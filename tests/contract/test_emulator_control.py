@@ -205,7 +205,7 @@ async def test_a_page_out_of_ten_thousand_jobs_is_quick(platform):
         ("jobs", {"kind": "segmnt_job"}, "Known kinds: export_job, segment_job"),
         ("jobs", {"kind": "export_job", "script": []}, '[["QUEUED", 1.0]'),
         ("jobs", {"kind": "export_job", "script": [["NEW"]]}, '["STATUS", seconds]'),
-        ("jobs", {"kind": "export_job", "script": [["NEW", -1]]}, "0 or more"),
+        ("jobs", {"kind": "export_job", "script": [["NEW", -1]]}, "from 0 to 315360000"),
         ("jobs", {"kind": "export_job", "count": 0}, "from 1"),
         ("jobs", {"kind": "export_job", "count": 1.5}, "whole number"),
         ("jobs", {"kind": "export_job", "cuont": 1}, "Known names: kind, script, count"),
@@ -234,6 +234,27 @@ async def test_a_mistake_is_answered_with_what_to_write_instead(platform, path, 
     assert reply.status == 400
     assert list(reply.body) == ["error"]
     assert hint in reply.body["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "order"),
+    [
+        ("jobs", '{"kind": "segment_job", "script": [["QUEUED", %s], ["SUCCEEDED", 0]]}'),
+        ("jobs", '{"kind": "segment_job", "count": %s}'),
+        ("faults", '{"fault": {"delay_s": %s}}'),
+        ("faults", '{"fault": {"slow_bytes_per_s": %s}}'),
+        ("faults", '{"fault": {"garbage": true}, "seconds": %s}'),
+        ("profiles", '{"lose": %s}'),
+        ("batches", '{"bytes": %s}'),
+    ],
+)
+@pytest.mark.parametrize("number", ["Infinity", "NaN", "1e999", "1" + 400 * "0", "1e300"])
+async def test_a_number_that_nobody_can_wait_for_is_a_400_and_takes_no_effect(platform, path, order, number):
+    reply = await platform.call("POST", f"/_emulator/{path}", data=order % number)
+    assert reply.status == 400, reply.raw
+    assert reply.body["error"]
+    assert (await platform.control("faults", method="GET"))["faults"] == []
+    assert (await platform.control("state", method="GET"))["jobs"] == []
 
 
 async def test_control_says_what_it_does_not_know(platform):

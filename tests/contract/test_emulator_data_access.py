@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -9,7 +11,8 @@ from emulator_fixtures import DATASET
 from exported import ACCESS, AT_MS, BATCH, OTHER_BATCH, exporting
 from lake_population import NOW
 
-from segwatch.emulator.lake import exports
+from segwatch.emulator.lake import exports, previews, queries
+from segwatch.emulator.lake.batch_files import Entry
 
 FILE = f"{ACCESS}/files/{BATCH}-1"
 PART = "part-00000.snappy.parquet"
@@ -191,6 +194,42 @@ async def test_a_preview_shows_rows_of_the_newest_export(monkeypatch, dialect):
         assert set(rows[0]) == {"person", "homeAddress", "interests", "identityMap", "segmentMembership"}
         assert rows[0]["segmentMembership"]["ups"]["s1"]["lastQualificationTime"].startswith(str(NOW.year))
         assert (await exported.platform.call("GET", f"{ACCESS}/datasets/elsewhere/preview")).status == 404
+
+
+async def test_a_preview_of_rows_that_are_too_heavy_says_so(monkeypatch, exported):
+    exported.export()
+    monkeypatch.setattr(queries, "MEMORY_LIMIT", "2MB")
+    reply = await exported.platform.call("GET", f"{ACCESS}/datasets/{DATASET}/preview")
+    assert reply.status == 422
+    assert reply.body["detail"].endswith("Ask the Query Service for some of the columns.")
+
+
+async def test_a_preview_whose_files_go_away_shows_what_is_there_then(monkeypatch, exported):
+    exported.export()
+    folder, looks = exported.world.batch_folder.path, []
+
+    class Late(queries.Session):
+        def __init__(self, tables):
+            looks.append(tables)
+            if len(looks) == 1:  # between the look at what there is and its reading
+                shutil.rmtree(folder / BATCH)
+            super().__init__(tables)
+
+    monkeypatch.setattr(previews, "Session", Late)
+    assert await exported.platform.get(f"{ACCESS}/datasets/{DATASET}/preview") == {"data": []}
+    assert [len(tables["preview"]) for tables in looks] == [1, 0]
+
+
+async def test_a_preview_that_cannot_be_read_is_refused_in_the_words_of_data_access(monkeypatch, exported):
+    exported.export()
+    await asyncio.to_thread((exported.world.batch_folder.path / BATCH / PART).write_bytes, b"no Parquet")
+    reply = await exported.platform.call("GET", f"{ACCESS}/datasets/{DATASET}/preview")
+    assert reply.status == 500
+    assert reply.body["detail"].startswith("The files of the dataset cannot be read: ")
+    monkeypatch.setattr(previews.batch_files, "parts", lambda *_: [Entry(name=PART, path=Path("gone"), length_bytes=1)])
+    reply = await exported.platform.call("GET", f"{ACCESS}/datasets/{DATASET}/preview")
+    assert reply.status == 503
+    assert reply.body["detail"].endswith("Ask again.")
 
 
 async def test_links_may_name_adobes_own_host(exported, many_parts):

@@ -18,6 +18,7 @@ SINCE_JUNE = "xEvent[timestamp occurs after date(2026, 6, 1)].count() = 1"
         pytest.param("2026-01-05T02:00:00Z", "2026-09-21T14:13:20Z", id="times"),
         pytest.param("2026-01-05 03:00+01:00", "2026-09-21T14:13:20", id="texts"),
         pytest.param("2026-01-05", "2026-09-21", id="days"),
+        pytest.param("20260105T020000Z", "20260921T161320+0200", id="basic-form"),
     ],
 )
 async def test_the_times_of_events_are_read_alike_everywhere(tmp_path, old, new):
@@ -86,6 +87,8 @@ async def test_each_event_came_in_at_the_first_of_its_own_times(tmp_path):
         {"_id": "null", "timestamp": new, "ingestTimestamp": None},
         {"_id": "unreadable", "timestamp": new, "ingestTimestamp": "yesterday"},
         {"_id": "received", "timestamp": old, "receivedTimestamp": new},
+        {"_id": "in some zone", "timestamp": "2026-03-01 00:00:00 Europe/Amsterdam"},
+        {"_id": "endless", "timestamp": "infinity"},
         {"_id": "never"},
     ]
     _, found = await exported_events(tmp_path / "mine.ndjson", events)

@@ -61,6 +61,8 @@ async def test_one_batch_per_segment_comes_under_the_other_spelling(platform):
         {"destination": {"datasetId": DATASET, "segmentPerBatch": "yes"}},
         {"schema": {}},
         {"schema": {"name": "_xdm.context.experienceevent"}},
+        {"schema": {"name": "_xdm.context.profile", "title": 1}},
+        {"destination": {"datasetId": DATASET, "dataSetId": "65a1b2c3d4e5f60718293a4c"}},
         {"fields": ["a"]},
         {"mergePolicy": {"version": 1}},
         {"filter": []},

@@ -1,8 +1,14 @@
 """Batches that a script orders to be downloaded, and connections that break while one is."""
 
+import asyncio
+import os
+import threading
+
 import aiohttp
 import pytest
 from emulator_fixtures import DATASET, DATASETS, emulating
+
+from segwatch.emulator.lake import made_batches
 
 EXPORT = "/data/foundation/export"
 BATCHES = "/data/foundation/catalog/batches"
@@ -69,6 +75,69 @@ async def test_an_order_that_cannot_be_carried_out_says_what_to_write(platform, 
 
 async def test_a_batch_for_an_unknown_dataset_is_refused(platform):
     assert (await platform.call("POST", "/_emulator/batches", json={"dataset": "0" * 24})).status == 404
+
+
+async def test_a_reset_gives_up_a_batch_that_is_being_made_and_leaves_nothing_of_it(monkeypatch, tmp_path):
+    reached, write = threading.Event(), made_batches._write_noise
+
+    def held(path, length_bytes, chance, halted):
+        reached.set()
+        assert halted.wait(10)
+        write(path, length_bytes, chance, halted)
+
+    monkeypatch.setattr(made_batches, "_write_noise", held)
+    async with emulating(data=tmp_path) as platform:
+        made = asyncio.create_task(platform.call("POST", "/_emulator/batches", json=RUN))
+        await asyncio.to_thread(reached.wait, 10)
+        await platform.control("reset", {})
+        reply = await made
+        assert reply.status == 409
+        assert "was reset" in reply.body["error"]
+        assert await platform.get(BATCHES) == {}
+        assert not await asyncio.to_thread((tmp_path / "batches").exists)
+        monkeypatch.undo()
+        batch = (await platform.control("batches", RUN))["batch_id"]
+        assert list(await platform.get(BATCHES)) == [batch]
+
+
+async def test_what_is_asked_for_during_a_reset_is_done_after_it(monkeypatch, platform):
+    reached, begun, released = threading.Event(), threading.Event(), threading.Event()
+
+    def held(path, length_bytes, chance, halted):
+        reached.set()
+        assert halted.wait(10)
+        begun.set()
+        assert released.wait(10)
+        raise InterruptedError
+
+    monkeypatch.setattr(made_batches, "_write_noise", held)
+    made = asyncio.create_task(platform.call("POST", "/_emulator/batches", json=RUN))
+    await asyncio.to_thread(reached.wait, 10)
+    reset = asyncio.create_task(platform.control("reset", {}))
+    await asyncio.to_thread(begun.wait, 10)
+    placed = asyncio.create_task(platform.place("export_job", ["NEW", 3600]))
+    assert (await platform.control("state", method="GET"))["jobs"] == []  # reading goes on meanwhile
+    released.set()
+    _, _, ids = await asyncio.gather(made, reset, placed)
+    assert [job["id"] for job in (await platform.control("state", method="GET"))["jobs"]] == ids
+
+
+async def test_a_batch_whose_dataset_is_deleted_meanwhile_is_not_made(monkeypatch, tmp_path):
+    reached, released, write = threading.Event(), threading.Event(), made_batches._write_noise
+
+    def held(*order):
+        reached.set()
+        assert released.wait(10)
+        write(*order)
+
+    monkeypatch.setattr(made_batches, "_write_noise", held)
+    async with emulating(data=tmp_path) as platform:
+        made = asyncio.create_task(platform.call("POST", "/_emulator/batches", json=RUN))
+        await asyncio.to_thread(reached.wait, 10)
+        await platform.call("DELETE", f"{DATASETS}/{DATASET}")
+        released.set()
+        assert (await made).status == 404
+        assert await asyncio.to_thread(os.listdir, tmp_path / "batches") == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"Range": "bytes=1000-99999"}])

@@ -1,7 +1,10 @@
 """Bodies that are no good text: refused in the words of their service, and never a danger to what is kept."""
 
+import asyncio
 import json
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating
 from exported import QUERIES
@@ -40,6 +43,58 @@ async def test_a_body_that_is_nested_too_deeply_is_a_400(platform, path, depth):
     reply = await platform.call("POST", path, data="[" * depth + "]" * depth)
     assert reply.status == 400
     assert b"nested too deeply" in reply.raw
+
+
+@pytest.mark.parametrize("text", ['{"name": Infinity}', '{"name": -Infinity}', "[NaN]", '{"name": 1e999}'])
+@pytest.mark.parametrize("path", [DEFINITIONS, SEGMENT_JOBS, DATASETS, QUERIES, "/_emulator/jobs"])
+async def test_what_is_no_number_in_json_is_a_400_that_names_it(platform, path, text):
+    reply = await platform.call("POST", path, data=text)
+    assert reply.status == 400
+    assert b"The body is not JSON: " in reply.raw
+
+
+@pytest.mark.parametrize("path", [DEFINITIONS, EXPORT_JOBS, QUERIES, "/_emulator/jobs", "/ims/token/v3"])
+@pytest.mark.parametrize(
+    ("packed", "body"), [("gzip", b"{}"), ("deflate", b"{}"), ("br", b"{}"), ("gzip", b"\x1f\x8b\x08")]
+)
+async def test_a_body_that_is_not_packed_as_its_header_says_is_a_400(platform, path, packed, body):
+    headers = {"Content-Encoding": packed}
+    reply = await platform.call("POST", path, data=body, headers=headers)
+    assert reply.status == 400, reply.raw
+    await platform.control("faults", {"fault": {"delay_s": 0.001}, "times": 1})
+    assert (await platform.call("POST", path, data=body, headers=headers)).status == 400
+
+
+async def test_after_a_body_that_cannot_be_unpacked_others_are_served_and_nothing_is_logged(platform, caplog):
+    headers = platform.headers | {"Content-Encoding": "gzip"}
+    async with aiohttp.ClientSession(platform.base_url) as session:
+        for _ in range(3):
+            async with session.post(EXPORT_JOBS, data=b"{}" * 50_000, headers=headers) as reply:
+                assert reply.status == 400
+            async with session.post(EXPORT_JOBS, json=an_export(), headers=platform.headers) as reply:
+                assert reply.status == 200
+    assert not caplog.records
+
+
+async def test_a_body_that_cannot_be_unpacked_meets_a_fault_all_the_same(platform):
+    await platform.control("faults", {"fault": {"status": 503}})
+    reply = await platform.call("POST", EXPORT_JOBS, data=b"{}", headers={"Content-Encoding": "gzip"})
+    assert reply.status == 503
+
+
+async def test_a_request_id_that_is_no_utf_8_is_repeated_without_what_it_cannot_say(platform):
+    address = urlsplit(platform.base_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    for path in (EXPORT_JOBS, f"{DATASETS}/unknown", "/nowhere"):
+        lines = [f"GET {path} HTTP/1.1", "Host: x", *(f"{name}: {text}" for name, text in platform.headers.items())]
+        writer.write("\r\n".join(lines).encode() + b"\r\nx-request-id: a\xff\xfeb\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert head.split()[1] == ("200" if path == EXPORT_JOBS else "404")
+        assert "x-request-id: a??b" in head.lower().splitlines()
+        length = next(line for line in head.lower().splitlines() if line.startswith("content-length"))
+        await reader.readexactly(int(length.split()[1]))
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,18 @@
 """Segment jobs: their routes, pages, filters and shapes."""
 
+import json
+
 import pytest
-from emulator_fixtures import OTHER_SEGMENT, SEGMENT, SEGMENT_JOBS, emulating, until
+from emulator_fixtures import (
+    DEFINITIONS,
+    OTHER_SEGMENT,
+    SCHEDULES,
+    SEGMENT,
+    SEGMENT_JOBS,
+    UPS,
+    emulating,
+    until,
+)
 
 HOLD = ["PROCESSING", 3600]
 
@@ -141,6 +152,41 @@ async def test_filters_by_status_and_by_segment(platform):
     assert await ids(("status", "")) == [active, done]
     assert await ids(("property", f"segments~segmentId=={SEGMENT}")) == [active]
     assert await ids(("property", f"id=={done}"), ("property", f"segments~segmentId=={SEGMENT}")) == []
+
+
+def paths(row, path=()):
+    """Yield the path to each single value in a job, and the value as a caller writes it."""
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from paths(value, (*path, name))
+        elif not isinstance(value, list):
+            yield ".".join((*path, name)), json.dumps(value).strip('"')
+
+
+@pytest.mark.parametrize("dialect", ["current", "seed"])
+async def test_every_value_that_a_job_shows_can_be_looked_for(dialect):
+    async with emulating(dialect=dialect) as platform:
+        await platform.place("segment_job", HOLD, body=[{"segmentId": OTHER_SEGMENT}])
+        await platform.place("segment_job", ["PROCESSING", 0], ["SUCCEEDED", 0], body=[{"segmentId": SEGMENT}])
+        row, _ = (await platform.get(SEGMENT_JOBS))["children"]
+        shown = dict(paths(row))
+        assert {"status", "requestId", "creationTime", "metrics.totalTime.totalTimeInMs"} <= shown.keys()
+        assert dialect == "seed" or {"source", "batchId", "sandbox.default", "schema.name"} <= shown.keys()
+        for path, written in shown.items():
+            found = (await platform.get(SEGMENT_JOBS, params={"property": f"{path}=={written}"}))["children"]
+            assert row in found, path
+        for condition in ("source==nobody", "sandbox.default==True", "nothing==None", "errors==[]", "source"):
+            assert (await platform.get(SEGMENT_JOBS, params={"property": condition}))["children"] == [], condition
+
+
+@pytest.mark.parametrize("start", [10**16, 10**17 - 1, 10**18 - 1, 10**19 - 1, 10**30])
+@pytest.mark.parametrize("quirks", [{}, {"item_offset_start": True}, {"shifting_rows": True}])
+async def test_a_page_past_the_end_is_empty_however_far_it_is(platform, start, quirks):
+    await platform.place("segment_job", HOLD)
+    await platform.control("quirks", quirks)
+    for path in (SEGMENT_JOBS, SCHEDULES, f"{UPS}/audiences", DEFINITIONS):
+        page = await platform.get(path, params={"start": str(start)})
+        assert next(rows for rows in page.values() if isinstance(rows, list)) == []
 
 
 @pytest.mark.parametrize("params", [{"start": "x"}, {"limit": "0"}, {"limit": "-1"}, {"sort": "mood:desc"}])

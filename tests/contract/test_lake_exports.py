@@ -102,7 +102,7 @@ def shown(status: str, order: Extract) -> str:
     return "realized" if order.realized_is_all and status == "existing" else status
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(order=orders)
 def test_a_batch_holds_exactly_those_whom_its_filter_selects(lake: Any, tmp_path_factory: Any, order: Extract) -> None:
     expected = [one for one in people.profiles() if belongs(one, order)]

@@ -76,3 +76,10 @@ def test_what_is_not_said_of_a_segment_is_the_usual(segments):
     assert one.segments == (SegmentFilter(segment_id="s", namespace="ups", statuses=USUAL),)
     assert one.empty_profiles
     assert not one.realized_is_all
+
+
+@pytest.mark.parametrize("events", [{}, {"filter": {}}, {"fields": ""}])
+def test_events_that_are_asked_for_without_a_condition_are_all(events):
+    (one,) = asked({"additionalFields": {"eventList": events}})
+    assert one.events == EventList(fields=())
+    assert asked({"additionalFields": {}})[0].events is None

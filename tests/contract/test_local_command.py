@@ -1,6 +1,8 @@
 """The local command at the end of a run: what it is told, and how it can end."""
 
 import json
+import os
+import signal
 import sys
 
 import pytest
@@ -41,8 +43,26 @@ async def test_it_is_ended_with_its_children_when_it_takes_too_long():
     assert "longer than 0.5 s" in ended.why
 
 
+async def test_what_it_leaves_behind_does_not_hold_it_up(tmp_path):
+    """As `nohup agent &` does, it keeps stdin and stderr open."""
+    born = tmp_path / "pid"
+    script = (
+        "import subprocess, sys; left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        f"open({str(born)!r}, 'w').write(str(left.pid)); sys.stderr.write('left it\\n')"
+    )
+    assert await ran(script, told=b"x" * 1_000_000) == CommandEnded(code=0, tail="left it")
+    os.kill(int(born.read_text()), signal.SIGKILL)  # it goes on until then
+
+
 @pytest.mark.parametrize("path", ["/no/such/program", "/"])
 async def test_one_that_cannot_be_started_is_said(path):
     ended = await local_command.run([path], b"", {}, timeout_s=1.0)
     assert isinstance(ended, Trouble)
     assert ended.why.startswith(f"{path} cannot be started: ")
+
+
+async def test_a_disk_that_takes_no_result_is_said(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    ended = await ran("")
+    assert isinstance(ended, Trouble)
+    assert "cannot be told the result: No such file or directory" in ended.why

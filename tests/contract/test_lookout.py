@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fakes import T0 as NOW
 from fakes import FakeClock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from store_builders import answer, job, key
 
@@ -136,7 +136,6 @@ async def test_a_row_that_cannot_be_read_and_may_be_young_proves_nothing(rows, g
         await look(Answers([Page(rows=rows, unreadable=len(gaps), gaps=tuple(gaps))]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=8), st.booleans())
 def test_a_readable_list_is_never_taken_for_whole_where_a_younger_row_is_hidden(others, told):
     """others: minutes since the creation, and whether it can be read, of a list from newest to oldest."""

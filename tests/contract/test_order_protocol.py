@@ -286,7 +286,7 @@ def one_death_after(steps: int) -> list[tuple[str, str]]:
 @example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5], times=(20, 30))
 @example(steps=[("fortune", Fortune.LOST_AND_TAKEN_MUCH_LATER), *[("step", "a")] * 5], times=(0, 0))
 @example(steps=[("step", "a"), ("step", "b")] * 5, times=(40, 0))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     steps=st.lists(STEPS, max_size=40),
     times=st.tuples(st.integers(0, HOLD_S), st.integers(0, HOLD_S)).filter(lambda pair: sum(pair) <= HOLD_S),

@@ -315,6 +315,24 @@ async def test_the_orders_of_dead_commands_are_settled_by_the_daemon(house):
     assert await house.jobs("segment_job") == []
 
 
+async def test_an_order_of_a_dead_command_is_looked_for_until_its_silence_proves_something(house):
+    """However seldom the daemon begins to look: it goes on at the pace that counts."""
+    async with emulator_process(house) as (orderer, store, _):
+        await house.fault({"reset": True}, "/data/core/ups/export/jobs")
+        left = await orderer.place(export(), lambda: None, adopt="never", serves=nothing_else_serves)
+        assert left.step is OrderStep.POSTING
+        long_ago = left.since - timedelta(hours=2)
+        await store.commit([Change(order=replace(left, since=long_ago), order_before=await store.order(left.id))])
+    async with house.process() as (orderer, store):
+        looks = 0
+        while (again := await orderer.settle_abandoned(lambda: None)) is not None:
+            looks += 1
+            assert again <= timedelta(seconds=15) < timedelta(seconds=60)
+            await asyncio.sleep(again.total_seconds())
+        assert looks > 0
+        assert (await store.order(left.id)).step is OrderStep.UNDECIDED
+
+
 async def test_a_disk_that_fails_at_the_mark_lets_nothing_leave(house):
     async with emulator_process(house) as (orderer, store, _):
         commit = store.commit

@@ -23,7 +23,7 @@ from segwatch.kinds.base import load_kinds
 from segwatch.pipelines.advance import begun, wished
 from segwatch.pipelines.model import Plan, Reason, Step, person
 from segwatch.pipelines.plausibility import BatchState
-from segwatch.pipelines.seen import BatchesStand, DatasetKnown, Impossible, Pending, Trouble
+from segwatch.pipelines.seen import BatchesStand, CommandEnded, DatasetKnown, Impossible, OrderStands, Pending, Trouble
 from segwatch.store.factory import store_of
 from segwatch.upstream.budget import Budget
 from segwatch.upstream.wire import open_session
@@ -130,6 +130,33 @@ async def test_without_a_dataset_of_ours_only_the_platforms_export_will_do(house
     assert isinstance(waits, Pending)
     seen = await house.sees(Step.EXPORT, dataset="", adopt_export="any")
     assert (type(seen), seen.reason) == (Impossible, Reason.EXPORT)
+
+
+@pytest.mark.parametrize("step", [Step.EVALUATE, Step.EXPORT])
+async def test_nothing_is_spent_where_the_files_would_have_no_place(house, step, tmp_path):
+    (tmp_path / "file").touch()
+    seen = await house.sees(step, download=str(tmp_path / "file" / "out"))
+    assert (type(seen), seen.reason) == (Impossible, Reason.DOWNLOAD)
+    assert f"{tmp_path}/file is no folder" in seen.why
+    ledger = await house.platform.call("GET", "/_emulator/ledger")
+    assert ledger.body["submissions"] == []
+
+
+async def test_a_folder_is_looked_for_and_leaves_nothing_behind(house, tmp_path):
+    (tmp_path / "out").mkdir()
+    seen = await house.sees(Step.EVALUATE, download=str(tmp_path / "out" / "deeper"))
+    assert isinstance(seen, OrderStands)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_run_hands_its_result_to_the_command_that_it_began_with(house, tmp_path):
+    begun_with = ("/bin/sh", "-c", f"echo old > {tmp_path}/said")
+    house.acts._commands = {"nightly": ("/bin/sh", "-c", f"echo new > {tmp_path}/said")}
+    assert await house.sees(Step.COMMAND, command=begun_with) == CommandEnded(code=0, tail="")
+    assert (tmp_path / "said").read_text() == "old\n"
+    # one that an older version began knows only that it has a command
+    assert await house.sees(Step.COMMAND, has_command=True) == CommandEnded(code=0, tail="")
+    assert (tmp_path / "said").read_text() == "new\n"
 
 
 async def test_a_command_that_the_settings_name_no_more_is_said(house):

@@ -47,7 +47,7 @@ def job(kind: str = "segment_job", id_: str = "seg-1", status: Status = Status.S
     return JobState(
         key=JobKey(sandbox="prod", kind=kind, id=id_), status=status, word=status.value, asked_at=at(0),
         discovered_at=at(0), since=at(0), created_at=at(0), ended_at=at(1) if status.is_final else None,
-        facts=Facts(**told), root=id_, sequence=0,
+        facts=Facts(**told), root=id_, sequence=1,
     )  # fmt: skip
 
 
@@ -103,7 +103,9 @@ class House:
     orders: Orders = field(default_factory=Orders)
 
     @asynccontextmanager
-    async def working(self, *plans: Plan, channels: tuple[str, ...] = ()) -> AsyncIterator[asyncio.Task[None]]:
+    async def working(
+        self, *plans: Plan, channels: tuple[str, ...] = (), only: str = ""
+    ) -> AsyncIterator[asyncio.Task[None]]:
         watch = Watch(path=(), since=at(-60), overdue_after=timedelta(hours=2))
         recorder = Recorder(
             "prod", self.store, self.clock, Bus(), lambda events, now: (),
@@ -111,7 +113,9 @@ class House:
             remember=timedelta(hours=48),
         )  # fmt: skip
         named = [Pipeline(name=f"p{number}", plan=plan, channels=channels) for number, plan in enumerate(plans)]
-        worker = Pipeliner(recorder, self.store, self.clock, self.acts, self.orders, named)  # type: ignore[arg-type]
+        worker = Pipeliner(
+            recorder, self.store, self.clock, self.acts, self.orders, named, only=only,  # type: ignore[arg-type]
+        )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         try:
             yield task
@@ -161,11 +165,36 @@ async def test_a_wish_is_driven_to_its_end_and_promised_to_its_channels(house: H
     assert [(one.channel, one.event.type.value) for one in promised] == [("events", "pipeline.succeeded")]
 
 
+async def test_a_run_is_told_to_the_channels_that_it_began_with(house: House) -> None:
+    kept = replace(PLAN, channels=("began-with",))
+    await house.wishes("w1", kept)
+    async with house.working(PLAN, channels=("of-now",)) as task:
+        await house.until(task, all_ended)
+    await house.wishes("w2", kept, minute=1)
+    async with house.working() as task:  # and its pipeline is in the settings no more
+        await house.until(task, all_ended)
+    assert [one.channel for one in await house.store.deliveries()] == ["began-with", "began-with"]
+
+
 async def test_runs_of_one_pipeline_come_one_after_the_other(house: House) -> None:
     first, second = await house.wishes("w1"), await house.wishes("w2", minute=1)
     async with house.working(PLAN) as task:
         await house.until(task, all_ended)
     assert [id_ for id_, _ in house.acts.seen] == [first] * 5 + [second] * 5
+
+
+async def test_who_is_not_the_daemon_drives_one_run_and_begins_none(house: House) -> None:
+    await house.store.followed_since("prod", "p1", at(0))
+    first = await house.wishes("w1")
+    other = replace(wished("p9", "prod", PLAN, person("w9"), at(0)), step=Step.EVALUATION)
+    await house.store.commit([Change(run=other), Change(job=job(id_="seg-2"))])
+    async with house.working(PLAN, TRIGGERED, only=first) as task:
+        await house.until(task, lambda runs: any(run.id == first and not run.state.is_open for run in runs))
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert not task.done()
+    assert await house.store.run(other.id) == other
+    assert {run.id for run in await house.store.runs(RunFilter())} == {first, other.id}
 
 
 async def test_a_look_that_shows_nothing_is_not_written(house: House) -> None:

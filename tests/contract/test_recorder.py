@@ -32,7 +32,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await one.close()
 
 
-def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: FakeClock | None = None) -> Recorder:
+def recorder_of(
+    store: SqliteStore, told_to: list[Event] | None = None, clock: FakeClock | None = None, *, only_own: bool = False
+) -> Recorder:
     path = (Status.NEW, Status.PROCESSING)
     policy = Policy(watch=Watch(path=path, since=at(-60), overdue_after=timedelta(hours=2)))
     bus = Bus()
@@ -40,7 +42,7 @@ def recorder_of(store: SqliteStore, told_to: list[Event] | None = None, clock: F
         bus.listen(lambda news: told_to.append(news.event))
     return Recorder(
         "prod", store, clock or FakeClock(at(9)), bus, lambda events, now: (),
-        policies={KIND: policy}, remember=timedelta(hours=48),
+        policies={KIND: policy}, remember=timedelta(hours=48), only_own=only_own,
     )  # fmt: skip
 
 
@@ -190,3 +192,32 @@ async def test_that_a_resubmission_has_vanished_says_what_is_without_an_answer_n
         await recorder.record(KIND, [Missing(key=state.key, asked_at=at(minute))], POSITION, listed=False)
     vanished = (await store.events(EventFilter()))[-1].event
     assert (vanished.type.value, vanished.details["failed_job_id"]) == ("job.vanished", "1")
+
+
+async def test_of_strangers_a_recorder_of_its_own_jobs_only_keeps_in_mind_how_they_are(store):
+    heard: list[Event] = []
+    recorder = recorder_of(store, heard, only_own=True)
+    state = await an_active_job(store, recorder)
+    before = await store.events(EventFilter())
+    stand = await recorder.position(KIND, at(0))
+    await recorder.record(KIND, [ended(state)], stand)
+    await recorder.save_position(replace(stand, swept_at=at(9)))
+    assert (recorder.active(KIND), heard) == ([], [])
+    assert (await recorder.position(KIND, at(0))).swept_at == at(9)
+    assert await store.job(state.key) == state
+    assert await store.events(EventFilter()) == before
+    assert await store.position("prod", KIND) == Position(sandbox="prod", kind=KIND)
+
+
+async def test_what_was_only_kept_in_mind_of_a_job_does_not_hide_its_end_from_who_owns_it_later(store):
+    heard: list[Event] = []
+    recorder = recorder_of(store, heard, only_own=True)
+    new = replace(ended(job()), key=replace(job().key, id="new"))
+    known = await an_active_job(store, recorder)
+    for seen in (new, ended(known)):
+        await recorder.record(KIND, [seen], POSITION)
+        await recorder.own(seen.key)
+        await recorder.record(KIND, [seen], POSITION)
+        assert (await store.job(seen.key)).status is Status.SUCCEEDED
+    assert [event.job_id for event in heard if event.type.value == "job.succeeded"] == ["new", known.key.id]
+    assert recorder.concerns(replace(known.key, id="the-next-of-its-chain"), known.key.id)

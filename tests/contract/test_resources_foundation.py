@@ -10,8 +10,9 @@ from emulator_fixtures import DATASET, DATASETS, ORG
 from raw_platform import client_of, raw_platform, reply
 from watching import watched
 
-from segwatch.upstream import batches, datasets, files, profiles, queries
-from segwatch.upstream.errors import BadReply, Fate, NotFound, Refused, Unavailable, UpstreamError
+from segwatch.upstream import batches, datasets, definitions, export_jobs, files, profiles, queries, segment_jobs
+from segwatch.upstream.errors import BadReply, Fate, NotFound, NotSendable, Refused, Unavailable, UpstreamError
+from segwatch.upstream.export_body import ExportBody
 from segwatch.upstream.profiles import Membership
 from segwatch.upstream.queries import QueryState
 
@@ -86,6 +87,27 @@ async def test_of_twins_that_another_process_made_meanwhile_the_oldest_is_taken(
     script = [reply(200, b"{}"), reply(201, b'["@/dataSets/1"]'), reply(200, json.dumps(ours | older).encode())]
     async with answering(*script, reply(200, b"{}")) as (_, client):
         assert await datasets.find_or_create(client, "N") == ("0", False)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: segment_jobs.create(client, "a1b2"),
+        lambda client: definitions.bulk_get(client, "a1b2"),
+        lambda client: profiles.get(client, "a", fields="person.name"),
+        lambda client: profiles.get_many(client, [("email", "a")], fields="person.name"),
+        lambda client: export_jobs.create(client, ExportBody(dataset="d", fields="person.name")),
+    ],
+)
+async def test_a_text_in_place_of_several_is_not_sent_letter_by_letter(ask):
+    async with answering() as (_, client):
+        with pytest.raises(NotSendable, match="letter by letter"):
+            await ask(client)
+
+
+async def test_nobody_has_no_profiles():
+    async with answering() as (_, client):
+        assert await profiles.get_many(client, []) == {}
 
 
 async def test_a_look_that_fails_made_nothing():

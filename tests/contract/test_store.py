@@ -7,14 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from store_builders import answer, at, delivery, job, key, moved, sandbox_event, told
+from store_builders import answer, at, delivery, job, key, moved, run, sandbox_event, told
 
 from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.subject import SubjectState
-from segwatch.store.base import Change, Conflict, EventFilter, JobFilter, OutboxDepth, Store, StoreError
+from segwatch.pipelines.model import RunState
+from segwatch.store.base import Change, Conflict, EventFilter, JobFilter, OutboxDepth, RunFilter, Store, StoreError
 from segwatch.store.factory import store_of
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -231,6 +232,9 @@ async def test_a_delivery_waits_for_the_earlier_ones_of_its_stream(store):
 
     assert await due(10) == [a, c]
     assert await due(10, limit=1) == [a]
+    assert await store.due_deliveries("ops", now=at(10), limit=1, stream=c.event.stream) == [c]
+    assert await store.due_deliveries("ops", now=at(0), limit=1, farthest=timedelta(0), stream=c.event.stream) == [c]
+    assert await store.next_delivery_at("ops", stream=c.event.stream) == c.due_at
     assert await due(10, "log") == [b_log]
     assert await due(1) == [a]
     await store.settle([replace(a, attempts=1, due_at=at(20), reason="http_503")])
@@ -328,6 +332,16 @@ async def test_forgetting_spares_what_somebody_still_needs(store):
     assert left == {"young", "active", "pending", "dead", "waiting", "root", "second", "half", "half2"}
     assert {logged.event.job_id for logged in await store.events(EventFilter())} == left
     assert await store.resubmission(key("closed")) is None
+
+
+async def test_what_a_forgotten_run_was_begun_by_begins_no_other(store):
+    assert await store.followed_since("prod", "nightly", at(0)) == at(0)
+    assert await store.forget(at(4)) == 0
+    assert await store.followed_since("prod", "nightly", at(9)) == at(0), "nothing was forgotten"
+    await store.commit([Change(run=run(state=RunState.SUCCEEDED, since=at(1), ended_at=at(1)))])
+    await store.forget(at(5))
+    assert await store.runs(RunFilter()) == []
+    assert await store.followed_since("prod", "nightly", at(9)) == at(5)
 
 
 async def test_forgetting_goes_past_many_that_must_stay(store):

@@ -30,10 +30,12 @@ from segwatch.store.base import (
     Change,
     Conflict,
     EventFilter,
+    Holder,
     JobFilter,
     StoreCorrupt,
     StoreError,
     StoreGone,
+    StoreHeld,
     StoreUnavailable,
 )
 from segwatch.store.factory import store_of
@@ -62,6 +64,33 @@ async def test_a_second_daemon_is_refused_and_told_whom_to_stop(store, path):
         await second.open()
     await second.close()
     await store.writable()
+
+
+async def test_the_lock_says_who_holds_it(path):
+    first = SqliteStore(path, holder="pipeline run nightly")
+    await first.open()
+    second = SqliteStore(path)
+    with pytest.raises(StoreHeld, match=r"by `segwatch pipeline run nightly`, process .* Wait for its end") as held:
+        await second.open()
+    assert held.value.holder == Holder(pid=str(os.getpid()), what="pipeline run nightly")
+    lock = path.with_name("segwatch.db.lock")
+    lock.write_text("4711\n")  # as a version wrote it that knew of daemons only
+    with pytest.raises(StoreHeld) as held:
+        await second.open()
+    assert (held.value.holder.is_daemon, held.value.holder.pid) == (True, "4711")
+    await first.close()
+    await second.open()
+    assert lock.read_text() == f"{os.getpid()}\ndaemon\n"
+    await second.close()
+
+
+async def test_a_look_at_the_lock_keeps_nobody_from_it(path, monkeypatch):
+    """A command that waits for it takes it for a moment, perhaps just when the daemon starts again."""
+    look, daemon = SqliteStore(path, holder="pipeline run nightly"), SqliteStore(path)
+    await look.claim()
+    monkeypatch.setattr("segwatch.store.file.time.sleep", lambda seconds: look._release())
+    await daemon.claim()
+    await daemon.close()
 
 
 async def test_a_store_can_be_claimed_before_anything_is_done_with_it(path):
@@ -737,7 +766,7 @@ async def test_one_of_two_backups_to_one_file_is_refused_and_harms_neither(store
 _step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(_step, min_size=1, max_size=5), max_size=12))
 def test_of_those_who_read_the_same_only_one_writes(groups):
     """Three writers, who remember what they read, write in groups; the model counts versions."""

@@ -110,7 +110,8 @@ async def test_explain_says_which_rule_decided_and_how_it_went_on(night: Night) 
     assert 'rule: retry.rules[1] (code = "0090000009", action = "retry") matches 0090000009 Error' in retried.out
     assert re.search(rf"^2 +{night.new} +SUCCEEDED", retried.out, re.MULTILINE)
     assert re.search(r"^job\.failed +pager +dead +1 +routes\[1\] +http_404", retried.out, re.MULTILINE)
-    assert f"refused (never): a rule says never. `segwatch jobs retry {night.refused}` submits it" in refused.out
+    why = "refused (never): a rule, or the platform itself, says never."
+    assert f"{why} `segwatch jobs retry {night.refused}` submits it" in refused.out
     assert "rule: retry.rules[0]" in refused.out
     assert [event["type"] for event in told["events"]][-2:] == ["export.retry_scheduled", "export.retry_submitted"]
     assert [job["job"] for job in told["chain"]] == [night.failed, night.new]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-from house import DATASET, EXPORTS, SEGMENT, SEGMENT_JOBS, House, Json, until
+from house import DATASET, EXPORTS, SEGMENT, SEGMENT_JOBS, House, Json, Running, until
 
 SPEED = ["--speed", "200", "--size", "500"]
 STEPS = ["evaluate", "evaluation", "dataset", "export", "exporting", "check"]
@@ -234,3 +234,102 @@ async def test_what_cannot_be_run_is_said_at_once(house: House) -> None:
     assert "has not ended within 100ms" in late.err
     wrong = await house.command("pipeline", "show", "nothing")
     assert wrong.code == 1
+
+
+def a_command(tmp_path: Path) -> list[str]:
+    return ["/bin/sh", "-c", f'echo "$SEGWATCH_PIPELINE" >> {tmp_path}/handed']
+
+
+async def comes_to(house: House, pipeline: str, *steps: str) -> Json:
+    """Return the last run of a pipeline once it is at one of these steps."""
+
+    async def there() -> Json | None:
+        run: Json | None = (await house.command("pipeline", "show", pipeline, "--json")).json
+        return run if run and run["step"] in steps else None
+
+    found: Json = await until(there, f"{pipeline} at {steps}", within_s=40)
+    return found
+
+
+async def says(process: Running, words: str, *, within_s: float = 10.0) -> None:
+    """Return once the process has said this on stderr."""
+
+    async def said() -> bool:
+        return words in process.text()
+
+    await until(said, f'"{words}" from {process.name}', within_s=within_s)
+
+
+async def test_a_run_without_a_daemon_leaves_those_of_other_pipelines_alone(house: House, tmp_path: Path) -> None:
+    other = a_pipeline(name="other", adopt_within="2h", command=a_command(tmp_path), channels=["events"])
+    write(house, a_pipeline(), other, routes=[])
+    daemon = await house.daemon()
+    assert (await house.command("pipeline", "run", "other")).code == 0
+    before = await comes_to(house, "other", "export")
+    await daemon.kill()
+    run = await house.command("pipeline", "run", "nightly", "--wait", "--force", within_s=60)
+    assert run.code == 0, run.err
+    after = (await house.command("pipeline", "show", "other", "--json")).json
+    assert {**after, "why": ""} == {**before, "why": ""}
+    assert house.inbox.types() == []
+
+
+async def test_two_commands_side_by_side_drive_their_runs_one_after_the_other(house: House, tmp_path: Path) -> None:
+    second = a_pipeline(name="second", command=a_command(tmp_path))
+    write(house, a_pipeline(adopt_within="10s"), second)
+    first = await house.start("pipeline", "run", "nightly", "--wait")
+    await comes_to(house, "nightly", "evaluation", "dataset", "export")
+    waits = await house.start("pipeline", "run", "second", "--wait", "--force")
+    await says(waits, f"nobody does while `segwatch pipeline run nightly`, process {first.pid}, has the store")
+    put_down = await house.command("pipeline", "run", "second")
+    assert (put_down.code, "one at a time" in put_down.err) == (1, True)
+    assert await first.ended(60) == 0, first.text()
+    assert await waits.ended(60) == 0, waits.text()
+    assert "going on with run" in waits.text()
+    assert (tmp_path / "handed").read_text() == "second\n"
+    assert sorted(await made(house)) == ["export_job", "export_job", "segment_job", "segment_job"]
+
+
+async def test_a_run_goes_on_where_it_is_followed_when_its_daemon_is_gone(house: House, tmp_path: Path) -> None:
+    write(house, a_pipeline(adopt_within="25s", command=a_command(tmp_path)))
+    daemon = await house.daemon()
+    first = await house.start("pipeline", "run", "nightly", "--wait")
+    await comes_to(house, "nightly", "export")
+    await daemon.kill()
+    await says(first, "the daemon has ended")
+    await says(first, "going on with run", within_s=20)
+    second = await house.start("pipeline", "run", "nightly", "--wait")
+    await says(second, f"`segwatch pipeline run nightly`, process {first.pid}, drives it")
+    await first.kill()
+    await says(second, "going on with run")
+    assert await second.ended(60) == 0, second.text()
+    assert (tmp_path / "handed").read_text() == "nightly\n"
+    assert sorted(await made(house)) == ["export_job", "segment_job"]
+
+
+async def test_whoever_leaves_is_told_who_goes_on(house: House) -> None:
+    write(house, a_pipeline(adopt_within="2h"), a_pipeline(name="second"))
+    first = await house.start("pipeline", "run", "nightly", "--wait")
+    await comes_to(house, "nightly", "export")
+    process = f"`segwatch pipeline run nightly`, process {first.pid},"
+    for name, words in (("nightly", f"{process} goes on with it"), ("second", "nobody drives it now: `segwatch run`")):
+        late = await house.command("pipeline", "run", name, "--wait", "--timeout", "100ms")
+        assert (late.code, words in late.err) == (1, True), late.err
+    put_down = await house.command("pipeline", "run", "nightly")
+    assert (put_down.code, "one at a time" in put_down.err) == (1, True)
+    refused = await house.run_daemon()
+    assert await refused.ended() == 1
+    assert f"in use by {process[:-1]}. Wait for its end, or stop it" in refused.text()
+    assert await first.stop(signal.SIGINT) == 130
+    assert "has not ended; `segwatch run` goes on with it, or the same command" in first.text()
+
+
+async def test_what_a_channel_has_not_taken_is_said(house: House) -> None:
+    dead = house.channel("events") | {"url": "http://127.0.0.1:9/", "timeout": "1s", "max_delay": "1h"}
+    write(house, a_pipeline(channels=["events"]), channels=[dead], routes=[])
+    run = await house.command("pipeline", "run", "nightly", "--wait", within_s=60)
+    assert run.code == 0, run.err
+    assert "1 notification of run" in run.err
+    assert "not taken yet by events" in run.err
+    counted = (await house.command("notify", "list", "--json")).json
+    assert [one["pending"] for one in counted] == [1]

@@ -62,3 +62,15 @@ async def test_what_ended_in_a_sandbox_before_a_reload_added_it_is_recorded_and_
     assert house.inbox.letters(job_id=old) == []
     submitted = await house.platform.submissions(sandbox="dev")
     assert [one["body"] for one in submitted if one["body"].get("fields") != "new"] == []
+
+
+async def test_a_failure_whose_sandbox_left_the_settings_is_not_forgotten(house: House) -> None:
+    daemon = await house.daemon(retry={"first_delay": "1h", "max_delay": "1h"})
+    await house.watching(daemon)
+    (failed,) = await house.platform.place("export_job", ["PROCESSING", 1], ["FAILED", 0], body=an_export())
+    await house.inbox.until("export.retry_scheduled", job_id=failed)
+    house.write(sandboxes=[house.sandbox("dev")])
+    assert (await daemon.reload())[0] == 200
+    await daemon.process.until_logged("failure_of_no_sandbox", job=f"prod/export_job/{failed}")
+    ended = await house.command("jobs", "retry", failed)
+    assert (ended.code, "the settings have no sandbox prod" in ended.err) == (1, True)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -173,16 +174,26 @@ async def test_a_platform_that_cannot_be_reached_ends_with_3(house: House) -> No
 
 
 async def asked(house: House, answer: str, *args: str) -> tuple[int, str]:
-    """Run a command whose stdin is a terminal at which somebody answers; return its exit code and its stderr."""
+    """Run a command whose stdin is a terminal at which somebody answers; return its exit code and its stderr.
+
+    answer: "^C" for an interrupt once the question is there.
+    """
     terminal, stdin = os.openpty()
-    os.write(terminal, f"{answer}\n".encode())
+    if answer != "^C":
+        os.write(terminal, f"{answer}\n".encode())
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "segwatch", *args, "--config", str(house.config),
             stdin=stdin, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(20):
-            _, said = await child.communicate()
+            said = b""
+            if answer == "^C":
+                assert child.stderr is not None
+                said = await child.stderr.readuntil(b"[y/N] ")
+                child.send_signal(signal.SIGINT)
+            _, rest = await child.communicate()
+            said += rest
     finally:
         os.close(terminal)
         os.close(stdin)
@@ -197,8 +208,19 @@ async def test_a_lost_answer_says_to_look_first_and_a_deletion_asks(house: House
     (made,) = await records(house)
     question = f"Delete the schedule nightly (inactive, {NIGHTLY})? [y/N] "
     assert await asked(house, "no", "schedules", "delete", made["id"]) == (1, f"{question}nothing was deleted\n")
+    code, said = await asked(house, "^C", "schedules", "delete", made["id"])
+    assert (code, said.startswith(question), "Traceback" in said) == (130, True, False)
     assert await records(house) == [made]
     assert await asked(house, "yes", "schedules", "delete", made["id"]) == (0, question)
+    assert await records(house) == []
+
+
+async def test_a_deletion_whose_answer_was_lost_is_no_failure(house: House) -> None:
+    made = await answered(house, "schedules", "create", "nightly", "--cron", NIGHTLY)
+    await house.platform.fault(f"{SCHEDULES}/*", method="DELETE", fault={"accept_then_reset": True}, times=1)
+    ended = await house.command("schedules", "delete", made["id"], "--yes", "--json")
+    told = ended.json if ended.out else {}
+    assert (ended.code, told.get("deleted")) == (0, True), ended.err
     assert await records(house) == []
 
 
@@ -218,8 +240,10 @@ async def test_a_row_that_cannot_be_read_is_told_and_hides_no_other(house: House
 async def test_a_change_whose_answer_was_lost_says_what_tells_whether_it_took_effect(
     house: House, change: tuple[str, ...]
 ) -> None:
+    made = await answered(house, "schedules", "create", "nightly", "--cron", NIGHTLY)
     method = "DELETE" if change[0] == "delete" else "PATCH"
     await house.platform.fault(f"{SCHEDULES}/*", method=method, fault={"reset": True}, times=9)
-    ended = await house.command("schedules", change[0], "some-id", *change[1:])
+    ended = await house.command("schedules", change[0], made["id"], *change[1:])
     await house.platform.call("DELETE", "/_emulator/faults")
-    refused(ended, 3, "whether it took effect is not known", "`segwatch schedules show some-id` tells")
+    refused(ended, 3, "whether it took effect is not known", f"`segwatch schedules show {made['id']}` tells")
+    await answered(house, "schedules", "delete", made["id"], "--yes")

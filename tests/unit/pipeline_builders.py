@@ -47,7 +47,7 @@ def _job(kind, status, job_id, minute, facts, fields) -> JobState:
     base = {
         "key": JobKey(sandbox="prod", kind=kind, id=job_id), "status": status, "word": status.value,
         "asked_at": at(minute), "discovered_at": at(minute - 4), "since": at(minute), "created_at": at(minute - 4),
-        "ended_at": at(minute) if status.is_final else None, "facts": Facts(**facts),
+        "ended_at": at(minute) if status.is_final else None, "facts": Facts(**facts), "sequence": 1,
     }  # fmt: skip
     return JobState(**(base | fields))
 

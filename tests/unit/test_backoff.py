@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.backoff import Backoff, spread
@@ -30,20 +30,17 @@ def test_the_ceiling_doubles_up_to_the_cap(attempt, seconds):
     assert backoff.ceiling(attempt) == timedelta(seconds=seconds)
 
 
-@settings(deadline=None)
 @given(backoffs, attempts, st.floats(0, 1, exclude_max=True))
 def test_a_wait_never_exceeds_its_cap_and_is_never_near_zero(backoff, attempt, u):
     wait, ceiling = backoff.delay(attempt, u), backoff.ceiling(attempt)
     assert ceiling / 2 <= wait <= ceiling <= backoff.cap
 
 
-@settings(deadline=None)
 @given(backoffs, attempts)
 def test_a_later_attempt_never_has_a_lower_ceiling(backoff, attempt):
     assert backoff.ceiling(attempt) <= backoff.ceiling(attempt + 1)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_spread_is_a_fixed_number_from_zero_to_below_one(text):
     assert 0 <= spread(text) < 1

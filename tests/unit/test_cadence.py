@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from builders import at
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.cadence import Cadence, stretch_for
@@ -13,7 +13,6 @@ spans = st.timedeltas(timedelta(seconds=1), timedelta(hours=1))
 cadences = st.builds(lambda a, b, c: Cadence(interval=a, idle=b, reconcile=c), spans, spans, spans)
 stretches = st.floats(0, 50)
 streams = st.text(st.characters(codec="utf-8"), max_size=20)
-QUICK = settings(deadline=None)
 
 
 def cadence(**seconds):
@@ -45,21 +44,18 @@ def test_a_job_that_no_list_shows_is_asked_for_by_its_id(interval, seconds):
     assert cadence(interval=interval).reread == timedelta(seconds=seconds)
 
 
-@QUICK
 @given(cadences)
 def test_three_404s_tell_of_a_vanished_job_within_thirty_intervals(cadence):
     assert 3 * cadence.reread <= 30 * cadence.interval
     assert cadence.reread <= cadence.reconcile
 
 
-@QUICK
 @given(cadences, stretches)
 def test_no_look_comes_sooner_than_its_interval_or_later_than_its_stretch(cadence, stretch):
     wait = cadence.next_look(at(0), stretch=stretch) - at(0)
     assert cadence.interval <= wait <= cadence.interval * max(1.0, stretch)
 
 
-@QUICK
 @given(cadences, st.integers(1, 10_000), streams)
 def test_the_wait_after_failures_never_exceeds_ten_seconds_or_one_interval(cadence, failures, stream):
     wait = cadence.after_failure(failures, stream)
@@ -80,14 +76,12 @@ def test_a_platform_that_fails_for_long_is_asked_as_often_as_it_must_be(interval
     assert 0.98 * seconds < max(waits) <= seconds
 
 
-@QUICK
 @given(cadences, st.integers(1, 10_000), streams)
 def test_trouble_of_our_own_store_is_soon_tried_again(cadence, failures, stream):
     wait = cadence.after_store_failure(failures, stream)
     assert timedelta(seconds=0.5) <= wait <= timedelta(seconds=5)
 
 
-@QUICK
 @given(cadences, streams)
 def test_the_first_look_comes_within_two_seconds_and_one_interval(cadence, stream):
     assert timedelta() <= cadence.phase(stream) < min(timedelta(seconds=2), cadence.interval)
@@ -107,7 +101,6 @@ def test_the_interval_grows_by_what_the_budget_lacks(calls, per_second, stretch)
     assert stretch_for(calls, timedelta(seconds=15), per_second) == pytest.approx(stretch)
 
 
-@QUICK
 @given(st.floats(0, 1e6), spans, st.floats(0.001, 1000))
 def test_the_stretch_is_never_below_one_and_fits_the_sweep_into_the_budget(calls, interval, per_second):
     stretch = stretch_for(calls, interval, per_second)

@@ -81,6 +81,12 @@ def test_a_full_disk_under_the_output_is_told_in_a_line(args):
     assert "cannot be written" in ended.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
+def test_streams_that_the_caller_closed_are_no_error(closed):
+    ended = subprocess.run(f"exec {sys.executable} -m segwatch config schema {closed}", shell=True, capture_output=True)
+    assert (ended.returncode, b"Traceback" in ended.stderr) == (0, False), ended.stderr
+
+
 def test_a_file_in_place_of_the_folder_of_a_download_is_told(tmp_path, monkeypatch, capsys):
     taken = tmp_path / "members"
     taken.touch()

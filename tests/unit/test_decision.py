@@ -17,7 +17,7 @@ from builders import (
     types,
     watch,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.decision import Policy, announce, decide, link
@@ -184,7 +184,6 @@ ends = st.sampled_from([Status.SUCCEEDED, Status.FAILED, Status.CANCELLED])
 walks = st.tuples(st.lists(statuses, max_size=4), ends).map(lambda walk: [*walk[0], walk[1]])
 
 
-@settings(deadline=None)
 @given(walks, st.integers(0, 5), st.integers(0, 4), st.booleans())
 def test_when_the_link_comes_changes_neither_the_chain_nor_how_often_it_is_closed(walk, place, age, is_news):
     """place: how many looks come before the link. age: how many looks ago its own sighting was made."""
@@ -209,7 +208,6 @@ def test_when_the_link_comes_changes_neither_the_chain_nor_how_often_it_is_close
             assert event.details == {"root": "24116", "last_job_id": NEW_JOB, "attempts": 2}
 
 
-@settings(deadline=None)
 @given(walks, st.booleans())
 def test_every_event_after_the_link_names_the_chain(walk, is_known):
     state = job(Status.NEW, job_id=NEW_JOB) if is_known else None

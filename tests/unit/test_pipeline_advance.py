@@ -120,7 +120,7 @@ def test_segments_that_the_plan_leaves_open_are_those_of_the_evaluation():
 
 
 def test_the_steps_of_a_plan_follow_each_other_to_the_end():
-    at_end = run(Step.DATASET, download="/data/exports", has_command=True)
+    at_end = run(Step.DATASET, download="/data/exports", command=("/bin/true",))
     seen = [
         DatasetKnown(id=DATASET),
         stands(OrderStep.PLACED, job_id="1", kind="export_job"),
@@ -176,7 +176,7 @@ def test_an_export_of_the_platforms_own_can_be_the_one():
 
 @pytest.mark.parametrize(("step", "most"), [(Step.DOWNLOAD, 5), (Step.COMMAND, 3)])
 def test_some_steps_are_tried_a_few_times(step, most):
-    after = run(step, download="/data", has_command=True)
+    after = run(step, download="/data", command=("/bin/true",))
     for tries in range(1, most):
         turn = advance.advance(after, Trouble(why="no space"), at(tries))
         after = turn.run

@@ -45,6 +45,11 @@ def test_a_segment_job_begins_a_run(after, schedule, job, does):
     assert (begins(plan(after=after, schedule=schedule), [job], set(), at(0)) is job) is does
 
 
+def test_history_begins_no_run():
+    assert begins(plan(after="schedule"), [scheduled()], set(), at(0)) is not None
+    assert begins(plan(after="schedule"), [scheduled(sequence=0)], set(), at(0)) is None
+
+
 def test_one_job_begins_one_run_and_the_oldest_comes_first():
     jobs = [scheduled(job_id="b", minute=9), scheduled(job_id="a", minute=5)]
     meant = plan(after="schedule")

@@ -19,6 +19,10 @@ def text(value):
     return {"nodeType": "literal", "literalType": "String", "value": value}
 
 
+def number(value):
+    return {"nodeType": "literal", "literalType": "Double", "value": value}
+
+
 def apply(function, *params):
     return {"nodeType": "fnApply", "fnName": function, "params": list(params)}
 
@@ -78,6 +82,8 @@ WRONG_DOCUMENTS = [
     (apply("=", CITY, text("a") | {"type": "x"}), "/params/1/type", "a literal has no such key"),
     (apply("=", CITY, text("a") | {"literalType": None}), "/params/1/literalType", '"literalType" is no text'),
     (apply("in", CITY, text(["a"]) | {"literalType": "List", "Value": []}), "/params/1/Value", "a literal has no such"),
+    (apply("=", lookup("seenAt"), number(10**400)), "/params/1", "the number is too large. Write one below"),
+    (apply("=", lookup("seenAt"), number(float("inf"))), "/params/1", "the number is too large. Write one below"),
     (apply("modelInstances", text("x") | {"where": CITY}), "/params/0/where", "a literal has no such key"),
 ]
 

@@ -45,6 +45,8 @@ def declared(name, array, where=None):
 
 
 PAIRS = [
+    ("loyalty.points < 1e308", apply("<", lookup("loyalty", "points"), literal(1e308, "Double"))),
+    ("loyalty.points < 1.7e308", apply("<", lookup("loyalty", "points"), literal(1.7e308, "Number"))),
     # this one is in Adobe's guide to the segment definitions endpoint, in both forms
     ('workAddress.country = "US"', apply("=", lookup("workAddress", "country"), literal("US", "String"))),
     # and this one in its tutorials

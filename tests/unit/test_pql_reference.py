@@ -15,7 +15,7 @@ from segwatch.emulator.pql.functions import FUNCTIONS, METHODS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "pql.md").read_text(encoding="utf-8")
 TAKEN, REFUSED = PAGE.split("\n## What is refused\n")
-_ROW = re.compile(r"^\| [^|]+ \| `([^|]+)` \|", re.MULTILINE)
+_ROW = re.compile(r"^\| [^|]+ \| `([^|`]+)` \|", re.MULTILINE)
 
 
 def examples(part):

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 from builders import at
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.reachability import SandboxCondition, turned
@@ -52,7 +52,6 @@ def test_a_recovery_says_since_when_the_whole_outage_lasted():
     assert {event.details["since"] for event in told} == {"2026-01-05T02:58:00.000Z"}
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(SandboxCondition), max_size=12))
 def test_each_change_is_told_once_and_in_order(conditions):
     told = replay(conditions)

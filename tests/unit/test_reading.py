@@ -105,7 +105,6 @@ def test_the_first_sweep_asks_for_whole_pages():
     assert newest_of(0, frontier=None).limit == 1000
 
 
-@settings(deadline=None)
 @given(st.integers(0, 300), st.sets(st.integers(0, 299), max_size=30), st.integers(1, 200), st.integers(-5, 0))
 def test_one_page_shows_every_job_that_it_is_read_for(count, ranks, page, frontier):
     ranks = {rank for rank in ranks if rank < count}
@@ -117,7 +116,6 @@ def test_one_page_shows_every_job_that_it_is_read_for(count, ranks, page, fronti
         assert plan.limit == page
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-1, 400), max_size=40), st.integers(1, 50))
 def test_the_depth_costs_the_fewest_calls(ranks, page):
     def calls(depth):
@@ -148,7 +146,6 @@ def test_the_order_of_a_list_is_checked(minutes, before, in_order):
     assert in_order_of_change(changed(*minutes), before) is in_order
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(0, 5), max_size=8), st.integers(0, 8))
 def test_a_list_is_in_order_exactly_when_its_pages_are(minutes, cut):
     rows = changed(*minutes)
@@ -239,7 +236,6 @@ moments = st.none() | st.integers(-2000, 30).map(at)
 rows = st.lists(st.builds(lambda u, c: seen(updated_at=u, created_at=c), moments, moments), max_size=8)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), rows), max_size=6))
 def test_a_position_never_goes_back_and_ignores_times_that_cannot_be(sweeps):
     now, stand = at(-30), position()
@@ -294,7 +290,7 @@ scripts = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(scripts, st.integers(2, 4))
 @example(  # job 2 changes first and is listed last, between others that changed in the same second
     [("change", [2], 2.0, 0.0), ("change", [1, 3, 4], 0.0, 1.9), ("change", [5], 0.0, 0.0), ("sweep", 1, [], 0.0)], 2

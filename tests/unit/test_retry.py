@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from builders import ABORTED, CANCELLED, answer, around, at, failed, job, retry_policy
 from builders import facts as facts_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import JobError, Status
@@ -134,7 +134,6 @@ def test_a_due_answer_goes_ahead_waits_or_is_refused(made, surroundings, fields,
     assert (admitted.reason if isinstance(admitted, Refuse) else admitted) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(0, 12), st.integers(-60, 5), st.booleans(), st.booleans())
 def test_a_hold_ends_soon_and_in_the_future(failing, failed_minute, on_trial, twin):
     surroundings = around(

@@ -138,7 +138,7 @@ def taken(house: House) -> Counter:
     return Counter(export.wish for export in house.platform.exports if export.wish)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(policies, lives, platforms)
 def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform):
     house = live(policy, life, platform)
@@ -153,7 +153,7 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
             assert bool(answer.new_id) == (answer.step is not Step.REFUSED)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(policies, lives, platforms)
 def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform):
     house = live(policy, life, platform)
@@ -168,7 +168,7 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life,
     assert all(one.attempt <= policy.max_attempts or one.manual for one in answers)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(policies, lives, platforms)
 def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform):
     house = live(policy, life, platform)
@@ -180,7 +180,7 @@ def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platfor
     assert {one.job_id: one.details["root"] for one in closed} == {job.key.id: job.root for job in mended}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(policies, lives, platforms)
 def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform):
     house = live(policy, life, platform)

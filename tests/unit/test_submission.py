@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from builders import answer, at, failed, retry_policy, seen
 from builders import facts as facts_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Status
@@ -253,7 +253,6 @@ def test_a_list_asked_for_within_the_window_proves_nothing_when_it_arrives_after
     assert at(9) < made.due_at <= at(9.5)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 89_999))
 def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
     now = at(second=milliseconds / 1000)
@@ -261,7 +260,6 @@ def test_looks_within_the_window_come_soon_and_end_with_it(milliseconds):
     assert now < made.due_at <= min(now + timedelta(seconds=15), at(1.5))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 5))
 def test_a_wait_before_an_attempt_never_exceeds_the_longest_delay(attempt, tries):
     policy = retry_policy(max_attempts=99)

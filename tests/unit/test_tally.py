@@ -128,7 +128,7 @@ def test_a_chain_is_told_in_the_order_in_which_it_happened():
     assert chains(told) == [
         "export 1 failed (0090000009 Error writing), submitted again as 2, failed (0090000009 Error writing),"
         " answered by 7, which somebody else submitted, recovered",
-        "export 5 failed (no error text), not submitted again: a rule says never",
+        "export 5 failed (no error text), not submitted again: a rule, or the platform itself, says never",
     ]
 
 

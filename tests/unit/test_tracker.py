@@ -101,6 +101,17 @@ def test_a_job_vanishes_after_three_404s_in_a_row():
     assert (state.status, state.is_active) == (S.VANISHED, False)
 
 
+def test_a_job_that_only_its_submission_told_of_may_be_shown_late():
+    patient = watch(shown_within=timedelta(minutes=5))
+    state = replace(job(S.NEW), unlisted=True, discovered_at=at(0))
+    for minute in range(1, 5):
+        state, events = observe(state, missing(minute=minute), at(minute), patient)
+        assert (state.misses, events) == (0, ())
+    for minute, told in [(5, []), (6, []), (7, ["job.vanished"])]:
+        state, events = observe(state, missing(minute=minute), at(minute), patient)
+        assert types(events) == told
+
+
 def test_a_sighting_between_404s_starts_the_count_anew():
     state = job(S.PROCESSING)
     for sighting in [missing(minute=1), missing(minute=2), seen(minute=3), missing(minute=4), missing(minute=5)]:
@@ -311,7 +322,7 @@ sightings = st.one_of(records, records, st.builds(missing, minute=st.integers(0,
 histories = st.tuples(st.lists(sightings, max_size=10), st.booleans())  # in any order; is the first sight news?
 polled = histories.map(lambda told: (sorted(told[0], key=lambda sighting: sighting.asked_at), told[1]))
 WATCH = watch(since=at(20), overdue_after=timedelta(minutes=30))
-EVERY_HISTORY = settings(deadline=None, max_examples=40)
+EVERY_HISTORY = settings(max_examples=40)
 
 
 def replay(history):

@@ -12,7 +12,7 @@ from segwatch.emulator.api.batches import known_batch
 from segwatch.emulator.api.datasets import known_dataset
 from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import whole_number
-from segwatch.emulator.api.tables import batches_by_table, files_by_table
+from segwatch.emulator.api.tables import batches_by_table
 from segwatch.emulator.downloads import Download, Unsatisfiable, stretch
 from segwatch.emulator.envelopes import ServiceError, answer, refused
 from segwatch.emulator.lake import batch_files, batches
@@ -24,6 +24,7 @@ from segwatch.emulator.world import Sandbox, World
 _BASE = "/data/foundation/export"
 _PRODUCTION = "https://platform.adobe.io"
 _LIMIT = 100
+_LOOKS = 3  # at a dataset whose files go away while they are read
 # the reference spells it both ways
 _ALIASES = {"row_error_samples.json": batch_files.ROW_ERRORS_SAMPLE}
 
@@ -101,24 +102,27 @@ class DataAccess:
         return answer(self._page(request, rows, start=first))
 
     async def _preview(self, request: web.Request) -> web.Response:
-        dataset_id, sandbox = request.match_info["id"], request[CALLER].sandbox
-        known_dataset(sandbox, dataset_id)
-        held, folder = batches_by_table(sandbox), self._world.batch_folder.path
+        dataset_id, sandbox_name = request.match_info["id"], request[CALLER].sandbox.name
 
-        def first_rows() -> list[Json]:
-            from segwatch.emulator.lake.queries import Session  # not before somebody needs the engine
+        def first_rows(batch_ids: list[str]) -> list[Json]:
+            from segwatch.emulator.lake import previews  # not before somebody needs the engine
 
-            files = files_by_table(folder, {"preview": held[dataset_id]})["preview"]
-            session = Session({"preview": [folder / name for name in files]})
+            return previews.first_rows(self._world.batch_folder.path, batch_ids)
+
+        for _ in range(_LOOKS):
+            sandbox = self._world.sandbox(sandbox_name)  # a reset puts a new one in the place of the caller's
+            known_dataset(sandbox, dataset_id)
             try:
-                return session.run("SELECT * FROM preview LIMIT 100").rows
-            finally:
-                session.close()
-
-        try:
-            return answer({"data": await asyncio.to_thread(first_rows)})
-        except ModuleNotFoundError as exc:
-            raise ServiceError(503, f"A preview needs {exc.name}. Install segwatch[emulator].") from exc
+                return answer({"data": await asyncio.to_thread(first_rows, batches_by_table(sandbox)[dataset_id])})
+            except ModuleNotFoundError as exc:
+                raise ServiceError(503, f"A preview needs {exc.name}. Install segwatch[emulator].") from exc
+            except MemoryError as exc:
+                raise ServiceError(422, f"{exc}. Ask the Query Service for some of the columns.") from exc
+            except ValueError as exc:
+                raise ServiceError(500, str(exc)) from exc
+            except FileNotFoundError:
+                continue  # what is there now is shown: a reset, or a delete of the dataset, was faster
+        raise ServiceError(503, f"The files of dataset '{dataset_id}' are being replaced. Ask again.")
 
     async def _parts(self, batch_id: str, batch: Json) -> list[Entry]:
         if batch["status"] != batches.SUCCESS:

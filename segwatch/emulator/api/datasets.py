@@ -7,8 +7,9 @@ from aiohttp import web
 
 from segwatch.emulator import seed
 from segwatch.emulator.api.catalog_list import listed
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.patches import patched
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.lake import batch_files, batches
 from segwatch.emulator.settings import Json
@@ -86,12 +87,8 @@ class Catalog:
         dataset_id, sandbox = request.match_info["id"], request[CALLER].sandbox
         known_dataset(sandbox, dataset_id)
         del sandbox.datasets[dataset_id]
-        held = [
-            name
-            for name, batch in sandbox.batches.items()
-            # what is still being written belongs to its export
-            if batches.dataset_of(batch) == dataset_id and batch["status"] != batches.PROCESSING
-        ]
+        # also what is still being written: the export finds its dataset gone, and fails
+        held = [name for name, batch in sandbox.batches.items() if batches.dataset_of(batch) == dataset_id]
         for batch_id in held:
             del sandbox.batches[batch_id]
         for batch_id in held:

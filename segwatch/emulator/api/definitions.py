@@ -4,9 +4,10 @@ from aiohttp import web
 
 from segwatch.emulator import seed
 from segwatch.emulator.api.definition_request import definition_request
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import order, whole_number
 from segwatch.emulator.api.segment_jobs import asked_ids
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.sandbox import Sandbox
 from segwatch.emulator.settings import Json

@@ -9,8 +9,9 @@ from aiohttp import web
 
 from segwatch.emulator import seed
 from segwatch.emulator.api.entity_request import IDENTITIES_MAX, Lookup, asked_by_body, asked_by_query
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.statuses import shown_status
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import World

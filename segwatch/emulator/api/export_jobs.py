@@ -9,8 +9,9 @@ from aiohttp import web
 
 from segwatch.emulator.api.export_request import export_request
 from segwatch.emulator.api.export_rows import export_row
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import link_base, whole_number
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
 from segwatch.emulator.quirks import Quirk

@@ -33,9 +33,13 @@ def export_request(body: Any, sandbox: Sandbox, *, known_only: bool = True) -> J
         raise ServiceError(400, "destination.datasetId is missing")
     if known_only:
         _check_target(target, sandbox)
-    if _object(body, "schema").get("name") != seed.PROFILE_SCHEMA:
+    schema = _object(body, "schema")
+    if schema.get("name") != seed.PROFILE_SCHEMA:
         raise ServiceError(400, f"schema.name is missing: write {seed.PROFILE_SCHEMA}")
+    _check_names(schema, ("name",), "schema")
     _check_names(body["destination"], _KNOWN_DESTINATION, "destination")
+    if body["destination"].keys() >= {"datasetId", "dataSetId"}:
+        raise ServiceError(400, "destination has datasetId and dataSetId: write one of them")
     _check_bool(body["destination"], "segmentPerBatch", "destination.")
     _check_text(body, "fields")
     if "mergePolicy" in body:

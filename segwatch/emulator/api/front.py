@@ -1,7 +1,6 @@
 """What every request passes on its way in and every answer on its way out."""
 
 import asyncio
-import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ from segwatch.emulator.world import Sandbox, World
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ORG = re.compile(r"[0-9A-Fa-f]{24}@AdobeOrg")
-_DEEPEST = 100
-_TOO_DEEP = f"The body is nested too deeply: {_DEEPEST} levels are read"
 _SANDBOX = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
 
 
@@ -68,12 +65,16 @@ class Front:
         assert task is not None
         self._at_work.add(task)
         try:
-            return await self._pass(request, handler)
+            response = await self._pass(request, handler)
+            if request.content.exception() is not None:
+                response.force_close()  # where the next request begins in what comes is not known
+            return response
         finally:
             self._at_work.discard(task)
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.Response:
-        request_id = request.headers.get("x-request-id") or uuid4().hex
+        # a header may hold bytes that are no UTF-8, and envelopes repeat it
+        request_id = request.headers.get("x-request-id", "").encode(errors="replace").decode() or uuid4().hex
 
         async def serve() -> web.Response:
             return await self._serve(request, handler, request_id)
@@ -92,6 +93,8 @@ class Front:
         return response
 
     async def _serve(self, request: web.Request, handler: Handler, request_id: str) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            await self._world.at_rest()
         try:
             match area_of(request.path):
                 case Area.CONTROL:
@@ -142,37 +145,6 @@ class Front:
         if Quirk.STRICT_CONTENT_TYPE in self._world.quirks and _lacks_type(request):
             raise ServiceError(400, "A valid content-type must be specified")
         return Caller(org=org, sandbox=self._world.sandbox(name), request_id=request_id)
-
-
-async def json_body(request: web.Request) -> Any:
-    """Return the body as JSON, whatever its declared type; raises the 400 of the request's area.
-
-    Every text in it can be written as UTF-8, and nothing in it is nested deeper than code may follow.
-    """
-    try:
-        body = json.loads(await request.read())
-        _demand_shallow(body)
-        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is JSON, and no text
-    except UnicodeEncodeError as exc:
-        raise ServiceError(400, "The body has a text with half of a surrogate pair: write both halves") from exc
-    except ValueError as exc:
-        raise ServiceError(400, f"The body is not JSON: {exc}") from exc
-    except RecursionError as exc:
-        raise ServiceError(400, _TOO_DEEP) from exc
-    return body
-
-
-def _demand_shallow(body: Any) -> None:
-    level = [body]
-    for _ in range(_DEEPEST + 1):
-        level = [
-            below
-            for one in level
-            if isinstance(one, dict | list)
-            for below in (one.values() if isinstance(one, dict) else one)
-        ]
-    if level:
-        raise ServiceError(400, _TOO_DEEP)
 
 
 def _template(request: web.Request) -> str:

@@ -69,5 +69,5 @@ async def _form(request: web.Request) -> Mapping[str, object]:
         ValueError,
         LookupError,
         HttpProcessingError,
-    ) as exc:  # parts without a boundary, a length or a charset that there is
+    ) as exc:  # parts without a boundary, a length, a charset or an encoding that there is
         raise ImsError("invalid_request", f"The body is no form: {exc}") from exc

@@ -13,18 +13,23 @@ from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 
 _UPS_BASE = "/data/core/ups"
+_FURTHEST = 10**18  # no list is so long; islice takes little more
 
 Row = TypeVar("Row")
 
 
 def whole_number(request: web.Request, name: str, *, default: int, least: int = 0) -> int:
-    """Return a numeric parameter; an empty one counts as absent. Raises the 400 of the request's area."""
+    """Return a numeric parameter; an empty one counts as absent. Raises the 400 of the request's area.
+
+    What is beyond 10**18 comes as that: it is as far beyond the end of everything.
+    """
     text = request.query.get(name, "")
     if not text:
         return default
-    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+    number = (int(text) if len(text) <= 18 else _FURTHEST) if text.isdecimal() else -1
+    if number < least:
         raise ServiceError(400, f"{name} is {text!r}: write a whole number, {least} or more")
-    return int(text)
+    return number
 
 
 def order(request: web.Request, *, default: str, known: Iterable[str]) -> tuple[str, bool]:
@@ -54,7 +59,7 @@ class UpsPage:
 
     @property
     def _first(self) -> int:
-        return self.start if Quirk.ITEM_OFFSET_START in self.quirks else self.start * self.limit
+        return min(_FURTHEST, self.start if Quirk.ITEM_OFFSET_START in self.quirks else self.start * self.limit)
 
     def cut(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows of this page."""
@@ -92,14 +97,23 @@ def link_base(request: web.Request, quirks: frozenset[Quirk]) -> str:
 
 
 def matches(row: Mapping[str, object], condition: str) -> bool:
-    """Whether a row meets `path==value` or `array~key==value`. AEP contract 3.7."""
+    """Whether a row meets `path==value` or `array~key==value`; a value is written as in JSON. AEP contract 3.7."""
     path, _, wanted = condition.partition("==")
     outer, tilde, inner = path.partition("~")
     found: object = row
     for name in outer.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     if not tilde:
-        return str(found) == wanted
-    return isinstance(found, list) and any(
-        isinstance(item, Mapping) and str(item.get(inner)) == wanted for item in found
-    )
+        return _is(found, wanted)
+    return isinstance(found, list) and any(isinstance(item, Mapping) and _is(item.get(inner), wanted) for item in found)
+
+
+def _is(found: object, wanted: str) -> bool:
+    """Whether a value is the one that was written; nothing is what is missing, or no single value."""
+    match found:
+        case bool():
+            return wanted == ("true" if found else "false")
+        case str() | int() | float():
+            return str(found) == wanted
+        case _:
+            return False

@@ -7,9 +7,10 @@ from typing import Any
 from aiohttp import web
 
 from segwatch.emulator import seed
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.query_list import page
 from segwatch.emulator.api.tables import batches_by_table, files_by_table
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.lake.model import Answer
 from segwatch.emulator.lake.query_order import QueryEnded, answered

@@ -5,8 +5,9 @@ from typing import Any
 from aiohttp import web
 
 from segwatch.emulator import seed
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import UpsPage
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.cron import frequency
 from segwatch.emulator.envelopes import ServiceError, answer
 from segwatch.emulator.quirks import Quirk

@@ -5,9 +5,10 @@ from typing import Any
 
 from aiohttp import web
 
-from segwatch.emulator.api.front import CALLER, json_body
+from segwatch.emulator.api.front import CALLER
 from segwatch.emulator.api.paging import UpsPage, matches, order
-from segwatch.emulator.api.segment_rows import head, segment_row
+from segwatch.emulator.api.segment_rows import described, segment_row
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError, answer, ups_error_body
 from segwatch.emulator.quirks import Quirk
@@ -60,15 +61,18 @@ class SegmentJobs:
         return answer(page.document(request, "/segment/jobs", children, total))
 
     def _selected(self, request: web.Request, jobs: Iterable[Job], total: int) -> tuple[Iterable[Job], int]:
-        """Return the jobs that the filters leave, and their number; nothing is rendered whole for that."""
+        """Return the jobs that the filters leave, and their number."""
         status = request.query.get("status", "")
         conditions = [condition for condition in request.query.getall("property", []) if condition]
         if not status and not conditions:
             return jobs, total
         if status:
             jobs = [job for job in jobs if job.status == status]
-        for condition in conditions:
-            jobs = [job for job in jobs if matches(head(self._world, job) | {"status": job.status}, condition)]
+        if conditions:
+            # metrics are dear, and hardly ever what somebody looks for
+            row_of = segment_row if any(one.startswith("metrics.") for one in conditions) else described
+            rows = ((job, row_of(self._world, job)) for job in jobs)
+            jobs = [job for job, row in rows if all(matches(row, condition) for condition in conditions)]
         left = list(jobs)
         return left, len(left)
 

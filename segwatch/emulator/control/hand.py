@@ -1,6 +1,8 @@
 """The hand that carries out orders, whoever gives them: a script by its requests, or a scenario by its times."""
 
 import asyncio
+import threading
+from functools import partial
 
 from segwatch.emulator import seed
 from segwatch.emulator.api.datasets import known_dataset
@@ -12,7 +14,8 @@ from segwatch.emulator.control.orders import NewFault, NewJobs, job_request
 from segwatch.emulator.control.run_orders import NewPlan, NewRun, ProfileChange
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError
-from segwatch.emulator.lake import batches, made_batches
+from segwatch.emulator.lake import batch_files, batches, made_batches
+from segwatch.emulator.lake.model import WrittenBatch
 from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, World
@@ -23,6 +26,14 @@ class Hand:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._halts: dict[asyncio.Task[WrittenBatch], threading.Event] = {}  # of the batches that are being made
+        world.stopped_by_reset.append(self.stop)
+
+    async def stop(self) -> None:
+        """Give up the batches that are being made, and return when nothing of them is written any more."""
+        for halted in self._halts.values():
+            halted.set()
+        await asyncio.gather(*self._halts, return_exceptions=True)
 
     def place(self, new: NewJobs) -> list[Job]:
         world = self._world
@@ -71,22 +82,37 @@ class Hand:
 
     async def make_batch(self, new: NewBatch) -> str:
         """Write a batch that no export asked for, and return its id."""
-        world, sandbox = self._world, self._world.sandbox(new.sandbox)
-        dataset_id = new.dataset or next(iter(sandbox.datasets))
-        known_dataset(sandbox, dataset_id)
+        world = self._world
+        dataset_id = new.dataset or next(iter(world.sandbox(new.sandbox).datasets), seed.DATASET_ID)
+        known_dataset(world.sandbox(new.sandbox), dataset_id)
         _, chance = world.draw("made_batch")
         batch_id = f"{chance.getrandbits(128):032x}"
-        written = await asyncio.to_thread(
-            made_batches.write,
-            world.batch_folder.path,
-            batch_id,
-            files=new.files,
-            length_bytes=new.length_bytes,
-            seed=new.seed,
-        )
+        try:
+            written = await self._made(batch_id, new)
+        except (InterruptedError, FileNotFoundError) as exc:  # given up, or its directory was removed under it
+            raise ServiceError(409, "The platform was reset while the batch was made. Ask again.") from exc
+        sandbox = world.sandbox(new.sandbox)  # as it is now: a reset puts a new one in its place
+        if dataset_id not in sandbox.datasets:
+            await asyncio.to_thread(batch_files.remove, world.batch_folder.path, batch_id)
+        known_dataset(sandbox, dataset_id)
         at_ms = int(world.now() * 1000)
         batches.take_in(sandbox.batches, sandbox.datasets, written, dataset_id=dataset_id, org=seed.ORG, at_ms=at_ms)
         return batch_id
+
+    async def _made(self, batch_id: str, new: NewBatch) -> WrittenBatch:
+        """Return the batch once it is on disk. Raises InterruptedError when it was given up."""
+        halted = threading.Event()
+        write = partial(made_batches.write, self._world.batch_folder.path, batch_id, halted=halted)
+        making = asyncio.create_task(
+            asyncio.to_thread(write, files=new.files, length_bytes=new.length_bytes, seed=new.seed)
+        )
+        self._halts[making] = halted
+        making.add_done_callback(self._halts.pop)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:  # nobody waits for it any more
+            halted.set()
+            raise
 
     def skip(self, schedule_id: str, times: int) -> None:
         if not self._world.scheduler.skip(schedule_id, times):

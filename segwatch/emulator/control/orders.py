@@ -13,7 +13,9 @@ from segwatch.emulator.quirks import Quirk
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, Sandbox
 
+LONGEST_S = 3650 * 86_400.0  # ten years
 _JOBS_MAX = 100_000
+_FASTEST_BYTES_PER_S = float(1 << 30)
 _METHODS = ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE")
 _FAULT_KINDS = (
     "status", "reset", "accept_then_reset", "truncate", "drop_after", "garbage", "slow_bytes_per_s", "rewrite",
@@ -44,14 +46,13 @@ class Order:
             raise _refusal(f"{name} is {value!r}. Write a text that is not empty.")
         return value
 
-    def number(self, name: str, *, least: float = 0.0, most: float = float("inf")) -> float | None:
+    def number(self, name: str, *, least: float = 0.0, most: float) -> float | None:
         value = self._body.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            limit = f"from {least:g} to {most:g}" if most < float("inf") else f"{least:g} or more"
-            raise _refusal(f"{name} is {value!r}. Write a number, {limit}.")
-        return value
+        if (number := bounded(value, least=least, most=most)) is None:
+            raise _refusal(f"{name} is {value!r}. Write a number, from {_short(least)} to {_short(most)}.")
+        return number
 
     def whole(self, name: str, *, least: int = 0, most: int = _JOBS_MAX) -> int | None:
         value = self.number(name, least=least, most=most)
@@ -70,6 +71,17 @@ class Order:
         if value is not None and not (isinstance(value, list) and all(isinstance(one, dict) for one in value)):
             raise _refusal('errors is no list of objects. Write [{"code": "0090000009", "msg": "..."}].')
         return value
+
+
+def bounded(value: object, *, least: float = 0.0, most: float) -> float | None:
+    """Return what was written as a number; None if it is none, or not within the bounds.
+
+    Every number of an order comes through here. JSON and TOML know whole numbers that no double can hold, TOML also
+    infinity and NaN: of these, whoever waits, counts or keeps would fail later, and for ever.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        return None
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +183,7 @@ def new_fault(body: Any) -> NewFault:
         path=order.text("path", "*"),
         times=order.whole("times", least=1),
         probability=1.0 if probability is None else probability,
-        seconds=order.number("seconds"),
+        seconds=order.number("seconds", most=LONGEST_S),
     )
 
 
@@ -188,10 +200,11 @@ def _script(value: Any) -> Script:
 
 def _step(entry: Any) -> Step:
     match entry:
-        case [str(status), int() | float() as seconds] if status and seconds >= 0 and not isinstance(seconds, bool):
+        case [str(status), written] if status and (seconds := bounded(written, most=LONGEST_S)) is not None:
             return Step(status=status, seconds=float(seconds))
         case _:
-            raise _refusal(f'script has the step {entry!r}. Write ["STATUS", seconds], seconds 0 or more.')
+            limit = f"seconds from 0 to {_short(LONGEST_S)}; the last step stays for ever"
+            raise _refusal(f'script has the step {entry!r}. Write ["STATUS", seconds], {limit}.')
 
 
 def _fault(value: Any) -> Fault:
@@ -208,7 +221,7 @@ def _fault(value: Any) -> Fault:
     if rewrite is not None and not isinstance(rewrite, dict):
         raise _refusal(f"rewrite is {rewrite!r}. Write a JSON merge patch: an object.")
     return Fault(
-        delay_s=order.number("delay_s") or 0.0,
+        delay_s=order.number("delay_s", most=LONGEST_S) or 0.0,
         status=order.whole("status", least=200, most=599),
         body=order.value("body"),
         headers=None if headers is None else {str(name): str(text) for name, text in headers.items()},
@@ -217,7 +230,7 @@ def _fault(value: Any) -> Fault:
         truncate=order.whole("truncate", most=1 << 30),
         drop_after=order.whole("drop_after", most=1 << 30),
         garbage=order.flag("garbage"),
-        slow_bytes_per_s=order.number("slow_bytes_per_s", least=0.001),
+        slow_bytes_per_s=order.number("slow_bytes_per_s", least=0.001, most=_FASTEST_BYTES_PER_S),
         rewrite=rewrite,
     )
 
@@ -228,6 +241,10 @@ def _method(word: str) -> str | None:
     if word.upper() not in _METHODS:
         raise _refusal(f"method is {word!r}. Write one of {', '.join(_METHODS)}, or leave it out for all of them.")
     return word.upper()
+
+
+def _short(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else f"{limit:g}"
 
 
 def _refusal(message: str) -> ServiceError:

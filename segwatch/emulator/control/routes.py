@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from segwatch.emulator.api.export_rows import dataset_id
-from segwatch.emulator.api.front import json_body
+from segwatch.emulator.bodies import json_body
 from segwatch.emulator.control import batch_orders, orders, run_orders
 from segwatch.emulator.control.hand import Hand
 from segwatch.emulator.control.playback import Playback

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +24,6 @@ from segwatch.emulator.settings import Json
 
 _BUNDLED = Path(__file__).parents[1] / "scenarios"
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_FURTHEST_S = 3650 * 86_400.0
 _SandboxOf = Callable[[str], Sandbox]
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
@@ -165,7 +165,7 @@ class _Reading:
         if (at_s := _seconds(entry.get("at"))) is None:
             found = f"{entry['at']!r}" if "at" in entry else "missing"
             wrong.append(f'at is {found}. Write the time since the start, such as "90s", "15m" or "2h".')
-        elif at_s > _FURTHEST_S:
+        elif at_s > orders.LONGEST_S:
             wrong.append(f"at is {entry['at']!r}, and nobody waits for that. Write ten years (3650d) or less.")
         elif isinstance(about, str) and about:
             self._meant.append((place, _NAMED_IN[table], about, at_s))
@@ -190,8 +190,9 @@ class _Reading:
 
 
 def _seconds(value: object) -> float | None:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
+    if isinstance(value, int | float):
+        at_s = orders.bounded(value, most=sys.float_info.max)
+        return None if at_s is None else float(at_s)
     if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
         return float(found[1]) * _UNITS_S[found[2]]
     return None

@@ -36,10 +36,12 @@ def keep_manifest(batch: Path, written: WrittenBatch) -> None:
 
 def written(folder: Path, batch_id: str) -> WrittenBatch | None:
     """Return what an export wrote; None if it has not, or has not finished."""
-    manifest = folder / batch_id / _MANIFEST
-    if not batch_id.isalnum() or not manifest.is_file():
+    if not batch_id.isalnum():
         return None
-    noted = json.loads(manifest.read_text())
+    try:
+        noted = json.loads((folder / batch_id / _MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
     return WrittenBatch(**noted | {"parts": tuple(Part(**part) for part in noted["parts"])})
 
 
@@ -57,14 +59,17 @@ def entries(folder: Path, batch_id: str, room: str) -> dict[str, Entry]:
     root = folder / batch_id / room
     if not batch_id.isalnum() or not root.is_dir():
         return {}
-    return {
-        path.relative_to(root).as_posix(): Entry(
-            name=path.relative_to(root).as_posix(),
-            path=None if path.is_dir() else path,
-            length_bytes=0 if path.is_dir() else path.stat().st_size,
-        )
-        for path in sorted(root.rglob("*"))
-    }
+    try:
+        return {
+            path.relative_to(root).as_posix(): Entry(
+                name=path.relative_to(root).as_posix(),
+                path=None if path.is_dir() else path,
+                length_bytes=0 if path.is_dir() else path.stat().st_size,
+            )
+            for path in sorted(root.rglob("*"))
+        }
+    except FileNotFoundError:  # it is being removed
+        return {}
 
 
 def keep_failure(folder: Path, batch_id: str, errors: list[Json], rows: list[Json]) -> None:

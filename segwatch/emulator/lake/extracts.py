@@ -55,7 +55,7 @@ def _segment_filter(asked: Json) -> SegmentFilter:
 
 
 def _event_list(asked: Any) -> EventList | None:
-    if not asked:
+    if asked is None:
         return None
     bounds = asked.get("filter") or {}
     return EventList(

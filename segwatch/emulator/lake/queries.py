@@ -25,6 +25,10 @@ class SqlError(Exception):
     """The SQL is not one that can be run here; the text is for whoever wrote it."""
 
 
+class OutOfMemory(SqlError):
+    """The SQL needs more memory than it has."""
+
+
 class Session:
     """One engine for one query. tables: the Parquet files that make up each, by its name.
 
@@ -66,7 +70,7 @@ class Session:
             ).fetchall()
         except duckdb.OutOfMemoryException as exc:
             # the engine's own advice is about settings, which nobody can change here
-            raise SqlError(f"{str(exc).splitlines()[0]}. A query has {MEMORY_LIMIT} here.") from exc
+            raise OutOfMemory(f"{str(exc).splitlines()[0]}. A query has {MEMORY_LIMIT} here.") from exc
         except duckdb.Error as exc:
             raise SqlError(_first_lines(exc)) from exc
         ((count, rows),) = found

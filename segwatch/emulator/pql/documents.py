@@ -6,6 +6,7 @@ node's own, since a condition under a misspelled key would silently select every
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -219,14 +220,25 @@ def _literal(node: Any, at: Place) -> Expression:
             )
 
 
+def _number(value: int | float, at: Place) -> Number:
+    """Return a number; as in pql/text, as far as doubles reach."""
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:  # a whole number
+        is_finite = False
+    if not is_finite:
+        raise PqlError("the number is too large. Write one below 1.8e308.", at)
+    return Number(value=number(value), at=at)
+
+
 def _scalar(value: Any, at: Place) -> Expression:
     match value:
         case bool():
             return Truth(value=value, at=at)
         case str():
             return Text(value=value, at=at)
-        case int() | float() if abs(value) < 1e308:  # not so: NaN
-            return Number(value=number(value), at=at)
+        case int() | float() if value == value:  # not so: NaN
+            return _number(value, at)
         case {"nodeType": "literal"} if _kind(value, at):
             return _literal(value, at)
         case _:

@@ -132,7 +132,7 @@ class _Builder(Transformer[Token, Any]):
         token = parts[0]
         double = float(token)
         if double == float("inf"):
-            raise PqlError("the number is too large. Write one below 1e308.", _place(token))
+            raise PqlError("the number is too large. Write one below 1.8e308.", _place(token))
         exact = Decimal(str(token))
         if double.is_integer() and exact != exact.to_integral_value():
             raise PqlError("a fraction of so many digits cannot be kept. Write fewer.", _place(token))

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
 from segwatch.emulator.pql.errors import PqlError
+from segwatch.emulator.pql.iso_times import sql_time
 from segwatch.emulator.pql.shape import TIME, ColumnType, Kind, type_of
 from segwatch.emulator.pql.stored import stored
 from segwatch.emulator.pql.tree import Moment, Number, Occurs, Period, Place, Unit
@@ -43,7 +44,6 @@ _UNITS: MappingProxyType[Unit, tuple[str, int, int]] = MappingProxyType(
         "millennium": ("to_months", 12_000, 20),
     }
 )
-_OFFSET = ":.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _DAYS_FROM_TODAY = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _STEPS = {"last": -1, "this": 0, "next": 1}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -96,12 +96,7 @@ def as_time(value: Value) -> Value:
     sql = ""
     match value.kind, value.type.storage:
         case Kind.TEXT, _:
-            # As TIMESTAMP an offset is dropped; as TIMESTAMPTZ a text without one is taken for local time.
-            there = f"make_timestamp(epoch_us(TRY_CAST({value.sql} AS TIMESTAMPTZ)))"
-            sql = (
-                f"CASE WHEN regexp_matches({value.sql}, '{_OFFSET}') THEN {there} "
-                f"ELSE TRY_CAST({value.sql} AS TIMESTAMP) END"
-            )
+            sql = sql_time(value.sql)
         case Kind.TIME, "timestamp":
             return value
         case Kind.TIME, "timestamp with time zone":
@@ -189,6 +184,7 @@ def _against(operator: str, value: str, time: Value) -> str:
 
 def _written(text: str, at: Place) -> Value:
     try:
+        text = text.upper()  # t and z are ISO 8601, too
         if re.fullmatch(r"\d{4}-?W\d\d", text):
             raise ValueError("a week is no day")
         with suppress(ValueError):  # in each form of ISO 8601: 2026-02-01, 20260201, 2026-W05-7

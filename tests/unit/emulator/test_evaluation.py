@@ -83,7 +83,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(steps, min_size=1, max_size=6))
 def test_every_history_of_runs_leaves_the_memberships_that_the_rules_say(lake, history):
     box, model, now, is_lost = sandbox(), Model(), NOW, frozenset()

@@ -58,6 +58,12 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
     [
         pytest.param('[[jobs]]\nat="1s"\nkind="segmnt_job"', "jobs[0]: kind is 'segmnt_job'. Known kinds:", id="kind"),
         pytest.param('[[jobs]]\nat="soon"\nkind="export_job"', "jobs[0]: at is 'soon'. Write the time since", id="at"),
+        pytest.param('[[jobs]]\nat=inf\nkind="export_job"', "jobs[0]: at is inf. Write the time", id="at-no-end"),
+        pytest.param(f'[[jobs]]\nat=1{400 * "0"}\nkind="export_job"', "jobs[0]: at is 1000", id="at-no-double"),
+        pytest.param(
+            '[[jobs]]\nat=1\nkind="export_job"\nscript=[["NEW",inf]]', "jobs[0]: script has the step", id="no-end"
+        ),
+        pytest.param("[[faults]]\nat=1\nfault={delay_s=inf}", "faults[0]: delay_s is inf. Write", id="delay"),
         pytest.param('[[jobs]]\nkind="export_job"', "jobs[0]: at is missing. Write the time since", id="no-time"),
         pytest.param('[[jobs]]\nat=1\nkind="export_job"\ncuont=2', "jobs[0]: it has 'cuont'. Known names:", id="key"),
         pytest.param(

@@ -215,7 +215,7 @@ def parts(value):
     return st.sampled_from([value, value.lower(), f" {value} "]) if isinstance(value, str) else st.just(value)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(parts({name: RECORD[name] for name in RECORD if name not in ("destination", "schema")}))
 def test_a_record_that_leaves_parts_out_may_still_be_the_order(part):
     told, _ = order_of(part | {"destination": {"datasetId": "5b020a27"}})
