@@ -130,7 +130,8 @@ def _step(
             )
         case Step.SCHEDULED:
             asked = "somebody asked for it" if answer.manual else "the policy allows it"
-            return f"{attempt} is due at {clock(answer.due_at)} UTC: {asked}"
+            waits = f"; until then it waits: {answer.waits_for}" if answer.waits_for else ""
+            return f"{attempt} is due at {clock(answer.due_at)} UTC: {asked}{waits}"
         case Step.POSTING if answer.declined:
             until = (answer.posted_at or answer.since) + patience(policy.settle_window)
             is_last = answer.declines >= DECLINES_MAX

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 
+from segwatch.cli.cancellation import cancelled
 from segwatch.cli.following import follow
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.ordering import new_order, ordered
@@ -18,7 +19,7 @@ from segwatch.cli.patience import Patience
 from segwatch.cli.platform import Calling, InSandbox, calling, left_out
 from segwatch.cli.readback import read_back, word_of
 from segwatch.cli.session import a_time, ledger
-from segwatch.jobs.model import Observation, Status
+from segwatch.jobs.model import JobKey, Observation, Status
 from segwatch.jobs.order import Order
 from segwatch.kinds.export_order import order_of
 from segwatch.upstream import datasets, export_jobs
@@ -203,7 +204,7 @@ async def cancel(export: str, /, *, sandbox: InSandbox = "", as_json: Json = Fal
         Its id.
     """
     async with calling(config, sandbox) as platform:
-        await export_jobs.cancel(platform.client, export)
+        await cancelled(platform, JobKey(sandbox=platform.sandbox.name, kind="export_job", id=export))
     if as_json:
         show_json({"id": export, "asked": True})
     else:

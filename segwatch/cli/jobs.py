@@ -1,10 +1,12 @@
 """`segwatch jobs`: what is known of jobs, and a person's wish to cancel one or to submit one again."""
 
 import sys
+from dataclasses import replace
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from segwatch.cli.cancellation import cancelled
 from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
@@ -12,9 +14,10 @@ from segwatch.cli.platform import calling
 from segwatch.cli.session import opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.model import JobState, Status
+from segwatch.jobs.resubmission import Step
 from segwatch.jobs.retry import NotNow, wished
 from segwatch.kinds.base import load_kinds
-from segwatch.store.base import Change, Conflict, JobFilter
+from segwatch.store.base import Change, Conflict, JobFilter, Store
 
 app = App(name="jobs")
 
@@ -114,8 +117,10 @@ async def explain(job: str, /, *, as_json: Json = False, config: ConfigFile = No
 
 
 @app.command
-async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None) -> None:
+async def retry(job: str, /, *, force: bool = False, as_json: Json = False, config: ConfigFile = None) -> None:
     """Ask the daemon to submit a failed export again, whatever the policy says; it still looks first.
+
+    An export whose answer has vanished may be submitted again, too.
 
     Example: `segwatch jobs retry 24116`, then `segwatch jobs explain 24116`
 
@@ -123,6 +128,8 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     ----------
     job
         The failed export's id, or `sandbox/kind/id` where several sandboxes have that id.
+    force
+        Also where the export that answers it is in a status that segwatch does not know, and you know it to be dead.
     """
     async with opened(config, readonly=False) as (settings, store):
         state = await the_job(store, job)
@@ -131,9 +138,12 @@ async def retry(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         if not resubmits(state):
             fail(Exit.FAILED, f"{state.key} is {state.word}: only a failed or cancelled export can be submitted again")
         before = await store.resubmission(state.key)
-        wish = wished(state, before, SystemClock().now())
+        answering = await store.job(replace(state.key, id=before.new_id)) if before and before.new_id else None
+        wish = wished(state, before, SystemClock().now(), answering=answering, force=force)
         if isinstance(wish, NotNow):
-            fail(Exit.FAILED, f"{state.key} {wish.why}")
+            answered = await _answered_by(store, state)
+            hint = f"; it answers export {answered}: `segwatch jobs retry {answered}` submits that one" * bool(answered)
+            fail(Exit.FAILED, f"{state.key} {wish.why}{hint}")
         try:
             await store.commit([Change(resubmission=wish, resubmission_before=before)])
         except Conflict:
@@ -163,11 +173,20 @@ async def cancel(job: str, /, *, as_json: Json = False, config: ConfigFile = Non
     if state.status.is_final:
         fail(Exit.FAILED, f"{state.key} has ended: it is {state.word}")
     async with calling(config, state.key.sandbox) as platform:
-        await platform.client.call(load_kinds()[state.key.kind].cancel(state.key.id))
+        await cancelled(platform, state.key)
     if as_json:
         show_json({"id": state.key.id, "asked": True})
     else:
         lines([f"the platform was asked to cancel {state.key}; `segwatch jobs show {state.key.id}` tells when it ends"])
+
+
+async def _answered_by(store: Store, job: JobState) -> str:
+    """Return the failed export that this job was to answer, if it has vanished or nobody knows its status; else ""."""
+    if job.status not in (Status.VANISHED, Status.UNKNOWN):
+        return ""
+    answers = await store.resubmissions(job.key.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+    ids = [one.failed.id for one in answers if one.new_id == job.key.id and one.failed.kind == job.key.kind]
+    return ids[0] if ids else ""
 
 
 def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from datetime import datetime, timedelta
 from segwatch import decision
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
-from segwatch.jobs import breaker, ordering, retry, submission
-from segwatch.jobs.model import JobState, Observation
+from segwatch.daemon.unlisted import posts_of
+from segwatch.jobs import breaker, retry, submission
+from segwatch.jobs.model import Facts, JobState, Observation
 from segwatch.jobs.order import OrderStep
+from segwatch.jobs.posts import Posts
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Refuse, RetryPolicy
+from segwatch.kinds.base import JobKind
 from segwatch.store.base import Change, Store
 
 _DAY = timedelta(hours=24)
@@ -26,10 +29,11 @@ class Answers:
     """
 
     def __init__(
-        self, sandbox: str, kind: str, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy
+        self, sandbox: str, kind: JobKind, recorder: Recorder, store: Store, clock: Clock, policy: RetryPolicy
     ) -> None:
         self._sandbox = sandbox
-        self._kind = kind
+        self._job_kind = kind
+        self._kind = kind.name
         self._recorder = recorder
         self._store = store
         self._clock = clock
@@ -45,7 +49,8 @@ class Answers:
         """Return an earlier answer, given up or put off, whose POST brought `failed` about; `answer` is its own one."""
         put_off = (Step.REFUSED, Step.SCHEDULED, Step.PROPOSED)
         others = await self._ours(put_off)
-        if failed.key.id in await self.claimed(answer):
+        posts = await self.posts()
+        if failed.key.id in posts.claimed(besides=answer.failed) | posts.ordered:
             return None
         return await self._whose(failed, answer.fingerprint, others)
 
@@ -56,7 +61,8 @@ class Answers:
         given_up = [one for one in given_up if one.posted_at]
         if not given_up:
             return []
-        claimed = {one.new_id for one in await self._linked()} | await self.ordered()
+        posts = await self.posts()
+        claimed = posts.claimed() | posts.ordered
         found = []
         for job in self._recorder.known(self._kind):
             if job.key.id in claimed:
@@ -74,11 +80,8 @@ class Answers:
         """Return whose late effect the job is; None also while an equal POST is not settled, to which it may belong."""
         if not fingerprint or not (equal := [one for one in answers if one.fingerprint == fingerprint]):
             return None
-        unsettled = await self._store.resubmissions(self._sandbox, steps=(Step.POSTING,))
-        ordered = await self._store.orders(
-            self._sandbox, kind=self._kind, fingerprint=fingerprint, steps=(OrderStep.POSTING,)
-        )
-        if ordered or any(one.fingerprint == fingerprint for one in unsettled):
+        posts = await self.posts()
+        if any(self.twin_of(one, posts) for one in equal):
             return None
         first = {one.failed: await self._recorder.fresh(one.failed) for one in equal}
         return submission.led_to(
@@ -86,17 +89,9 @@ class Answers:
             job, fingerprint,
         )  # fmt: skip
 
-    async def claimed(self, answer: Resubmission) -> frozenset[str]:
-        """Return the ids of the jobs that answer some other failure."""
-        return frozenset(other.new_id for other in await self._linked() if other.failed != answer.failed)
-
-    async def ordered(self) -> frozenset[str]:
-        """Return the ids of the jobs that a command or a pipeline has ordered: they are no effect of ours."""
-        orders = await self._store.orders(self._sandbox, kind=self._kind, steps=(OrderStep.PLACED,))
-        return frozenset(order.job_id for order in orders)
-
-    async def _linked(self) -> list[Resubmission]:
-        return await self._store.resubmissions(self._sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+    async def posts(self) -> Posts:
+        """Return what our POSTs have led to by now."""
+        return await posts_of(self._store, self._sandbox, self._kind)
 
     async def surroundings(self, answer: Resubmission, failing: breaker.Failing) -> retry.Surroundings:
         """Return what else goes on, by which it is decided whether the answer may go ahead."""
@@ -105,17 +100,26 @@ class Answers:
             other for other in await self._store.resubmissions(self._sandbox, since=since)
             if other.failed != answer.failed
         ]  # fmt: skip
-        equal = await self._store.orders(self._sandbox, kind=self._kind, fingerprint=answer.fingerprint)
+        posts = await self.posts()
         running = {job.key.id for job in self._recorder.active(self._kind)}
         return retry.Surroundings(
             submitted_today=sum(1 for other in answers if other.posted_at and other.posted_at > since),
             failing=failing,
             on_trial=breaker.on_trial(answers, running),
-            twin_in_flight=any(
-                other.step is Step.POSTING and other.fingerprint == answer.fingerprint for other in answers
-            )
-            or (bool(answer.fingerprint) and any(ordering.is_fresh(order, self._clock.now()) for order in equal)),
+            twin_in_flight=self.twin_of(answer, posts),
         )
+
+    def twin_of(self, answer: Resubmission, posts: Posts) -> str:
+        """Return the order or resubmission whose POST is not settled and may be for the same; "" for none.
+
+        Also an order that is not equal as it is written: its job may be, as the platform records it.
+        """
+        for order in posts.orders:
+            asked = Facts(dataset=order.dataset, segments=order.segments)
+            equal = order.fingerprint in answer.fingerprints
+            if order.step is OrderStep.POSTING and (equal or not self._job_kind.is_another(asked, answer.request)):
+                return f"order {order.id}"
+        return posts.in_flight(answer.fingerprints, besides=str(answer.failed))
 
     async def turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
@@ -140,17 +144,28 @@ class Answers:
         refused = retry.refused(answer, refusal.reason, self._clock.now())
         await self.move(answer, refused, why=refusal.why)
 
-    async def move(self, before: Resubmission, after: Resubmission, *, why: str = "") -> None:
-        """Write the answer's next step, and tell of it on the failed job's stream."""
+    async def move(
+        self, before: Resubmission, after: Resubmission, *, why: str = "", reckoned: frozenset[str] = frozenset(),
+        tell: bool = False,
+    ) -> None:  # fmt: skip
+        """Write the answer's next step, and tell of it on the failed job's stream. reckoned: as in `Change`.
+
+        tell: also where the step is the same.
+        """
         if after == before:
             return
 
         async def changes() -> Sequence[Change]:
             now, failed = self._clock.now(), await self._recorder.fresh(before.failed)
-            if failed is None or after.step is before.step:
+            if failed is None or (after.step is before.step and not tell):
                 return [Change(resubmission=after, resubmission_before=before)]
             told, events = decision.announce(failed, after, self._policy, now, why=why)
-            return [Change(job=told, job_before=failed, events=events, resubmission=after, resubmission_before=before)]
+            return [
+                Change(
+                    job=told, job_before=failed, events=events, resubmission=after, resubmission_before=before,
+                    reckoned=reckoned,
+                )
+            ]  # fmt: skip
 
         await self._recorder.write(changes)
 
@@ -163,7 +178,7 @@ class Answers:
             now = self._clock.now()
             failed, known = await self._recorder.fresh(before.failed), await self._recorder.fresh(job.key)
             assert failed is not None  # it was read a moment ago, and open resubmissions keep their job
-            done = replace(answer, step=step, new_id=job.key.id, since=now)
+            done = replace(answer, step=step, new_id=job.key.id, new_created_at=job.created_at, since=now)
             told, events = decision.announce(failed, done, self._policy, now, by=by)
             made = decision.link(known, job, done, now, self._recorder.policies[self._kind])
             state = replace(made.state, unlisted=True) if made.state and known is None else made.state

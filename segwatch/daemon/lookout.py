@@ -4,15 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
 from segwatch.daemon.source import Source
+from segwatch.daemon.unlisted import told_by_id
 from segwatch.jobs import proof, tracker
 from segwatch.jobs.model import Facts, JobState, Observation, Status
+from segwatch.jobs.posts import Made, Posts
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.jobs.resubmission import Resubmission
 
 _RECORDS_MAX = 100  # read one by one in one look; what they tell is remembered, so that the next look reads the rest
 _REMEMBERED_MAX = 2000
+_NO_POSTS = Posts()
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -21,15 +25,17 @@ class Look:
     """Every export created since the failed one, as far as the platform shows it.
 
     doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
-    enough, and of those that a POST of ours may have brought about.
+    enough, and of those that a POST of ours may have brought about. equal: ids of those that our own POSTs have asked
+    for as it is asked for now, whatever their records tell.
     """
 
     rows: tuple[Observation, ...]
     doubtful: frozenset[str] = frozenset()
+    equal: frozenset[str] = frozenset()
 
 
 class Lookout:
-    """Reads the list back to the failed job. Every call may raise UpstreamError.
+    """Reads the list back to the failed job, and what our own POSTs have led to. Every call may raise UpstreamError.
 
     jobs: what segwatch knows of this kind and sandbox by other ways. age: how long ago our clock showed that time,
     though it may have been set since. believed_after: how long a job must be known for its record to be taken at its
@@ -37,10 +43,11 @@ class Lookout:
     """
 
     def __init__(
-        self, source: Source, jobs: Callable[[], Iterable[JobState]] = tuple,
+        self, source: Source, clock: Clock, jobs: Callable[[], Iterable[JobState]] = tuple,
         *, age: Callable[[datetime], timedelta], believed_after: timedelta = timedelta(minutes=10),
     ) -> None:  # fmt: skip
         self._source = source
+        self._clock = clock
         self._kind = source.kind
         self._jobs = jobs
         self._age = age
@@ -48,27 +55,37 @@ class Lookout:
         self._told: dict[str, Facts] = {}  # by records that told enough: what an export was to do never changes
 
     async def look(
-        self, answer: Resubmission, failed: JobState, beat: Callable[[], None], claimed: frozenset[str] = frozenset()
+        self, answer: Resubmission, failed: JobState, beat: Callable[[], None], posts: Posts = _NO_POSTS
     ) -> Look:
         """Return all exports since `failed` was created. Raises Inconclusive.
 
-        claimed: ids of jobs that answer some other failure, so that no POST of this answer can have made them.
+        posts: what our POSTs have led to, read before this look. What answers another failure or an order is no effect
+        of a POST of this answer; what the list does not show of it is asked for by its id.
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
         shown = await self._listed(failed, beat)
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | shown
         rows = {id_: self._best_told(row, known.get(id_)) for id_, row in rows.items()}
+        claimed, equal = posts.claimed(besides=failed.key) | posts.ordered, posts.equal(answer.fingerprints)
+        ours = {one.key.id: one for one in posts.made()}
+        hidden = [
+            one for id_, one in ours.items() if id_ not in rows and self._matters(one, answer, failed, known.get(id_))
+        ]
+        unlisted = await told_by_id(self._source, self._clock, beat, hidden, is_gone=self._is_gone)
+        rows |= unlisted.rows
+        doubtful = {*unlisted.doubtful}
+        whole = self._told.keys() | unlisted.rows.keys()
         unsure = [
             row for id_, row in rows.items()
-            if self._is_unsure(row, answer, failed, claimed, cut=id_ not in self._told)
+            if id_ not in equal | doubtful and self._is_unsure(row, answer, failed, claimed, cut=id_ not in whole)
         ]  # fmt: skip
-        doubtful = set()
         for row in unsure[:_RECORDS_MAX]:
             record = await told_of(self._source, row.key.id)
             beat()
             if not isinstance(record, Observation):
-                if record is None or row.key.id in shown:
+                ordered = ours.get(row.key.id)
+                if record is None or row.key.id in shown or (ordered and not await self._is_gone(ordered)):
                     doubtful.add(row.key.id)
                 else:
                     del rows[row.key.id]  # it was there once, and is gone from the list as well
@@ -82,7 +99,23 @@ class Lookout:
                 doubtful.add(row.key.id)
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
-        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful))
+        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful), equal=equal)
+
+    def _matters(self, made: Made, answer: Resubmission, failed: JobState, known: JobState | None) -> bool:
+        """True for what our POST made since the failed job, and may be equal; not for what we saw vanish."""
+        if made.key == failed.key or (known and known.status is Status.VANISHED):
+            return False
+        created_at, since = (known and known.created_at) or made.created_at, proof.earliest(failed)
+        if created_at is None or since is None:  # the two clocks cannot be told apart then
+            is_since = made.posted_at is None or made.posted_at >= failed.discovered_at - proof.CLOCKS_APART
+        else:
+            is_since = created_at >= since
+        if not is_since:
+            return False
+        return bool(made.asked & answer.fingerprints) or not self._kind.is_another(made.facts, answer.request)
+
+    async def _is_gone(self, made: Made) -> bool:
+        return made.posted_at is None or self._age(made.posted_at) >= self._believed_after
 
     async def _listed(self, failed: JobState, beat: Callable[[], None]) -> dict[str, Observation]:
         list_ = await listed(self._source, beat, horizon=_horizon(failed), anchor=failed.key.id)
@@ -106,7 +139,7 @@ class Lookout:
         """
         if not _is_since(row, failed) or self._kind.is_another(row.facts, answer.request, cut=cut):
             return False
-        if answer.fingerprint and row.facts.fingerprint == answer.fingerprint:
+        if row.facts.fingerprint in answer.fingerprints:
             return cut
         return self._kind.may_be(row.facts.request, answer.request) or (
             _is_new(row.key.id, answer) and row.key.id not in claimed

@@ -12,12 +12,12 @@ from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
+from segwatch.daemon.unlisted import posts_of
 from segwatch.jobs import ordering, proof, quota
 from segwatch.jobs.model import Observation
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep
 from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
-from segwatch.jobs.resubmission import Step
 from segwatch.jobs.submission import Posted
 from segwatch.store.base import Change, Conflict, Spent, Store, StoreError
 from segwatch.upstream.errors import UpstreamError
@@ -163,7 +163,7 @@ class Orderer:
                     return await self._written(ordering.refused(order, OrderRefusal.UNCLEAR, said.why, now), before)
                 return self._later(order, _PAUSE, "unclear", said.why)
             case Go():
-                intent = await self._written(ordering.intended(order, said, look.asked_at, now), before)
+                intent = await self._written(ordering.intended(order, said, now), before)
                 post = self._post(intent, look, spend)
                 return await finished(post, grace_s=self._grace_s, name=f"post:{order.sandbox}")
 
@@ -173,21 +173,19 @@ class Orderer:
         An equal POST is under way or may have been taken; or it was left without an answer, and its job just found.
         """
         now = self._clock.now()
-        for again in await self._store.resubmissions(order.sandbox, steps=(Step.POSTING,)):
-            if again.failed.kind == order.kind and again.fingerprint == order.fingerprint:
-                why = f"an equal job is being submitted again for {again.failed}"
-                return self._later(order, _TWIN_PAUSE, "twin", why)
-        equal = await self._store.orders(order.sandbox, kind=order.kind, fingerprint=order.fingerprint)
-        for twin in equal:
-            if twin.id != order.id and twin.step is OrderStep.POSTING:
+        posts = await posts_of(self._store, order.sandbox, order.kind)
+        if again := posts.in_flight({order.fingerprint}):
+            return self._later(order, _TWIN_PAUSE, "twin", f"{again} asks for the same, and is not settled yet")
+        for twin in (one for one in posts.orders if one.fingerprint == order.fingerprint and one.id != order.id):
+            if twin.step is OrderStep.POSTING:
                 twin = await self._settle_anothers(twin, beat)
                 if twin.step is OrderStep.POSTING:
                     why = f"the equal order {twin.id} has got no reply yet, and is looked for"
                     return self._later(order, _TWIN_PAUSE, "twin", why)
                 if twin.step is OrderStep.PLACED and order.owner == twin.owner == _COMMAND and not order.forced:
                     return ordering.inherited(order, twin, now)
-            undecided = twin.step is OrderStep.UNDECIDED and twin.posted_at and now - twin.posted_at < _UNDECIDED_BARS
-            if undecided and adopt != "since" and not order.forced and twin.id != order.id:
+            undecided = twin.step is OrderStep.UNDECIDED and twin.posted_at and abs(now - twin.posted_at)
+            if undecided and undecided < _UNDECIDED_BARS and not (adopt == "since" or order.forced):
                 why = f"the equal order {twin.id} got no reply, so the platform may have taken it"
                 return ordering.refused(order, OrderRefusal.EXISTS, why, now)
         return None
@@ -201,7 +199,7 @@ class Orderer:
             nonlocal there
             if there.step is not OrderStep.POSTING:  # a second try, with a new token, is the same POST
                 marked = ordering.posting(intent, self._clock.now())
-                await self._write(marked, intent, spend=spend)
+                await self._write(marked, intent, spend=spend, reckoned=look.reckoned)
                 there = marked
 
         try:
@@ -291,8 +289,10 @@ class Orderer:
             await self._write(order, before)
         return order
 
-    async def _write(self, order: Order, before: Order | None, *, spend: Spend | None = None) -> None:
-        await self._store.commit([Change(order=order, order_before=before, spend=spend)])
+    async def _write(
+        self, order: Order, before: Order | None, *, spend: Spend | None = None, reckoned: frozenset[str] = frozenset()
+    ) -> None:
+        await self._store.commit([Change(order=order, order_before=before, spend=spend, reckoned=reckoned)])
         if not order.step.is_open:
             self._silences.forget(order.id)
 

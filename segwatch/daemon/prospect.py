@@ -1,18 +1,20 @@
 """Which jobs may answer an order: the look before and after its POST."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
 from segwatch.daemon.source import Source
+from segwatch.daemon.unlisted import posts_of, told_by_id
 from segwatch.jobs import ordering, proof
-from segwatch.jobs.model import Observation, Status
-from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.model import Facts, Observation, Status
+from segwatch.jobs.order import Order
 from segwatch.jobs.ordering import Same, Serves
+from segwatch.jobs.posts import Made, Posts
 from segwatch.jobs.reading import CREATION_OVERLAP
-from segwatch.jobs.resubmission import Step
 from segwatch.store.base import JobFilter, Store
 
 _PAGES_MAX = 40
@@ -27,6 +29,7 @@ class OrderLook:
 
     same: whether one of them is what the order asks for. doubtful: ids of those of which that cannot be told.
     claimed: ids of jobs that other POSTs of ours have brought about. lag: how late the list has been seen to be.
+    reckoned: the names of the POSTs of ours that the look knew of from its beginning.
     """
 
     rows: tuple[Observation, ...]
@@ -34,6 +37,7 @@ class OrderLook:
     same: Same
     doubtful: frozenset[str]
     claimed: frozenset[str]
+    reckoned: frozenset[str]
     lag: timedelta
 
 
@@ -58,7 +62,8 @@ class Prospect:
 
         serves: as in `ordering.assess`; None after a POST, when nobody else's job will do. Raises Inconclusive.
         """
-        asked_at = self._clock.now()
+        asked_at, posts = self._clock.now(), await posts_of(self._store, order.sandbox, order.kind)
+        same = partial(self._same, equal=posts.equal({order.fingerprint} - {""}))
         list_ = await listed(
             self._source, beat, horizon=self._horizon(order, asked_at, before_post=serves is not None),
             pages_max=_PAGES_MAX,
@@ -66,17 +71,23 @@ class Prospect:
         if order.known and not list_.goes_back and not list_.rows.keys() & {*order.known}:
             raise Inconclusive("the list shows none of the jobs that were there before")
         rows = {id_: row for id_, row in list_.rows.items() if not self._is_history(row, order)}
-        for id_ in await self._known_elsewhere(order, serves) - rows.keys():
+        for id_ in await self._recorded(order, same, serves) - rows.keys():
             record = await told_of(self._source, id_)
             beat()
             if record is None:
                 raise Inconclusive(f"the platform fails to tell of {id_}, which may be what was ordered")
             if isinstance(record, Observation):
                 rows[id_] = record
-        unsure = [row for row in rows.values() if self._same(row, order, cut=row.key.id in list_.rows) is None]
+        hidden = self._hidden(posts, order, rows.keys()) if serves is not None else []
+        unlisted = await told_by_id(self._source, self._clock, beat, hidden, is_gone=self._is_gone)
+        rows |= unlisted.rows
+        unsure = [
+            row for id_, row in rows.items()
+            if id_ not in unlisted.doubtful and same(row, order, cut=id_ in list_.rows) is None
+        ]  # fmt: skip
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} jobs were created since of which the list tells too little")
-        doubtful = set()
+        doubtful = {*unlisted.doubtful}
         for row in unsure:
             record = await told_of(self._source, row.key.id)
             beat()
@@ -84,20 +95,32 @@ class Prospect:
                 doubtful.add(row.key.id)
                 continue
             rows[row.key.id] = told = record if len(record.facts.request) >= len(row.facts.request) else row
-            if self._same(told, order) is None and not self._is_believed(told, order, asked_at):
+            if same(told, order) is None and not self._is_believed(told, order, asked_at):
                 doubtful.add(row.key.id)
         return OrderLook(
-            rows=tuple(rows.values()), asked_at=asked_at, same=self._same, doubtful=frozenset(doubtful),
-            claimed=await self._claimed(order), lag=await self._lag(order),
+            rows=tuple(rows.values()), asked_at=asked_at, same=same, doubtful=frozenset(doubtful),
+            # somebody's POST may have been answered while we looked
+            claimed=(await posts_of(self._store, order.sandbox, order.kind)).effects(besides=order.id),
+            reckoned=posts.names, lag=await self._lag(order),
         )  # fmt: skip
 
-    async def _claimed(self, order: Order) -> frozenset[str]:
-        """Return the ids of jobs that other POSTs of ours have brought about."""
-        orders = await self._store.orders(order.sandbox, kind=order.kind, steps=(OrderStep.PLACED,))
-        answers = await self._store.resubmissions(order.sandbox, steps=(Step.SUBMITTED,))
-        return frozenset(one.job_id for one in orders if one.id != order.id) | frozenset(
-            one.new_id for one in answers if one.failed.kind == order.kind
-        )
+    def _hidden(self, posts: Posts, order: Order, shown: Collection[str]) -> list[Made]:
+        """Return what our POSTs made since the order's `not_before` and may be equal, where no list shows it."""
+        found = []
+        for made in posts.made():
+            created_at = made.created_at or made.posted_at
+            is_since = created_at is None or created_at >= order.not_before
+            equal = order.fingerprint in made.asked
+            if is_since and made.key.id not in shown and (equal or not self._is_another(made.facts, order)):
+                found.append(made)
+        return found
+
+    async def _is_gone(self, made: Made) -> bool:
+        """True where the job was known to have ended, or was made too long ago to show up late."""
+        known = await self._store.job(made.key)
+        if made.posted_at is None or (known and known.status.is_final):
+            return True
+        return abs(self._clock.now() - made.posted_at) >= self._believed_after
 
     async def _lag(self, order: Order) -> timedelta:
         """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
@@ -118,15 +141,8 @@ class Prospect:
         since = min(order.not_before, order.posted_at or order.not_before)
         return row.status.is_final and is_before(row, since - 2 * proof.CLOCKS_APART)
 
-    async def _known_elsewhere(self, order: Order, serves: Serves | None) -> set[str]:
-        """Return the ids of jobs that may answer the order, or are equal, though the list may be too late to show them.
-
-        They were recorded as active, or an equal order has led to them.
-        """
-        equal = await self._store.orders(
-            order.sandbox, kind=order.kind, fingerprint=order.fingerprint, steps=(OrderStep.PLACED,),
-            since=order.not_before,
-        )  # fmt: skip
+    async def _recorded(self, order: Order, same: Same, serves: Serves | None) -> set[str]:
+        """Return the ids of jobs that are recorded as active, and may answer the order or are equal."""
         active = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, statuses=_ACTIVE))
         seen = [
             Observation(
@@ -135,11 +151,20 @@ class Prospect:
             )
             for job in active
         ]  # fmt: skip
-        wanted = {row.key.id for row in seen if self._same(row, order) or (serves is not None and serves(row, order))}
-        return wanted | {one.job_id for one in equal if one.id != order.id}
+        return {row.key.id for row in seen if same(row, order) or (serves is not None and serves(row, order))}
 
-    def _same(self, row: Observation, order: Order, *, cut: bool = False) -> bool | None:
-        """Return whether a job is what the order asks for; None if that cannot be told. cut: only a list told it."""
+    def _is_another(self, told: Facts, order: Order) -> bool:
+        if not self._source.kind.resubmits:
+            return set(told.segments) != set(order.segments)
+        return self._source.kind.is_another(told, order.request)
+
+    def _same(self, row: Observation, order: Order, *, cut: bool = False, equal: Collection[str] = ()) -> bool | None:
+        """Return whether a job is what the order asks for; None if that cannot be told. cut: only a list told it.
+
+        equal: ids of jobs that our own POSTs asked for in the same way: the platform may have changed what it tells.
+        """
+        if row.key.id in equal:
+            return True
         if not self._source.kind.resubmits:
             return ordering.same_evaluation(row, order)
         if row.facts.fingerprint and row.facts.fingerprint == order.fingerprint:

@@ -11,8 +11,10 @@ from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.routing import Promise
 from segwatch.jobs import reading, tracker
+from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
+from segwatch.jobs.resubmission import Step
 from segwatch.store.base import Change, Conflict, JobFilter, Store
 
 Follow = Callable[[Sequence[Change]], Awaitable[Sequence[Change]]]
@@ -188,8 +190,20 @@ class Recorder:
             elif state and is_shown and (before is None or before.unlisted):
                 state = replace(state, missed_at=missed_at, unlisted=False)
             if state is not None and state is not before:
-                changes.append(Change(job=state, job_before=before, events=made.events, resubmission=made.answer))
+                events = await self._with_whom_it_answered(state, made.events)
+                changes.append(Change(job=state, job_before=before, events=events, resubmission=made.answer))
         return changes
+
+    async def _with_whom_it_answered(self, job: JobState, events: Sequence[Event]) -> tuple[Event, ...]:
+        """Return the events; that a resubmission has vanished says which failed job is without an answer now."""
+        if job.attempt == 1 or all(event.type is not EventType.JOB_VANISHED for event in events):
+            return tuple(events)
+        answers = await self._store.resubmissions(self.sandbox, steps=(Step.SUBMITTED, Step.ADOPTED))
+        failed = next((one.failed for one in answers if job.key == replace(one.failed, id=one.new_id)), None)
+        told = {"failed_job_id": failed.id} if failed else {}
+        return tuple(
+            replace(one, details=one.details | told) if one.type is EventType.JOB_VANISHED else one for one in events
+        )
 
     async def _write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> list[JobState]:
         async with self._turn:

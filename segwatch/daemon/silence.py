@@ -43,8 +43,9 @@ class Silences:
         return timedelta(seconds=now_s - wait.since_s)
 
     def looked(self, whose: Hashable) -> None:
-        """Note that a list was seen just now; `of` was called before."""
-        self._waits[whose].looked_s = self._clock.ran_s()
+        """Note that a list was seen just now; `of` was called before. Another task may have settled it meanwhile."""
+        if wait := self._waits.get(whose):
+            wait.looked_s = self._clock.ran_s()
 
     def keep(self, those: Collection[Hashable]) -> None:
         """Forget all others."""

@@ -1,13 +1,12 @@
 """Submits failed exports again: a look, an intent on disk, one POST, the result on disk. Never twice."""
 
-from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from segwatch.backoff import Backoff, spread
 from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive
@@ -15,11 +14,12 @@ from segwatch.daemon.lookout import Lookout, seen_of
 from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.records import Records
+from segwatch.daemon.setbacks import Setbacks
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
 from segwatch.jobs import breaker, proof, retry, submission
-from segwatch.jobs.model import JobKey, JobState
+from segwatch.jobs.model import JobState
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
@@ -30,10 +30,9 @@ log = structlog.get_logger()
 
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
-_PAUSE_MAX = timedelta(minutes=1)
 _DAY = timedelta(hours=24)
-_SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # after an error of our own
 _SETBACKS_MAX = 5
+_CONFLICTS_TOLD = 5  # what somebody else changes again and again keeps an answer waiting: that is told
 
 
 class _TooLittle(Inconclusive):
@@ -50,20 +49,19 @@ class Submitter:
         self._source = source
         self._kind = source.kind
         self._lookout = Lookout(
-            source, lambda: recorder.known(source.kind.name),
+            source, clock, lambda: recorder.known(source.kind.name),
             age=timeline.surely, believed_after=proof.believed_after(policy.settle_window),
         )  # fmt: skip
         self._records = Records(source, recorder, clock, timeline=timeline, window=policy.settle_window)
         self._silences = Silences(clock, window=policy.settle_window)
-        self._answers = Answers(source.sandbox, source.kind.name, recorder, store, clock, policy)
+        self._answers = Answers(source.sandbox, source.kind, recorder, store, clock, policy)
         self._recorder = recorder
+        self._store = store
         self._clock = clock
         self._timeline = timeline
         self._policy = policy
         self._grace_s = grace_s
-        self._paused: dict[JobKey, datetime] = {}
-        self._setbacks: Counter[JobKey] = Counter()
-        self._unclear: dict[JobKey, float] = {}  # since when (`ran_s`) the looks for an answer allow no conclusion
+        self._setbacks = Setbacks(clock)
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Answer what falls due, for ever. Whatever the last process left half-done is settled first, by looking."""
@@ -83,15 +81,13 @@ class Submitter:
             await self._clock.sleep(_TURN_S)
 
     async def _due(self) -> list[Resubmission]:
-        now = self._clock.now()
-        # none is paused for longer than a day, except by a clock that was wrong
-        self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
+        now, paused = self._clock.now(), self._setbacks.paused()
         answers = await self._answers.unsettled()
         self._silences.keep({answer.failed for answer in answers if answer.step is Step.POSTING})
         return [
             answer
             for answer in answers
-            if answer.is_due(now, max_delay=self._policy.backoff.cap) and answer.failed not in self._paused
+            if answer.is_due(now, max_delay=self._policy.backoff.cap) and answer.failed not in paused
         ]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
@@ -101,51 +97,54 @@ class Submitter:
         except StoreError:
             raise
         except Exception as error:
-            self._setbacks[answer.failed] += 1
-            count, now = self._setbacks[answer.failed], self._clock.now()
+            count = self._setbacks.error(answer.failed)
             log.exception("resubmission_failed", job=str(answer.failed), setbacks=count)
-            self._paused[answer.failed] = now + _SETBACK.delay(count, spread(str(answer.failed)))
             if count >= _SETBACKS_MAX:
                 why = f"segwatch fails on it ({type(error).__name__}); its log tells where"
-                await self._answers.move(answer, retry.refused(answer, Refusal.UNDECIDED, now), why=why)
+                await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=why))
         else:
-            self._setbacks.pop(answer.failed, None)
+            self._setbacks.no_error(answer.failed)
 
     async def _advance(self, answer: Resubmission, beat: Callable[[], None]) -> None:
         """Take one answer one step further. What fails before its POST changes nothing and is tried again soon."""
         try:
             failed = await self._recorder.fresh(answer.failed)
             if failed is None:
-                self._paused[answer.failed] = self._clock.now() + _DAY
+                self._setbacks.pause(answer.failed, _DAY)
                 log.error("resubmission_without_job", job=str(answer.failed), hint="run segwatch db check")
             elif answer.step is Step.POSTING:
                 await self._settle(answer, failed, beat)
             else:
                 await self._submit(answer, failed, beat)
-            self._unclear.pop(answer.failed, None)
+            self._setbacks.went_on(answer.failed)
         except UpstreamError as error:
-            self._paused[answer.failed] = self._clock.now() + (wish(error) or _PAUSE)
+            self._setbacks.outage(answer.failed, wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
         except Inconclusive as error:
             await self._look_again(answer, error)
         except StoreUnavailable as error:
-            self._paused[answer.failed] = self._clock.now() + _PAUSE
+            self._setbacks.pause(answer.failed)
             log.warning("resubmission_not_recorded", job=str(answer.failed), error=str(error))
-        except Conflict:
-            log.info("resubmission_changed_meanwhile", job=str(answer.failed))
+        except Conflict as error:
+            await self._give_way(answer, error)
 
     async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
-        now_s, window = self._clock.ran_s(), self._policy.settle_window
+        window = self._policy.settle_window
         # what tells too little is taken at its word in the end, and then decides nothing any more
         within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
-        lasted = timedelta(seconds=now_s - self._unclear.setdefault(answer.failed, now_s))
-        if lasted < within:
-            # less and less often: each look may read a hundred records
-            self._paused[answer.failed] = self._clock.now() + min(max(_PAUSE, lasted / 4), _PAUSE_MAX)
-        else:
-            del self._unclear[answer.failed]
+        if self._setbacks.unclear(answer.failed, within):
             await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
+
+    async def _give_way(self, answer: Resubmission, error: Conflict) -> None:
+        """Look anew, less and less soon, at what somebody else has changed meanwhile; say so where it goes on."""
+        count = self._setbacks.conflict(answer.failed)
+        say = log.info if count < _CONFLICTS_TOLD else log.warning
+        say("resubmission_changed_meanwhile", job=str(answer.failed), times=count, error=str(error))
+        if count == _CONFLICTS_TOLD and answer == await self._store.resubmission(answer.failed):
+            waits = replace(answer, waits_for=str(error))
+            with suppress(Conflict):
+                await self._answers.move(answer, waits, why=f"it waits: {error}", tell=True)
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
@@ -156,18 +155,20 @@ class Submitter:
         if isinstance(admitted, Refuse):
             return await self._answers.refuse(answer, admitted)
         if isinstance(admitted, Hold):
-            return await self._answers.move(answer, replace(answer, due_at=admitted.until))
+            return await self._answers.move(answer, replace(answer, due_at=admitted.until, waits_for=admitted.why))
         if isinstance(admitted, Propose):
             return await self._answers.move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
         # only now: what is held would spend the call budget on its record, again and again
+        aliases = (await self._answers.posts()).aliases(answer.failed)
         whole = await self._records.completed(answer, failed)
         if isinstance(whole, Refuse):
             return await self._answers.refuse(answer, whole)
         if not whole.whole:
             return await self._answers.move(answer, whole)
-        if whole.fingerprint != answer.fingerprint:  # what was compared by the old one is compared anew
+        whole = replace(whole, aliases=aliases, waits_for="")
+        if whole.fingerprints != answer.fingerprints:  # what was compared by the old one is compared anew
             if isinstance(twin := await self._admitted(whole, failing), Hold):
-                return await self._answers.move(answer, replace(whole, due_at=twin.until))
+                return await self._answers.move(answer, replace(whole, due_at=twin.until, waits_for=twin.why))
             if await self._joins_a_chain(whole, failed):
                 return None
         return await self._look_and_post(answer, whole, failed, beat)
@@ -176,9 +177,10 @@ class Submitter:
         self, answer: Resubmission, whole: Resubmission, failed: JobState, beat: Callable[[], None]
     ) -> None:
         """Read the list, and refuse, adopt, or post. whole: the answer with what must be submitted."""
-        claimed, ordered = await self._answers.claimed(answer), await self._answers.ordered()
-        look = await self._lookout.look(whole, failed, beat, claimed | ordered)
-        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, ordered):
+        reckoned = await self._answers.posts()
+        look = await self._lookout.look(whole, failed, beat, reckoned)
+        claimed, ordered = await self._owners(whole)
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, ordered, look.equal):
             case Unclear(why=why):
                 raise _TooLittle(why)
             case Refuse() as refusal:
@@ -188,7 +190,8 @@ class Submitter:
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
-                post = self._intend_and_post(answer, submission.posting(whole, go, self._clock.now()))
+                posting = submission.posting(whole, go, self._clock.now())
+                post = self._intend_and_post(answer, posting, reckoned.names)
                 await finished(post, grace_s=self._grace_s, name=f"post:{self._source.sandbox}")
 
     async def _close_given_up(self) -> None:
@@ -210,8 +213,18 @@ class Submitter:
         around = await self._answers.surroundings(answer, failing)
         return retry.admit(answer, around, self._policy, self._clock.now())
 
-    async def _intend_and_post(self, before: Resubmission, posting: Resubmission) -> None:
-        await self._answers.move(before, posting)
+    async def _owners(self, answer: Resubmission) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the ids of the jobs that answer other failures, and of those that orders have led to, after a look.
+
+        Somebody may have ordered one of the jobs that it saw since. Raises Conflict while that cannot be known.
+        """
+        posts = await self._answers.posts()
+        if twin := self._answers.twin_of(answer, posts):
+            raise Conflict(f"{twin} asks for the same, and is not settled yet")
+        return posts.claimed(besides=answer.failed), posts.ordered
+
+    async def _intend_and_post(self, before: Resubmission, posting: Resubmission, reckoned: frozenset[str]) -> None:
+        await self._answers.move(before, posting, reckoned=reckoned)
         await self._post(before, posting)
 
     async def _post(self, before: Resubmission, answer: Resubmission) -> None:
@@ -242,9 +255,9 @@ class Submitter:
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
         silence = self._silences.of(answer.failed, answer.posted_at)
-        claimed, ordered = await self._answers.claimed(answer), await self._answers.ordered()
-        look = await self._lookout.look(answer, failed, beat, claimed | ordered)
+        look = await self._lookout.look(answer, failed, beat, await self._answers.posts())
         self._silences.looked(answer.failed)
+        claimed, ordered = await self._owners(answer)
         settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=self._clock.now(),
             doubtful=look.doubtful, ordered=ordered, lag=await self._lag(),

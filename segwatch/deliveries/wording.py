@@ -46,7 +46,10 @@ def said_of(event: Event) -> Said:
             return _said(f"{job} was cancelled{where}", _with(" — {}", _first(errors_of(event))), action)
         case EventType.JOB_VANISHED:
             tail = ": the platform answers again and again that it does not know it"
-            return _said(f"{job} vanished{where}", tail, "No longer watched; find out whether it was deleted.")
+            failed = text(d.get("failed_job_id"))
+            action = f"No longer watched, and nothing answers {failed} now: segwatch jobs retry {failed}"
+            asked = "No longer watched; find out whether it was deleted."
+            return _said(f"{job} vanished{where}", tail, action if failed else asked)
         case EventType.JOB_OVERDUE:
             limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
             status = _with(": still {}", event.status or "active") + _with(" since {}", since)
@@ -63,7 +66,8 @@ def said_of(event: Event) -> Said:
                 action = f"Nothing happens until a person says so: segwatch jobs retry {event.job_id}"
                 return _said(f"{job} could be submitted again{where}", number, action)
             due = moment(d.get("due_at"), event.at)
-            return _said(f"{job} will be submitted again{where}", number, _with("Resubmitting at {}.", due))
+            tail = number + _with(" — {}", why)
+            return _said(f"{job} will be submitted again{where}", tail, _with("Resubmitting at {}.", due))
         case EventType.RETRY_SUBMITTED:
             new = _with(" as {}", text(d.get("new_job_id"))) + _with(", attempt {}", attempt)
             return _said(f"{job} was submitted again{where}", new, "Watching the new job.")

@@ -115,13 +115,16 @@ class Missing:
 class JobState:
     """A job as we now know it; the record that the store keeps.
 
-    since: when we first saw the current status. misses: 404s in a row. looks: observations so far.
+    since: when we first saw the current status. misses: 404s in a row. looks: observations so far; none of a job
+    that a command has noted.
     root, attempt: the chain of resubmissions that the job belongs to; its own id and 1 where there is none.
     started_at: by our clock where the platform does not say. sequence: how many events the job has had.
     missed_at: the platform's clock, as far as it is known, at the last complete sweep before a list first showed the
     job. unlisted: none has shown it yet, we know it by its submission.
     overdue_at, slow_at: when it was told that it is older than its limit, and older than such jobs ever get.
     judged_at: when it was told that its success cannot be right. reused_at: that its id is in use again.
+    cancel_at: when segwatch itself was about to ask the platform to end it, or the platform first told that it is being
+    cancelled.
     """
 
     key: JobKey
@@ -147,6 +150,7 @@ class JobState:
     slow_at: datetime | None = None
     judged_at: datetime | None = None
     reused_at: datetime | None = None
+    cancel_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:
@@ -157,11 +161,16 @@ class JobState:
     def was_cancelled(self) -> bool:
         """True when somebody ended the job on purpose, whatever word the platform uses.
 
-        A deleted export ends FAILED with an error text that speaks of a cancellation (AEP contract 4.4).
+        A deleted export ends FAILED (AEP contract 4.4); that its error text speaks of a cancellation is not documented.
         """
         if self.status is Status.FAILED:
-            return any("cancel" in error.text.lower() for error in self.errors)
+            return self.cancel_at is not None or any("cancel" in error.text.lower() for error in self.errors)
         return self.status is Status.CANCELLED
+
+    @property
+    def is_untold(self) -> bool:
+        """True for a job that a command has noted, to cancel it, before anybody watched it."""
+        return self.is_active and self.looks == 0
 
     @property
     def born_at(self) -> datetime:

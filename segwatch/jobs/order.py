@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-ORDERS_SHOW_WITHIN = timedelta(minutes=1)
-"""How long an equal submission waits after an order was posted, so that its look sees the order's job."""
-
 _FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
 
@@ -56,14 +53,14 @@ class Order:
     request: canonical JSON of the body. fingerprint: equal for two orders that ask for the same thing.
     due_at: not before. since: when it came to its step.
     not_before: jobs that were created before it never answer the order.
-    looked_at: when the look before the POST began: what others have posted since then it may have missed.
-    known: ids of young jobs that this look saw: none of them can be the POST's effect.
+    known: ids of young jobs that the look before the POST saw: none of them can be the POST's effect.
     posted_at: when POSTING was written, or later, when the POST was known to be over. tries: POSTs so far.
     declined: the platform answered the last POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so. forced: it may be posted beside an
     equal job.
-    job_id: the job that answers. reason: an OrderRefusal, or one word for what an open order waits for: `unclear`,
-    `twin`, or the `reason` of the UpstreamError that came, such as `http_429`. why: the same in words.
+    job_id: the job that answers. job_created_at: when the platform says that it was created.
+    reason: an OrderRefusal, or one word for what an open order waits for: `unclear`, `twin`, or the `reason` of the
+    UpstreamError that came, such as `http_429`. why: the same in words.
     """
 
     id: str
@@ -78,16 +75,21 @@ class Order:
     not_before: datetime
     segments: tuple[str, ...] = ()
     dataset: str = ""
-    looked_at: datetime | None = None
     known: tuple[str, ...] = ()
     posted_at: datetime | None = None
     tries: int = 0
     declined: bool = False
     declines: int = 0
     job_id: str = ""
+    job_created_at: datetime | None = None
     reason: str = ""
     why: str = ""
     forced: bool = False
+
+    @property
+    def post(self) -> str:
+        """A name for its last POST that may have had an effect, another for each; "" when there was none."""
+        return f"{self.id}#{self.tries}" if self.posted_at else ""
 
     def is_due(self, now: datetime) -> bool:
         """True when its next step may be taken.

@@ -13,7 +13,7 @@ from typing import Literal
 from segwatch.backoff import Backoff, spread
 from segwatch.jobs import proof
 from segwatch.jobs.model import Observation, Status
-from segwatch.jobs.order import ORDERS_SHOW_WITHIN, Order, OrderRefusal, OrderStep
+from segwatch.jobs.order import Order, OrderRefusal, OrderStep
 from segwatch.jobs.submission import Posted
 
 Same = Callable[[Observation, Order], bool | None]
@@ -72,6 +72,8 @@ class Unclear:
     @property
     def why(self) -> str:
         """The same in words."""
+        if not self.job.word:
+            return f"job {self.job.key.id} was made by an order of segwatch, and the platform does not tell of it"
         return f"what the platform tells of job {self.job.key.id} leaves open whether it is the same"
 
 
@@ -106,7 +108,7 @@ def assess(
             return Adopted(job=row)
     if not order.forced:
         for row in wanted:
-            if same(row, order) and _is_under_way(row):
+            if row.word and same(row, order) and _is_under_way(row):  # one that is not told of may be gone
                 return Exists(job=row)
     for row in wanted:
         if row.key.id not in doubtful:
@@ -119,11 +121,9 @@ def assess(
     return Go(known=tuple(sorted(known | {*order.known})))
 
 
-def intended(order: Order, go: Go, looked_at: datetime, now: datetime) -> Order:
-    """Return the order as it is on disk while nothing is under way. looked_at: when the look of `go` began."""
-    return replace(
-        order, step=OrderStep.INTENDED, known=go.known, looked_at=looked_at, since=now, due_at=now, reason="", why=""
-    )
+def intended(order: Order, go: Go, now: datetime) -> Order:
+    """Return the order as it is on disk while nothing is under way."""
+    return replace(order, step=OrderStep.INTENDED, known=go.known, since=now, due_at=now, reason="", why="")
 
 
 def posting(order: Order, now: datetime) -> Order:
@@ -136,7 +136,9 @@ def posting(order: Order, now: datetime) -> Order:
 
 def answered(order: Order, job: Observation, step: OrderStep, now: datetime) -> Order:
     """Return the order with its job. step: PLACED or ADOPTED."""
-    return replace(order, step=step, job_id=job.key.id, since=now, due_at=now, reason="", why="")
+    return replace(
+        order, step=step, job_id=job.key.id, job_created_at=job.created_at, since=now, due_at=now, reason="", why=""
+    )  # fmt: skip
 
 
 def inherited(order: Order, twin: Order, now: datetime) -> Order:
@@ -146,7 +148,8 @@ def inherited(order: Order, twin: Order, now: datetime) -> Order:
     """
     why = f"the equal order {twin.id} was left without an answer, and had led to job {twin.job_id}"
     return replace(
-        order, step=OrderStep.ADOPTED, job_id=twin.job_id, since=now, due_at=now, reason="", why=why
+        order, step=OrderStep.ADOPTED, job_id=twin.job_id, job_created_at=twin.job_created_at, since=now, due_at=now,
+        reason="", why=why,
     )  # fmt: skip
 
 
@@ -212,14 +215,6 @@ def look_again(order: Order, silence: timedelta, now: datetime) -> Order:
     return replace(order, due_at=now + _until_next_look(order, silence))
 
 
-def is_fresh(order: Order, now: datetime) -> bool:
-    """Return whether an equal submission must wait, since its look may not show yet what the order has led to."""
-    if order.step is OrderStep.POSTING:
-        return True
-    posted_at = order.posted_at
-    return order.step is OrderStep.PLACED and posted_at is not None and now - ORDERS_SHOW_WITHIN <= posted_at <= now
-
-
 def doubt_about(reply: Observation, order: Order, same: Same) -> str:
     """Return why this cannot be the job that the POST brought about; "" when it can."""
     posted_at = order.posted_at or order.since
@@ -258,6 +253,8 @@ def _is_under_way(row: Observation) -> bool:
 
 
 def _is_adoptable(row: Observation, adopt: Adopt) -> bool:
+    if not row.word:  # nothing is told of it, so that it may be gone
+        return False
     match adopt:
         case "never":
             return False

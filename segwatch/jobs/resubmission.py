@@ -67,8 +67,12 @@ class Resubmission:
     known: ids of the exports since the failure that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so, since a person last asked.
-    new_id: the job that answers. manual: a person asked, so policy limits do not apply. asked_anew: they asked since
-    the last POST, which they know of.
+    new_id: the job that answers. new_created_at: when the platform says that it was created.
+    manual: a person asked, so policy limits do not apply. asked_anew: they asked since the last POST, which they know
+    of.
+    aliases: fingerprints under which segwatch itself asked for the failed job, by an order or an earlier resubmission:
+    the platform may have filled in or changed what its record tells since.
+    waits_for: what an answer that is due waits for, in words; "" for its time alone.
     """
 
     failed: JobKey
@@ -86,9 +90,22 @@ class Resubmission:
     declines: int = 0
     whole: bool = False
     new_id: str = ""
+    new_created_at: datetime | None = None
     reason: str = ""
     manual: bool = False
     asked_anew: bool = False
+    aliases: tuple[str, ...] = ()
+    waits_for: str = ""
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """All by which an equal job may be known."""
+        return frozenset(filter(None, (self.fingerprint, *self.aliases)))
+
+    @property
+    def post(self) -> str:
+        """A name for its last POST that may have had an effect, another for each; "" when there was none."""
+        return f"{self.failed}#{self.tries}" if self.posted_at else ""
 
     def is_due(self, now: datetime, *, max_delay: timedelta) -> bool:
         """True when its next step may be taken.

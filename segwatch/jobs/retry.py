@@ -64,13 +64,14 @@ class Surroundings:
     """What else goes on in the sandbox when a resubmission falls due.
 
     submitted_today: POSTs in the last 24 hours. failing: exports that failed within the breaker's window.
-    on_trial: a resubmitted export is still running. twin_in_flight: an equal export's submission is not settled yet.
+    on_trial: a resubmitted export is still running. twin_in_flight: the equal order or resubmission whose POST is not
+    settled yet; "" when there is none.
     """
 
     submitted_today: int
     failing: Failing
     on_trial: bool
-    twin_in_flight: bool
+    twin_in_flight: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +83,10 @@ class Go:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Not now."""
+    """Not now; `why` is for people."""
 
     until: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,21 +129,37 @@ def judge(job: JobState, policy: RetryPolicy, now: datetime) -> Resubmission | N
     return _within_attempts(answer, policy, now)
 
 
-def wished(job: JobState, before: Resubmission | None, now: datetime) -> Resubmission | NotNow:
+def wished(
+    job: JobState, before: Resubmission | None, now: datetime, *, answering: JobState | None = None, force: bool = False
+) -> Resubmission | NotNow:
     """Return the answer to a person who wants a job submitted again, whatever the policy says; or why it cannot be.
 
-    before: the answer that the job has already, if any.
+    before: the answer that the job has already, if any. answering: the job that is this answer, as it is known.
+    One that has vanished answers nothing any more; one in a status that nobody knows does not where they insist
+    (`force`), and then is neither ours nor in the way.
     """
     if job.status not in (Status.FAILED, Status.CANCELLED):
         return NotNow(why=f"is {job.word}: only a failed or cancelled export can be submitted again")
+    known = before.known if before else ()
     if before and before.step in (Step.SUBMITTED, Step.ADOPTED):
-        return NotNow(why=f"is answered by job {before.new_id}; retry that one if it failed too")
+        status = answering.status if answering else None
+        if status is Status.UNKNOWN and not force:
+            word = answering.word if answering else ""
+            return NotNow(
+                why=f"is answered by job {before.new_id}, whose status {word} segwatch does not know; look at it, and"
+                " if it is dead, --force submits this one again"
+            )
+        if status is Status.UNKNOWN:
+            known = (*known, before.new_id)
+        elif status is not Status.VANISHED:
+            return NotNow(why=f"is answered by job {before.new_id}; retry that one if it failed too")
     if before and before.step is Step.POSTING:
         return NotNow(why=f"is being submitted; `segwatch jobs explain {job.key.id}` shows how it ends")
     answer = before or _answer_to(job, now)
     return replace(
-        answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True, asked_anew=True, declines=0
-    )
+        answer, step=Step.SCHEDULED, due_at=now, since=now, reason="", manual=True, asked_anew=True, declines=0,
+        new_id="", new_created_at=None, known=known, waits_for="",
+    )  # fmt: skip
 
 
 def _answer_to(job: JobState, now: datetime) -> Resubmission:
@@ -167,7 +185,7 @@ def admit(
 ) -> Go | Hold | Refuse | Propose:
     """Return whether a SCHEDULED answer that is due may go ahead. A person's wish passes all limits but a twin."""
     if around.twin_in_flight:
-        return Hold(until=now + _LOOK_AGAIN)
+        return Hold(until=now + _LOOK_AGAIN, why=f"{around.twin_in_flight} asks for the same, and is not settled yet")
     if answer.manual:
         return Go()
     if policy.mode is Mode.OFF:
@@ -181,7 +199,8 @@ def admit(
     if around.failing.exports >= policy.breaker_failures:
         pause = (around.failing.last_at or now) + policy.backoff.first
         if around.on_trial or now < pause:
-            return Hold(until=max(pause, now + _LOOK_AGAIN))
+            many = f"{around.failing.exports} different exports failed of late: one at a time is tried"
+            return Hold(until=max(pause, now + _LOOK_AGAIN), why=many)
     return Go()
 
 

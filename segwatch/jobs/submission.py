@@ -36,6 +36,8 @@ class Unclear:
     @property
     def why(self) -> str:
         """The same in words."""
+        if not self.job.word:
+            return f"export {self.job.key.id} was made by an order of segwatch, and the platform does not tell of it"
         return f"what the platform tells of export {self.job.key.id} leaves open whether it is the same"
 
 
@@ -61,21 +63,24 @@ class Posted:
 
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
-    doubtful: Collection[str] = (), ordered: frozenset[str] = frozenset(),
+    doubtful: Collection[str] = (), ordered: frozenset[str] = frozenset(), equal: Collection[str] = (),
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
     listed: every export created since the failed one, the failed one included or not. claimed: ids of jobs that answer
     some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
     earlier POST of this answer may have made. ordered: ids of jobs that somebody ordered by segwatch: they may be
-    adopted, and are no effect of this answer's POST.
+    adopted, and are no effect of this answer's POST. equal: ids of those that segwatch itself has asked for under a
+    fingerprint of this answer, whatever their records tell.
     """
     listed = tuple(listed)
     certain = [row for row in listed if row.key.id not in doubtful]
     if ours := _ours(answer, failed, certain, claimed | ordered):
         return ours
-    equal = [row for row in certain if _equals(row, answer) and is_newer(row, failed)]
-    for row in equal:
+    for row in certain:
+        same = row.key.id in equal or _equals(row, answer)
+        if not same or row.key.id == failed.key.id or not is_newer(row, failed):
+            continue
         if _leaves_room(row, answer):
             continue
         running = row.status is not Status.SUCCEEDED
@@ -111,7 +116,7 @@ def settle(
     certain = [row for row in listed if row.key.id not in doubtful]
     if ours := _ours(answer, failed, certain, claimed | ordered):
         return ours
-    unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, answer, claimed)]
+    unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, answer, claimed | ordered)]
     longest = max(proof.patience(policy.settle_window), policy.backoff.cap)
     wanted = proof.patience(policy.settle_window, lag)
     window = min(wanted, longest) if answer.declined or unknown else policy.settle_window
@@ -203,7 +208,7 @@ def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
     """Return the answer as it must be on disk before the POST leaves."""
     return replace(
         answer, step=Step.POSTING, known=go.known, posted_at=now, since=now, tries=answer.tries + 1, declined=False,
-        asked_anew=False, due_at=now + _LOOK.first,
+        asked_anew=False, waits_for="", due_at=now + _LOOK.first,
     )  # fmt: skip
 
 
@@ -213,7 +218,7 @@ def _again(answer: Resubmission, policy: RetryPolicy, now: datetime) -> Resubmis
 
 
 def _equals(row: Observation, answer: Resubmission) -> bool:
-    return bool(answer.fingerprint) and row.facts.fingerprint == answer.fingerprint and row.key.id != answer.failed.id
+    return row.facts.fingerprint in answer.fingerprints and row.key.id != answer.failed.id
 
 
 def _is_free(row: Observation, answer: Resubmission, claimed: frozenset[str]) -> bool:
@@ -225,9 +230,16 @@ def _leaves_room(row: Observation, answer: Resubmission) -> bool:
     """True for an equal job beside which another one may be submitted."""
     if row.status in (Status.FAILED, Status.CANCELLING, Status.CANCELLED):
         return True  # it has, or will have, a failure and an answer of its own
-    if row.status is not Status.SUCCEEDED or not answer.manual:
+    if not answer.manual:
         return False
-    return answer.asked_anew or row.key.id in answer.known  # the person has seen it and wants another
+    has_seen_it = row.key.id in answer.known  # the person has, and wants another
+    match row.status:
+        case Status.SUCCEEDED:
+            return answer.asked_anew or has_seen_it
+        case Status.UNKNOWN:  # it answered the failure, and they insisted
+            return has_seen_it
+        case _:
+            return False
 
 
 def is_newer(row: Observation | JobState, failed: JobState) -> bool:

@@ -58,8 +58,11 @@ def observe(
     """
     if isinstance(seen, Missing):
         return (None, ()) if state is None else _missed(state, seen, now, watch)
-    if state is None:
-        return _first_sight(seen, now, watch, is_news=is_news, root=root or seen.key.id, attempt=attempt)
+    if state is None or state.is_untold:
+        return _first_sight(
+            seen, now, watch, is_news=is_news or state is not None, root=root or seen.key.id, attempt=attempt,
+            cancel_at=state.cancel_at if state else None,
+        )  # fmt: skip
     if seen.asked_at < state.asked_at <= now + _CLOCK_SET_BACK:  # our clock: upstream times contradict each other
         return state, ()
     if is_another(state, seen) and seen.created_at and seen.created_at > state.since:
@@ -81,7 +84,7 @@ def observe(
     # known words come in any case (AEP contract 13, no. 18); of unknown ones each is another status
     if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
-    known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at)
+    known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at, cancel_at=_cancelled(state, seen))
     return _changed(known, state, now, watch)
 
 
@@ -175,7 +178,14 @@ def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> 
 
 
 def _first_sight(
-    seen: Observation, now: datetime, watch: Watch, *, is_news: bool, root: str, attempt: int
+    seen: Observation,
+    now: datetime,
+    watch: Watch,
+    *,
+    is_news: bool,
+    root: str,
+    attempt: int,
+    cancel_at: datetime | None = None,
 ) -> tuple[JobState, tuple[Event, ...]]:
     state = JobState(
         key=seen.key,
@@ -192,6 +202,7 @@ def _first_sight(
         facts=seen.facts,
         root=root,
         attempt=attempt,
+        cancel_at=cancel_at or (seen.asked_at if seen.status is Status.CANCELLING else None),
     )
     if not is_news and seen.status.is_final:
         return state, ()
@@ -236,6 +247,11 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     details = {"misses": state.misses} | job_details(state)
     state, event = tell(state, EventType.JOB_VANISHED, now, previous=before.word, details=details)
     return state, (event,)
+
+
+def _cancelled(before: JobState, seen: Observation) -> datetime | None:
+    """Return since when it is known that somebody wants the job to end; its error text need not say so."""
+    return before.cancel_at or (seen.asked_at if seen.status is Status.CANCELLING else None)
 
 
 def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:

@@ -1,7 +1,7 @@
 """Orders in SQL, and how many evaluations they and others have used."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from segwatch.jobs import quota
@@ -56,12 +56,14 @@ def used(db: sqlite3.Connection, sandbox: str, day: datetime, year: datetime, *,
     return Used(today=since(day), this_year=since(year))
 
 
-def save(db: sqlite3.Connection, new: Order, before: Order | None, spend: Spend | None) -> None:
+def save(
+    db: sqlite3.Connection, new: Order, before: Order | None, spend: Spend | None, reckoned: frozenset[str]
+) -> None:
     """Write the next step; the row must still be exactly `before`, or two processes could both go on to the POST."""
     if order(db, new.id) != before:
         raise Conflict(f"order {new.id} has moved on")
-    if new.step is OrderStep.POSTING:
-        _alone(db, new)
+    if new.step is OrderStep.POSTING and (before is None or before.step is not OrderStep.POSTING):
+        must_be_alone(db, new.sandbox, new.kind, [new.fingerprint], own=new.id, reckoned=reckoned)
     if new.step is OrderStep.PLACED:
         _answers_only(db, new)
     if spend is not None:
@@ -85,36 +87,56 @@ def save(db: sqlite3.Connection, new: Order, before: Order | None, spend: Spend 
     )
 
 
-def _alone(db: sqlite3.Connection, new: Order) -> None:
+def must_be_alone(
+    db: sqlite3.Connection, sandbox: str, kind: str, fingerprints: Collection[str], *, own: str,
+    reckoned: frozenset[str],
+) -> None:  # fmt: skip
     """Raise Conflict while the effect of an equal POST is not known, or when the look before this one missed it.
 
-    The effects of two that are under way could not be told apart.
+    The effects of two that are under way could not be told apart. own: the order's id, or the failed job's name.
+    reckoned: the names of the POSTs that the look knew of.
     """
-    since_us = micros(new.looked_at or new.since)
-    twin = db.execute(
-        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND id <> ?"  # noqa: S608
-        f" AND (step = 'posting' OR (posted_us >= ? AND step IN ({_SPENDS})))",
-        (new.sandbox, new.kind, new.fingerprint, new.id, since_us),
-    ).fetchone()
-    if twin is not None:
-        raise Conflict(f"the equal order {twin[0]} is under way, or was posted since the last look")
+    if not fingerprints:
+        return
+    marks = ", ".join("?" * len(fingerprints))
     rows = db.execute(
-        "SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND (step = 'posting' OR since_us >= ?)",
-        (new.sandbox, new.kind, since_us),
-    )
+        f"SELECT body FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint IN ({marks}) AND id <> ?",  # noqa: S608
+        (sandbox, kind, *fingerprints, own),
+    ).fetchall()  # a statement that is not read to its end would keep its snapshot behind the rollback
+    for twin in map(order_of, (body for (body,) in rows)):
+        if twin.step is OrderStep.POSTING or (twin.post and twin.post not in reckoned):
+            raise Conflict(f"the equal order {twin.id} is under way, or was posted since the last look")
+    told = " OR ".join(["instr(body, ?)"] * len(fingerprints))
+    rows = db.execute(
+        f"SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND ({told})",  # noqa: S608
+        (sandbox, kind, *fingerprints),
+    ).fetchall()
     for again in map(resubmission_of, (body for (body,) in rows)):
-        posted = again.step is Step.POSTING or (again.posted_at and micros(again.posted_at) >= since_us)
-        if posted and again.fingerprint == new.fingerprint:
+        if str(again.failed) == own or not again.fingerprints & {*fingerprints}:
+            continue
+        if again.step is Step.POSTING or (again.post and again.post not in reckoned):
             raise Conflict(f"an equal job is being submitted again for {again.failed}")
 
 
-def _answers_only(db: sqlite3.Connection, new: Order) -> None:
-    taken = db.execute(
-        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND job_id = ? AND step = 'placed' AND id <> ?",
-        (new.sandbox, new.kind, new.job_id, new.id),
+def placed(db: sqlite3.Connection, sandbox: str, kind: str, job_id: str) -> str:
+    """Return the order whose POST brought the job about; "" when there is none."""
+    found = db.execute(
+        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND job_id = ? AND step = 'placed'",
+        (sandbox, kind, job_id),
     ).fetchone()
-    if taken is not None:
-        raise Conflict(f"job {new.job_id} already answers order {taken[0]}")
+    return found[0] if found else ""
+
+
+def _answers_only(db: sqlite3.Connection, new: Order) -> None:
+    other = placed(db, new.sandbox, new.kind, new.job_id)
+    if other not in ("", new.id):
+        raise Conflict(f"job {new.job_id} already answers order {other}")
+    found = db.execute(
+        "SELECT failed_id FROM resubmission WHERE sandbox = ? AND kind = ? AND new_id = ? AND step = 'submitted'",
+        (new.sandbox, new.kind, new.job_id),
+    ).fetchone()
+    if found is not None:
+        raise Conflict(f"job {new.job_id} was submitted for the failed {found[0]}")
 
 
 def _afford(db: sqlite3.Connection, new: Order, spend: Spend) -> None:

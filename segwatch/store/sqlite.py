@@ -31,9 +31,9 @@ from segwatch.store.base import (
     LoggedEvent,
     OutboxDepth,
     RunFilter,
+    StoreBlank,
     StoreCorrupt,
     StoreError,
-    StoreBlank,
 )
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare
@@ -42,6 +42,8 @@ from segwatch.store.snapshots import Snapshots
 from segwatch.store.writer import OnCommit, Writer
 
 T = TypeVar("T")
+
+_MAKING_WAITS_S = (0.05,) * 20  # a file is made and filled in less
 
 
 class SqliteStore:

@@ -9,7 +9,6 @@ from typing import Any
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState
-from segwatch.jobs.order import ORDERS_SHOW_WITHIN
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
@@ -33,9 +32,9 @@ def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
         if change.job is not None:
             _save_job(db, change.job, change.job_before, change.events)
         if change.resubmission is not None:
-            _save_resubmission(db, change.resubmission, change.resubmission_before)
+            _save_resubmission(db, change.resubmission, change.resubmission_before, change.reckoned)
         if change.order is not None:
-            orders.save(db, change.order, change.order_before, change.spend)
+            orders.save(db, change.order, change.order_before, change.spend, change.reckoned)
         if change.run is not None:
             runs.save(db, change.run, change.run_before)
         if change.silence is not None:
@@ -159,10 +158,12 @@ def _decided(job: JobState) -> tuple[object, ...]:
     need not be saved. Sequence alone would let a stale writer undo a change that has no event, as of `root`; the time
     of the last look alone would miss a decision that came without a look.
     """
-    return (job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at)
+    return (job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at, job.cancel_at)
 
 
-def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubmission | None) -> None:
+def _save_resubmission(
+    db: sqlite3.Connection, new: Resubmission, before: Resubmission | None, reckoned: frozenset[str]
+) -> None:
     """Write the next step; the row must still be exactly `before`, or two writers could both go on to the POST."""
     key = new.failed
     found = db.execute(
@@ -171,8 +172,10 @@ def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubm
     ).fetchone()
     if (None if found is None else resubmission_of(found[0])) != before:
         raise Conflict(f"the resubmission of {key} has moved on")
-    if new.step is Step.POSTING and (twin := _order_under_way(db, new)):
-        raise Conflict(f"the equal order {twin} is under way")
+    if new.step is Step.POSTING and (before is None or before.step is not Step.POSTING):
+        orders.must_be_alone(db, key.sandbox, key.kind, new.fingerprints, own=str(key), reckoned=reckoned)
+    if new.step is Step.SUBMITTED and (other := orders.placed(db, key.sandbox, key.kind, new.new_id)):
+        raise Conflict(f"job {new.new_id} was made by order {other}")
     if new.new_id:
         taken = db.execute(
             "SELECT kind, failed_id FROM resubmission WHERE sandbox = ? AND new_id = ? AND new_id <> ''",
@@ -199,19 +202,6 @@ def _save_resubmission(db: sqlite3.Connection, new: Resubmission, before: Resubm
             body_of(new),
         ),
     )
-
-
-def _order_under_way(db: sqlite3.Connection, new: Resubmission) -> str:
-    """Return the order whose POST asks for the same and may not have shown its effect yet; "" when there is none.
-
-    One of the last minute may have been posted after the look before this submission.
-    """
-    found = db.execute(
-        "SELECT id FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint = ? AND (step = 'posting'"
-        " OR (posted_us >= ? AND step = 'placed'))",
-        (new.failed.sandbox, new.failed.kind, new.fingerprint, micros(new.since - ORDERS_SHOW_WITHIN)),
-    ).fetchone()
-    return found[0] if found else ""
 
 
 def _save_subject(db: sqlite3.Connection, new: SubjectState, before: SubjectState | None) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fakes import T0 as NOW
+from fakes import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
 from store_builders import answer, job, key
@@ -60,8 +61,12 @@ OLD = row("1", minutes_ago=99)
 ITSELF = row("10", minutes_ago=30)
 
 
+def lookout_of(source: Answers, jobs: Sequence[JobState] = ()) -> Lookout:
+    return Lookout(source, FakeClock(NOW), lambda: jobs, age=AGE)
+
+
 async def look(source: Answers, failed: JobState = FAILED) -> Look:
-    return await Lookout(source, age=AGE).look(ANSWER, failed, lambda: None)
+    return await lookout_of(source).look(ANSWER, failed, lambda: None)
 
 
 def ids(rows: Sequence[Observation]) -> set[str]:
@@ -188,7 +193,7 @@ async def test_a_row_that_tells_too_little_is_completed_by_its_record_and_keeps_
 
 async def test_a_record_is_asked_for_once_however_often_we_look():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11")})
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     for _ in range(3):
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert [one.facts for one in found.rows] == [WHOLE, WHOLE]
@@ -197,7 +202,7 @@ async def test_a_record_is_asked_for_once_however_often_we_look():
 
 async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))] * 3, records={"11": row("11", facts=SHORT)})
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     assert [(await lookout.look(ANSWER, FAILED, lambda: None)).doubtful for _ in range(2)] == [{"11"}, {"11"}]
     source.records["11"] = row("11")
     found = await lookout.look(ANSWER, FAILED, lambda: None)
@@ -208,7 +213,7 @@ async def test_a_record_that_tells_too_little_is_asked_for_again_until_it_tells(
 async def test_a_record_that_told_enough_for_one_answer_is_read_again_for_one_that_needs_more():
     short = replace(ANSWER, request='{"fields":"z"}', fingerprint="f-z")
     source = Answers([Page(rows=(row("11", facts=NOTHING), ITSELF))] * 2, records={"11": row("11", facts=SHORT)})
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     assert not (await lookout.look(short, FAILED, lambda: None)).doubtful
     assert (await lookout.look(ANSWER, FAILED, lambda: None)).doubtful == {"11"}
 
@@ -235,7 +240,7 @@ async def test_only_what_a_record_says_tells_an_export_apart(record, doubtful):
 async def test_a_record_of_a_job_that_has_been_known_for_long_is_taken_at_its_word(minutes, doubtful):
     source = Answers([Page(rows=(row("11", minutes_ago=20, facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(minutes=minutes), created_at=None, facts=SHORT)
-    assert (await Lookout(source, lambda: [known], age=AGE).look(ANSWER, FAILED, lambda: None)).doubtful == doubtful
+    assert (await lookout_of(source, [known]).look(ANSWER, FAILED, lambda: None)).doubtful == doubtful
 
 
 @pytest.mark.parametrize(("manual", "doubtful"), [(False, {"11"}), (True, set())])
@@ -243,14 +248,14 @@ async def test_a_job_that_may_be_ours_is_not_taken_at_its_word_unless_a_person_a
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
     posted = replace(ANSWER, posted_at=NOW, asked_anew=manual)
-    assert (await Lookout(source, lambda: [known], age=AGE).look(posted, FAILED, lambda: None)).doubtful == doubtful
+    assert (await lookout_of(source, [known]).look(posted, FAILED, lambda: None)).doubtful == doubtful
 
 
 async def test_a_job_that_was_there_before_our_post_is_taken_at_its_word_after_it():
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT)})
     known = job("11", discovered_at=NOW - timedelta(hours=1), created_at=None, facts=SHORT)
     posted = replace(ANSWER, posted_at=NOW, known=("11",))
-    assert not (await Lookout(source, lambda: [known], age=AGE).look(posted, FAILED, lambda: None)).doubtful
+    assert not (await lookout_of(source, [known]).look(posted, FAILED, lambda: None)).doubtful
 
 
 async def test_what_is_known_of_a_job_by_other_ways_is_used():
@@ -261,7 +266,7 @@ async def test_what_is_known_of_a_job_by_other_ways_is_used():
         job("14", facts=WHOLE, created_at=NOW - timedelta(minutes=1), status=Status.VANISHED),
     ]
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], {"11": row("11", facts=SHORT), "12": row("12")})
-    found = await Lookout(source, lambda: known, age=AGE).look(ANSWER, FAILED, lambda: None)
+    found = await lookout_of(source, known).look(ANSWER, FAILED, lambda: None)
     assert {one.key.id: one.facts for one in found.rows} == {"10": WHOLE, "11": WHOLE, "12": WHOLE}
     assert found.doubtful == frozenset()
 
@@ -269,7 +274,7 @@ async def test_what_is_known_of_a_job_by_other_ways_is_used():
 @pytest.mark.parametrize(("record", "equal"), [(WHOLE, True), (WIDER, False)])
 async def test_a_row_that_looks_equal_may_be_a_cut_one_and_so_its_record_is_read_once(record, equal):
     source = Answers([Page(rows=(row("11"), ITSELF))] * 2, {"11": row("11", facts=record)})
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     for _ in range(2):
         found = await lookout.look(ANSWER, FAILED, lambda: None)
         assert (found.rows[0].facts == WHOLE, found.doubtful) == (equal, frozenset())
@@ -282,7 +287,7 @@ async def test_a_record_that_tells_less_than_a_cut_row_leaves_the_doubt(posted_a
     wanted = replace(ANSWER, request=TWO, fingerprint="f-two", posted_at=posted_at)
     cut = replace(WHOLE, segments=("s1",))
     source = Answers([Page(rows=(row("11", facts=cut), ITSELF))] * 2, {"11": row("11", facts=SHORT)})
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     assert (await lookout.look(wanted, FAILED, lambda: None)).doubtful == {"11"}
     source.records["11"] = row("11", facts=replace(WHOLE, request=TWO, fingerprint="f-two", segments=("s1", "s2")))
     found = await lookout.look(wanted, FAILED, lambda: None)
@@ -303,7 +308,7 @@ async def test_a_row_that_leaves_out_segments_is_no_other_export_until_its_recor
     whole = replace(WHOLE, request=TWO, fingerprint="f-two", segments=("s1", "s2"))
     source = Answers([Page(rows=(row("11", facts=replace(WHOLE, segments=("s1",))), ITSELF))])
     source.records["11"] = row("11", facts=whole)
-    found = await Lookout(source, age=AGE).look(wanted, FAILED, lambda: None)
+    found = await lookout_of(source).look(wanted, FAILED, lambda: None)
     assert (found.rows[0].facts, found.doubtful) == (whole, frozenset())
 
 
@@ -316,7 +321,7 @@ async def test_what_was_known_of_another_job_with_that_id_is_not_used():
         ended_at=NOW - timedelta(hours=8),
     )
     source = Answers([Page(rows=(row("11", facts=SHORT), ITSELF))], records={"11": row("11", facts=OTHER)})
-    found = await Lookout(source, lambda: [old], age=AGE).look(ANSWER, FAILED, lambda: None)
+    found = await lookout_of(source, [old]).look(ANSWER, FAILED, lambda: None)
     assert {one.key.id: one.facts for one in found.rows}["11"] == OTHER
 
 
@@ -324,7 +329,7 @@ async def test_of_very_many_exports_the_records_are_read_a_hundred_in_each_look(
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 220))
     records = {one.key.id: row(one.key.id, facts=OTHER) for one in rows}
     source = Answers([Page(rows=(*rows, ITSELF))] * 2, records)
-    lookout = Lookout(source, age=AGE)
+    lookout = lookout_of(source)
     with pytest.raises(Inconclusive, match="120 exports"):
         await lookout.look(ANSWER, FAILED, lambda: None)
     assert len(source.asked) == 100
@@ -335,5 +340,5 @@ async def test_of_very_many_exports_the_records_are_read_a_hundred_in_each_look(
 async def test_a_long_look_shows_that_it_goes_on():
     rows = tuple(row(str(number), facts=SHORT) for number in range(100, 150))
     beats: list[None] = []
-    await Lookout(Answers([Page(rows=(*rows, ITSELF))]), age=AGE).look(ANSWER, FAILED, lambda: beats.append(None))
+    await lookout_of(Answers([Page(rows=(*rows, ITSELF))])).look(ANSWER, FAILED, lambda: beats.append(None))
     assert len(beats) > len(rows)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeClock
-from store_builders import at, job, told
+from store_builders import answer, at, job, told
 
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
 from segwatch.jobs.events import Event
-from segwatch.jobs.model import Facts, JobState, Observation, Status
+from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
+from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
 from segwatch.store.base import Change, Conflict, EventFilter
 from segwatch.store.sqlite import SqliteStore
@@ -170,6 +171,27 @@ async def test_a_job_that_we_submitted_was_missed_until_a_list_shows_it(store, r
 
 async def _change(after, before):
     return [Change(job=after, job_before=before)]
+
+
+async def test_what_a_command_has_marked_as_cancelled_is_told_so_whatever_memory_holds(store, recorder):
+    """The daemon has the job in memory when a command writes that it is about to cancel it."""
+    state = await an_active_job(store, recorder)
+    await store.commit([Change(job=replace(state, cancel_at=at(6)), job_before=state)])
+    failed = replace(ended(state), status=Status.FAILED, word="FAILED")
+    (after,) = await recorder.record(KIND, [failed], POSITION)
+    assert after.was_cancelled
+    assert (await store.events(EventFilter()))[-1].event.type.value == "job.cancelled"
+
+
+async def test_that_a_resubmission_has_vanished_says_what_is_without_an_answer_now(store, recorder):
+    state, change = told(job("2", attempt=2, root="1"))
+    answered = answer("1", step=Step.SUBMITTED, new_id="2")
+    await store.commit([change, Change(job=job("1"), resubmission=answered)])
+    await recorder.load()
+    for minute in range(1, 4):
+        await recorder.record(KIND, [Missing(key=state.key, asked_at=at(minute))], POSITION, listed=False)
+    vanished = (await store.events(EventFilter()))[-1].event
+    assert (vanished.type.value, vanished.details["failed_job_id"]) == ("job.vanished", "1")
 
 
 async def test_of_strangers_a_recorder_of_its_own_jobs_only_keeps_in_mind_how_they_are(store):

@@ -18,14 +18,14 @@ from segwatch.daemon.submitter import Submitter
 from segwatch.daemon.timeline import Timeline
 from segwatch.decision import Policy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
-from segwatch.jobs.order import OrderStep
+from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
-from segwatch.store.base import Change, EventFilter
+from segwatch.store.base import Change, Conflict, EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable
 
@@ -57,12 +57,15 @@ CUT = Page(rows=())
 class Platform:
     """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
 
-    asked: set by a submission. answers: set while submissions are answered.
+    record: what is told of any other job by its id than those of `hidden`, which no list shows, and of `records`, where
+    None is a 500. asked: set by a submission. answers: set while submissions are answered.
     """
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
     record: Observation | Missing = ITSELF
+    hidden: list[Observation] = field(default_factory=list)
+    records: dict[str, Observation | Missing | None] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +83,12 @@ class Platform:
     async def one(self, job_id: str) -> Observation | Missing:
         if job_id == self.poison:
             raise OverflowError("date value out of range")
-        return self.record
+        if job_id in self.records:
+            record = self.records[job_id]
+            if record is None:
+                raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
+            return record
+        return next((one for one in self.hidden if one.key.id == job_id), self.record)
 
     async def submit(self, request: str) -> Observation:
         self.submitted.append(request)
@@ -551,7 +559,7 @@ async def test_what_may_not_be_its_effect_closes_no_failure(house, created, othe
     for step in others:
         failed = job("8", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
         open_ = replace(posting(), failed=key("8"), root="8", step=step, due_at=at(500))
-        await house.store.commit([Change(job=failed, resubmission=open_)])
+        await house.store.commit([Change(job=failed, resubmission=open_, reckoned=frozenset({given_up.post}))])
     async with asyncio.timeout(30), house.working():
         while house.clock.now() < at(11):
             await house.clock.sleep(1)
@@ -627,27 +635,148 @@ async def test_what_is_held_asks_the_platform_nothing(house):
     assert min(read) >= at(10) + POLICY.backoff.first
 
 
-@pytest.mark.parametrize(
-    ("step", "posted", "waits"),
-    [
-        (OrderStep.POSTING, -30, True),
-        (OrderStep.PLACED, 9.8, True),
-        (OrderStep.PLACED, 8, False),
-        (OrderStep.INTENDED, 9.8, False),
-    ],
-)
-async def test_an_equal_order_of_a_command_is_waited_for_until_its_job_must_show(house, step, posted, waits):
-    equal = order(
-        kind="export_job", fingerprint=WHOLE.fingerprint, step=step, posted_at=at(posted), job_id="9", since=at(posted)
-    )
-    await house.store.commit([Change(order=equal)])
+async def passes(house: House, minute: float) -> None:
+    """Let the submitter work until then."""
+    async with asyncio.timeout(10):
+        while house.clock.now() < at(minute):  # noqa: ASYNC110 - the clock moves when the submitter sleeps
+            await asyncio.sleep(0)
+
+
+# what our own orders have led to
+
+
+ORDERED = export("9", minute=9)
+
+
+def ordered(step: OrderStep = OrderStep.PLACED, **fields: object) -> Order:
+    """An order that asked for the same as the failed export was asked for."""
+    base = {"fingerprint": WHOLE.fingerprint, "posted_at": at(9), "job_id": "9", "job_created_at": at(9)}
+    base |= {"tries": 1, "dataset": "d1"}
+    return order(kind="export_job", step=step, segments=(), **(base | fields))
+
+
+@pytest.mark.parametrize("posted", [-30, 9.8, 700])
+@pytest.mark.parametrize("fingerprint", [WHOLE.fingerprint, "f-as-somebody-spelled-it"])
+async def test_an_order_whose_post_is_not_settled_is_waited_for(house, posted, fingerprint):
+    under_way = ordered(OrderStep.POSTING, posted_at=at(posted), job_id="", fingerprint=fingerprint)
+    await house.store.commit([Change(order=under_way)])
     await house.failed(due())
     async with house.working():
-        async with asyncio.timeout(10):
-            while house.clock.now() < at(10.5):  # noqa: ASYNC110 - the clock moves when the submitter sleeps
-                await asyncio.sleep(0)
-        assert bool(house.platform.submitted) != waits
-        if step is OrderStep.POSTING:
-            await house.store.commit([Change(order=replace(equal, step=OrderStep.UNDECIDED), order_before=equal)])
+        await passes(house, 10.5)
+        assert house.platform.submitted == []
+        waits = await house.store.resubmission(key("1"))
+        assert (waits.step, waits.waits_for) == (
+            Step.SCHEDULED, "order cmd-1 asks for the same, and is not settled yet"
+        )  # fmt: skip
+        over = replace(under_way, step=OrderStep.UNDECIDED)
+        await house.store.commit([Change(order=over, order_before=under_way)])
     done = await house.over()
-    assert done.step is Step.SUBMITTED
+    assert (done.step, done.waits_for) == (Step.SUBMITTED, "")
+
+
+@pytest.mark.parametrize("posted", [-700, 9, 700])  # our clock may have been set since
+@pytest.mark.parametrize("told", [WHOLE, CHANGED], ids=["as-ordered", "as-the-platform-changed-it"])
+async def test_the_job_of_an_equal_order_that_the_list_does_not_show_is_asked_for_and_answers(house, posted, told):
+    house.platform.hidden = [replace(ORDERED, facts=told)]
+    await house.store.commit([Change(order=ordered(posted_at=at(posted)))])
+    done = await house.ends(due())
+    assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
+
+
+async def test_a_failed_job_of_an_order_is_equal_to_what_was_asked_for_since_in_the_same_words(house):
+    """The platform filled in what the order had left out, so the records have another fingerprint than the orders."""
+    asked = {"fingerprint": "f-asked"}
+    first = ordered(**asked, job_id="1", job_created_at=at(-5), posted_at=at(-5))
+    second = ordered(**asked, id_="cmd-2")
+    house.platform.hidden = [replace(ORDERED, facts=CHANGED)]
+    await house.store.commit([Change(order=first), Change(order=second)])
+    done = await house.ends(due())
+    assert (done.step, done.new_id, done.aliases, house.platform.submitted) == (Step.ADOPTED, "9", ("f-asked",), [])
+
+
+@pytest.mark.parametrize(
+    ("job_id", "gone"),
+    [
+        pytest.param("unknown", Missing(key=key("unknown"), asked_at=at(10)), id="404"),
+        pytest.param("broken", None, id="500"),
+    ],
+)
+async def test_the_job_of_an_equal_order_of_which_the_platform_tells_nothing_is_a_doubt(house, job_id, gone):
+    house.platform.records[job_id] = gone
+    await house.store.commit([Change(order=ordered(job_id=job_id))])
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 18)
+        assert house.platform.submitted == []
+    done = await house.over()
+    if gone:  # so long after its POST it is no longer late, but gone
+        assert (done.step, house.clock.now() > at(27)) == (Step.SUBMITTED, True)
+    else:
+        assert (done.step, done.reason) == (Step.REFUSED, "undecided")
+
+
+async def test_the_failed_job_of_an_order_is_submitted_again_without_delay_however_young_the_order_is(house):
+    await house.store.commit([Change(order=ordered(job_id="1", job_created_at=at(-5), posted_at=at(10)))])
+    assert (await house.ends(due())).step is Step.SUBMITTED
+    assert house.clock.now() < at(10.2)
+
+
+async def test_an_order_of_another_time_or_place_is_not_asked_for(house):
+    for number, changes in enumerate((
+        {"job_created_at": at(-6)}, {"dataset": "d2", "fingerprint": "f-2"}, {"job_id": "1", "job_created_at": at(-5)},
+    )):  # fmt: skip
+        house.platform.records[f"n{number}"] = None
+        made = {"job_id": f"n{number}", "id_": f"cmd-{number}"} | changes
+        await house.store.commit([Change(order=ordered(**made))])
+    assert (await house.ends(due())).step is Step.SUBMITTED
+
+
+async def test_a_persons_own_order_that_fails_is_no_late_effect_of_a_submission_that_was_given_up(house):
+    await two_failures(house)
+    await house.store.commit([Change(order=ordered(job_id="7", job_created_at=at(9)))])
+    ended = await house.over("7", max_attempts=2)
+    assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
+    assert (await house.store.resubmission(key("1"))).step is Step.REFUSED
+
+
+@pytest.mark.parametrize("answered_late", [False, True])
+async def test_what_is_ordered_while_we_look_is_not_taken_for_our_own_effect(house, answered_late):
+    """The reply to the order's POST may come after its job is in the list."""
+    declined = due(posted_at=at(9), tries=1, declined=True, since=at(9.5))
+    await house.failed(declined)
+    page = house.platform.page
+    house.platform.exports.insert(0, replace(ORDERED, created_at=at(9.5)))
+    under_way = ordered(OrderStep.POSTING, job_id="", fingerprint="f-as-somebody-spelled-it")
+
+    async def while_looking(request):
+        if await house.store.order("cmd-1") is None:
+            await house.store.commit([Change(order=under_way if answered_late else ordered())])
+        return await page(request)
+
+    house.platform.page = while_looking
+    if answered_late:
+        async with house.working():
+            await passes(house, 11)
+        assert (await house.store.resubmission(key("1"))).step is Step.SCHEDULED
+        await house.store.commit([Change(order=ordered(fingerprint=under_way.fingerprint), order_before=under_way)])
+    done = await house.over()
+    assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
+
+
+async def test_what_somebody_changes_again_and_again_is_told_and_looked_at_less_and_less_often(house, monkeypatch):
+    looks = 0
+
+    async def changed(self, *args, **kwargs):
+        nonlocal looks
+        looks += 1
+        raise Conflict("the equal order cmd-1 was posted since the last look")
+
+    monkeypatch.setattr("segwatch.daemon.submitter.Submitter._intend_and_post", changed)
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 15)
+    assert looks < 20
+    (told,) = [one.event for one in await house.store.events(EventFilter()) if "why" in one.event.details]
+    assert told.type.value == "export.retry_scheduled"
+    assert "cmd-1" in told.details["why"]
+    assert "cmd-1" in (await house.store.resubmission(key("1"))).waits_for

@@ -84,7 +84,7 @@ def answer(step: Step = Step.SCHEDULED, *, job_id: str = "24116", **fields) -> R
 
 
 def around(*, failing: int = 0, failed_at: datetime | None = None, **fields) -> Surroundings:
-    base = {"submitted_today": 0, "on_trial": False, "twin_in_flight": False}
+    base = {"submitted_today": 0, "on_trial": False, "twin_in_flight": ""}
     return Surroundings(failing=Failing(exports=failing, last_at=failed_at), **(base | fields))
 
 

@@ -285,7 +285,14 @@ class House:
             submitted_today=sum(1 for one in others if one.posted_at and one.posted_at > day),
             failing=breaker.failing(self.disk.jobs.values(), window),
             on_trial=any(one.new_id in active for one in others if one.new_id),
-            twin_in_flight=any(one.step is Step.POSTING and one.fingerprint == answer.fingerprint for one in others),
+            twin_in_flight=next(
+                (
+                    str(one.failed)
+                    for one in others
+                    if one.step is Step.POSTING and one.fingerprint == answer.fingerprint
+                ),
+                "",
+            ),
         )
 
 

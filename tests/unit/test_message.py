@@ -199,6 +199,17 @@ def test_a_proposal_names_the_command_that_accepts_it():
     assert message.line.endswith("Nothing happens until a person says so: segwatch jobs retry 24116")
 
 
+def test_that_an_answer_has_vanished_names_the_command_that_submits_the_failed_export_again():
+    message = message_of(event(EventType.JOB_VANISHED, {"failed_job_id": "24110", "attempt": 2}))
+    assert message.line.endswith("No longer watched, and nothing answers 24110 now: segwatch jobs retry 24110")
+
+
+def test_what_keeps_a_resubmission_waiting_is_said():
+    details = {"attempt": 2, "due_at": "2026-01-05T02:21:59Z", "why": "it waits: the equal order cmd-1 is under way"}
+    line = message_of(event(EventType.RETRY_SCHEDULED, details)).line
+    assert "as attempt 2 — it waits: the equal order cmd-1 is under way. Resubmitting at 02:21:59 UTC." in line
+
+
 @pytest.mark.parametrize("type_", [EventType.SANDBOX_UNAUTHORIZED, EventType.RETRY_REFUSED, EventType.CHANNEL_FAILING])
 def test_a_cause_that_is_a_sentence_brings_no_second_full_stop(type_):
     summary = message_of(event(type_, {"why": "403 Forbidden. Check org_id."}, reason="never")).summary

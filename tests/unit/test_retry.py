@@ -95,6 +95,9 @@ def test_the_first_matching_rule_wins(rules, errors, action):
 
 # admit: when its time has come
 
+TWIN = Hold(until=at(10, second=15), why="order cmd-1 asks for the same, and is not settled yet")
+MANY = "5 different exports failed of late: one at a time is tried"
+
 
 @pytest.mark.parametrize(
     ("made", "surroundings", "fields", "expected"),
@@ -107,14 +110,14 @@ def test_the_first_matching_rule_wins(rules, errors, action):
         pytest.param({}, {}, {"mode": Mode.OFF}, Refusal.NEVER, id="switched-off-meanwhile"),
         pytest.param({}, {}, {"mode": Mode.PROPOSE}, Propose(), id="scheduled-before-the-mode-became-propose"),
         pytest.param({"manual": True}, {}, {"mode": Mode.PROPOSE}, Go(), id="a-person-has-asked-for-it"),
-        pytest.param({}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="a-twin-is-not-settled"),
+        pytest.param({}, {"twin_in_flight": "order cmd-1"}, {}, TWIN, id="a-twin-is-not-settled"),
         pytest.param({}, {"failing": 4, "failed_at": at(10)}, {}, Go(), id="few-exports-fail"),
         pytest.param(
-            {}, {"failing": 5, "failed_at": at(9)}, {}, Hold(until=at(11)), id="many-fail-so-hold"
+            {}, {"failing": 5, "failed_at": at(9)}, {}, Hold(until=at(11), why=MANY), id="many-fail-so-hold"
         ),
         pytest.param({}, {"failing": 5, "failed_at": at(8)}, {}, Go(), id="after-a-pause-try-one"),
         pytest.param(
-            {}, {"failing": 5, "failed_at": at(8), "on_trial": True}, {}, Hold(until=at(10, second=15)),
+            {}, {"failing": 5, "failed_at": at(8), "on_trial": True}, {}, Hold(until=at(10, second=15), why=MANY),
             id="one-is-on-trial-so-hold",
         ),
         pytest.param(
@@ -122,7 +125,7 @@ def test_the_first_matching_rule_wins(rules, errors, action):
             {"mode": Mode.OFF}, Go(), id="a-persons-wish-passes-all-limits",
         ),
         pytest.param(
-            {"manual": True}, {"twin_in_flight": True}, {}, Hold(until=at(10, second=15)), id="but-not-a-twin"
+            {"manual": True}, {"twin_in_flight": "order cmd-1"}, {}, TWIN, id="but-not-a-twin"
         ),
     ],
 )  # fmt: skip
@@ -133,7 +136,9 @@ def test_a_due_answer_goes_ahead_waits_or_is_refused(made, surroundings, fields,
 
 @given(st.integers(0, 12), st.integers(-60, 5), st.booleans(), st.booleans())
 def test_a_hold_ends_soon_and_in_the_future(failing, failed_minute, on_trial, twin):
-    surroundings = around(failing=failing, failed_at=at(failed_minute), on_trial=on_trial, twin_in_flight=twin)
+    surroundings = around(
+        failing=failing, failed_at=at(failed_minute), on_trial=on_trial, twin_in_flight="order c" * twin
+    )
     admitted = admit(answer(), surroundings, retry_policy(), at(0))
     if isinstance(admitted, Hold):
         assert at(0) < admitted.until <= at(max(0, failed_minute) + 2)
@@ -176,3 +181,22 @@ def test_what_has_not_failed_is_not_submitted_again(status):
 )
 def test_what_is_answered_or_on_its_way_is_not_submitted_beside_it(step, fields, why):
     assert wished(failed(), answer(step, **fields), at(1)) == NotNow(why=why)
+
+
+def test_what_is_answered_by_a_job_that_vanished_may_be_submitted_again():
+    before = answer(Step.SUBMITTED, new_id="2", posted_at=at(0), known=("7",))
+    vanished = replace(job(Status.VANISHED), key=replace(failed().key, id="2"))
+    made = wished(failed(), before, at(1), answering=vanished)
+    assert (made.step, made.new_id, made.manual, made.posted_at) == (Step.SCHEDULED, "", True, at(0))
+    assert made.known == ("7",), "should it show up after all, it is ours"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_answered_by_a_job_in_an_unknown_status_is_submitted_again_where_a_person_insists(force):
+    unknown = replace(job(Status.UNKNOWN), word="ABORTED", key=replace(failed().key, id="2"))
+    made = wished(failed(), answer(Step.ADOPTED, new_id="2"), at(1), answering=unknown, force=force)
+    if force:
+        assert (made.step, made.new_id, made.known) == (Step.SCHEDULED, "", ("2",)), "it is neither ours nor in the way"
+    else:
+        assert "whose status ABORTED segwatch does not know" in made.why
+        assert "--force" in made.why

@@ -56,3 +56,12 @@ async def test_a_silence_that_nobody_keeps_is_forgotten():
     assert [silences.of(whose, at(0)) for whose in ("1", "2")] == [timedelta(seconds=50), timedelta()]
     silences.keep(set())
     assert silences.of("1", at(0)) == timedelta()
+
+
+async def test_a_look_that_ends_when_another_task_has_settled_the_post_changes_nothing():
+    clock = FakeClock()
+    silences = Silences(clock, window=timedelta(minutes=1))
+    silences.of("order", clock.now())
+    silences.forget("order")
+    silences.looked("order")
+    assert silences.of("order", clock.now()) == timedelta()

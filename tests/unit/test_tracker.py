@@ -437,3 +437,24 @@ def test_a_404_never_undoes_an_end(history):
     for before, sighting, after, _ in replay(history):
         if isinstance(sighting, Missing) and before and before.status.is_final:
             assert after == before
+
+
+def test_what_fails_after_it_was_being_cancelled_was_cancelled():
+    """The platform need not say so in its error text."""
+    state, _ = observe(job(S.PROCESSING), seen(S.CANCELLING, minute=1), at(1), watch())
+    state, events = observe(state, seen(S.FAILED, minute=2, errors=(ABORTED,)), at(2), watch())
+    assert state.was_cancelled
+    assert types(events) == ["job.cancelled"]
+
+
+def test_what_fails_after_segwatch_itself_was_about_to_cancel_it_was_cancelled():
+    state, events = observe(job(S.PROCESSING, cancel_at=at(1)), seen(S.FAILED, minute=2), at(2), watch())
+    assert state.was_cancelled
+    assert types(events) == ["job.cancelled"]
+
+
+def test_a_job_that_a_command_noted_to_cancel_it_is_told_from_its_first_look_on():
+    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0))
+    state, events = observe(noted, seen(S.FAILED, minute=2), at(2), watch())
+    assert types(events) == ["job.discovered", "job.cancelled"]
+    assert (state.sequence, state.looks, state.cancel_at) == (2, 1, at(0))

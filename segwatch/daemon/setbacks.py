@@ -1,0 +1,87 @@
+"""What stood in the way of an answer to a failed export lately, and how long it waits for that."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from segwatch.backoff import Backoff, spread
+from segwatch.daemon.clock import Clock
+from segwatch.jobs.model import JobKey
+
+_DAY = timedelta(hours=24)
+_PAUSE = timedelta(seconds=5)
+_PAUSE_MAX = timedelta(minutes=1)
+_ERROR = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))
+_GIVE_WAY = Backoff(first=timedelta(seconds=2), cap=timedelta(minutes=1))
+
+
+@dataclass(slots=True)
+class _Unclear:
+    """For how long the looks have allowed no conclusion, and at what `ran_s` the last one ended, but for an outage."""
+
+    lasted_s: float = 0.0
+    looked_s: float | None = None
+
+
+class Setbacks:
+    """Pauses of answers, each named by its failed job; none outlives the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._paused: dict[JobKey, datetime] = {}
+        self._errors: Counter[JobKey] = Counter()
+        self._conflicts: Counter[JobKey] = Counter()
+        self._unclear: dict[JobKey, _Unclear] = {}
+
+    def paused(self) -> frozenset[JobKey]:
+        """Return those that wait now."""
+        now = self._clock.now()
+        # none is paused for longer than a day, except by a clock that was wrong
+        self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
+        return frozenset(self._paused)
+
+    def pause(self, job: JobKey, wait: timedelta = _PAUSE) -> None:
+        """Put the answer off."""
+        self._paused[job] = self._clock.now() + wait
+
+    def error(self, job: JobKey) -> int:
+        """Put the answer off after an error of our own; return how many there were in a row."""
+        self._errors[job] += 1
+        self.pause(job, _ERROR.delay(self._errors[job], spread(str(job))))
+        return self._errors[job]
+
+    def no_error(self, job: JobKey) -> None:
+        """Note that there was none this time."""
+        self._errors.pop(job, None)
+
+    def conflict(self, job: JobKey) -> int:
+        """Put the answer off, less and less briefly, since somebody else changed something; return how often so far."""
+        self._unclear.pop(job, None)  # a look did end
+        self._conflicts[job] += 1
+        self.pause(job, _GIVE_WAY.delay(self._conflicts[job], spread(str(job))))
+        return self._conflicts[job]
+
+    def outage(self, job: JobKey, wait: timedelta) -> None:
+        """Put the answer off after a call that failed: while no look ends, none is unclear."""
+        if unclear := self._unclear.get(job):
+            unclear.looked_s = None
+        self.pause(job, wait)
+
+    def unclear(self, job: JobKey, within: timedelta) -> bool:
+        """Put the answer off after a look that allowed no conclusion; return whether they do so for too long."""
+        unclear, now_s = self._unclear.setdefault(job, _Unclear()), self._clock.ran_s()
+        if unclear.looked_s is not None:
+            unclear.lasted_s += now_s - unclear.looked_s
+        unclear.looked_s = now_s
+        lasted = timedelta(seconds=unclear.lasted_s)
+        if lasted >= within:
+            del self._unclear[job]
+            return True
+        # less and less often: each look may read a hundred records
+        self.pause(job, min(max(_PAUSE, lasted / 4), _PAUSE_MAX))
+        return False
+
+    def went_on(self, job: JobKey) -> None:
+        """Note that a step was taken."""
+        self._unclear.pop(job, None)
+        self._conflicts.pop(job, None)

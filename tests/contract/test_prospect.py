@@ -1,0 +1,155 @@
+"""What an order's look knows of jobs that segwatch itself has made, whatever the platform's list shows and tells."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakes import FakeClock
+from store_builders import answer, at, job, key, order
+
+from segwatch.daemon.orderer import Orderer, OrderPolicy
+from segwatch.jobs.model import Facts, Missing, Observation, Status
+from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.resubmission import Step
+from segwatch.kinds.base import Page, Request
+from segwatch.kinds.export_job import KIND
+from segwatch.store.base import Change
+from segwatch.store.sqlite import SqliteStore
+from segwatch.upstream.errors import Fate, Unavailable
+
+REQUEST = '{"destination":{"datasetId":"d1"},"filter":{"segments":[{"segmentId":"s1"}]},"mergePolicy":{"id":"mp"}}'
+ASKED = Facts(dataset="d1", segments=("s1",), request=REQUEST, fingerprint="asked")
+FILLED = Facts(
+    dataset="d1", segments=("s1",), request=REQUEST.replace('"mp"', '"mp","version":1'), fingerprint="filled"
+)  # fmt: skip
+
+
+def export(id_: str, facts: Facts = FILLED, *, minute: float = 8, status: Status = Status.PROCESSING) -> Observation:
+    return Observation(
+        key=key(id_), status=status, word=status.value, asked_at=at(10), created_at=at(minute), facts=facts
+    )
+
+
+@dataclass
+class Platform:
+    """A Source. rows: what its list shows. hidden: by id, what only its records show; None is a 500."""
+
+    rows: list[Observation] = field(default_factory=list)
+    hidden: dict[str, Observation | None] = field(default_factory=dict)
+    posts: int = 0
+    kind = KIND
+    sandbox = "prod"
+    clock_behind = timedelta()
+
+    async def page(self, request: Request) -> Page:
+        return Page(rows=tuple(self.rows))
+
+    async def one(self, job_id: str) -> Observation | Missing:
+        found = {row.key.id: row for row in self.rows} | self.hidden
+        if (row := found.get(job_id)) or job_id not in found:
+            return row or Missing(key=key(job_id), asked_at=at(10))
+        raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
+
+    async def post(self, request, *, before_send):
+        await before_send()
+        self.posts += 1
+        return export("99", minute=10)
+
+
+@dataclass
+class House:
+    store: SqliteStore
+    platform: Platform = field(default_factory=Platform)
+    clock: FakeClock = field(default_factory=lambda: FakeClock(at(10)))
+
+    async def placed(self, **fields: object) -> Order:
+        policy = OrderPolicy(settle_window=timedelta(minutes=1), believed_after=timedelta(minutes=10))
+        orderer = Orderer({KIND.name: self.platform}, self.store, self.clock, policy, grace_s=1)
+        return await orderer.place(
+            ordered("cmd-new", **fields), lambda: None, adopt="never", serves=lambda row, order: False
+        )
+
+
+def ordered(id_: str, step: OrderStep = OrderStep.INTENDED, **fields: object) -> Order:
+    base = {"posted_at": at(8), "job_created_at": at(8), "tries": 1} if step is OrderStep.PLACED else {}
+    base |= {"since": at(10), "due_at": at(10), "not_before": at(-300), "dataset": "d1", "segments": ("s1",)}
+    return order(id_, kind=KIND.name, step=step, request=REQUEST, fingerprint="asked", **(base | fields))
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = SqliteStore(tmp_path / "segwatch.db")
+    await store.open()
+    yield House(store)
+    await store.close()
+
+
+@pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "not-listed-yet"])
+async def test_the_job_of_an_equal_order_is_equal_whatever_the_platform_filled_in(house, is_listed):
+    if is_listed:
+        house.platform.rows = [export("5")]
+    else:
+        house.platform.hidden = {"5": export("5")}
+    await house.store.commit([Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5"))])
+    done = await house.placed()
+    assert (done.reason, done.job_id, house.platform.posts) == ("exists", "5", 0)
+
+
+async def test_what_was_submitted_for_the_failed_job_of_an_equal_order_is_equal_too(house):
+    failed = job("5", status=Status.FAILED, word="FAILED", created_at=at(5))
+    made = answer(
+        "5", step=Step.SUBMITTED, new_id="6", fingerprint="filled", aliases=("asked",), posted_at=at(8),
+        new_created_at=at(8), tries=1,
+    )  # fmt: skip
+    await house.store.commit([
+        Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5", job_created_at=at(5))),
+        Change(job=failed, resubmission=made),
+    ])  # fmt: skip
+    house.platform.rows = [export("5", minute=5, status=Status.FAILED)]
+    house.platform.hidden = {"6": export("6")}
+    done = await house.placed()
+    assert (done.reason, done.job_id, house.platform.posts) == ("exists", "6", 0)
+
+
+@pytest.mark.parametrize("hidden", [{}, {"5": None}], ids=["404", "500"])
+async def test_a_job_of_ours_of_which_the_platform_tells_nothing_stands_in_the_way(house, hidden):
+    house.platform.hidden = hidden
+    await house.store.commit([Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5"))])
+    waits = await house.placed()
+    assert (waits.step, waits.reason, house.platform.posts) == (OrderStep.INTENDED, "unclear", 0)
+    assert waits.why == "job 5 was made by an order of segwatch, and the platform does not tell of it"
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended"),
+    [
+        pytest.param({"posted_at": at(-1)}, False, id="it-was-made-long-ago"),
+        pytest.param({}, True, id="it-was-seen-to-end"),
+        pytest.param({"job_created_at": at(-400)}, False, id="it-was-made-before-the-order-looks-back"),
+    ],
+)
+async def test_a_job_of_ours_that_is_gone_does_not(house, fields, ended):
+    await house.store.commit([Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5", **fields))])
+    if ended:
+        await house.store.commit([Change(job=job("5", status=Status.SUCCEEDED, word="SUCCEEDED"))])
+    assert (await house.placed()).step is OrderStep.PLACED
+    assert house.platform.posts == 1
+
+
+async def test_what_was_posted_between_look_and_mark_lets_the_order_look_again(house):
+    before_send = house.platform.post
+
+    async def post(request, *, before_send: object, first=before_send):
+        if await house.store.order("cmd-1") is None:
+            house.platform.hidden = {"5": export("5")}
+            await house.store.commit([Change(order=ordered("cmd-1", OrderStep.PLACED, job_id="5", posted_at=at(-90)))])
+        return await first(request, before_send=before_send)
+
+    house.platform.post = post
+    waits = await house.placed()
+    assert (waits.step, waits.reason, house.platform.posts) == (OrderStep.INTENDED, "twin", 0)
+    house.clock.set(at(11))
+    done = await house.placed()
+    assert (done.reason, done.job_id, house.platform.posts) == ("exists", "5", 0)

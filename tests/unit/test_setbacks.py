@@ -1,0 +1,57 @@
+"""How long an answer waits for what stands in its way."""
+
+from datetime import timedelta
+
+from fakes import FakeClock, at
+
+from segwatch.daemon.setbacks import Setbacks
+from segwatch.jobs.model import JobKey
+
+JOB = JobKey(sandbox="prod", kind="export_job", id="1")
+WINDOW, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+
+
+async def test_looks_that_allow_no_conclusion_for_a_while_are_too_many():
+    clock = FakeClock()
+    setbacks = Setbacks(clock)
+    assert not setbacks.unclear(JOB, WINDOW)
+    await clock.advance(seconds=59)
+    assert not setbacks.unclear(JOB, WINDOW)
+    await clock.advance(seconds=1)
+    assert setbacks.unclear(JOB, WINDOW)
+
+
+async def test_an_outage_between_two_bad_pages_makes_no_long_time_of_them():
+    clock = FakeClock()
+    setbacks = Setbacks(clock)
+    setbacks.unclear(JOB, WINDOW)
+    setbacks.outage(JOB, SECOND)
+    await clock.advance(hours=3)
+    assert not setbacks.unclear(JOB, WINDOW)
+    await clock.advance(minutes=1)
+    assert setbacks.unclear(JOB, WINDOW)
+
+
+async def test_who_gives_way_looks_again_less_and_less_soon_and_knows_how_often():
+    clock = FakeClock()
+    setbacks = Setbacks(clock)
+    waits = []
+    for count in range(1, 12):
+        assert setbacks.conflict(JOB) == count
+        waits.append(0)
+        while JOB in setbacks.paused():
+            await clock.advance(seconds=1)
+            waits[-1] += 1
+    assert 1 <= waits[0] <= 2
+    assert waits == sorted(waits)
+    assert waits[-1] <= 60
+    setbacks.went_on(JOB)
+    assert setbacks.conflict(JOB) == 1
+
+
+async def test_a_clock_that_was_set_back_leaves_nobody_paused_for_long():
+    clock = FakeClock()
+    setbacks = Setbacks(clock)
+    setbacks.pause(JOB)
+    clock.set(at(-3000))
+    assert not setbacks.paused()
