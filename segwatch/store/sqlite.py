@@ -265,13 +265,15 @@ class SqliteStore:
 
     def _take(self) -> None:
         self._hold()
-        for wait_s in (*_MAKING_WAITS_S, None):
+        access: Access = "create" if self._exclusive else self._glance
+        for wait_s in _MAKING_WAITS_S:
             try:
-                return prepare(self._path, "create" if self._exclusive else self._glance)
+                prepare(self._path, access)
             except StoreBlank:  # another process has made the file just now, and is about to fill it
-                if wait_s is None:
-                    raise
                 time.sleep(wait_s)
+            else:
+                return
+        prepare(self._path, access)
 
     def _open_to_write(self) -> sqlite3.Connection:
         if self._lock is not None:
