@@ -120,7 +120,7 @@ class House:
                         return after
                     assert not task.done(), task.exception()
                     assert self.clock.now() < at(60), after
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.002)  # or we would take the threads of the store their time
 
     @asynccontextmanager
     async def working(self, *, grace_s: float = 10, **policy: object) -> AsyncIterator[asyncio.Task[None]]:
