@@ -76,7 +76,7 @@ class House:
         task = asyncio.create_task(worker.run(lambda: None))
         async with asyncio.timeout(30):
             while self.clock.now() < until and not task.done():  # noqa: ASYNC110 - the clock is moved by the worker
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
         task.cancel()
         with suppress(asyncio.CancelledError, Killed):
             await task

@@ -28,7 +28,7 @@ async def left_waiting(commands, script):
     """Return when somebody waits for the command of run r1 no more, as after a reload."""
     waiting = asyncio.create_task(commands.ended("r1", script.run))
     while not script.begun:  # noqa: ASYNC110 - it begins within a few turns of the loop
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.002)
     waiting.cancel()
     with suppress(asyncio.CancelledError):
         await waiting

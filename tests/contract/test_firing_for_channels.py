@@ -25,7 +25,7 @@ async def alerting(store: SqliteStore, clock: FakeClock) -> None:
     worker = asyncio.create_task(Alerter(store, clock, Routes(ROUTES), told=lambda events: None).run(lambda: None))
     async with asyncio.timeout(30):
         while clock.now() < until and not worker.done():  # noqa: ASYNC110 - the clock is moved by the worker
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
     worker.cancel()
     with suppress(asyncio.CancelledError):
         await worker

@@ -137,7 +137,7 @@ class House:
                 if true(runs):
                     return runs
                 assert not task.done(), task.exception()
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ async def test_who_is_not_the_daemon_drives_one_run_and_begins_none(house: House
     async with house.working(PLAN, TRIGGERED, only=first) as task:
         await house.until(task, lambda runs: any(run.id == first and not run.state.is_open for run in runs))
         for _ in range(200):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
         assert not task.done()
     assert await house.store.run(other.id) == other
     assert {run.id for run in await house.store.runs(RunFilter())} == {first, other.id}
@@ -231,7 +231,7 @@ async def test_what_a_run_that_is_over_had_ordered_is_withdrawn(house: House) ->
         await house.until(task, all_ended)
         async with asyncio.timeout(10):
             while not house.orders.withdrawn:  # noqa: ASYNC110 - the worker does it behind the commit
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.002)
     assert house.orders.withdrawn == [f"{id_}/export"]
 
 
@@ -255,7 +255,7 @@ async def test_what_ended_before_a_pipeline_was_followed_begins_nothing(house: H
     await house.store.commit([Change(job=job())])
     async with house.working(TRIGGERED) as task:
         for _ in range(200):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
         assert not task.done()
     assert await house.store.runs(RunFilter()) == []
 

@@ -639,7 +639,7 @@ async def passes(house: House, minute: float) -> None:
     """Let the submitter work until then."""
     async with asyncio.timeout(10):
         while house.clock.now() < at(minute):  # noqa: ASYNC110 - the clock moves when the submitter sleeps
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
 
 
 # what our own orders have led to
