@@ -14,7 +14,7 @@ from segwatch.config import Settings, format_duration
 from segwatch.deliveries.model import Stage
 from segwatch.pipelines.model import Run
 from segwatch.store.base import Holder, Store, StoreHeld
-from segwatch.store.factory import store_of
+from segwatch.store.factory import holder_of, store_of
 
 _LOOK_S = 2.0  # how soon a holder that is gone is noticed
 _RESTART_S = 10.0  # how long a daemon that has ended may take to come back, before a command takes its place
@@ -29,7 +29,6 @@ class Hold:
     def __init__(self, settings: Settings, pipeline: str) -> None:
         self._url = settings.store.url
         self._what = f"pipeline run {pipeline}"
-        self._next: Store | None = None
         self._ended_s: float | None = None  # since when a daemon's place has been seen to be free
         self.holder: Holder | None = None
         self.is_ours = True
@@ -44,8 +43,7 @@ class Hold:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for store in filter(None, (self._next, self.store)):
-            await store.close()
+        await self.store.close()
 
     @property
     def is_daemons(self) -> bool:
@@ -56,28 +54,28 @@ class Hold:
         """True when somebody else goes on with this run."""
         return self.is_daemons or (self.holder is not None and self.holder.what == f"pipeline run {run.pipeline}")
 
-    async def look(self) -> bool:
-        """Look who has the store now; True when it has become free, and is kept for us."""
-        self._next = self._next or store_of(self._url, holder=self._what)
+    def look(self) -> bool:
+        """Look who has the store now; True when it is free, and whoever had it has had time to come back."""
+        before, self.holder = self.holder, holder_of(self._url)
+        if self.holder is not None:
+            self._ended_s = None
+            return False
+        if before is not None and before.is_daemon:
+            self._ended_s = time.monotonic()
+        return self._ended_s is None or time.monotonic() - self._ended_s >= _RESTART_S
+
+    async def take(self) -> bool:
+        """Have the store to ourselves from now on; False when somebody was quicker."""
+        await self.store.close()
+        self.store = store_of(self._url, holder=self._what)
         try:
-            await self._next.claim()
+            await self.store.open()
         except StoreHeld as held:
             self.holder, self._ended_s = held.holder, None
+            self.store = await made(self._url)
             return False
-        if self.is_daemons:
-            self._ended_s = time.monotonic()
-        self.holder = None
-        if self._ended_s is not None and time.monotonic() - self._ended_s < _RESTART_S:
-            await self._next.close()
-            return False
+        self.is_ours = True
         return True
-
-    async def take(self) -> None:
-        """Open the store that `look` has kept for us in place of the one that we had beside its holder."""
-        assert self._next is not None  # look returned True
-        await self.store.close()
-        self.store, self._next, self.is_ours = self._next, None, True
-        await self.store.open()
 
     def who(self, run: Run) -> str:
         """Return who drives the run, in words."""
@@ -88,7 +86,7 @@ class Hold:
     async def goes_on(self, run: Run) -> str:
         """Return who goes on with a run that we leave, in words."""
         if not self.is_ours:
-            await self.look()
+            self.look()
         if self.is_daemons:
             return "the daemon goes on with it"
         if self.drives(run):
@@ -122,22 +120,28 @@ async def followed(settings: Settings, hold: Hold, run: Run, *, patience: timede
 
 async def _beside(hold: Hold, run: Run) -> Run | None:
     """Return the run when it has ended; None when whoever had the store is gone, and it is ours."""
+    while True:
+        if ended := await _ended_beside(hold, run):
+            return ended
+        if await hold.take():
+            tell(f"whoever had the store is gone: going on with run {run.id} here")
+            return None
+
+
+async def _ended_beside(hold: Hold, run: Run) -> Run | None:
+    """Return the run when it has ended; None when the store is free."""
     ended = asyncio.create_task(Follower(hold.store, run).ended(), name=f"follow:{run.id}")
     try:
         while not (await asyncio.wait([ended], timeout=_LOOK_S))[0]:
             beside_daemon = hold.is_daemons
-            if await hold.look():
-                break
+            if hold.look():
+                return None
             if beside_daemon and hold.holder is None:
                 tell(f"the daemon has ended; unless it is back within {_RESTART_S:g} s, run {run.id} goes on here")
-        else:
-            return ended.result()
+        return ended.result()
     finally:
         ended.cancel()
         await asyncio.wait([ended])
-    tell(f"whoever had the store is gone: going on with run {run.id} here")
-    await hold.take()
-    return None
 
 
 async def _driven(settings: Settings, store: Store, run: Run, limit: asyncio.Timeout) -> Run:

@@ -112,11 +112,10 @@ async def _last_words() -> AsyncIterator[_LastWords]:
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
-    """End whatever is left of the command: its process, and what that has started."""
+    """End whatever is left of the command: its process, and what that has started, which may not listen to SIGTERM."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(child.pid, number)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GRACE_S):
                 await child.wait()
-                return

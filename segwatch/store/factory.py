@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from segwatch.errors import BadValue
-from segwatch.store.base import DAEMON, Store
+from segwatch.store import file
+from segwatch.store.base import DAEMON, Holder, Store
 from segwatch.store.sqlite import SqliteStore
 from segwatch.store.writer import OnCommit
 
@@ -22,6 +23,11 @@ def file_of(url: str) -> Path:
             ", which names no file by its absolute path. Write such as sqlite:///var/lib/segwatch/segwatch.db."
         )
     return Path(path)
+
+
+def holder_of(url: str) -> Holder | None:
+    """Return who drives what the store says, None when nobody does. Raises BadValue, StoreUnavailable."""
+    return file.holder(file_of(url))
 
 
 def store_of(

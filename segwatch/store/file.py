@@ -158,6 +158,27 @@ class Lock:
             raise fault_of(exc, str(path)) from exc
 
 
+def holder(path: Path) -> Holder | None:
+    """Return who holds the file now, None when nobody does. Raises StoreUnavailable.
+
+    The database itself is not touched: to close a descriptor of it would drop what SQLite of this process has locked.
+    """
+    real = Path(os.path.realpath(path))
+    try:
+        fd = os.open(real.with_name(real.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise fault_of(exc, str(path)) from exc
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _told(fd)
+    finally:
+        os.close(fd)
+    return None
+
+
 def _told(fd: int) -> Holder:
     """Return who says to have the lock; an older version told of the daemon's process only, and wrote nothing else."""
     pid, what, *_ = [*os.pread(fd, _NAME_BYTES, 0).decode(errors="replace").split("\n"), "", ""]

@@ -191,13 +191,16 @@ class _Download:
     async def _compare(self, growing: _Growing, content: str, what: str) -> None:
         """Begin the file anew if the answer is a piece of another content than what is there. Raises BadReply then."""
         before = self._folder.content(growing.wanted)
-        if content and content != before:
-            await asyncio.to_thread(self._folder.note_content, growing.wanted, content)
+        if not content or content == before:
+            return
         # a platform that names the same content otherwise each time would never let it end: only once
-        if growing.anew or not growing.there_bytes or not (content and before) or content == before:
+        is_other = bool(before) and growing.there_bytes > 0 and not growing.anew
+        if is_other:
+            await asyncio.to_thread(_cut, growing.path, 0)  # first: a crash in between finds nothing to go on with
+        await asyncio.to_thread(self._folder.note_content, growing.wanted, content)
+        if not is_other:
             return
         growing.anew = True
-        await asyncio.to_thread(_cut, growing.path, 0)
         self._tell(resumed_bytes=self._progress.resumed_bytes - growing.resumed_bytes)
         self._count(growing, -growing.there_bytes)
         growing.resumed_bytes = 0

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,18 @@ async def test_what_it_leaves_behind_does_not_hold_it_up(tmp_path):
     )
     assert await ran(script, told=b"x" * 1_000_000) == CommandEnded(code=0, tail="left it")
     os.kill(int(born.read_text()), signal.SIGKILL)  # it goes on until then
+
+
+async def test_what_does_not_listen_is_ended_too(tmp_path):
+    born = tmp_path / "pid"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    script = (
+        f"import subprocess, sys, time; left = subprocess.Popen([sys.executable, '-c', {deaf!r}], stdout=-1);"
+        f"left.stdout.readline(); open({str(born)!r}, 'w').write(str(left.pid)); time.sleep(600)"
+    )
+    assert isinstance(await ran(script, timeout_s=3.0), Trouble)
+    state = Path(f"/proc/{born.read_text()}/status")
+    assert not state.exists() or "State:\tZ" in state.read_text()  # noqa: ASYNC240
 
 
 @pytest.mark.parametrize("path", ["/no/such/program", "/"])

@@ -351,6 +351,30 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(path, monkeypatc
     await _made(path)
 
 
+async def test_whoever_looks_who_holds_the_file_keeps_what_sqlite_has_locked(path):
+    """Else the next process that closes the file takes itself for the last, and deletes what we read and write."""
+    await _made(path)
+    beside = SqliteStore(path, exclusive=False)
+    await beside.open()
+    try:
+        assert await beside.jobs(JobFilter())
+        assert file.holder(path) is None
+        other = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('UPDATE meta SET value = value');"
+        subprocess.run([sys.executable, "-c", f"{other} db.commit(); db.close()", str(path)], check=True)  # noqa: ASYNC221
+        assert path.with_name(f"{path.name}-wal").exists()
+    finally:
+        await beside.close()
+
+
+async def test_the_holder_is_told_while_there_is_one(path):
+    assert file.holder(path) is None
+    held = SqliteStore(path, holder="pipeline run nightly")
+    await held.open()
+    assert file.holder(path) == Holder(pid=str(os.getpid()), what="pipeline run nightly")
+    await held.close()
+    assert file.holder(path) is None
+
+
 def test_nobody_sees_a_migration_half_way(path, monkeypatch):
     """A command that comes while another makes the file would take it for one of an older version."""
     seen = []
