@@ -1,5 +1,6 @@
 """Bodies of requests, read so that nothing in them is a danger to whoever works with it, or keeps it."""
 
+import asyncio
 import json
 import math
 import zlib
@@ -11,14 +12,16 @@ from aiohttp.http_exceptions import HttpProcessingError
 from segwatch.emulator.envelopes import ServiceError
 
 _DEEPEST = 100
+_PACKED_S = 5.0  # aiohttp tells nobody of some bodies that cannot be unpacked: whoever reads them waits for ever
 _TOO_DEEP = f"The body is nested too deeply: {_DEEPEST} levels are read"
 
 
 async def raw_body(request: web.Request) -> bytes:
     """Return the body, unpacked; raises the 400 of the request's area where it is not packed as its header says."""
     try:
-        return await request.read()
-    except (HttpProcessingError, zlib.error, web.RequestPayloadError) as exc:
+        async with asyncio.timeout(_PACKED_S if "Content-Encoding" in request.headers else None):
+            return await request.read()
+    except (HttpProcessingError, zlib.error, web.RequestPayloadError, TimeoutError) as exc:
         request.content.feed_eof()  # or the server reads the rest of it after the answer, and logs the failure again
         packed = request.headers.get("Content-Encoding", "")
         raise ServiceError(400, f"The body is not what its Content-Encoding {packed!r} says") from exc

@@ -52,7 +52,7 @@ def restored(kind: str, job_id: str, body: bytes, *, now_ms: int) -> KeptJob:
     One job that nobody can read must not keep all others from being served.
     """
     try:
-        return _read(msgspec.json.decode(body))
+        return _read(msgspec.json.decode(body, type=dict[str, Any]))
     except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
         return KeptJob(job=_in_its_place(Kind(kind), job_id, body, now_ms=now_ms), problem=str(error))
 

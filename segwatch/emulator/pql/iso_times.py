@@ -25,6 +25,9 @@ def sql_time(sql: str) -> str:
     local = f"try_strptime({day} || ' ' || rpad(regexp_replace({clock}, '[:.,]', '', 'g'), 12, '0'), [{_READ}])"
     ahead = f"rpad(replace(substr({offset}, 2), ':', ''), 6, '0')"
     ahead = f"(try_strptime({ahead}, '%H%M%S') - TIMESTAMP '1900-01-01')"
+    # a week, or a year, that there is not: DuckDB goes on counting into the next
+    is_odd = f"contains({day}, 'W') AND strftime({local}, '%GW%V%u') <> replace({day}, '-', '')"
+    local = f"(CASE WHEN year({local}) NOT BETWEEN 1 AND 9999 OR ({is_odd}) THEN NULL ELSE {local} END)"
     utc = f"CASE WHEN starts_with({offset}, '-') THEN {local} + {ahead} ELSE {local} - {ahead} END"
     parts = f"regexp_extract({sql}, '{_FORM}', ['day', 'clock', 'offset'])"
     unusual = f"list_extract(list_transform([{parts}], lambda {_PARTS}: {utc}), 1)"
