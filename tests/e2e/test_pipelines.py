@@ -307,6 +307,22 @@ async def test_a_run_goes_on_where_it_is_followed_when_its_daemon_is_gone(house:
     assert sorted(await made(house)) == ["export_job", "segment_job"]
 
 
+async def test_whoever_follows_a_run_over_restarts_of_the_daemon_loses_nothing_of_it(house: House) -> None:
+    """A look at the lock must leave what SQLite of the same process has locked, or the next daemon deletes the log."""
+    write(house, a_pipeline(adopt_within="6s", adopt_export="never"))
+    daemon = await house.daemon()
+    follower = await house.start("pipeline", "run", "nightly", "--wait")
+    await comes_to(house, "nightly", "evaluation", "dataset", "export")
+    await daemon.kill()
+    await says(follower, "the daemon has ended")
+    daemon = await house.daemon()
+    await comes_to(house, "nightly", "exporting", "check")
+    await daemon.kill()
+    assert await follower.ended(60) == 0, follower.text()
+    assert sorted(await made(house)) == ["export_job", "segment_job"]
+    assert (await house.command("db", "check")).code == 0
+
+
 async def test_whoever_leaves_is_told_who_goes_on(house: House) -> None:
     write(house, a_pipeline(adopt_within="2h"), a_pipeline(name="second"))
     first = await house.start("pipeline", "run", "nightly", "--wait")
