@@ -166,7 +166,7 @@ def alerts_told(got: list[Event]) -> set[str]:
     return {one.id for one in got} | {row["event_id"] for one in got for row in one.details.get("alerts", ())}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(routes, steps)
 def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(routes, steps):
     history = History(routes)
@@ -199,7 +199,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
     assert not history.house.book._holding
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(routes, steps)
 def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
     steps = [step for step in steps if step[0] != "restart"]

@@ -27,7 +27,7 @@ hushes = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(happenings, hushes)
 def test_what_is_wrong_in_the_end_was_told_to_everybody_whom_it_concerns(happened, hushed):
     silences = {
