@@ -65,6 +65,7 @@ class Pipeliner:
         self._only = only
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
         self._under_way: set[str] = set()
+        self._unwritten: dict[str, tuple[int, Turn]] = {}  # by run: the version that it was made of, and what it became
         self._written: dict[str, int] = {}  # the version of each run that we wrote last
         self._later: dict[str, datetime] = {}  # runs that are put off without a word on disk
         self._setbacks: Counter[str] = Counter()
@@ -92,6 +93,7 @@ class Pipeliner:
         now = self._clock.now()
         self._later = {run.id: self._later[run.id] for run in open_runs if run.id in self._later}
         self._written = {run.id: self._written[run.id] for run in open_runs if run.id in self._written}
+        self._unwritten = {run.id: self._unwritten[run.id] for run in open_runs if run.id in self._unwritten}
         busy = {run.pipeline for run in open_runs if run.state is RunState.RUNNING}
         for run in open_runs:
             self._serves(run)
@@ -152,6 +154,7 @@ class Pipeliner:
         """Take one run one step further. One that we did not expect is put aside, and at last given up."""
         try:
             await self._write(run, await (self._acted(run, beat) if run.step in _LONG_STEPS else self._seen(run, beat)))
+            self._unwritten.pop(run.id, None)
             self._setbacks.pop(run.id, None)
         except Conflict:
             log.info("pipeline_changed_meanwhile", pipeline=run.pipeline, run=run.id)
@@ -169,7 +172,17 @@ class Pipeliner:
         return advance.advance(run, seen, self._clock.now())
 
     async def _acted(self, run: Run, beat: Callable[[], None]) -> Turn:
-        """Return what became of a run by an act that takes its time: at the step's deadline it is stopped."""
+        """Return what became of a run by an act that takes its time: at the step's deadline it is stopped.
+
+        What could not be written is kept: a command is not told the same again because the disk was full.
+        """
+        version, turn = self._unwritten.get(run.id, (None, None))
+        if turn is None or version != run.version:
+            turn = await self._acted_anew(run, beat)
+            self._unwritten[run.id] = (run.version, turn)
+        return turn
+
+    async def _acted_anew(self, run: Run, beat: Callable[[], None]) -> Turn:
         left = run.since + run.plan.step_deadline - self._clock.now()
         deadline = asyncio.timeout(left.total_seconds())
         try:

@@ -1,7 +1,7 @@
 """The worker of pipelines on a real store: which runs it begins, in which order, and what it writes of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -21,10 +21,11 @@ from segwatch.jobs.order import Order
 from segwatch.jobs.tracker import Watch
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.chain import Arrived
-from segwatch.pipelines.model import Plan, Run, Step, person
+from segwatch.pipelines.model import Plan, Run, RunState, Step, person
 from segwatch.pipelines.plausibility import BatchSeen, BatchState
 from segwatch.pipelines.seen import (
     BatchesStand,
+    CommandEnded,
     DatasetKnown,
     EvaluationStands,
     ExportFound,
@@ -34,7 +35,7 @@ from segwatch.pipelines.seen import (
     Reason,
     Seen,
 )
-from segwatch.store.base import Change, EventFilter, RunFilter
+from segwatch.store.base import Change, EventFilter, RunFilter, StoreUnavailable
 from segwatch.store.sqlite import SqliteStore
 
 # the clock leaps on while the disk is waited for, so that no deadline of hours may count
@@ -233,6 +234,25 @@ async def test_what_a_run_that_is_over_had_ordered_is_withdrawn(house: House) ->
             while not house.orders.withdrawn:  # noqa: ASYNC110 - the worker does it behind the commit
                 await asyncio.sleep(0.002)
     assert house.orders.withdrawn == [f"{id_}/export"]
+
+
+async def test_a_command_that_ended_is_not_run_again_because_its_end_cannot_be_written(house: House) -> None:
+    house.acts.sees = lambda run: CommandEnded(code=0, tail="") if run.step is Step.COMMAND else well(run)
+    commit, failures = house.store.commit, 3
+
+    async def full(changes: Sequence[Change]) -> None:
+        nonlocal failures
+        if failures and any(one.run_before and one.run_before.step is Step.COMMAND for one in changes):
+            failures -= 1
+            raise StoreUnavailable("the disk is full")
+        await commit(changes)
+
+    house.store.commit = full
+    await house.wishes("w1", plan=replace(PLAN, command=("/bin/load",), has_command=True))
+    async with house.working(PLAN) as task:
+        (run,) = await house.until(task, all_ended)
+    assert (run.state, failures) == (RunState.SUCCEEDED, 0)
+    assert [step for _, step in house.acts.seen].count("command") == 1
 
 
 async def test_each_evaluation_begins_one_run_of_each_pipeline_that_wants_it(house: House) -> None:
