@@ -1,5 +1,6 @@
 """The local command at the end of a run: what it is told, and how it can end."""
 
+import asyncio
 import json
 import os
 import signal
@@ -64,7 +65,9 @@ async def test_what_does_not_listen_is_ended_too(tmp_path):
     )
     assert isinstance(await ran(script, timeout_s=3.0), Trouble)
     state = Path(f"/proc/{born.read_text()}/status")
-    assert not state.exists() or "State:\tZ" in state.read_text()  # noqa: ASYNC240
+    async with asyncio.timeout(10):
+        while state.exists() and "State:\tZ" not in state.read_text():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("path", ["/no/such/program", "/"])
