@@ -12,6 +12,7 @@ from pydantic import Field
 
 from segwatch.deliveries.message import Message, Standing, message_of
 from segwatch.deliveries.model import Delivery, Outcome
+from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import rfc3339
 from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
 from segwatch.notifiers.posting import post
@@ -63,8 +64,8 @@ def order_of(message: Message) -> dict[str, Any]:
         "Event": message.event_id,
     }
     payload = {
-        "summary": _clip(message.summary or message.title, SUMMARY_MAX),
-        "source": _clip(f"segwatch {fields.get('Sandbox', '')}".rstrip(), SUMMARY_MAX),
+        "summary": clip(message.summary or message.title, SUMMARY_MAX),
+        "source": clip(f"segwatch {fields.get('Sandbox', '')}".rstrip(), SUMMARY_MAX),
         "severity": message.severity.value,
         "timestamp": rfc3339(message.at),
         "component": fields.get("Kind", ""),
@@ -85,10 +86,6 @@ def dedup_key(subject: str) -> str:
     if len(subject) <= DEDUP_KEY_MAX:
         return subject
     return "segwatch/" + hashlib.sha256(subject.encode()).hexdigest()
-
-
-def _clip(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _leads_somewhere(url: str) -> bool:
