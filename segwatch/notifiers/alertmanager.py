@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
-from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
@@ -119,7 +119,7 @@ class Alertmanager:
         would hold back the news of this group.
         """
         event = delivery.event
-        if message_of(event).standing is Standing.STORY:
+        if self._context.compose(event).standing is Standing.STORY:
             return NOT_AN_ALERT
         alert = self._alert(event)
         ends = await self._soon([asyncio.create_task(self._tell(replica, alert)) for replica in self._replicas])
@@ -173,7 +173,7 @@ class Alertmanager:
         return await post(self._context, replica.url, body, self._headers, secrets=self._secrets)
 
     def _alert(self, event: Event) -> dict[str, Any]:
-        alert = alert_of(event, self._context.now(), fires_for=self._fires_for)
+        alert = alert_of(event, self._context.compose(event), self._context.now(), fires_for=self._fires_for)
         if event.type is EventType.ALERT_FIRING:
             self._fired[event.stream] = alert["labels"]
         elif event.type is EventType.ALERT_RESOLVED:
@@ -182,9 +182,8 @@ class Alertmanager:
         return alert
 
 
-def alert_of(event: Event, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
+def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
     """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
-    message = message_of(event)
     begun = min([since for one in _alerts(event) if (since := _moment(one.get("since")))], default=event.at)
     begun = min(begun, event.at, now)
     ends = now + fires_for if message.standing is Standing.FIRING else now

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Severity, rfc3339
@@ -60,7 +60,7 @@ class Apprise:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. One that timed out may arrive all the same: delivery is at least once."""
-        message = message_of(delivery.event)
+        message = self._context.compose(delivery.event)
         try:
             async with asyncio.timeout(self._context.timeout_s), self._places:
                 said = await _in_thread(lambda: _notify(self._url, message))

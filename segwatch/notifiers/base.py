@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
 from segwatch.addresses import service_url, split_url
+from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.model import Delivery, Outcome, Rejected
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event
@@ -55,6 +56,7 @@ class NotifierContext:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
+    compose: what is said of an event to the people on this channel.
     route_to: for a URL, the options of a request that lead there, through a proxy for example. The session's own
     `trust_env` must stay off: aiohttp would then send to receivers whatever credentials it finds in ~/.netrc.
     """
@@ -63,6 +65,7 @@ class NotifierContext:
     session: aiohttp.ClientSession
     now: Callable[[], datetime]
     timeout_s: float = 10.0
+    compose: Callable[[Event], Message] = message_of
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of, tone_of
 from segwatch.deliveries.runes import backslashed, clip, listed
@@ -54,7 +54,7 @@ class Discord:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Nobody is mentioned, whatever the platform said."""
         await self._pace.turn()
-        body = json_body(payload_of(message_of(delivery.event)))
+        body = json_body(payload_of(self._context.compose(delivery.event)))
         reply = await exchange(self._context, self._url, body, {"Content-Type": "application/json"})
         if not isinstance(reply, Reply):
             return reply

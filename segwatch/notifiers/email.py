@@ -17,7 +17,7 @@ import structlog
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from segwatch.addresses import is_host, is_loopback
-from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import rfc3339
@@ -99,7 +99,7 @@ class Email:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as the server takes the mail for one of the addresses."""
         options = self._options
-        mail = mail_of(delivery, sender=options.sender, to=options.to)
+        mail = mail_of(delivery, self._context.compose(delivery.event), sender=options.sender, to=options.to)
         mail["Date"] = format_datetime(self._context.now().astimezone(UTC))
         client = self._client()
         try:
@@ -177,9 +177,8 @@ def _forms(options: EmailOptions) -> tuple[SecretStr, ...]:
     return (options.password, *(SecretStr(base64.b64encode(one).decode()) for one in sent))
 
 
-def mail_of(delivery: Delivery, *, sender: str, to: tuple[str, ...]) -> EmailMessage:
+def mail_of(delivery: Delivery, message: Message, *, sender: str, to: tuple[str, ...]) -> EmailMessage:
     """Return the mail, all but its date. A repeat has the same Message-ID; mails of one alert form a thread."""
-    message = message_of(delivery.event)
     domain = sender.rpartition("@")[2]
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = _clip(f"[{_mark(message)}] {message.title}")

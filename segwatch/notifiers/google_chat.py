@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
 from segwatch.deliveries.runes import HTML, Limit, clip, fitting, listed
@@ -50,7 +50,7 @@ class GoogleChat:
         """Return how one attempt ended. The first message about an alert names its thread after its event."""
         await self._pace.turn()
         thread = delivery.thread or delivery.event.id
-        body = json_body(payload_of(message_of(delivery.event), thread))
+        body = json_body(payload_of(self._context.compose(delivery.event), thread))
         headers = {"Content-Type": "application/json; charset=UTF-8"}
         outcome = await post(self._context, self._url, body, headers, wish=_wish)
         return Accepted(thread=thread) if isinstance(outcome, Accepted) else outcome

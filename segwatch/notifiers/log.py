@@ -4,7 +4,6 @@ from typing import Any
 
 import structlog
 
-from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
 from segwatch.jobs.events import Severity
 from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
@@ -19,8 +18,9 @@ class LogOptions(Options):
 class Log:
     """Writes one structured line per event."""
 
-    def __init__(self, channel: str) -> None:
-        self._log = structlog.get_logger("segwatch.events").bind(channel=channel)
+    def __init__(self, context: NotifierContext) -> None:
+        self._log = structlog.get_logger("segwatch.events").bind(channel=context.channel)
+        self._compose = context.compose
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return Accepted, always: a log line that cannot be written has nowhere to be reported."""
@@ -28,7 +28,7 @@ class Log:
         payload = event.payload()
         fields: dict[str, Any] = {name: value for name, value in payload["data"].items() if value not in ("", None)}
         fields |= {"type": event.type.value, "at": payload["timestamp"], "message_id": delivery.id}
-        fields["summary"] = message_of(event).summary
+        fields["summary"] = self._compose(event).summary
         # "event" names the line itself in structlog, "channel" is bound: neither may come from the details
         fields = {name: value for name, value in fields.items() if name not in ("event", "channel")}
         getattr(self._log, _LEVELS[event.severity])("event_told", **fields)
@@ -43,7 +43,7 @@ class LogKind:
 
     def build(self, options: LogOptions, context: NotifierContext) -> Log:
         """Return the log of this channel."""
-        return Log(context.channel)
+        return Log(context)
 
 
 NOTIFIER: NotifierKind = LogKind()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field
 
-from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import rfc3339
@@ -42,7 +42,7 @@ class PagerDuty:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended."""
-        message = message_of(delivery.event)
+        message = self._context.compose(delivery.event)
         if message.standing is Standing.STORY:
             return NOT_AN_ALERT
         order = {"routing_key": self._key.get_secret_value()} | order_of(message)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from segwatch.addresses import split_url
-from segwatch.deliveries.message import Message, Standing, message_of
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
 from segwatch.deliveries.runes import HTML, chunks, clip, listed
@@ -110,7 +110,7 @@ class SlackWebhook:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
         await self._pace.turn()
-        return await post(self._context, self._url, json_body(payload_of(message_of(delivery.event))), _JSON)
+        return await post(self._context, self._url, json_body(payload_of(self._context.compose(delivery.event))), _JSON)
 
 
 class SlackApp:
@@ -129,7 +129,7 @@ class SlackApp:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal is in the reason, behind `slack_error`."""
-        message = message_of(delivery.event)
+        message = self._context.compose(delivery.event)
         payload = payload_of(message) | {"channel": self._channel_id, "unfurl_links": False, "unfurl_media": False}
         where, _, ts = delivery.thread.partition(":")
         if ts and where == self._channel_id:

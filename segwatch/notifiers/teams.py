@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, SecretStr
 
 from segwatch.addresses import split_url
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.presentation import Tone, footer_of, headline_of, links_of, said_of, tone_of
 from segwatch.deliveries.runes import Limit, clip, fitting, listed
@@ -60,7 +60,7 @@ class Teams:
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. An accepted card is in the workflow's hands, and not always on a screen."""
         await self._pace.turn()
-        body = json_body(payload_of(message_of(delivery.event)))
+        body = json_body(payload_of(self._context.compose(delivery.event)))
         return await post(self._context, self._url, body, {"Content-Type": "application/json"}, wish=_wish)
 
 

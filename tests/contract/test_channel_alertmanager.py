@@ -133,7 +133,7 @@ def test_labels_and_times_are_such_as_alertmanager_takes(type_):
             type=type_, stream="s/1", sequence=1, at=NOW, severity=severity_of(type_), sandbox=ODD, details=details
         )
         for now in (NOW, NOW - timedelta(hours=1)):  # the clock may have been set back
-            alert = alert_of(event, now, fires_for=FIVE_MINUTES)
+            alert = alert_of(event, message_of(event), now, fires_for=FIVE_MINUTES)
             assert alert["labels"]["alertname"]
             for name in [*alert["labels"], *alert["annotations"]]:
                 assert name.replace("_", "a").isalnum()
@@ -143,7 +143,8 @@ def test_labels_and_times_are_such_as_alertmanager_takes(type_):
 
 
 def test_the_description_of_a_long_group_is_cut():
-    alert = alert_of(firing(details={"items": ["x" * 600] * 50}), NOW, fires_for=FIVE_MINUTES)
+    event = firing(details={"items": ["x" * 600] * 50})
+    alert = alert_of(event, message_of(event), NOW, fires_for=FIVE_MINUTES)
     assert len(alert["annotations"]["description"]) == 8000
 
 

@@ -151,7 +151,7 @@ def test_nothing_that_others_said_becomes_a_header_or_markup(type_):
         type=type_, stream="s/1", sequence=1, at=NOW, severity=severity_of(type_), sandbox=odd, job_id=odd, kind=odd,
         reason=odd, details=details,
     )  # fmt: skip
-    raw = mail_of(delivery_of(event), sender=SENDER, to=TO).as_bytes()
+    raw = mail_of(delivery_of(event), message_of(event), sender=SENDER, to=TO).as_bytes()
     assert raw.isascii()
     assert max(map(len, raw.splitlines())) <= 998
     mail = email.message_from_bytes(raw, policy=email.policy.default)
@@ -165,7 +165,7 @@ def test_nothing_that_others_said_becomes_a_header_or_markup(type_):
 
 def test_a_story_threads_with_nothing():
     story = Event(type=EventType.JOB_DISCOVERED, stream="s/1", sequence=1, at=NOW, severity=Severity.INFO, job_id="7")
-    mail = mail_of(delivery_of(story), sender=SENDER, to=TO)
+    mail = mail_of(delivery_of(story), message_of(story), sender=SENDER, to=TO)
     assert mail["References"] is None
     assert mail["Subject"] == "[info] Job 7 found"
     plain = Event(
@@ -173,7 +173,7 @@ def test_a_story_threads_with_nothing():
         kind="export_job", job_id="7", details={"fingerprint": "f-nl"},
     )  # fmt: skip
     assert message_of(plain).subject == SUBJECT
-    assert mail_of(delivery_of(plain), sender=SENDER, to=TO)["References"]
+    assert mail_of(delivery_of(plain), message_of(plain), sender=SENDER, to=TO)["References"]
 
 
 REPLIES = [
