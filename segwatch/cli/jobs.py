@@ -11,7 +11,7 @@ from segwatch.cli.explanation import answer_of, explained, for_people, record_of
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json, show_one, span
 from segwatch.cli.platform import calling
-from segwatch.cli.session import opened, the_job
+from segwatch.cli.session import left_to_daemon, opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Step
@@ -152,7 +152,7 @@ async def retry(job: str, /, *, force: bool = False, as_json: Json = False, conf
         show_json(answer_of(wish))
     else:
         then = f"`segwatch jobs explain {state.key.id}` shows how it goes"
-        lines([f"the running daemon will submit {state.key} again within seconds; {then}"])
+        lines([f"{left_to_daemon(settings, f'submit {state.key} again within seconds')}; {then}"])
 
 
 @app.command

@@ -12,7 +12,7 @@ from segwatch.app.channels import channel_of, open_session, routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
 from segwatch.cli.route import route
-from segwatch.cli.session import opened, settings_of
+from segwatch.cli.session import left_to_daemon, opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
@@ -149,7 +149,7 @@ async def replay(
         show_json({"replayed": count, "ids": [one.id for promised in kept for one in promised]})
     else:
         noun = "notification" if count == 1 else "notifications"
-        lines([f"the running daemon will send {count} {noun} again" if count else "nothing to send again"])
+        lines([left_to_daemon(settings, f"send {count} {noun} again") if count else "nothing to send again"])
 
 
 async def _named(store: Store, settings: Settings, name: str, channel: str, now: datetime) -> Sequence[Delivery]:

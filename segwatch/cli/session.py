@@ -11,7 +11,7 @@ from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
 from segwatch.jobs.model import JobState
 from segwatch.store.base import JobFilter, Store, StoreBlank, StoreError, StoreHeld
-from segwatch.store.factory import file_of, store_of
+from segwatch.store.factory import file_of, holder_of, store_of
 
 _MAKER = "db migrate"  # what a command that makes the store says to be
 _MAKING_LOOKS, _MAKING_LOOK_S = 100, 0.1
@@ -53,6 +53,14 @@ async def opened(
             await store.close()
     except StoreError as error:
         fail(Exit.FAILED, str(error))
+
+
+def left_to_daemon(settings: Settings, what: str) -> str:
+    """Return a sentence about what a daemon will do by what was written into the store, whether one runs or not."""
+    holder = holder_of(settings.store.url)
+    if holder is not None and holder.is_daemon:
+        return f"the running daemon will {what}"
+    return f"no daemon runs with these settings: when it is started, with `segwatch run`, it will {what}"
 
 
 @asynccontextmanager

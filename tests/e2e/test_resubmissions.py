@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -71,6 +72,25 @@ async def test_what_a_rule_refuses_a_person_can_submit_beside_the_running_daemon
     await watched.recovers(submitted)
     again = await watched.house.command("jobs", "retry", job)
     assert (again.code, len(again.lines)) == (1, 1)
+
+
+async def test_a_person_may_retry_while_no_daemon_runs_and_is_told_who_will_do_it(tmp_path: Path, body: Json) -> None:
+    async with House(tmp_path) as house:
+        daemon = await house.daemon(retry={"rules": _RULES})
+        await house.watching(daemon)
+        watched = Watched(house, daemon)
+        job = await watched.failed(body, _SCHEMA)
+        await house.inbox.until("export.retry_refused", job_id=job)
+        assert await daemon.stop() == 0
+        asked = await house.command("jobs", "retry", job)
+        assert asked.code == 0
+        assert asked.out.startswith(
+            "no daemon runs with these settings: when it is started, with `segwatch run`, it will"
+        )
+        assert await watched.new_jobs(body) == []
+        await house.daemon(retry={"rules": _RULES})
+        await watched.recovers(await house.inbox.until("export.retry_submitted", job_id=job))
+        assert len(await watched.new_jobs(body)) == 1
 
 
 @pytest.mark.parametrize("word", ["FAILED", "CANCELLED"])
