@@ -248,6 +248,7 @@ class EmailKind:
 
     name = "email"
     options: type[Options] = EmailOptions
+    stateful = False
 
     def build(self, options: EmailOptions, context: NotifierContext) -> Email:
         """Return the configured receiver."""
