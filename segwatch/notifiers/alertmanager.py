@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
+from segwatch.deliveries.runes import clip
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
@@ -231,8 +232,7 @@ def _severity(event: Event, message: Message) -> Severity:
 
 
 def _annotations(event: Event, message: Message) -> dict[str, str]:
-    lines = "\n".join([message.line, *(f"- {item}" for item in message.items)])
-    description = lines if len(lines) <= _DESCRIPTION_MAX else lines[: _DESCRIPTION_MAX - 1] + "…"
+    description = clip("\n".join([message.line, *(f"- {item}" for item in message.items)]), _DESCRIPTION_MAX)
     fields = {_word(name).lower(): value for name, value in message.fields}
     links = {f"{_word(name).lower()}_url": url for name, url in message.links}
     told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}
