@@ -19,7 +19,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
 from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.submission import DECLINES_MAX
-from segwatch.jobs.tracker import job_details
+from segwatch.jobs.telling import job_details
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import EventFilter, LoggedEvent, Store
 
