@@ -13,6 +13,12 @@ ITEMS_MAX = 50  # lines, and alerts, of one message; the rest is counted
 
 NOTICES = frozenset({EventType.ALERT_FIRING, EventType.ALERT_RESOLVED, EventType.ALERT_NOTED})
 
+FOLLOWS_NO_ROUTE = (
+    ", which is a message about alerts: made for one channel of a route that groups, it follows no route itself."
+    " Write the type of what opens the alert, such as job.failed."
+)
+"""What a setting or a command says that waits for one."""
+
 _NOUNS = {"export_job": "export", "segment_job": "segment job"}
 _VERBS = {  # behind "1 export" and "200 exports"
     EventType.JOB_FAILED.value: "failed",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from segwatch.alerts.labels import LABELS, labels_of
+from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.app.channels import routes_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
@@ -129,6 +130,8 @@ def _imagined(type_: str, labels: list[str], now: datetime) -> Event:
         close = difflib.get_close_matches(type_, EVENT_TYPES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         fail(Exit.USAGE, f'event is "{type_}", which is neither a type of event nor an id (evt_...).{hint}')
+    if EventType(type_) in NOTICES:
+        fail(Exit.USAGE, f'event is "{type_}"{FOLLOWS_NO_ROUTE}')
     given: dict[str, list[str]] = {}
     for text in labels:
         name, value = _label(text)
