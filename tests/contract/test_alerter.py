@@ -15,6 +15,7 @@ from fakes import FakeClock, at
 
 from segwatch.alerts.book import Silenced
 from segwatch.app.channels import Routes
+from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.daemon.alerter import Alerter
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
@@ -138,6 +139,21 @@ async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_ta
     await house.passes(seconds=3)
     assert await house.told("ops") == ["job.failed", "job.succeeded"]
     assert await house.told("log") == ["job.failed", "job.succeeded", "job.succeeded"]
+
+
+async def test_of_a_job_it_can_be_told_who_heard_of_it_in_groups_and_who_as_the_end_of_what_he_heard(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match=CRITICAL, channels=("chat",), group_by=ALL))
+    failure = await house.happens(EventType.JOB_FAILED)
+    await house.happens(EventType.JOB_FAILED, "2")
+    await house.passes(minutes=1)
+    end = await house.happens(EventType.JOB_SUCCEEDED)
+    other = await house.happens(EventType.JOB_QUEUED, "3")
+    await house.passes(minutes=10)
+    assert await told_the_opening(house.store, end) == ("ops",)
+    assert await told_the_opening(house.store, failure) == ()
+    told = await notices_about(house.store, [failure, end])
+    assert [one.details["channel"] for one in told] == ["chat", "chat"]
+    assert await notices_about(house.store, [other]) == []
 
 
 async def test_a_channel_with_incidents_of_its_own_has_one_for_each_alert(house):
