@@ -131,7 +131,7 @@ class Book:
         for group in list(self._groups.values()):
             after, notice = grouping.advance(group, self._alerts, self._ears(group, inhibitors, hushed), now)
             if notice is not None:
-                told.append((group.way.channel, notices.event_of(after, notice, now)))
+                told.append((group.way.channel, notices.event_of(after, notice, now, before=group)))
             if after != group:
                 self._keep(after)
         for alert in list(self._open.values()):
