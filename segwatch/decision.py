@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from segwatch.jobs import retry, tracker
+from segwatch.jobs import retry, telling, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -58,7 +58,7 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
     state: what is known of that job, which may have been found, and may have ended, before we knew whose it was.
     """
     if state:  # a look may be older than the last one of a sweep, and know more
-        facts = tracker.merged(state.facts, seen.facts)
+        facts = state.facts.joined(seen.facts)
         state = replace(state, root=answer.root, attempt=answer.attempt, facts=facts)
     after, events = tracker.observe(state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt)
     if after is None:
@@ -117,12 +117,12 @@ def announce(
         details["due_at"] = rfc3339(answer.due_at)
     if answer.step is Step.REFUSED:
         fields = {"reason": answer.reason, "severity": _loudness(answer.reason)}
-    failed, event = tracker.tell(failed, _TOLD_AS[answer.step], now, details=details, **fields)
+    failed, event = telling.tell(failed, _TOLD_AS[answer.step], now, details=details, **fields)
     if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
         return failed, (event,)
     spent = {"root": answer.root, "attempts": answer.attempt - 1, "last_job_id": failed.key.id}
     spent |= {"fingerprint": answer.fingerprint} if answer.fingerprint else {}
-    failed, last = tracker.tell(failed, EventType.RETRY_EXHAUSTED, now, details=spent)
+    failed, last = telling.tell(failed, EventType.RETRY_EXHAUSTED, now, details=spent)
     return failed, (event, last)
 
 
@@ -130,7 +130,7 @@ def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
     """Return the job, counting one event more, and the event that closes what its chain's first failure opened."""
     details = {"root": job.root, "last_job_id": job.key.id, "attempts": job.attempt}
     details |= {"fingerprint": job.facts.fingerprint} if job.facts.fingerprint else {}
-    return tracker.tell(job, EventType.RECOVERED, now, details=details)
+    return telling.tell(job, EventType.RECOVERED, now, details=details)
 
 
 def _loudness(reason: str) -> Severity:

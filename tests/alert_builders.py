@@ -71,9 +71,9 @@ class Told:
         return closing
 
     def tick(self, now: datetime) -> list[Event]:
-        due = self.book.tick(now, self.silenced)
-        self.messages += due.notices
-        return [message for _, message in due.notices]
+        told = self.book.tick(now, self.silenced)
+        self.messages += told
+        return [message for _, message in told]
 
     def through(self, until: datetime, since: datetime | None = None) -> list[Event]:
         """Let time pass in steps of five seconds; return what is told meanwhile."""

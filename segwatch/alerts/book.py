@@ -38,14 +38,6 @@ class Alerting:
         return not (self.alerts or self.groups or self.finished)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """What is told now. notices: a channel and its message. withheld: a channel, and an event that a silence kept."""
-
-    notices: tuple[tuple[str, Event], ...] = ()
-    withheld: tuple[tuple[str, str], ...] = ()
-
-
 @dataclass(slots=True)
 class _Dirty:
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -128,24 +120,25 @@ class Book:
                 self._keep(group.noting(words.title, event.at))
         return tuple(channel for channel in closing if channel not in told)
 
-    def tick(self, now: datetime, silenced: Silenced) -> Due:
-        """Return what is to be told at `now`."""
+    def tick(self, now: datetime, silenced: Silenced) -> list[tuple[str, Event]]:
+        """Return what is to be told at `now`: a channel and its message.
+
+        Those of whom a silence kept something learn of it from the event that tells of the silence's end.
+        """
         inhibitors = Inhibitors.among(self._open.values())
         hushed = {subject for subject, alert in self._open.items() if silenced(alert.labels, now)}
         told: list[tuple[str, Event]] = []
         for group in list(self._groups.values()):
             after, notice = grouping.advance(group, self._alerts, self._ears(group, inhibitors, hushed), now)
             if notice is not None:
-                told.append((group.way.channel, notices.event_of(after, notice, now)))
+                told.append((group.way.channel, notices.event_of(after, notice, now, before=group)))
             if after != group:
                 self._keep(after)
-        withheld: list[tuple[str, str]] = []
         for alert in list(self._open.values()):
-            if alert.withheld and alert.subject not in hushed:
-                withheld += [(channel, alert.loud_id) for channel in alert.withheld]
+            if alert.withheld and alert.subject not in hushed:  # they hear of it now, and so must hear of its end
                 told_too = tuple(dict.fromkeys([*alert.told, *alert.withheld]))
                 self._write(replace(alert, told=told_too, withheld=()))
-        return Due(notices=tuple(told), withheld=tuple(withheld))
+        return told
 
     def changed(self, cursor: int = 0, cursor_before: int = 0) -> Alerting:
         """Return what has changed since this was last asked. cursor, cursor_before: as in `Alerting`."""

@@ -15,11 +15,12 @@ import re2
 
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.model import Labels
+from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 
 _WORDS = {
-    "type": tuple(one.value for one in EventType),
+    "type": tuple(one.value for one in EventType if one not in NOTICES),
     "severity": tuple(one.value for one in Severity),
     "late": ("true", "false"),
 }
@@ -144,6 +145,8 @@ def _checked(matcher: Matcher) -> Matcher:
     positive = Operator.MATCHES if matcher.operator.is_regex else Operator.EQUAL
     one = Matcher(label=matcher.label, operator=positive, value=matcher.value)
     if not any(one.fits({matcher.label: (word,)}) for word in words):
+        if matcher.label == "type" and any(one.fits({"type": (notice.value,)}) for notice in NOTICES):
+            raise BadValue(FOLLOWS_NO_ROUTE)
         close = difflib.get_close_matches(matcher.value, words, n=1)
         likely = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(words)}."
         whole = " A pattern must fit the whole value." if matcher.operator.is_regex else ""

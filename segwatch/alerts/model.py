@@ -47,7 +47,7 @@ class Alert:
     loud_at, loud_id: when the last of them came, and that event. severity: the worst of them.
     title, cause, action: in words, as in `Words`; the action is that of the last event, loud or not.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
-    told: channels that an immediate route has told of it. withheld: those that a silence kept it from.
+    told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
     ended_at, ended_by: when it was over, and the event that says so.
     """
 

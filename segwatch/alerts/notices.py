@@ -13,6 +13,12 @@ ITEMS_MAX = 50  # lines, and alerts, of one message; the rest is counted
 
 NOTICES = frozenset({EventType.ALERT_FIRING, EventType.ALERT_RESOLVED, EventType.ALERT_NOTED})
 
+FOLLOWS_NO_ROUTE = (
+    ", which is a message about alerts: made for one channel of a route that groups, it follows no route itself."
+    " Write the type of what opens the alert, such as job.failed."
+)
+"""What a setting or a command says that waits for one."""
+
 _NOUNS = {"export_job": "export", "segment_job": "segment job"}
 _VERBS = {  # behind "1 export" and "200 exports"
     EventType.JOB_FAILED.value: "failed",
@@ -31,7 +37,7 @@ _THINGS = {  # ("one", "many")
 }
 
 
-def event_of(group: Group, notice: Notice, now: datetime) -> Event:
+def event_of(group: Group, notice: Notice, now: datetime, *, before: Group) -> Event:
     """Return the message as an event on the group's own stream. group: as it is behind the message."""
     alerts = [*notice.firing, *notice.resolved]
     items = [_firing_line(alert) for alert in _worst_first(notice.firing)]
@@ -49,6 +55,7 @@ def event_of(group: Group, notice: Notice, now: datetime) -> Event:
         "resolved": len(notice.resolved),
         "notes": notice.noted,
         "since": rfc3339(min(alert.since for alert in alerts)) if alerts else "",
+        "was_severity": before.severity.value if before.firing and not notice.firing else "",
         "ended_at": "" if notice.firing or ended is None else rfc3339(ended),
         "items": _bounded(items, len(items) + notice.noted - len(notice.notes)),
         "alerts": [_row(alert) for alert in [*_worst_first(notice.firing), *notice.resolved][:ITEMS_MAX]],

@@ -62,7 +62,7 @@ def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
 def stateful_channels(settings: Settings) -> frozenset[str]:
     """Return the channels whose receivers keep incidents of their own: their kind says so."""
     kinds = load_notifiers()
-    return frozenset(one.name for one in settings.channels if getattr(kinds[one.kind], "stateful", False))
+    return frozenset(one.name for one in settings.channels if kinds[one.kind].stateful)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from segwatch.app.channels import routes_of
+from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.cli.output import clock, span
 from segwatch.config import Settings
 from segwatch.deliveries.message import message_of
@@ -19,7 +20,7 @@ from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Mode, RetryPolicy, Rule, ruling
 from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.submission import DECLINES_MAX
-from segwatch.jobs.tracker import job_details
+from segwatch.jobs.telling import job_details
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import EventFilter, LoggedEvent, Store
 
@@ -29,7 +30,6 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
     logged = await store.events(EventFilter(stream=state.key.stream))
     answer = await store.resubmission(state.key)
     chain = [one for one in await store.resubmissions(state.key.sandbox) if one.root == state.root]
-    promised = {one.event.id: await store.deliveries(event_id=one.event.id) for one in logged}
     breaker_state = await store.subject(breaker.stream_of(state.key.sandbox)) if resubmits(state) else None
     return {
         "job": record_of(state),
@@ -41,7 +41,7 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
         "rule": _rule(state, settings.retry.policy),
         "breaker": breaker_state and {"condition": breaker_state.condition, "since": breaker_state.since},
         "chain": await _chain(store, state, chain),
-        "deliveries": [_delivery(one, routes_of(settings)) for each in promised.values() for one in each],
+        "deliveries": await _deliveries(store, [one.event for one in logged], routes_of(settings)),
         "why": why(state, answer, settings.retry.policy, logged, breaker_state),
     }
 
@@ -213,11 +213,24 @@ def _told(event: Event) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _delivery(one: Delivery, routes: Sequence[Route]) -> dict[str, Any]:
-    verdicts = enumerate(judge(one.event, routes))
-    by = [number for number, verdict in verdicts if verdict.taken and one.channel in verdict.route.channels]
+async def _deliveries(store: Store, events: Sequence[Event], routes: Sequence[Route]) -> list[dict[str, Any]]:
+    """Return who was told of a job's events, one by one and in groups, and why he was."""
+    rows = []
+    for event in events:
+        openings = await told_the_opening(store, event)
+        verdicts = list(enumerate(judge(event, routes)))
+        for one in await store.deliveries(event_id=event.id):
+            by = [number for number, verdict in verdicts if verdict.taken and one.channel in verdict.route.channels]
+            unrouted = "told the opening" if one.channel in openings else "none now"
+            rows.append(_delivery(one, f"routes[{by[0]}]" if by else unrouted))
+    for notice in await notices_about(store, events):
+        rows += [_delivery(one, "in a group") for one in await store.deliveries(event_id=notice.id)]
+    return rows
+
+
+def _delivery(one: Delivery, route: str) -> dict[str, Any]:
+    """Return one row. route: the way by which it came about."""
     return {
         "event": one.event.type.value, "channel": one.channel, "stage": one.stage.value, "attempts": one.attempts,
-        "next_at": one.due_at if one.stage is Stage.PENDING else None,
-        "route": f"routes[{by[0]}]" if by else "none now", "reason": one.reason,
+        "next_at": one.due_at if one.stage is Stage.PENDING else None, "route": route, "reason": one.reason,
     }  # fmt: skip

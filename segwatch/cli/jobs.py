@@ -113,7 +113,7 @@ async def explain(job: str, /, *, as_json: Json = False, config: ConfigFile = No
         heading("Chain")
         show(explanation["chain"], as_json=False, empty="")
     heading("Deliveries")
-    show(explanation["deliveries"], as_json=False, empty="no route sends these events anywhere")
+    show(explanation["deliveries"], as_json=False, empty="nobody was told: `segwatch notify route EVENT` says why")
 
 
 @app.command

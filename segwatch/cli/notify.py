@@ -1,25 +1,23 @@
 """`segwatch notify`: try a channel, see what was given up, send it again."""
 
 import random
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from segwatch.alerts.notices import NOTICES
-from segwatch.app.channels import channel_of, open_session, routes_of
+from segwatch.app.channels import channel_of, open_session
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
+from segwatch.cli.replaying import named, without_what_is_over
 from segwatch.cli.route import route
 from segwatch.cli.session import left_to_daemon, opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
-from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
-from segwatch.store.base import EventFilter, Store
 
 app = App(name="notify")
 app.command(route)
@@ -121,6 +119,8 @@ async def replay(
 ) -> None:
     """Send dead letters or past events again; the receiver sees the same webhook-id as before.
 
+    A channel that is told in groups, or keeps incidents, gets the last message about the event's alert.
+
     Example: `segwatch notify replay --dead --channel ops`, or `segwatch notify replay evt_5f0c...`
 
     Parameters
@@ -139,46 +139,20 @@ async def replay(
             _known(settings, channel)
         now = SystemClock().now()
         if dead:
-            chosen = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
+            letters = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
+            chosen = await without_what_is_over(store, settings, letters)
+            left_out = len(letters) - len(chosen)
         else:
-            chosen = [one for name in ids for one in await _named(store, settings, name, channel, now)]
+            chosen = [one for name in ids for one in await named(store, settings, name, channel, now)]
+            left_out = 0
         again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
         count = await store.promise(again)
         kept = [await store.deliveries(event_id=one.event.id, channel=one.channel) for one in again]
     if as_json:
-        show_json({"replayed": count, "ids": [one.id for promised in kept for one in promised]})
+        show_json({"replayed": count, "left_out": left_out, "ids": [one.id for promised in kept for one in promised]})
     else:
         noun = "notification" if count == 1 else "notifications"
         lines([left_to_daemon(settings, f"send {count} {noun} again") if count else "nothing to send again"])
-
-
-async def _named(store: Store, settings: Settings, name: str, channel: str, now: datetime) -> Sequence[Delivery]:
-    """Return the deliveries that an id means: of a dead letter, or of an event to each of its channels."""
-    if name.startswith("msg_"):
-        found = await store.deliveries(id=name, stages=(Stage.DEAD, Stage.DELIVERED))
-        if not found:
-            fail(Exit.FAILED, f"no settled delivery has the id {name}; `segwatch notify dead` lists those given up")
-        if channel and found[0].channel != channel:
-            whose = f"{name} is a notification to {found[0].channel}, not to {channel}"
-            fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
-        return found
-    event = next((one.event for one in await store.events(EventFilter(id=name))), None)
-    if event is None:
-        fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
-    told = (channel,) if channel else _told_of(event, settings)
-    if not told:
-        fail(Exit.FAILED, f"no route sends {name} anywhere; name a channel with --channel")
-    return [Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in told]
-
-
-def _told_of(event: Event, settings: Settings) -> Sequence[str]:
-    """Return who is told of the event again: a message about alerts was for one channel.
-
-    Channels with incidents of their own are left out: a single event would open one that nobody closes.
-    """
-    if event.type in NOTICES:
-        return (str(event.details["channel"]),)
-    return [channel for channel, route in leading(event, routes_of(settings)).items() if channel not in route.stateful]
 
 
 def _known(settings: Settings, channel: str) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from segwatch.alerts.labels import LABELS, labels_of
+from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.app.channels import routes_of
+from segwatch.cli.closings import told_the_opening
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
 from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
 from segwatch.cli.session import opened, settings_of
@@ -48,17 +50,20 @@ async def route(event: str, /, *, label: Labels = None, as_json: Json = False, c
         async with opened(config) as (settings, store):
             found = next((one.event for one in await store.events(EventFilter(id=event))), None)
             silences = await store.silences()
+            openings = await told_the_opening(store, found) if found else ()
         if found is None:
             fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
     else:
-        found = _imagined(event, label or [], now)
+        found, openings = _imagined(event, label or [], now), ()
         settings = settings_of(config)
         silences = await _silences(config) if file_of(settings.store.url).exists() else []
     routes = routes_of(settings)
     labels = labels_of(found)
     hushed = silenced_by(labels, silences, now)
     then = [one for one in silences if found.sequence and one.held(found.at) and one.matches(labels)]
-    report = _report(found, judge(found, routes), channels_for(found, routes), hushed, now)
+    channels = (str(found.details["channel"]),) if found.type in NOTICES else channels_for(found, routes)
+    report = _report(found, judge(found, routes), channels, hushed, now)
+    report["told_the_opening"] = [one for one in openings if one not in report["channels"]]
     report["was_silenced_by"] = [one.id for one in then]
     if as_json:
         return show_json(report)
@@ -113,9 +118,11 @@ def _how(route: Route, event: Event, now: datetime) -> str:
 
 
 def _summary(event: Event, report: dict[str, Any], hushed: Sequence[Silence]) -> str:
+    told = f"told: {', '.join(report['channels']) or 'nobody'}"
     if hushed:
-        return f"nobody is told: {event.type} is silenced by {_whose(hushed)}"
-    return f"told: {', '.join(report['channels']) or 'nobody'}"
+        told = f"nobody is told: {event.type} is silenced by {_whose(hushed)}"
+    openings = ", ".join(report["told_the_opening"])
+    return told + (f"; but also {openings}, told of what this ends and so of its end" if openings else "")
 
 
 def _whose(silences: Sequence[Silence]) -> str:
@@ -129,6 +136,8 @@ def _imagined(type_: str, labels: list[str], now: datetime) -> Event:
         close = difflib.get_close_matches(type_, EVENT_TYPES, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
         fail(Exit.USAGE, f'event is "{type_}", which is neither a type of event nor an id (evt_...).{hint}')
+    if EventType(type_) in NOTICES:
+        fail(Exit.USAGE, f'event is "{type_}"{FOLLOWS_NO_ROUTE}')
     given: dict[str, list[str]] = {}
     for text in labels:
         name, value = _label(text)

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from segwatch.alerts import matching
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.matching import Matcher
+from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
 from segwatch.alerts.quiet import QuietHours
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import Duration, ShortDuration
@@ -45,13 +46,26 @@ def _listed(value: object) -> object:
 OneOrMore = Annotated[tuple[_T, ...], BeforeValidator(_listed), OneOrMany()]
 
 
+def _routed(value: object) -> object:
+    if isinstance(value, str) and value.startswith("alert."):
+        raise BadValue(FOLLOWS_NO_ROUTE)
+    return value
+
+
+if TYPE_CHECKING:
+    RoutedType = str
+else:
+    RoutedType = Annotated[
+        Literal[tuple(one.value for one in EventType if one not in NOTICES)], BeforeValidator(_routed)
+    ]
+
 StatusWord = Literal["NEW", "QUEUED", "PROCESSING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "VANISHED"]
 
 
 class Match(Section):
     """What an event must have; each key takes one value or a list of which one must fit. Empty matches everything."""
 
-    type: OneOrMore[EventType] | None = setting("The event's type, such as `job.failed`.", default=None)
+    type: OneOrMore[RoutedType] | None = setting("The event's type, such as `job.failed`.", default=None)
     severity: OneOrMore[Severity] | None = setting("The event's severity.", default=None)
     sandbox: OneOrMore[str] | None = setting("A sandbox's `name`.", default=None)
     kind: OneOrMore[KindName] | None = setting("The job's kind.", default=None)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from segwatch.alerts.book import Book, Due, Silenced
+from segwatch.alerts.book import Book, Silenced
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.labels import labels_of
@@ -140,7 +140,7 @@ class Alerter:
             closings += [_promise(event, channel, now) for channel in closing]
         if logged:
             cursor = logged[-1].position
-            await self._write(read, Due(), closings, cursor)
+            await self._write(read, (), closings, cursor)
             read.cursor = cursor
         return limit is not None and len(logged) == limit
 
@@ -148,17 +148,17 @@ class Alerter:
         """Write and tell what is due."""
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
-        deliveries = [_promise(event, channel, now) for channel, event in due.notices]
-        # those of whom a silence kept something learn of it from the event that tells of the silence's end
-        await self._write(read, due, deliveries, read.cursor)
+        deliveries = [_promise(event, channel, now) for channel, event in due]
+        await self._write(read, tuple(event for _, event in due), deliveries, read.cursor)
 
-    async def _write(self, read: _Read, due: Due, deliveries: Sequence[Delivery], cursor: int) -> None:
+    async def _write(
+        self, read: _Read, notices: tuple[Event, ...], deliveries: Sequence[Delivery], cursor: int
+    ) -> None:
         now = self._clock.now()
         alerting = read.book.changed(cursor, read.written)
         is_soon_enough = abs(now - read.written_at) < _UNWRITTEN_MAX
         if alerting.is_empty and not deliveries and (cursor == read.written or is_soon_enough):
             return
-        notices = tuple(event for _, event in due.notices)
         await self._store.commit([Change(alerting=alerting, events=notices, deliveries=tuple(deliveries))])
         read.written, read.written_at = cursor, now
         for event in notices:

@@ -9,7 +9,7 @@ from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Turn
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.history import History
-from segwatch.jobs import audience, flapping, oddness
+from segwatch.jobs import audience, flapping, oddness, telling
 from segwatch.jobs.audience import Tolerance, Verdict
 from segwatch.jobs.band import Size
 from segwatch.jobs.events import Event, EventType, Severity
@@ -84,6 +84,7 @@ class Detectors:
             return changes
         subjects, now = Subjects(self._store, await self._streams()), self._clock.now()
         followed = [await self._loudness(change, subjects, now) for change in changes]
+        followed = [await self._expectation(change, now) for change in followed]
         for change in followed:
             for event in change.events:
                 await self._flapping(event, subjects, now)
@@ -111,6 +112,18 @@ class Detectors:
                 events.append(event if turned else replace(event, severity=Severity.INFO))
             else:
                 events.append(event)
+        return replace(change, events=tuple(events))
+
+    async def _expectation(self, change: Change, now: datetime) -> Change:
+        """Return the change, what is known of such jobs put into the event that one is older than its limit."""
+        job = change.job
+        if job is None or not any(map(_says_too_old, change.events)):
+            return change
+        await self._history.refresh(job.key.kind)
+        known = telling.expectation(self._history.usual(job), self._history.eta(job, now))
+        events = (
+            replace(event, details=event.details | known) if _says_too_old(event) else event for event in change.events
+        )
         return replace(change, events=tuple(events))
 
     async def _flapping(self, event: Event, subjects: Subjects, now: datetime) -> None:
@@ -146,6 +159,10 @@ class Detectors:
                 before = await subjects.get(audience.stream_of(self._sandbox, segment))
                 turned = audience.turned(before, self._sandbox, segment, size, verdict, now, job_id=job.key.id)
                 subjects.put(turned)
+
+
+def _says_too_old(event: Event) -> bool:
+    return event.type is EventType.JOB_OVERDUE and event.reason == "limit"
 
 
 class _Judge:

@@ -20,7 +20,6 @@ from segwatch.jobs import ordering
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.order import Order, evaluation_fingerprint, wanted
 from segwatch.jobs.quota import Allowance, Spend
-from segwatch.jobs.tracker import merged
 from segwatch.kinds.export_order import order_of
 from segwatch.pipelines import adoption, chain, telling, trigger
 from segwatch.pipelines.model import Reason, Run, Step
@@ -134,7 +133,7 @@ class PipelineActs:
         if job.status is Status.SUCCEEDED and not run.plan.segments and not trigger.evaluated(job):
             seen = await self._sources[_SEGMENT_JOB].one(job.key.id)  # a row of a list may leave the counts out
             if isinstance(seen, Observation):
-                job = replace(job, facts=merged(job.facts, seen.facts))
+                job = replace(job, facts=job.facts.joined(seen.facts))
         return EvaluationStands(job=job)
 
     async def _dataset(self, run: Run) -> Seen:
@@ -208,7 +207,7 @@ class PipelineActs:
         if isinstance(at, chain.Arrived) and not job.facts.batches:
             seen = await self._sources[_EXPORT_JOB].one(job.key.id)  # a row of a list may leave them out
             if isinstance(seen, Observation):
-                at = chain.Arrived(job=replace(job, facts=merged(job.facts, seen.facts)))
+                at = chain.Arrived(job=replace(job, facts=job.facts.joined(seen.facts)))
         return ExportStands(at=at)
 
     async def _check(self, run: Run) -> Seen:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import Event
 
 _KINDS = {"export_job": "Export", "segment_job": "Segment job"}
@@ -22,8 +23,7 @@ def text(value: object) -> str:
     """Return somebody else's text in one line of bearable length; "" for anything but a text or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    line = printable(str(value))
-    return line if len(line) <= _TEXT_MAX else line[: _TEXT_MAX - 1] + "…"
+    return clip(printable(str(value)), _TEXT_MAX)
 
 
 def printable(words: str) -> str:

@@ -90,8 +90,9 @@ class Verdict:
 
 
 def judge(event: Event, routes: Iterable[Route]) -> tuple[Verdict, ...]:
-    """Return a verdict on every route, in their order."""
-    labels, stopped = labels_of(event), ""
+    """Return a verdict on every route, in their order. What tells of alerts is for one channel, and follows none."""
+    labels = labels_of(event)
+    stopped = "it is a message about alerts, made for one channel" if event.type in NOTICES else ""
     verdicts: list[Verdict] = []
     for number, route in enumerate(routes):
         against = stopped or route.objection(labels, event.severity)
@@ -124,12 +125,9 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
 
 
 def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
-    """Return for each channel the first route that leads the event there: it is told once, and in one manner.
-
-    What tells of alerts is promised to whom it is meant for, and follows no route.
-    """
+    """Return for each channel the first route that leads the event there: it is told once, and in one manner."""
     found: dict[str, Route] = {}
-    for route in routes_for(event, routes) if event.type not in NOTICES else ():
+    for route in routes_for(event, routes):
         for channel in route.channels:
             found.setdefault(channel, route)
     return found

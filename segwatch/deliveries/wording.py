@@ -53,7 +53,8 @@ def said_of(event: Event) -> Said:
         case EventType.JOB_OVERDUE:
             limit = _with(", longer than its limit of {}", span(d.get("limit_s")))
             status = _with(": still {}", event.status or "active") + _with(" since {}", since)
-            return _said(f"{job} is overdue{where}", status + (_usual(event) or limit), _eta(event))
+            past = "" if event.reason == "usual" else limit
+            return _said(f"{job} is overdue{where}", status + past + _usual(event), _eta(event))
         case EventType.JOB_UNKNOWN_STATUS:
             tail = f', "{text(event.status)}"' if event.status else ""
             return _said(f"{job} has an unknown status{where}", tail, "Not taken for an end: watching on.")

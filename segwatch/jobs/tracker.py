@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from segwatch.jobs.baseline import Usual
-from segwatch.jobs.events import Event, EventType, about_job, rfc3339
-from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.jobs.events import Event, EventType, rfc3339
+from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.plausible import Doubt
+from segwatch.jobs.telling import expectation, job_details, tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def observe(
         return _reused(state.seen(seen.asked_at), seen.created_at, seen.word, now)
     known = replace(
         state.seen(seen.asked_at),
-        facts=merged(state.facts, seen.facts),
+        facts=state.facts.joined(seen.facts),
         errors=seen.errors or state.errors,
         created_at=state.created_at or seen.created_at,
         started_at=_started(state, seen, watch),
@@ -109,16 +110,9 @@ def slow(
     if state.status.is_final or state.overdue_at or state.slow_at or now - state.born_at <= limit:
         return state, ()
     state = replace(state, slow_at=now)
-    details: dict[str, Any] = {
-        "since": rfc3339(state.born_at),
-        "limit_s": limit.total_seconds(),
-        "usual_s": usual.median.total_seconds(),
-        "p95_s": usual.p95.total_seconds(),
-        "runs": usual.count,
-    }
-    if eta is not None:
-        details["eta_s"] = eta.total_seconds()
-    state, event = tell(state, EventType.JOB_OVERDUE, now, reason="usual", details=details | job_details(state))
+    details: dict[str, Any] = {"since": rfc3339(state.born_at), "limit_s": limit.total_seconds()}
+    details |= expectation(usual, eta) | job_details(state)
+    state, event = tell(state, EventType.JOB_OVERDUE, now, reason="usual", details=details)
     return state, (event,)
 
 
@@ -138,33 +132,6 @@ def is_another(state: JobState, seen: Observation) -> bool:
     if state.created_at is None or seen.created_at is None or not state.status.is_final:
         return False
     return seen.created_at > max(state.created_at, state.ended_at or state.created_at) + _TIMES_APART
-
-
-def tell(state: JobState, type_: EventType, at: datetime, **fields: Any) -> tuple[JobState, Event]:
-    """Return the state that counts one event more, and that event."""
-    state = replace(state, sequence=state.sequence + 1)
-    return state, about_job(state, type_, at, **fields)
-
-
-def job_details(state: JobState) -> dict[str, Any]:
-    """Return what an event's payload says about its job, without what is not known."""
-    duration = state.ended_at - state.born_at if state.ended_at else None
-    details: dict[str, Any] = {
-        "created_at": state.created_at and rfc3339(state.created_at),
-        "started_at": state.started_at and rfc3339(state.started_at),
-        "ended_at": state.ended_at and rfc3339(state.ended_at),
-        # samples exist whose end lies before their beginning (AEP contract 4.6): clamp, never show a negative time
-        "duration_s": None if duration is None else max(duration, timedelta()).total_seconds(),
-        "errors": [{"code": error.code, "message": error.text} for error in state.errors],
-        "segments": list(state.facts.segments),
-        "profiles": state.facts.profiles,
-        "dataset": state.facts.dataset,
-        "exported": state.facts.exported,
-        "fingerprint": state.facts.fingerprint,
-        "root": state.root,
-        "attempt": state.attempt,
-    }
-    return {name: value for name, value in details.items() if value not in (None, "", [], {})}
 
 
 def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
@@ -288,20 +255,3 @@ def _skipped(before: JobState | None, after: JobState, path: tuple[Status, ...])
         return {}
     skipped = [status.value for status in path[start:stop]]
     return {"skipped": skipped} if skipped else {}
-
-
-def merged(old: Facts, new: Facts) -> Facts:
-    """Return all that either record told: a list row may be shorter than the record (AEP contract 13, no. 29)."""
-    fuller = new if len(new.request) >= len(old.request) else old
-    return Facts(
-        segments=new.segments or old.segments,
-        profiles=new.profiles or old.profiles,
-        dataset=new.dataset or old.dataset,
-        batches=new.batches or old.batches,
-        exported=old.exported if new.exported is None else new.exported,
-        source=new.source or old.source,
-        schedule_id=new.schedule_id or old.schedule_id,
-        api_path=new.api_path or old.api_path,
-        request=fuller.request,
-        fingerprint=fuller.fingerprint,
-    )

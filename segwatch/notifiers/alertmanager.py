@@ -9,30 +9,26 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
-from segwatch.deliveries.message import Message, Standing
+from segwatch.addresses import is_plain, service_url
+from segwatch.deliveries.message import Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339
-from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
+from segwatch.jobs.events import Event
+from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options
 from segwatch.notifiers.posting import post
+from segwatch.notifiers.prometheus_alerts import alert_of
 
 REFRESH_EVERY = timedelta(minutes=1)
 FIRES_FOR = timedelta(minutes=5)  # Alertmanager's own default (resolve_timeout); four refreshes may be lost
 _GRACE_S = 2.0
 _BATCH = 64  # alerts in one request, as Prometheus sends them
-_DESCRIPTION_MAX = 8000
-
-_NAMES = {  # by the first part of the subject; of others that part itself
-    "work": "JobFailed", "overdue": "JobOverdue", "unknown_status": "JobUnknownStatus", "pipeline": "PipelineFailed",
-    "sandbox": "SandboxFailing", "channel": "ChannelFailing", "retries": "RetriesHeld",
-}  # fmt: skip
-_RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 def _labels(labels: dict[str, str]) -> dict[str, str]:
@@ -42,10 +38,21 @@ def _labels(labels: dict[str, str]) -> dict[str, str]:
     return labels
 
 
+def _address(url: str, info: ValidationInfo) -> str:
+    return service_url(url, allow_http=bool(info.data.get("allow_http")), unless=", or with allow_http = true")
+
+
 def _each_once(urls: tuple[str, ...]) -> tuple[str, ...]:
     if not urls:
         raise BadValue(', which is empty. Write the address of every replica: ["https://alertmanager.example.org"].')
     return tuple(dict.fromkeys(urls))
+
+
+def _unread(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    plain = next((url for url in info.data.get("urls", ()) if is_plain(urlsplit(url))), "")
+    if secret is not None and plain:
+        raise BadValue(f", and would be sent to {plain} for anybody to read. Write https:// there, or leave it out.")
+    return secret
 
 
 def _beside_username(password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
@@ -63,14 +70,19 @@ def _instead_of_password(token: SecretStr | None, info: ValidationInfo) -> Secre
 class AlertmanagerOptions(Options):
     """Keeps alerts in an Alertmanager as long as they fire, which then groups, silences and notifies by itself."""
 
-    urls: Annotated[tuple[ServiceUrl, ...], AfterValidator(_each_once)] = Field(
+    allow_http: bool = Field(
+        False,
+        description="Whether `urls` may be http:// beyond loopback, as within a cluster: who is in between can read"
+        " and forge alerts. Not with a password or token.",
+    )
+    urls: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], AfterValidator(_each_once)] = Field(
         description="Where it is, without `/api/v2`: every replica, never what balances the load between them."
     )
     username: str = Field("", description="For basic authentication.")
-    password: Annotated[Key | None, AfterValidator(_beside_username)] = Field(
+    password: Annotated[Key | None, AfterValidator(_beside_username), AfterValidator(_unread)] = Field(
         None, description="For basic authentication."
     )
-    bearer_token: Annotated[Key | None, AfterValidator(_instead_of_password)] = Field(
+    bearer_token: Annotated[Key | None, AfterValidator(_instead_of_password), AfterValidator(_unread)] = Field(
         None, description="For authentication by a token, in place of `username` and `password`."
     )
     labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(
@@ -110,7 +122,6 @@ class Alertmanager:
         self._context = context
         self._fires_for = fires_for
         self._grace_s = grace_s
-        self._fired: dict[str, dict[str, str]] = {}  # by stream: the labels under which it fires over there
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as one replica has the alert.
@@ -123,11 +134,7 @@ class Alertmanager:
             return NOT_AN_ALERT
         alert = self._alert(event)
         ends = await self._soon([asyncio.create_task(self._tell(replica, alert)) for replica in self._replicas])
-        if Accepted() not in ends:
-            return _worst(ends)
-        if event.type is EventType.ALERT_RESOLVED:
-            self._fired.pop(event.stream, None)
-        return Accepted()
+        return Accepted() if Accepted() in ends else _worst(ends)
 
     async def refresh(self, firing: Callable[[], Awaitable[Sequence[Event]]]) -> Outcome:
         """Tell all replicas again what fires; well if each of them has taken all of it."""
@@ -174,88 +181,8 @@ class Alertmanager:
 
     def _alert(self, event: Event) -> dict[str, Any]:
         alert = alert_of(event, self._context.compose(event), self._context.now(), fires_for=self._fires_for)
-        if event.type is EventType.ALERT_FIRING:
-            self._fired[event.stream] = alert["labels"]
-        elif event.type is EventType.ALERT_RESOLVED:
-            alert["labels"] = self._fired.get(event.stream, alert["labels"])
         alert["labels"] = self._labels | alert["labels"]
         return alert
-
-
-def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
-    """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
-    begun = min([since for one in _alerts(event) if (since := _moment(one.get("since")))], default=event.at)
-    begun = min(begun, event.at, now)
-    ends = now + fires_for if message.standing is Standing.FIRING else now
-    alert = {
-        "labels": labels_of(event, message),
-        "annotations": _annotations(event, message),
-        "startsAt": rfc3339(begun),
-        "endsAt": rfc3339(max(ends, begun + timedelta(milliseconds=1))),  # an alert may not end before it begins
-    }
-    source = next((url for _, url in message.links if url.startswith(("https://", "http://"))), "")
-    return alert | ({"generatorURL": source} if source else {})
-
-
-def labels_of(event: Event, message: Message) -> dict[str, str]:
-    """Return what the alert is known by: the same when it fires and when it is resolved.
-
-    So nothing is in it that may change meanwhile, but for the severity, which routes need. An alert that grows worse
-    is another one to Alertmanager; the former is not told again, and ends.
-    """
-    grouped = event.details.get("labels")
-    labels = {_word(name): str(value) for name, value in grouped.items()} if isinstance(grouped, dict) else {}
-    if not isinstance(grouped, dict):
-        labels["alert"] = message.subject
-    if "alert" in labels:
-        labels |= {"sandbox": event.sandbox, "kind": event.kind}
-    if isinstance(event.details.get("group"), str):
-        labels["group"] = event.details["group"]
-    labels |= {"alertname": _alertname(labels.get("alert", "")), "severity": _severity(event, message).value}
-    return {name: value for name, value in labels.items() if value}
-
-
-def _alertname(subject: str) -> str:
-    """Return a name such as `SegwatchJobFailed`, by the first part of the subject; of a group, one for all."""
-    first = subject.partition("/")[0]
-    words = _NAMES.get(first) or "".join(word.capitalize() for word in re.split("[^a-zA-Z0-9]+", first))
-    return f"Segwatch{words or 'Alerts'}"
-
-
-def _severity(event: Event, message: Message) -> Severity:
-    """Return how bad it is; of what is resolved, how bad it was, since a resolved notice itself is no bad news."""
-    if message.standing is Standing.FIRING:
-        return event.severity
-    was = {str(one.get("severity")) for one in _alerts(event)}
-    return max((severity for severity in _RANK if severity in was), key=_RANK.index, default=event.severity)
-
-
-def _annotations(event: Event, message: Message) -> dict[str, str]:
-    lines = "\n".join([message.line, *(f"- {item}" for item in message.items)])
-    description = lines if len(lines) <= _DESCRIPTION_MAX else lines[: _DESCRIPTION_MAX - 1] + "…"
-    fields = {_word(name).lower(): value for name, value in message.fields}
-    links = {f"{_word(name).lower()}_url": url for name, url in message.links}
-    told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}
-    return {name: value for name, value in told.items() if value}
-
-
-def _alerts(event: Event) -> list[Mapping[str, Any]]:
-    alerts = event.details.get("alerts")
-    return [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None
-
-
-def _word(name: str) -> str:
-    """Return a name as labels and annotations must be written."""
-    word = re.sub("[^a-zA-Z0-9_]", "_", name)
-    return f"_{word}" if word[:1].isdigit() else word
 
 
 def _worst(ends: Iterable[Outcome]) -> Outcome:

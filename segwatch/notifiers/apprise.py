@@ -151,6 +151,7 @@ class AppriseKind:
 
     name = "apprise"
     options: type[Options] = AppriseOptions
+    stateful = False
 
     def build(self, options: AppriseOptions, context: NotifierContext) -> Apprise:
         """Return the configured receiver."""

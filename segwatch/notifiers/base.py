@@ -96,11 +96,13 @@ class Refreshable(Notifier, Protocol):
 class NotifierKind(Protocol):
     """The code of one kind of channel: its settings, and how to build a receiver from them.
 
-    A kind with `stateful = True` opens and closes incidents: it is told of notices only, never of single events.
+    stateful: its receivers keep incidents, which they open and close: they are told of notices only, never of single
+    events.
     """
 
     name: str
     options: type[Options]
+    stateful: bool
 
     def build(self, options: Any, context: NotifierContext) -> Notifier:
         """Return the receiver that `options`, an instance of `self.options`, describes."""

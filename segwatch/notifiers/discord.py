@@ -118,6 +118,7 @@ class DiscordKind:
 
     name = "discord"
     options: type[Options] = DiscordOptions
+    stateful = False
 
     def build(self, options: DiscordOptions, context: NotifierContext) -> Discord:
         """Return the configured receiver."""

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 from segwatch.addresses import is_host, is_loopback
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
+from segwatch.deliveries.runes import clip
 from segwatch.errors import BadValue
 from segwatch.jobs.events import rfc3339
 from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
@@ -181,7 +182,7 @@ def mail_of(delivery: Delivery, message: Message, *, sender: str, to: tuple[str,
     """Return the mail, all but its date. A repeat has the same Message-ID; mails of one alert form a thread."""
     domain = sender.rpartition("@")[2]
     mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = _clip(f"[{_mark(message)}] {message.title}")
+    mail["Subject"] = clip(f"[{_mark(message)}] {message.title}", SUBJECT_MAX)
     mail["From"] = Address("segwatch", addr_spec=sender)
     mail["To"] = ", ".join(to)
     mail["Message-ID"] = f"<{delivery.id}@{domain}>"
@@ -198,10 +199,6 @@ def mail_of(delivery: Delivery, message: Message, *, sender: str, to: tuple[str,
 
 def _mark(message: Message) -> str:
     return "resolved" if message.standing is Standing.RESOLVED else message.severity.value
-
-
-def _clip(text: str) -> str:
-    return text if len(text) <= SUBJECT_MAX else text[: SUBJECT_MAX - 1] + "…"
 
 
 def _footer(message: Message) -> str:
@@ -248,6 +245,7 @@ class EmailKind:
 
     name = "email"
     options: type[Options] = EmailOptions
+    stateful = False
 
     def build(self, options: EmailOptions, context: NotifierContext) -> Email:
         """Return the configured receiver."""

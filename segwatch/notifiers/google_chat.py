@@ -107,6 +107,7 @@ class GoogleChatKind:
 
     name = "google_chat"
     options: type[Options] = GoogleChatOptions
+    stateful = False
 
     def build(self, options: GoogleChatOptions, context: NotifierContext) -> GoogleChat:
         """Return the configured receiver."""

@@ -40,6 +40,7 @@ class LogKind:
 
     name = "log"
     options: type[Options] = LogOptions
+    stateful = False
 
     def build(self, options: LogOptions, context: NotifierContext) -> Log:
         """Return the log of this channel."""

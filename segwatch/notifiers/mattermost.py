@@ -89,6 +89,7 @@ class MattermostKind:
 
     name = "mattermost"
     options: type[Options] = MattermostOptions
+    stateful = False
 
     def build(self, options: MattermostOptions, context: NotifierContext) -> Mattermost:
         """Return the configured receiver."""

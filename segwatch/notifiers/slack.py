@@ -207,6 +207,7 @@ class SlackKind:
 
     name = "slack"
     options: type[Options] = SlackOptions
+    stateful = False
 
     def build(self, options: SlackOptions, context: NotifierContext) -> Notifier:
         """Return the configured receiver."""

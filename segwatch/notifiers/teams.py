@@ -120,6 +120,7 @@ class TeamsKind:
 
     name = "teams"
     options: type[Options] = TeamsOptions
+    stateful = False
 
     def build(self, options: TeamsOptions, context: NotifierContext) -> Teams:
         """Return the configured receiver."""

@@ -119,6 +119,7 @@ class WebhookKind:
 
     name = "webhook"
     options: type[Options] = WebhookOptions
+    stateful = False
 
     def build(self, options: WebhookOptions, context: NotifierContext) -> Webhook:
         """Return the configured receiver."""

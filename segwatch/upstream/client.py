@@ -14,12 +14,12 @@ import msgspec
 from yarl import URL
 
 from segwatch.backoff import Backoff
-from segwatch.http_times import date_of
 from segwatch.kinds.base import Request
 from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
 from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of, words_of
 from segwatch.upstream.errors import BadReply, Fate, UpstreamError
+from segwatch.upstream.platform_clock import PlatformClock
 from segwatch.upstream.redaction import Redactor, is_json
 from segwatch.upstream.streaming import Opened, beginning, open_exchange
 from segwatch.upstream.tokens import TokenSource
@@ -29,8 +29,6 @@ from segwatch.upstream.wire import BODY_MAX_BYTES, USER_AGENT, Endpoint, Reply, 
 A = TypeVar("A", Reply, Opened)
 
 _COMPLAINT_MAX_BYTES = 16 * 1024
-_COMPARED_FOR_S = 3600.0
-_CLOCKS_APART_MAX = timedelta(days=1)  # more is no clock's error, but a header that somebody made up
 _AFTER_VAIN_RENEWAL = Backoff(first=timedelta(seconds=30), cap=timedelta(minutes=5))
 
 
@@ -57,8 +55,6 @@ class PlatformClient:
     """Calls the platform for one sandbox. It tries once, and once more after renewing a token.
 
     When the new token is rejected too, it asks for no other for a while: others may share the credential.
-    clock_behind: by how much the platform's clock is behind ours, to a second or so: the least that an answer of the
-    last hour told. Less than zero if it is ahead, zero while nothing is known.
     """
 
     def __init__(
@@ -96,9 +92,7 @@ class PlatformClient:
         self._body_max_bytes = body_max_bytes
         self._vain_renewals = 0
         self._no_renewal_until = 0.0
-        self.clock_behind = timedelta()
-        self._compared_s: float | None = None
-        self._told_behind = timedelta()
+        self._clock = PlatformClock(now, self._monotonic)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -115,6 +109,11 @@ class PlatformClient:
     def base_url(self) -> str:
         """Where the platform is; never with a secret in it."""
         return str(self._base)
+
+    @property
+    def clock_behind(self) -> timedelta:
+        """By how much the platform's clock is behind ours, as in `PlatformClock`."""
+        return self._clock.behind
 
     def turn(self, what: str) -> asyncio.Lock:
         """Return the lock under which those who share this client do `what`, one after the other."""
@@ -218,7 +217,7 @@ class PlatformClient:
                 body_max_bytes=self._body_max_bytes,
             )
             answered(reply.status)
-            self._compare_clocks(reply)
+            self._clock.told(reply.headers)
         asked_as = headers["x-request-id"]
         return replace(reply, headers=reply.headers | {"x-request-id": self._request_id(reply) or asked_as})
 
@@ -255,18 +254,6 @@ class PlatformClient:
             self._observe(
                 Call(sandbox=self._sandbox.name, endpoint=request.endpoint, code=code, seconds=clock() - began)
             )
-
-    def _compare_clocks(self, reply: Reply) -> None:
-        told = date_of(reply.headers.get("date", ""))
-        if told is None or abs(behind := self._now() - told) > _CLOCKS_APART_MAX:
-            return
-        # an answer that came late, or from a cache, makes the difference seem larger: the least of an hour is nearest;
-        # but a single odd date must not count for an hour, so two in a row have to say it
-        now_s, last, self._told_behind = self._monotonic(), self._told_behind, behind
-        is_old = self._compared_s is None or now_s - self._compared_s > _COMPARED_FOR_S
-        if is_old or max(behind, last) < self.clock_behind:
-            self.clock_behind = behind if is_old else max(behind, last)
-            self._compared_s = now_s
 
     def _url(self, request: Request) -> URL:
         """Return the address; always on the configured host, the only one that may see the token."""

@@ -49,7 +49,7 @@ CASES = {name: Case(name) for name in sorted(_BY_URL)} | {
     "pagerduty": Case("pagerduty", lambda url: {"base_url": url, "routing_key": "r0ut1ngk3y" * 3}),
     "alertmanager": Case("alertmanager", lambda url: {"urls": [url]}),
 }
-STATEFUL = {name for name, case in CASES.items() if getattr(KINDS[case.kind], "stateful", False)}
+STATEFUL = {name for name, case in CASES.items() if KINDS[case.kind].stateful}
 CHATS = sorted(name for name, case in CASES.items() if (FIXTURES / case.kind).is_dir())
 
 

@@ -8,16 +8,20 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+from alert_builders import Told, event, failed, succeeded
 from notices import NOW, ODD, SUBJECT, an_alert, delivery_of, firing, resolved
 from pydantic import ValidationError
 from real_alertmanager import alertmanager
 from receiver import HANG, Answer, Receiver
 
+from segwatch.alerts.book import Book
+from segwatch.alerts.grouping import Way
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected, Retryable
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
-from segwatch.notifiers.alertmanager import NOTIFIER, Alertmanager, AlertmanagerOptions, alert_of, labels_of
+from segwatch.notifiers.alertmanager import NOTIFIER, Alertmanager, AlertmanagerOptions
 from segwatch.notifiers.base import NotifierContext, Refreshable
+from segwatch.notifiers.prometheus_alerts import alert_of, labels_of
 
 FIVE_MINUTES = timedelta(minutes=5)
 
@@ -108,21 +112,33 @@ def test_an_alert_is_called_after_its_subject(subject, name):
     assert labels(firing(labels={"alert": subject}))["alertname"] == name
 
 
-def test_one_that_grows_worse_is_another_alert_and_is_resolved_as_it_was_last():
+def test_one_that_grows_worse_is_another_alert_and_is_resolved_as_it_was_told_last():
     assert labels(firing(severity=Severity.WARNING))["severity"] == "warning"
+    assert labels(resolved(details={"was_severity": "warning"}))["severity"] == "warning"
     assert labels(resolved(alerts=[an_alert(severity="warning")]))["severity"] == "warning"
-    assert labels(resolved(alerts=[an_alert(severity="critical")]))["severity"] == "critical"
+    assert labels(resolved(details={"was_severity": 3}, alerts=[an_alert(severity="info")]))["severity"] == "info"
+
+
+def a_group_whose_worst_ends_first(now: datetime) -> tuple[Event, Event]:
+    """Return the message that it fires, and that it is resolved, with a restart of everything between the two."""
+    way = Way(route="r", channel="am", group_by=("sandbox",), group_wait=timedelta(), stateful=True)
+    first = Told(ways=(way,))
+    first.take(event(EventType.JOB_OVERDUE, "1", when=now), failed("2", now))
+    [fires] = first.tick(now)
+    first.take(succeeded("2", now))
+    assert first.tick(now) == []
+    written = first.book.changed()
+    second = Told(ways=(way,), book=Book(written.alerts, written.groups))
+    second.take(succeeded("1", now))
+    [resolves] = second.tick(now + timedelta(minutes=5))
+    return fires, resolves
 
 
 async def test_it_is_resolved_under_the_labels_that_fired_also_where_the_worst_ended_first(build):
-    milder = resolved(alerts=[an_alert(severity="warning")])
-    async with Receiver(lambda n, request: Answer(503 if n == 1 else 200)) as receiver:
-        notifier = build(receiver.origin)
-        assert await notifier.refresh(lambda: listed(firing())) == Accepted()
-        assert isinstance(await notifier.send(delivery_of(milder)), Retryable)
-        assert await notifier.send(delivery_of(milder)) == Accepted()
-        assert await notifier.send(delivery_of(milder)) == Accepted()  # a replay, when nothing is known any more
-    assert [alert["labels"]["severity"] for [alert] in posted(receiver)] == ["critical"] * 3 + ["warning"]
+    fires, resolves = a_group_whose_worst_ends_first(NOW)
+    assert [row["severity"] for row in resolves.details["alerts"]] == ["warning"]
+    assert labels(resolves) == labels(fires)
+    assert labels(fires)["severity"] == "critical"
 
 
 @pytest.mark.parametrize("type_", EventType)
@@ -242,6 +258,13 @@ async def test_it_logs_in_and_shows_no_secret(build, options, sent, secret):
 
 
 URLS = {"urls": ["https://am.example.test"]}
+PLAIN = {"urls": ["http://127.0.0.1:9093", "http://am.monitoring.svc:9093"], "allow_http": True}
+
+
+def test_within_a_cluster_it_may_do_without_encryption_if_nothing_secret_is_sent():
+    assert AlertmanagerOptions.model_validate(PLAIN).urls == tuple(PLAIN["urls"])
+    alone = {"urls": PLAIN["urls"][:1], "bearer_token": "hush-hush"}
+    assert AlertmanagerOptions.model_validate(alone).urls == tuple(alone["urls"])
 
 
 @pytest.mark.parametrize(
@@ -250,6 +273,9 @@ URLS = {"urls": ["https://am.example.test"]}
         ({}, ("urls",)),
         ({"urls": []}, ("urls",)),
         ({"urls": ["http://am.example.test"]}, ("urls", 0)),
+        (PLAIN | {"bearer_token": "hush-hush"}, ("bearer_token",)),
+        (PLAIN | {"username": "a", "password": "hush-hush"}, ("password",)),
+        ({"urls": ["ftp://am.example.test"], "allow_http": True}, ("urls", 0)),
         ({"urls": ["https://user:hush-hush@am.example.test"]}, ("urls", 0)),
         (URLS | {"password": "hush-hush"}, ("password",)),
         (URLS | {"username": "a", "password": "b", "bearer_token": "hush-hush"}, ("bearer_token",)),
@@ -296,6 +322,19 @@ async def test_the_real_one_fires_and_resolves_and_notifies_once_of_each(build, 
 
         assert await notifier.refresh(lambda: listed(fired)) == Accepted()
         assert await notifier.send(delivery_of(now_resolved(fired))) == Accepted()
+        await real.until_fires(0)
+        await receiver.until(lambda: told(receiver) == ["firing", "resolved"])
+
+
+@pytest.mark.needs("prometheus-alertmanager")
+async def test_the_real_one_resolves_what_fired_before_a_restart_though_the_worst_of_it_had_ended(
+    build, session, tmp_path
+):
+    async with Receiver() as receiver, alertmanager(session, tmp_path, receiver.url) as real:
+        fires, resolves = a_group_whose_worst_ends_first(real_time())
+        assert await build(real.url, now=real_time).send(delivery_of(fires)) == Accepted()
+        await real.until_fires(1, severity="critical", sandbox="prod")
+        assert await build(real.url, now=real_time).send(delivery_of(resolves)) == Accepted()
         await real.until_fires(0)
         await receiver.until(lambda: told(receiver) == ["firing", "resolved"])
 

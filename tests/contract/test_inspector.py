@@ -15,12 +15,13 @@ from segwatch.daemon.history import History
 from segwatch.daemon.inspector import Inspector, Oddities
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
+from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.tracker import Watch
-from segwatch.store.base import Change
+from segwatch.store.base import Change, EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable
 
@@ -145,6 +146,26 @@ async def test_a_job_that_takes_longer_than_those_before_is_told_once_and_not_wh
     house.begin()
     await house.seen("20", Status.PROCESSING, -6)
     assert await house.look(times=2) == []
+
+
+async def test_a_job_that_is_older_than_its_limit_is_told_with_how_long_such_jobs_take(house):
+    for number, took in enumerate([30, 30, 30, 30, 30, 30, 40, 60, 700], start=3):
+        seen = await house.seen(str(number), Status.PROCESSING, -900 + number)
+        ended = replace(seen, status=Status.SUCCEEDED, word="SUCCEEDED", ended_at=at(-900 + number + took))
+        await house.recorder.record(KIND, [ended], POSITION)
+    await house.seen("20", Status.PROCESSING, -541)
+    overdue = house.told[-1]
+    assert (overdue.type.value, overdue.reason) == ("job.overdue", "limit")
+    assert (overdue.details["usual_s"], overdue.details["p95_s"], overdue.details["runs"]) == (1800, 42000, 10)
+    assert overdue.details["eta_s"] == (700 - 541) * 60 - 30
+    assert message_of(overdue).summary.endswith(
+        "longer than its limit of 9 h; such jobs take 30 m, and nearly all less than 11 h 40 m."
+    )
+    assert message_of(overdue).action == (
+        "Still watching it. Those that took longer went on for about 2 h 38 m more."
+    )  # fmt: skip
+    (logged,) = await house.store.events(EventFilter(job_id="20", types=("job.overdue",)))
+    assert logged.event.details == overdue.details
 
 
 async def test_odd_replies_are_told_once_a_day_also_by_the_next_process(house):

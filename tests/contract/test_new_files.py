@@ -38,6 +38,7 @@ class Chat:
 class ChatKind:
     name = "team_chat"
     options = ChatOptions
+    stateful = False
 
     def build(self, options, context):
         return Chat(options)

@@ -112,6 +112,13 @@ async def test_explain_says_which_rule_decided_and_how_it_went_on(night: Night) 
     assert re.search(rf"^2 +{night.new} +SUCCEEDED", retried.out, re.MULTILINE)
     assert re.search(r"^job\.failed +pager +dead +1 +routes\[1\] +http_404", retried.out, re.MULTILINE)
     why = "refused (never): a rule, or the platform itself, says never."
+    recovered = await night.json("jobs", "explain", night.new)
+    assert [
+        (one["event"], one["channel"], one["route"]) for one in recovered["deliveries"] if one["channel"] == "pager"
+    ] == [("export.recovered", "pager", "told the opening")]
+    (closing,) = [one for one in recovered["events"] if one["type"] == "export.recovered"]
+    route = await night.run("notify", "route", closing["data"]["event_id"])
+    assert "told: events; but also pager, told of what this ends and so of its end" in route.out
     assert f"{why} `segwatch jobs retry {night.refused}` submits it" in refused.out
     assert "rule: retry.rules[0]" in refused.out
     assert [event["type"] for event in told["events"]][-2:] == ["export.retry_scheduled", "export.retry_submitted"]

@@ -83,11 +83,13 @@ class History:
     def pass_time(self, seconds: float) -> None:
         until = self.now + timedelta(seconds=seconds)
         while True:
-            due = self.house.book.tick(self.now, lambda labels, now: self.is_silent)
-            for channel, message in due.notices:
+            kept = {one.subject: (one.loud_id, one.withheld) for one in self.house.book.open.values()}
+            for channel, message in self.house.book.tick(self.now, lambda labels, now: self.is_silent):
                 self.got[channel].append(message)
-            for channel, id_ in due.withheld:
-                self.got[channel].append(self.by_id[id_])
+            if not self.is_silent:  # the end of the silence tells it
+                for loud_id, channels in kept.values():
+                    for channel in channels:
+                        self.got[channel].append(self.by_id[loud_id])
             self.write()
             if self.now >= until:
                 return

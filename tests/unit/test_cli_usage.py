@@ -26,6 +26,7 @@ from segwatch.cli.commands import main
         (["notify", "route", "job.failed", "--label", "severty=critical"], "Did you mean severity?"),
         (["notify", "route", "job.failed", "--label", "severity"], "no label and value"),
         (["notify", "route", "job.failed", "--label", "severity=crit"], "info, warning, critical"),
+        (["notify", "route", "alert.firing"], "Write the type of what opens the alert"),
         (["notify", "route", "job.fayled"], "Did you mean job.failed?"),
         (["notify", "route", "evt_1", "--label", "sandbox=prod"], "leave out --label"),
         (["silence", "add", "sandbox=prod"], "--for 2h or --until-resolved"),

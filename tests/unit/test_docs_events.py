@@ -276,7 +276,7 @@ def alerts():
         for event in events:
             if event.type is not EventType.JOB_SUCCEEDED:
                 book.take(event, words=words_of(event), ways=[way])
-        for _, told in book.tick(at(clock), lambda labels, now: False).notices:
+        for _, told in book.tick(at(clock), lambda labels, now: False):
             yield told
 
 

@@ -52,6 +52,8 @@ def test_a_text_is_read_as_alertmanager_reads_it(text, read):
         pytest.param("severity=crit", "no event has that severity. Did you mean critical?", id="unknown-word"),
         pytest.param('severity=~"crit"', "A pattern must fit the whole value. Did you mean critical?", id="anchored"),
         pytest.param("type!=job.fayled", "Did you mean job.failed?", id="unknown-type"),
+        pytest.param("type=alert.firing", "Write the type of what opens the alert", id="a-notice"),
+        pytest.param('type=~"alert.*"', "follows no route itself", id="notices"),
         pytest.param("late=yes", "Known: true, false.", id="late"),
         pytest.param('job_id=~"("', "RE2 cannot read: missing ): (", id="bad-pattern"),
         pytest.param('job_id=~"a(?=b)"', "RE2 cannot read", id="what-re2-does-not-have"),

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from segwatch.decision import announce
-from segwatch.jobs import tracker
+from segwatch.jobs import telling
 from segwatch.jobs.events import Event, EventType, Severity
 from segwatch.jobs.model import Facts, Status
 from segwatch.jobs.resubmission import Step
@@ -130,7 +130,7 @@ def every_event():
         for status in Status:
             state = failed(job_id=f"id-{number}-{status}", attempt=2, started_at=at(-4))
             state = replace(state, status=status, word=f"word-{number}")
-            yield tracker.tell(state, type_, at(1))
+            yield telling.tell(state, type_, at(1))
 
 
 def test_no_job_id_and_no_unknown_word_is_a_label_value():
@@ -147,9 +147,9 @@ def test_no_job_id_and_no_unknown_word_is_a_label_value():
 
 def test_a_transition_is_counted_by_the_status_that_the_job_took():
     metrics = expecting()
-    state, discovered = tracker.tell(job(Status.PROCESSING), EventType.JOB_DISCOVERED, at(1))
+    state, discovered = telling.tell(job(Status.PROCESSING), EventType.JOB_DISCOVERED, at(1))
     metrics.on_event(discovered, state)
-    state, processing = tracker.tell(state, EventType.JOB_PROCESSING, at(1))
+    state, processing = telling.tell(state, EventType.JOB_PROCESSING, at(1))
     metrics.on_event(processing, state)
     counted = {
         sample.labels["status"]: sample.value
@@ -179,14 +179,14 @@ def test_the_answer_to_a_failure_is_counted_by_its_result(step, result):
 def test_a_resubmission_that_fails_in_turn_is_counted_as_failed():
     metrics = expecting()
     for attempt in (1, 2, 3):
-        state, event = tracker.tell(failed(job_id=str(attempt), attempt=attempt), EventType.JOB_FAILED, at(1))
+        state, event = telling.tell(failed(job_id=str(attempt), attempt=attempt), EventType.JOB_FAILED, at(1))
         metrics.on_event(event, state)
     assert value(metrics, "export_retries_total", sandbox="prod", result="failed") == 2
 
 
 def test_an_end_is_timed_from_creation_and_in_two_phases():
     metrics = expecting()
-    state, event = tracker.tell(failed(minute=10, started_at=at(0)), EventType.JOB_FAILED, at(10, second=3))
+    state, event = telling.tell(failed(minute=10, started_at=at(0)), EventType.JOB_FAILED, at(10, second=3))
     metrics.on_event(event, state)
     stream = {"sandbox": "prod", "kind": "export_job"}
     assert value(metrics, "job_duration_seconds_sum", outcome="FAILED", **stream) == 15 * 60
@@ -204,14 +204,14 @@ def test_an_end_is_timed_from_creation_and_in_two_phases():
 )
 def test_a_phase_whose_beginning_nobody_knows_is_not_timed(times):
     metrics = expecting()
-    state, event = tracker.tell(failed(minute=10, **times), EventType.JOB_FAILED, at(10))
+    state, event = telling.tell(failed(minute=10, **times), EventType.JOB_FAILED, at(10))
     metrics.on_event(event, state)
     assert not value(metrics, "job_phase_duration_seconds_count", phase="waiting", sandbox="prod", kind="export_job")
 
 
 def test_what_happened_while_nobody_watched_says_nothing_about_the_lag():
     metrics = expecting()
-    state, event = tracker.tell(failed(minute=1), EventType.JOB_FAILED, at(300), late=True)
+    state, event = telling.tell(failed(minute=1), EventType.JOB_FAILED, at(300), late=True)
     metrics.on_event(event, state)
     assert value(metrics, "detection_lag_seconds_count", sandbox="prod", kind="export_job") == 0
 

@@ -1,0 +1,98 @@
+"""An alert as Alertmanager takes it: labels, by which it is known, annotations, and when it fires.
+
+Source: the OpenAPI of Alertmanager's API v2, `postableAlert`; prometheus.io, "Alerting: Sending alerts".
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from segwatch.deliveries.message import Message, Standing
+from segwatch.deliveries.runes import clip
+from segwatch.jobs.events import Event, Severity, rfc3339
+
+_DESCRIPTION_MAX = 8000
+
+_NAMES = {  # by the first part of the subject; of others that part itself
+    "work": "JobFailed", "overdue": "JobOverdue", "unknown_status": "JobUnknownStatus", "pipeline": "PipelineFailed",
+    "sandbox": "SandboxFailing", "channel": "ChannelFailing", "retries": "RetriesHeld",
+}  # fmt: skip
+_RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
+    """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
+    begun = min([since for one in _alerts(event) if (since := _moment(one.get("since")))], default=event.at)
+    begun = min(begun, event.at, now)
+    ends = now + fires_for if message.standing is Standing.FIRING else now
+    alert = {
+        "labels": labels_of(event, message),
+        "annotations": _annotations(event, message),
+        "startsAt": rfc3339(begun),
+        "endsAt": rfc3339(max(ends, begun + timedelta(milliseconds=1))),  # an alert may not end before it begins
+    }
+    source = next((url for _, url in message.links if url.startswith(("https://", "http://"))), "")
+    return alert | ({"generatorURL": source} if source else {})
+
+
+def labels_of(event: Event, message: Message) -> dict[str, str]:
+    """Return what the alert is known by: the same when it fires and when it is resolved.
+
+    So nothing is in it that may change meanwhile, but for the severity, which routes need. An alert that grows worse
+    is another one to Alertmanager; the former is not told again, and ends.
+    """
+    grouped = event.details.get("labels")
+    labels = {_word(name): str(value) for name, value in grouped.items()} if isinstance(grouped, dict) else {}
+    if not isinstance(grouped, dict):
+        labels["alert"] = message.subject
+    if "alert" in labels:
+        labels |= {"sandbox": event.sandbox, "kind": event.kind}
+    if isinstance(event.details.get("group"), str):
+        labels["group"] = event.details["group"]
+    labels |= {"alertname": _alertname(labels.get("alert", "")), "severity": _severity(event, message).value}
+    return {name: value for name, value in labels.items() if value}
+
+
+def _alertname(subject: str) -> str:
+    """Return a name such as `SegwatchJobFailed`, by the first part of the subject; of a group, one for all."""
+    first = subject.partition("/")[0]
+    words = _NAMES.get(first) or "".join(word.capitalize() for word in re.split("[^a-zA-Z0-9]+", first))
+    return f"Segwatch{words or 'Alerts'}"
+
+
+def _severity(event: Event, message: Message) -> Severity:
+    """Return how bad it is; of what is resolved, how bad it was told to be, which may be worse than all in it now."""
+    if message.standing is Standing.FIRING:
+        return event.severity
+    if (told := event.details.get("was_severity")) in _RANK:
+        return Severity(told)
+    was = {str(one.get("severity")) for one in _alerts(event)}
+    return max((severity for severity in _RANK if severity in was), key=_RANK.index, default=event.severity)
+
+
+def _annotations(event: Event, message: Message) -> dict[str, str]:
+    description = clip("\n".join([message.line, *(f"- {item}" for item in message.items)]), _DESCRIPTION_MAX)
+    fields = {_word(name).lower(): value for name, value in message.fields}
+    links = {f"{_word(name).lower()}_url": url for name, url in message.links}
+    told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}
+    return {name: value for name, value in told.items() if value}
+
+
+def _alerts(event: Event) -> list[Mapping[str, Any]]:
+    alerts = event.details.get("alerts")
+    return [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return at if at is not None and at.tzinfo is not None else None
+
+
+def _word(name: str) -> str:
+    """Return a name as labels and annotations must be written."""
+    word = re.sub("[^a-zA-Z0-9_]", "_", name)
+    return f"_{word}" if word[:1].isdigit() else word
