@@ -84,12 +84,12 @@ class ScheduleWatch:
             subjects, now = Subjects(self._store), self._clock.now()
             for table in tables:
                 shown_by = _SHOWN_BY[table.kind]
-                untils = [at for kind in shown_by if (at := swept[kind].swept_at)]
-                begans = [at for kind in shown_by if (at := swept[kind].began_at)]
-                if len(untils) < len(shown_by) or len(begans) < len(shown_by):  # nobody has looked yet
+                read_to = [at for kind in shown_by if (at := swept[kind].swept_at)]
+                read_from = [at for kind in shown_by if (at := swept[kind].began_at)]
+                if len(read_to) < len(shown_by) or len(read_from) < len(shown_by):  # nobody has looked yet
                     continue
-                since = max(*begans, now - self._recorder.remember)
-                watched = self._watched(shown_by, since=since, until=min(untils))
+                since = max(*read_from, now - self._recorder.remember)
+                watched = self._watched(shown_by, since=since, until=min(read_to))
                 before = await subjects.get(firing.stream_of(self._sandbox, table.id))
                 subjects.put(firing.turned(before, self._sandbox, table, watched, now, grace=self._grace))
             for id_, times in self._absent.items():
