@@ -18,7 +18,7 @@ import aiohttp
 
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
-from segwatch.cli.story import PROFILES, Tell, overdue_after_s, speed_for, told
+from segwatch.cli.story import HISTORY_DAYS, PROFILES, Tell, grace_s, lived, overdue_after_s, speed_for, told
 from segwatch.cli.tally import Tally, chains, tally
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -43,7 +43,13 @@ burst = 20
 [polling]
 interval = "1s"
 idle_interval = "1s"
+lookback = "{days}d"
 overdue_after = {{ segment_job = "{overdue_s}s", export_job = "{overdue_s}s" }}
+
+[detectors]
+overdue_factor = 0  # the limits above do: jobs of the story are too few, and too unlike, to say how long one takes
+schedules_interval = "1s"
+schedule_grace = "{grace_s}s"
 
 [retry]
 first_delay = "2s"
@@ -180,18 +186,31 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         emulate = ["segwatch", "emulate", "--port", "0", "--seed", str(seed), "--speed", speed, "--json"]
         emulate += ["--size", str(PROFILES)]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
+        history = asyncio.create_task(lived(session, platform.url))
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
-        settings = _settings_file(folder, platform.url, receiver.url, port, overdue_after_s(length_s))
+        try:
+            await history  # before the daemon begins: what had ended by then is known to it, and told to nobody
+        except (aiohttp.ClientError, TimeoutError) as error:
+            fail(Exit.FAILED, f"the demo's local platform could not evaluate the days before: {error}")
+        settings = _settings_file(folder, platform.url, receiver.url, port, length_s)
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
         yield DemoStage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
 
 
-def _settings_file(folder: Path, platform: str, receiver: str, port: int, overdue_s: int) -> Path:
+def _settings_file(folder: Path, platform: str, receiver: str, port: int, length_s: float) -> Path:
     """Write the demo's settings and return their path."""
     path = folder / "config.toml"
     path.write_text(
-        _SETTINGS.format(platform=platform, receiver=receiver, port=port, folder=folder, overdue_s=overdue_s)
+        _SETTINGS.format(
+            platform=platform,
+            receiver=receiver,
+            port=port,
+            folder=folder,
+            days=HISTORY_DAYS + 1,
+            overdue_s=overdue_after_s(length_s),
+            grace_s=grace_s(length_s),
+        )
     )
     return path
 

@@ -16,6 +16,12 @@ _SCENARIO = "night"
 _LENGTH_S = 2_400.0  # of the scenario, in emulated seconds
 _OVERDUE_PART = 0.35  # of the story; only the job that is stuck takes longer
 _LOOK_S = 0.5
+_GRACE_PART = 0.1  # of the story, and 3 s at least: how late a schedule may begin its job
+_GRACE_LEAST_S = 3
+# the days of which the sizes of an audience are known: a day of the week counts after two of it
+HISTORY_DAYS = 15
+_AUDIENCE = "a1b2c3d4-0001-4000-8000-000000000001"  # the one that halves
+_HISTORY_TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
 def speed_for(length_s: float) -> float:
@@ -26,6 +32,18 @@ def speed_for(length_s: float) -> float:
 def overdue_after_s(length_s: float) -> int:
     """Return after how many seconds a job of the story is late."""
     return max(1, round(_OVERDUE_PART * length_s))
+
+
+def grace_s(length_s: float) -> int:
+    """Return how many seconds after its time a schedule of the story has missed it."""
+    return max(_GRACE_LEAST_S, round(_GRACE_PART * length_s))
+
+
+async def lived(session: aiohttp.ClientSession, platform: str) -> None:
+    """Have the platform evaluate the audience that will halve on each of the days before the story."""
+    order = {"days": HISTORY_DAYS, "segments": [_AUDIENCE]}
+    async with session.post(f"{platform}/_emulator/history", json=order, timeout=_HISTORY_TIMEOUT) as reply:
+        reply.raise_for_status()
 
 
 async def told(session: aiohttp.ClientSession, platform: str, tell: Tell) -> None:

@@ -20,6 +20,8 @@ from segwatch.upstream.schedules import Schedule
 log = structlog.get_logger()
 
 _KINDS = {"batch_segmentation": "segment_job", "export": "export_job"}  # by the schedule's type (AEP contract 5)
+# in which of them a firing shows: one that exports may evaluate first, and tell only that job's schedule (contract C23)
+_SHOWN_BY = {"segment_job": ("segment_job",), "export_job": ("segment_job", "export_job")}
 _STEP_MAX_S = 10.0
 _GONE_AFTER = 2  # complete lists in a row: one may have been cut short
 
@@ -81,10 +83,13 @@ class ScheduleWatch:
         async def changes() -> Sequence[Change]:
             subjects, now = Subjects(self._store), self._clock.now()
             for table in tables:
-                until, began = swept[table.kind].swept_at, swept[table.kind].began_at
-                if until is None or began is None:  # nobody has looked yet
+                shown_by = _SHOWN_BY[table.kind]
+                read_to = [at for kind in shown_by if (at := swept[kind].swept_at)]
+                read_from = [at for kind in shown_by if (at := swept[kind].began_at)]
+                if len(read_to) < len(shown_by) or len(read_from) < len(shown_by):  # nobody has looked yet
                     continue
-                watched = self._watched(table.kind, since=max(began, now - self._recorder.remember), until=until)
+                since = max(*read_from, now - self._recorder.remember)
+                watched = self._watched(shown_by, since=since, until=min(read_to))
                 before = await subjects.get(firing.stream_of(self._sandbox, table.id))
                 subjects.put(firing.turned(before, self._sandbox, table, watched, now, grace=self._grace))
             for id_, times in self._absent.items():
@@ -97,10 +102,11 @@ class ScheduleWatch:
         if await changes():
             await self._recorder.write(changes)
 
-    def _watched(self, kind: str, *, since: datetime, until: datetime) -> Watched:
+    def _watched(self, kinds: Sequence[str], *, since: datetime, until: datetime) -> Watched:
         """Return what schedules began, as the recorder knows it. Who asks for a job by hand leaves no `scheduler`."""
         begun = [
             Begun(at=job.born_at, schedule_id=job.facts.schedule_id)
+            for kind in kinds
             for job in self._recorder.known(kind)
             if job.facts.schedule_id or job.facts.source == "scheduler"
         ]

@@ -81,7 +81,8 @@ class DataBench:
         lake = await self._data.lake()
         return await lake.answer(profiles) * max(1, count)
 
-    async def evaluate(self, job: Job) -> None:
+    async def evaluate(self, job: Job, *, at: datetime | None = None) -> None:
+        """Evaluate the job's segments as of then, or as of now."""
         self._data.demand_engine()
         from segwatch.emulator.lake import evaluation  # not before a job needs the engine
         from segwatch.emulator.pql import PqlError
@@ -91,7 +92,7 @@ class DataBench:
             sandbox=job.sandbox,
             definitions=self._expressions(job),
             known=frozenset(self._sandbox(job.sandbox).definitions),
-            now=datetime.fromtimestamp(self._now(), UTC),
+            now=at or datetime.fromtimestamp(self._now(), UTC),
         )
         gate = Gate()
         if job.kind is Kind.SEGMENT_JOB:  # an export's effect are its batches, and comes later

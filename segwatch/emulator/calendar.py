@@ -1,5 +1,6 @@
 """The platform's own time, in which schedules fire and days end: it runs as fast as `speed` says."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
@@ -35,6 +36,17 @@ class Calendar:
         self._wall_s = self._now()
         self._emulated_s = (then if then >= now else then + timedelta(days=1)).timestamp()
 
+    def meet(self, wall_s: float) -> None:
+        """Let it be the clock's time of day (UTC) when the clock shows `wall_s` (epoch seconds): on a day to come."""
+        now_s = self._now()
+        then_s = wall_s - (wall_s - now_s) * self._speed
+        behind_s = max(0.0, self._seconds(now_s) - then_s)
+        self._wall_s, self._emulated_s = now_s, then_s + math.ceil(behind_s / _DAY_S) * _DAY_S
+
+    def at(self, wall_s: float) -> datetime:
+        """Return the emulated time when the clock shows `wall_s`, to the second."""
+        return datetime.fromtimestamp(round(self._seconds(wall_s)), UTC)
+
     def document(self) -> Json:
         """Return what another process needs to go on with this time."""
         return {"wall": self._wall_s, "emulated": self._emulated_s, "speed": self._speed}
@@ -44,8 +56,9 @@ class Calendar:
         self._wall_s = self._now()
         self._emulated_s = document["emulated"] + (self._wall_s - document["wall"]) * document["speed"]
 
-    def _seconds(self) -> float:
-        return min(self._emulated_s + (self._now() - self._wall_s) * self._speed, _END_S)
+    def _seconds(self, wall_s: float | None = None) -> float:
+        wall_s = self._now() if wall_s is None else wall_s
+        return min(self._emulated_s + (wall_s - self._wall_s) * self._speed, _END_S)
 
 
 class Quota:

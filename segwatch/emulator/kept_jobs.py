@@ -12,7 +12,30 @@ from segwatch.emulator.lake.model import Counters, WrittenBatch
 from segwatch.emulator.sandbox import ALL_SEGMENTS
 from segwatch.emulator.settings import Json
 
-_NEEDED = {Kind.SEGMENT_JOB: "segments", Kind.EXPORT_JOB: "destination"}  # what nobody can show a request without
+
+class _Segment(msgspec.Struct, rename="camel"):
+    segment_id: str
+
+
+class _Filter(msgspec.Struct):
+    segments: list[_Segment] | None = None
+
+
+class _Destination(msgspec.Struct, rename="camel"):
+    dataset_id: str | None = None
+    data_set_id: str | None = None
+
+
+class _Export(msgspec.Struct):
+    destination: _Destination
+    filter: _Filter | None = None
+
+
+class _Evaluation(msgspec.Struct):
+    segments: list[str]
+
+
+_NEEDED: dict[Kind, type[msgspec.Struct]] = {Kind.SEGMENT_JOB: _Evaluation, Kind.EXPORT_JOB: _Export}  # to be shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +75,20 @@ def restored(kind: str, job_id: str, body: bytes, *, now_ms: int) -> KeptJob:
     One job that nobody can read must not keep all others from being served.
     """
     try:
-        return _read(msgspec.json.decode(body, type=dict[str, Any]))
+        return _read(kind, job_id, msgspec.json.decode(body, type=dict[str, Any]))
     except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
         return KeptJob(job=_in_its_place(Kind(kind), job_id, body, now_ms=now_ms), problem=str(error))
 
 
-def _read(kept: Json) -> KeptJob:
+def _read(kind: str, job_id: str, kept: Json) -> KeptJob:
+    if (kept["kind"], str(kept["id"])) != (kind, job_id):
+        raise ValueError(f"it says that it is {kept['kind']} {kept['id']}")
+    msgspec.convert(kept["request"], _NEEDED[Kind(kind)])
     counters, written = kept.pop("counters"), kept.pop("written")
     job = Job(
         **kept
         | {
-            "kind": Kind(kept["kind"]),
+            "kind": Kind(kind),
             "facts": msgspec.convert(kept["facts"], Facts),
             "script": msgspec.convert(kept["script"], tuple[Step, ...]),
             "moves": msgspec.convert(kept["moves"], list[Move]),
@@ -86,7 +112,6 @@ def _in_its_place(kind: Kind, job_id: str, body: bytes, *, now_ms: int) -> Job:
     usual = (
         {"segments": [ALL_SEGMENTS]} if kind is Kind.SEGMENT_JOB else seed.export_of([ALL_SEGMENTS], seed.DATASET_ID)
     )
-    asked = _as(kept, "request", Json, usual)
     moves: list[Move] = _as(kept, "moves", list[Move], [])
     return Job(
         kind=kind,
@@ -94,7 +119,7 @@ def _in_its_place(kind: Kind, job_id: str, body: bytes, *, now_ms: int) -> Job:
         sandbox=_as(kept, "sandbox", str, seed.SANDBOX),
         org=_as(kept, "org", str, seed.ORG),
         origin=_as(kept, "origin", str, "platform"),
-        request=asked if _NEEDED[kind] in asked else usual,
+        request=usual if _as(kept, "request", _NEEDED[kind], None) is None else kept["request"],
         facts=_as(kept, "facts", Facts, seed.facts(Random(job_id), batches=1)),
         script=(Step(status="NEW", seconds=0),),
         moves=moves or [Move(status="NEW", at_ms=now_ms)],

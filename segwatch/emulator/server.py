@@ -23,6 +23,7 @@ from segwatch.emulator.api.schedules import Schedules
 from segwatch.emulator.api.segment_jobs import SegmentJobs
 from segwatch.emulator.archive import Archive, ArchiveError
 from segwatch.emulator.control.hand import Hand
+from segwatch.emulator.control.past import Past
 from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.routes import Control
 from segwatch.emulator.control.scenario import Scenario
@@ -67,10 +68,11 @@ def build_app(
     front = Front(world, keeper)
     app = web.Application(middlewares=[front.__call__], client_max_size=_BODY_MAX_BYTES)
     hand = Hand(world)
+    past = Past(world)
     playback = Playback(world, hand)
     queries = Queries(world)
     rooms = [room(world) for room in _ROOMS]
-    for room in (*rooms, queries, Control(world, hand, playback)):
+    for room in (*rooms, queries, Control(world, hand, past, playback)):
         for route in room.routes():
             # both spellings are served, without a redirect. AEP contract 0
             for path in (route.path, f"{route.path}/"):

@@ -6,13 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from segwatch.emulator.engine import Engine, Job, Kind, Step
+from segwatch.emulator.engine import Engine, Job, Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
 
 _BASE_S = {Kind.SEGMENT_JOB: 100.0, Kind.EXPORT_JOB: 200.0}
 _PER_PROFILE_AND_SEGMENT_S = 20e-6  # a million profiles in 20 segments: 400 s more
 
 log = logging.getLogger(__name__)
+
+
+def planned(job: Job, size: int) -> Script:
+    """Return the job's script, PROCESSING as long as its work is large. size: profiles times segments."""
+    seconds = _BASE_S[job.kind] + _PER_PROFILE_AND_SEGMENT_S * size
+    return tuple(replace(step, seconds=seconds) if step.status == "PROCESSING" else step for step in job.script)
 
 
 class Bench(Protocol):
@@ -145,7 +151,7 @@ class Workshop:
         if job.script[-1].status != "SUCCEEDED":
             await self._until_over(job)
         else:
-            self._plan(job, _BASE_S[job.kind] + _PER_PROFILE_AND_SEGMENT_S * await self._bench.size(job))
+            job.script = planned(job, await self._bench.size(job))
             await self._until_over(job)
             await self._compute(job)
         self._engine.move(job)
@@ -164,10 +170,6 @@ class Workshop:
         """Wait until the job has been in its status for as long as its script says."""
         lasts_s = job.script[job.position].seconds / self._speed
         await asyncio.sleep(max(0.0, lasts_s - (self._now() - job.updated_ms / 1000)))
-
-    def _plan(self, job: Job, seconds: float) -> None:
-        before, after = job.script[: job.position], job.script[job.position + 1 :]
-        job.script = (*before, replace(job.script[job.position], seconds=seconds), *after)
 
     def _fail(self, job: Job, message: str) -> None:
         job.errors = [{"code": "unknown", "msg": message, "callStack": ""}]

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 __all__ = ["ALL_SEGMENTS", "JobBook", "Outcome", "Sandbox", "Witness", "World"]
 
+_SUCCESS = Outcome(status="SUCCEEDED")
+
 
 class Witness(Protocol):
     """Who hears of changes that no request makes."""
@@ -159,8 +161,8 @@ class World:
         queue = self.outcomes[kind]
         if not queue:
             self.data.demand_engine()
-        outcome = queue.popleft() if queue else Outcome(status="SUCCEEDED")
-        job = self._new(kind, sandbox, request, org=org, origin=origin, outcome=outcome)
+        outcome = queue.popleft() if queue else _SUCCESS
+        job = self.new_job(kind, sandbox, request, org=org, origin=origin, outcome=outcome)
         job.computed = True
         self.workshop.take(job)
         return job
@@ -170,12 +172,15 @@ class World:
     ) -> Job:
         """Put a job there that computes nothing; it walks the script, or the natural path to success."""
         outcome = Outcome(status="SUCCEEDED", errors=errors)
-        job = self._new(kind, sandbox, request, org=seed.ORG, origin="control", outcome=outcome)
+        job = self.new_job(kind, sandbox, request, org=seed.ORG, origin="control", outcome=outcome)
         job.script = script or job.script
         self.engine.start(job)
         return job
 
-    def _new(self, kind: Kind, sandbox: Sandbox, request: Json, *, org: str, origin: str, outcome: Outcome) -> Job:
+    def new_job(
+        self, kind: Kind, sandbox: Sandbox, request: Json, *, org: str, origin: str, outcome: Outcome = _SUCCESS
+    ) -> Job:
+        """Return a job that has no status yet, on its natural path to the outcome."""
         ordinal, rng = self.draw(kind.value)
         job_id: str | int = seed.uuid_by(rng)
         if kind is Kind.EXPORT_JOB:

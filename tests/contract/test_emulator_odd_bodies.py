@@ -9,6 +9,7 @@ import pytest
 from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating
 from exported import QUERIES
 
+from segwatch.emulator import bodies
 from segwatch.emulator.archive import Archive
 
 HALF = "\ud83d"
@@ -74,6 +75,20 @@ async def test_after_a_body_that_cannot_be_unpacked_others_are_served_and_nothin
             async with session.post(EXPORT_JOBS, json=an_export(), headers=platform.headers) as reply:
                 assert reply.status == 200
     assert not caplog.records
+
+
+async def test_a_body_that_cannot_be_unpacked_and_comes_behind_its_head_is_a_400_too(monkeypatch, platform):
+    monkeypatch.setattr(bodies, "_PACKED_S", 0.2)
+    address = urlsplit(platform.base_url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    headers = platform.headers | {"Host": "x", "Content-Encoding": "deflate", "Content-Length": "2"}
+    lines = [f"POST {EXPORT_JOBS} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
+    writer.write("\r\n".join(lines).encode() + b"\r\n\r\n")
+    await platform.get(EXPORT_JOBS)  # answered behind the other's head
+    writer.write(b"{}")
+    assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_a_body_that_cannot_be_unpacked_meets_a_fault_all_the_same(platform):

@@ -29,6 +29,10 @@ DAMAGES = [
     pytest.param(lambda job: job | {"counters": {"profiles": "x"}}, id="no-counters"),
     pytest.param(lambda job: job | {"later": 1}, id="another-version"),
     pytest.param(lambda job: {"request": {}}, id="nothing-but-a-request"),
+    pytest.param(lambda job: job | {"id": "another"}, id="another-id"),
+    pytest.param(lambda job: job | {"request": {"segments": "x", "destination": "x"}}, id="no-target"),
+    pytest.param(lambda job: job | {"request": {"segments": [1], "destination": {"datasetId": 5}}}, id="odd-target"),
+    pytest.param(lambda job: b"null", id="no-object"),
     pytest.param(lambda job: b"{", id="no-json"),
 ]
 

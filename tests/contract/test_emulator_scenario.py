@@ -1,6 +1,7 @@
 """Scenarios as they are played."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
@@ -111,6 +112,27 @@ async def test_every_step_happens_at_its_time(story, began):
     assert (await story.call("GET", EXPORT_JOBS)).status == 200
     clock = await story.control("time", method="GET")
     assert "T01:" in clock["emulated"]
+
+
+async def test_what_is_due_when_the_times_meet_fires_by_the_clock_too(tmp_path):
+    path = tmp_path / "story.toml"
+    due = '[[schedules]]\nat = 0\ndue = "1h"\n'
+    path.write_text(f'meets = "1h"\n{due}name = "a"\ntype = "export"\n{due}name = "b"\n[[skips]]\nat=1\nschedule="b"')
+    settings = EmulatorSettings(size=200, speed=7200)
+    async with running(settings, scenario=load(str(path))) as url, aiohttp.ClientSession() as session:
+        platform = Platform(session, url)
+
+        async def fired():
+            state = await platform.control("state", method="GET")
+            return state if any(job["origin"] == "schedule" for job in state["jobs"]) else None
+
+        state = await until(fired)
+    job = next(job for job in state["jobs"] if job["origin"] == "schedule")
+    at = datetime.fromtimestamp(job["created_ms"] / 1000, UTC)
+    second, minute, hour = (int(part) for part in state["schedules"][0]["schedule"].split()[:3])
+    due_at = at.replace(hour=hour, minute=minute, second=second, microsecond=0)
+    assert timedelta() <= at - due_at < timedelta(seconds=5)
+    assert [(one["name"], one["skipped"]) for one in state["schedules"]] == [("a", 0), ("b", 1)]
 
 
 async def test_a_reset_ends_the_scenario(story):

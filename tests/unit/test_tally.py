@@ -15,8 +15,8 @@ def body(fields="a", dataset="d1", **more):
     return {"filter": {"segments": ["s"]}, "fields": fields, "destination": {"datasetId": dataset}} | more
 
 
-def export(job_id, status, fields="a"):
-    return {"kind": "export_job", "id": job_id, "status": status, "body": body(fields)}
+def export(job_id, status, fields="a", origin="control"):
+    return {"kind": "export_job", "id": job_id, "status": status, "body": body(fields), "origin": origin}
 
 
 def submission(job_id, fields="a", kind="export_job"):
@@ -71,7 +71,8 @@ ANSWERED: list[dict[str, Any]] = [
 
 async def test_the_summary_adds_up_what_others_counted():
     got = await summary(
-        [export(1, "FAILED"), export(2, "SUCCEEDED")], ANSWERED, [submission(2), submission(9, kind="segment_job")],
+        [export(0, "FAILED", origin="history"), export(1, "FAILED"), export(2, "SUCCEEDED")], ANSWERED,
+        [submission(2), submission(9, kind="segment_job")],
         requests={"GET a 200": 5, "POST b 200": 1}, metrics='# HELP x y\nsegwatch_dead_letters{channel="a"} 0.0\n',
     )  # fmt: skip
     assert got.problems == ()

@@ -11,6 +11,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from segwatch.emulator import seed
+from segwatch.emulator.bodies import raw_body
 from segwatch.emulator.envelopes import (
     Area,
     GatewayError,
@@ -35,8 +36,14 @@ class Caller:
     """Who asks: what the headers of a request say after the gateway let it pass."""
 
     org: str
-    sandbox: Sandbox
+    sandbox_name: str
     request_id: str
+    world: World
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Return the sandbox as it is now: a reset puts a new one in its place, also while a request waits."""
+        return self.world.sandbox(self.sandbox_name)
 
 
 CALLER = web.RequestKey("caller", Caller)
@@ -93,10 +100,9 @@ class Front:
         return response
 
     async def _serve(self, request: web.Request, handler: Handler, request_id: str) -> web.Response:
-        if request.method not in ("GET", "HEAD"):
-            await self._world.at_rest()
         try:
-            match area_of(request.path):
+            area = area_of(request.path)
+            match area:
                 case Area.CONTROL:
                     _demand_loopback(request)
                 case Area.UPS | Area.ENTITIES | Area.PLATFORM:
@@ -105,6 +111,10 @@ class Front:
                     request[CALLER] = self._caller(request, request_id, org_header="x-ims-org-id")
                 case Area.IMS | Area.NOWHERE:
                     pass
+            if request.method not in ("GET", "HEAD"):
+                if area is not Area.IMS:  # a form is read in its own way, and tokens outlive a reset
+                    await raw_body(request)  # while it comes in, a reset may pass: then this is one of the new world
+                await self._world.at_rest()
             response = await handler(request)
         except (GatewayError, ImsError, ServiceError) as refusal:
             return refused(refusal, path=request.path, request_id=request_id)
@@ -144,7 +154,7 @@ class Front:
             raise ServiceError(400, f"x-sandbox-name is {name!r}: a sandbox name is lower case, such as prod")
         if Quirk.STRICT_CONTENT_TYPE in self._world.quirks and _lacks_type(request):
             raise ServiceError(400, "A valid content-type must be specified")
-        return Caller(org=org, sandbox=self._world.sandbox(name), request_id=request_id)
+        return Caller(org=org, sandbox_name=name, request_id=request_id, world=self._world)
 
 
 def _template(request: web.Request) -> str:

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from segwatch.emulator.control.hand import Hand
+from segwatch.emulator.control.run_orders import NewPlan
 from segwatch.emulator.control.scenario import Scenario, Step, bundled, load
 from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.envelopes import ServiceError
@@ -42,13 +45,23 @@ class Playback:
             raise ServiceError(409, "A scenario is being played. POST /_emulator/reset ends it.")
         world = self._world
         if world.played is None or anew:
-            began = world.now()
+            began = self._set_clock(scenario)
             world.played = {"name": scenario.name, "digest": scenario.digest, "began": began, "done": {}, "names": {}}
-            if scenario.begins is not None:
-                world.calendar.begin_at(scenario.begins)
-                world.scheduler.refresh()
         self._scenario = scenario
         self._task = asyncio.create_task(self._play(scenario, world.played), name="scenario")
+
+    def _set_clock(self, scenario: Scenario) -> float:
+        """Let emulated time be what the scenario says, and return when that starts, in epoch seconds."""
+        world, began = self._world, self._world.now()
+        if scenario.meets_s is not None:
+            # in a whole second, since schedules fire in such: so it starts up to a second later
+            met = math.ceil(began + scenario.meets_s / world.settings.speed)
+            began = met - scenario.meets_s / world.settings.speed
+            world.calendar.meet(met)
+        elif scenario.begins is not None:
+            world.calendar.begin_at(scenario.begins)
+        world.scheduler.refresh()
+        return began
 
     async def stop(self) -> None:
         """Carry out no more steps, and forget the scenario."""
@@ -103,7 +116,7 @@ class Playback:
             case "profiles":
                 return await hand.change_profiles(order)
             case "schedules":
-                schedule_id = hand.add_schedule(order)["id"]
+                schedule_id = hand.add_schedule(order if step.due_s is None else self._dated(order, step.due_s))["id"]
                 names[step.name or ""] = schedule_id
                 return {"id": schedule_id}
             case "skips":
@@ -120,6 +133,12 @@ class Playback:
             case _:
                 raise AssertionError(step.table)
         return {}
+
+    def _dated(self, plan: NewPlan, due_s: float) -> NewPlan:
+        """Return the plan with a cron for each day at the emulated time of so long after the start."""
+        world, played = self._world, self._world.played or {}
+        due = world.calendar.at(played["began"] + due_s / world.settings.speed)
+        return replace(plan, asked=plan.asked | {"schedule": f"{due.second} {due.minute} {due.hour} * * ?"})
 
     def _job(self, key: list[str]) -> Job:
         kind, job_id = key

@@ -8,6 +8,7 @@ from segwatch.emulator.api.export_rows import dataset_id
 from segwatch.emulator.bodies import json_body
 from segwatch.emulator.control import batch_orders, orders, run_orders
 from segwatch.emulator.control.hand import Hand
+from segwatch.emulator.control.past import Past
 from segwatch.emulator.control.playback import Playback
 from segwatch.emulator.control.scenario import bundled, load
 from segwatch.emulator.engine import Job
@@ -20,9 +21,10 @@ from segwatch.emulator.world import World
 class Control:
     """State and ledger to read; jobs, outcomes, faults, quirks, runs, profiles, tokens and more to write."""
 
-    def __init__(self, world: World, hand: Hand, playback: Playback) -> None:
+    def __init__(self, world: World, hand: Hand, past: Past, playback: Playback) -> None:
         self._world = world
         self._hand = hand
+        self._past = past
         self._playback = playback
 
     def routes(self) -> list[web.RouteDef]:
@@ -44,6 +46,7 @@ class Control:
             web.get(f"{base}/quirks", self._quirks, allow_head=False),
             web.post(f"{base}/quirks", self._set_quirks),
             web.post(f"{base}/evaluations", self._evaluate),
+            web.post(f"{base}/history", self._evaluate_past),
             web.post(f"{base}/exports", self._export),
             web.post(f"{base}/batches", self._make_batch),
             web.post(f"{base}/schedules", self._add_schedule),
@@ -132,6 +135,10 @@ class Control:
     async def _evaluate(self, request: web.Request) -> web.Response:
         job = self._hand.start(run_orders.new_evaluation(await json_body(request)))
         return answer({"id": job.id})
+
+    async def _evaluate_past(self, request: web.Request) -> web.Response:
+        jobs = await self._past.make(run_orders.new_past(await json_body(request)))
+        return answer({"ids": [job.id for job in jobs]})
 
     async def _export(self, request: web.Request) -> web.Response:
         job = self._hand.start(run_orders.new_export(await json_body(request)))

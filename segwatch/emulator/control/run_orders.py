@@ -11,12 +11,23 @@ from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.sandbox import ALL_SEGMENTS
 from segwatch.emulator.settings import Json
 
+_PAST_DAYS_MAX = 90  # as far back as events go
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
     """`POST /_emulator/evaluations` and `/exports`. body: as the platform's callers write it; None: the usual."""
 
     kind: Kind
+    sandbox: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPast:
+    """`POST /_emulator/history`. days: how many, up to yesterday. body: as callers of the platform write it."""
+
+    days: int
     sandbox: str
     body: Any
 
@@ -45,8 +56,19 @@ class ProfileChange:
 
 def new_evaluation(body: Any) -> NewRun:
     order = Order(body, "segments", "sandbox", what="The body")
-    asked = {"schema": {"name": seed.PROFILE_SCHEMA}, "segments": [{"segmentId": one} for one in _segments(order)]}
-    return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=asked)
+    return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=_evaluation(order))
+
+
+def new_past(body: Any) -> NewPast:
+    order = Order(body, "days", "segments", "sandbox", what="The body")
+    days = order.whole("days", least=1, most=_PAST_DAYS_MAX)
+    if days is None:
+        raise ServiceError(400, f"days is missing. Write how many days are evaluated, from 1 to {_PAST_DAYS_MAX}.")
+    return NewPast(days=days, sandbox=order.text("sandbox", seed.SANDBOX), body=_evaluation(order))
+
+
+def _evaluation(order: Order) -> Json:
+    return {"schema": {"name": seed.PROFILE_SCHEMA}, "segments": [{"segmentId": one} for one in _segments(order)]}
 
 
 def new_export(body: Any) -> NewRun:

@@ -41,6 +41,7 @@ class Step:
     """One order. at_s: when, in emulated seconds from the start. place: where it stands in the file.
 
     name: by which later steps mean what it makes. about: the name of what it is about. says: for people who look on.
+    due_s: when the schedule that it makes is due, in emulated seconds from the start; None: its cron says it.
     """
 
     at_s: float
@@ -50,18 +51,21 @@ class Step:
     name: str | None = None
     about: str | None = None
     says: str | None = None
+    due_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """Steps in the order in which they happen. begins: the emulated time of day at the start; None: the wall clock's.
 
+    meets_s: so many emulated seconds from the start the emulated time of day is the wall clock's, whatever the speed.
     digest: tells whether it is still the same file.
     """
 
     name: str
     digest: str
     begins: time | None
+    meets_s: float | None
     steps: tuple[Step, ...]
 
     @property
@@ -107,13 +111,17 @@ class _Reading:
 
     def scenario(self, digest: str) -> Scenario:
         for name in self._document:
-            if name not in ("title", "begins", *_TABLES):
+            if name not in ("title", "begins", "meets", *_TABLES):
                 close = difflib.get_close_matches(name, _TABLES, n=1)
                 hint = f" Did you mean {close[0]}?" if close else ""
                 self._wrong(name, f"no such table. Known tables: {', '.join(_TABLES)}.{hint}")
         begins = self._document.get("begins")
         if begins is not None and not isinstance(begins, time):
             self._wrong("begins", f"it is {begins!r}. Write a time of day without quotes, such as 01:30:00.")
+        meets_s = _seconds(self._document.get("meets"))
+        if "meets" in self._document and (meets_s is None or meets_s > orders.LONGEST_S or begins is not None):
+            found = f"it is {self._document['meets']!r}"
+            self._wrong("meets", f'{found}. Write the time since the start, such as "10m", and leave begins out.')
         steps = [step for table in _TABLES for step in self._steps(table)]
         steps.sort(key=lambda step: step.at_s)  # at the same time: in the order of the tables
         for place, table, name, at_s in self._meant:
@@ -124,7 +132,7 @@ class _Reading:
         self._demand_one_evaluation(steps)
         if self._problems:
             raise ScenarioError(self._problems)
-        return Scenario(name=self._file, digest=digest, begins=begins, steps=tuple(steps))
+        return Scenario(name=self._file, digest=digest, begins=begins, meets_s=meets_s, steps=tuple(steps))
 
     def _demand_one_evaluation(self, steps: Iterable[Step]) -> None:
         """Note each schedule that its sandbox would refuse, since it has one of that type by then."""
@@ -155,7 +163,7 @@ class _Reading:
             self._wrong(place, f"it is {entry!r}. Write [[{table}]] and its fields below.")
             return None
         about_key = _ABOUT.get(table)
-        own = {"at", "says", *([about_key] if about_key else []), *(["name"] if table == "jobs" else [])}
+        own = {"at", "says", *([about_key] if about_key else []), *_OWN.get(table, ())}
         fields = {key: value for key, value in entry.items() if key not in own}
         name = entry.get("name") if table in _NAMED else None
         about = entry.get(about_key) if about_key else None
@@ -174,6 +182,11 @@ class _Reading:
         says = entry.get("says")
         if says is not None and not (isinstance(says, str) and says):
             wrong.append(f"says is {says!r}. Write a text, or leave it out.")
+        due_s = _seconds(entry.get("due")) if table == "schedules" else None
+        if "due" in _OWN.get(table, ()) and "due" in entry and (due_s is None or due_s <= (at_s or 0.0)):
+            wrong.append(f"due is {entry['due']!r}. Write the time since the start, later than at.")
+        if due_s is not None and "schedule" in entry:
+            wrong.append("it has due and schedule. Write one of them.")
         if about_key and not (isinstance(about, str) and about):
             wrong.append(f"{about_key} is {about!r}. Write the name of what it is about.")
         read, sound = _TABLES[table]
@@ -183,7 +196,7 @@ class _Reading:
         if wrong or at_s is None:
             return None
         order = read(fields, self._sandbox_of)
-        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about, says=says)
+        return Step(at_s=at_s, table=table, place=place, order=order, name=name, about=about, says=says, due_s=due_s)
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")
@@ -236,6 +249,7 @@ def _anywhere(read: Callable[[Json], Any]) -> Callable[[Json, _SandboxOf], Any]:
 
 
 _NAMED = ("jobs", "schedules")
+_OWN = {"jobs": ("name",), "schedules": ("due",)}  # beside at and says, what is no field of the control call
 _ABOUT = {"statuses": "job", "skips": "schedule"}
 _NAMED_IN = {"statuses": "jobs", "skips": "schedules"}
 # how each is read, and fields that are in order; the tables in the order in which they take effect at the same moment

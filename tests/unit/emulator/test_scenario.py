@@ -86,6 +86,16 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param("jobs = [3]", "jobs[0]: it is 3. Write [[jobs]]", id="no-table"),
         pytest.param("[[evalutions]]\nat=1", "Did you mean evaluations?", id="table"),
         pytest.param('begins = "01:00"', "begins: it is '01:00'. Write a time of day without quotes", id="begins"),
+        pytest.param('meets = "soon"', "meets: it is 'soon'. Write the time since the start", id="meets"),
+        pytest.param('meets = "1m"\nbegins = 01:00:00', "meets: it is '1m'. Write", id="meets-and-begins"),
+        pytest.param(
+            '[[schedules]]\nat="2m"\nname="n"\ndue="1m"', "schedules[0]: due is '1m'. Write the time", id="due-by-then"
+        ),
+        pytest.param(
+            DAILY.format("n", 0) + 'due="1m"',
+            "schedules[0]: it has due and schedule. Write one of them.",
+            id="due-twice",
+        ),
         pytest.param("[[jobs", "no TOML:", id="no-toml"),
         pytest.param("[[exports]]\nat=1\nsays=3", "exports[0]: says is 3. Write a text, or leave it out.", id="says"),
         pytest.param("[[exports]]\nat=1e300", "exports[0]: at is 1e+300, and nobody waits", id="far-off"),
