@@ -14,7 +14,8 @@ from segwatch.jobs import audience, expiry, firing, flapping
 from segwatch.jobs.breaker import BreakerCondition
 from segwatch.jobs.events import Event
 from segwatch.jobs.reachability import SandboxCondition
-from segwatch.store.base import AlertFilter, Change, Conflict, EventFilter, Store, StoreError
+from segwatch.store.base import Change, Conflict, Store, StoreError
+from segwatch.store.filters import AlertFilter, EventFilter
 
 log = structlog.get_logger()
 

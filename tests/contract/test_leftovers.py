@@ -16,7 +16,8 @@ from segwatch.deliveries.routing import Route, promises
 from segwatch.jobs import reachability
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.reachability import SandboxCondition
-from segwatch.store.base import AlertFilter, Change, EventFilter
+from segwatch.store.base import Change
+from segwatch.store.filters import AlertFilter, EventFilter
 from segwatch.store.sqlite import SqliteStore
 
 CRITICAL = {"severity": "critical"}
