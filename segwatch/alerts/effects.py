@@ -53,6 +53,8 @@ def effects_of(event: Event) -> tuple[Effect, ...]:
     """Return what the event means for alerts; nothing for one that only tells the story."""
     if turn := _OF_ITS_STREAM.get(event.type):
         return (Effect(subject=event.stream, turn=turn),)
+    if event.type is EventType.WATCH_ENDED:
+        return (Effect(subject=str(event.details.get("subject", "")), turn=Turn.CLOSES),)
     if turn := _OF_ITS_PIPELINE.get(event.type):
         return (Effect(subject=f"pipeline/{event.sandbox}/{event.details.get('pipeline', '')}", turn=turn),)
     if turn := _OF_ITS_JOB.get(event.type):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Alert, Effect, Turn, Words, worst
-from segwatch.jobs.events import Event, Severity
+from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
 
@@ -21,11 +21,20 @@ def fold(
     """
     match effect.turn:
         case Turn.CLOSES:
-            return alert and replace(alert, ended_at=event.at, changed_at=event.at, ended_by=event.id)
+            return alert and _closed(alert, event)
         case Turn.OPENS if alert is None:
             return _opened(effect, event, words, told, withheld)
         case Turn.OPENS | Turn.ADDS:
             return alert and _added(alert, effect, event, words, told, withheld)
+
+
+def _closed(alert: Alert, event: Event) -> Alert | None:
+    given_up = ""
+    if event.type is EventType.WATCH_ENDED:
+        if event.details.get("last_event") != alert.loud_id:  # more went wrong since: it is watched after all
+            return None
+        given_up = str(event.details.get("why", ""))
+    return replace(alert, ended_at=event.at, changed_at=event.at, ended_by=event.id, given_up=given_up)
 
 
 def is_loud(effect: Effect, event: Event) -> bool:

@@ -48,7 +48,8 @@ class Alert:
     title, cause, action: in words, as in `Words`; the action is that of the last event, loud or not.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
     told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
-    ended_at, ended_by: when it was over, and the event that says so.
+    ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
+    any more, why, in words; it may still be wrong.
     """
 
     subject: str
@@ -71,6 +72,7 @@ class Alert:
     withheld: tuple[str, ...] = ()
     ended_at: datetime | None = None
     ended_by: str = ""
+    given_up: str = ""
 
     @property
     def id(self) -> str:

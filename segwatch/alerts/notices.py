@@ -84,10 +84,10 @@ def _title(notice: Notice) -> str:
         firing = notice.firing
         title = firing[0].title if len(firing) == 1 else counted(firing)
         return f"Still: {title}" if notice.repeat else title
-    if len(notice.resolved) == 1:
-        return f"Resolved: {notice.resolved[0].title}"
     if notice.resolved:
-        return f"Resolved: {counted(notice.resolved)}"
+        over = "No longer watched" if all(alert.given_up for alert in notice.resolved) else "Resolved"
+        what = notice.resolved[0].title if len(notice.resolved) == 1 else counted(notice.resolved)
+        return f"{over}: {what}"
     return notice.notes[0] if notice.noted == 1 else f"{notice.noted:,} events"
 
 
@@ -99,6 +99,8 @@ def _tail(notice: Notice) -> str:
         began = min(alert.since for alert in alerts)
         if notice.firing:
             parts.append(f", since {began:%H:%M:%S} UTC")
+        elif all(alert.given_up for alert in alerts):
+            parts = [f", since {began:%H:%M:%S} UTC — {alerts[0].given_up}"]
         else:
             ended = max(alert.ended_at or alert.since for alert in alerts)
             parts.append(f", from {began:%H:%M:%S} to {ended:%H:%M:%S} UTC")
@@ -148,6 +150,8 @@ def _firing_line(alert: Alert) -> str:
 
 def _resolved_line(alert: Alert) -> str:
     ended = alert.ended_at or alert.changed_at
+    if alert.given_up:
+        return f"No longer watched: {alert.title}, since {alert.since:%H:%M:%S} UTC — {alert.given_up}"
     return f"Resolved: {alert.title}, from {alert.since:%H:%M:%S} to {ended:%H:%M:%S} UTC"
 
 
@@ -167,6 +171,7 @@ def _row(alert: Alert) -> dict[str, Any]:
         "cause": alert.cause,
         "since": rfc3339(alert.since),
         "ended_at": rfc3339(alert.ended_at) if alert.ended_at else "",
+        "given_up": alert.given_up,
         "severity": alert.severity.value,
         "type": alert.types[-1],
         "event_id": alert.event_id,

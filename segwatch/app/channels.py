@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from segwatch.alerts.ending import Watched
 from segwatch.alerts.grouping import Way
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
@@ -63,6 +64,18 @@ def stateful_channels(settings: Settings) -> frozenset[str]:
     """Return the channels whose receivers keep incidents of their own: their kind says so."""
     kinds = load_notifiers()
     return frozenset(one.name for one in settings.channels if kinds[one.kind].stateful)
+
+
+def watched_of(settings: Settings) -> Watched:
+    """Return what is watched, in the form that decides of alerts whether their end could still be heard of."""
+    return Watched(
+        sandboxes=frozenset(one.name for one in settings.sandboxes),
+        channels=frozenset(one.name for one in settings.channels),
+        pipelines=frozenset((settings.sandbox_of(one), one.name) for one in settings.pipelines),
+        retention=settings.store.retention,
+        schedules=settings.detectors.schedules,
+        audiences=settings.detectors.audiences,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.leftovers import Leftovers
 from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
@@ -114,13 +115,17 @@ class Generation:
         self.keep("silences", self.silencer.run)
         self._start_channels()
         self.keep("alerter", self._alerter.run)
+        if self._only is None:  # who drives one run has left other sandboxes out
+            watched, lasting = channels.watched_of(self.settings), self._lasting
+            leftovers = Leftovers(lasting.store, lasting.clock, watched, self._promise, told=self._told)
+            self.keep("leftovers", leftovers.run)
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
         clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
-        if self._only is None:  # who drives one run has left other sandboxes out
+        if self._only is None:
             await self._warn_of_the_rest()
 
     async def _warn_of_the_rest(self) -> None:
@@ -137,6 +142,7 @@ class Generation:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
         await self._lasting.supervisor.stop("silences")
+        await self._lasting.supervisor.stop("leftovers")
         await self._lasting.supervisor.stop("alerter")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()

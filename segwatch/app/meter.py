@@ -10,7 +10,8 @@ from segwatch.jobs import quota
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.pipelines.model import RunState
-from segwatch.store.base import RunFilter, Store, StoreError
+from segwatch.store.base import Store, StoreError
+from segwatch.store.filters import RunFilter
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.budget import Share
 from segwatch.upstream.client import Call

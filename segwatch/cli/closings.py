@@ -6,7 +6,8 @@ from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Alert, Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.jobs.events import Event
-from segwatch.store.base import AlertFilter, EventFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import AlertFilter, EventFilter
 
 
 async def closed_by(store: Store, event: Event) -> list[Alert]:

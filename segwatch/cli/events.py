@@ -11,7 +11,8 @@ from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.message import message_of
-from segwatch.store.base import EventFilter, LoggedEvent
+from segwatch.store.base import LoggedEvent
+from segwatch.store.filters import EventFilter
 
 app = App(name="events")
 

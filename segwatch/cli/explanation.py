@@ -22,7 +22,8 @@ from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.submission import DECLINES_MAX
 from segwatch.jobs.telling import job_details
 from segwatch.kinds.base import load_kinds
-from segwatch.store.base import EventFilter, LoggedEvent, Store
+from segwatch.store.base import LoggedEvent, Store
+from segwatch.store.filters import EventFilter
 
 
 async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from segwatch.daemon.source import Source
 from segwatch.jobs import baseline
 from segwatch.jobs.model import Missing, Observation, Status
 from segwatch.kinds.base import load_kinds
-from segwatch.store.base import JobFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import JobFilter
 from segwatch.upstream.errors import RateLimited, Unavailable, UpstreamError
 
 _SOONEST_S, _LATEST_S = 1.0, 15.0

@@ -17,7 +17,8 @@ from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.retry import NotNow, wished
 from segwatch.kinds.base import load_kinds
-from segwatch.store.base import Change, Conflict, JobFilter, Store
+from segwatch.store.base import Change, Conflict, Store
+from segwatch.store.filters import JobFilter
 
 app = App(name="jobs")
 

@@ -19,8 +19,9 @@ from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.model import Run, RunState, person
-from segwatch.store.base import Change, RunFilter, Store, StoreError
+from segwatch.store.base import Change, Store, StoreError
 from segwatch.store.factory import file_of
+from segwatch.store.filters import RunFilter
 
 app = App(name="pipeline")
 

@@ -12,7 +12,8 @@ from segwatch.config import Settings
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType
-from segwatch.store.base import EventFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import EventFilter
 
 
 async def named(store: Store, settings: Settings, name: str, channel: str, now: datetime) -> list[Delivery]:

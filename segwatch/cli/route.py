@@ -18,8 +18,8 @@ from segwatch.cli.session import opened, settings_of
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.routing import Route, Verdict, channels_for, judge
 from segwatch.jobs.events import Event, EventType, Severity, severity_of
-from segwatch.store.base import EventFilter
 from segwatch.store.factory import file_of
+from segwatch.store.filters import EventFilter
 
 _FIELDS = ("sandbox", "kind", "status", "reason", "job_id")
 _WORDS = {"severity": tuple(one.value for one in Severity), "late": ("true", "false")}

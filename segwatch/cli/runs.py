@@ -10,7 +10,8 @@ from segwatch.daemon.clock import SystemClock
 from segwatch.jobs import baseline
 from segwatch.pipelines import telling
 from segwatch.pipelines.model import Run, RunState, Step
-from segwatch.store.base import RunFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import RunFilter
 
 _LOOK_S = 0.5
 _PAST_RUNS = 50

@@ -10,8 +10,9 @@ from pathlib import Path
 from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
 from segwatch.jobs.model import JobState
-from segwatch.store.base import JobFilter, Store, StoreBlank, StoreError, StoreHeld
+from segwatch.store.base import Store, StoreBlank, StoreError, StoreHeld
 from segwatch.store.factory import file_of, holder_of, store_of
+from segwatch.store.filters import JobFilter
 
 _MAKER = "db migrate"  # what a command that makes the store says to be
 _MAKING_LOOKS, _MAKING_LOOK_S = 100, 0.1

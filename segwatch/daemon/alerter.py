@@ -20,7 +20,8 @@ from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.phrases import text
 from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event
-from segwatch.store.base import AlertFilter, Change, Conflict, EventFilter, Store, StoreUnavailable
+from segwatch.store.base import Change, Conflict, Store, StoreUnavailable
+from segwatch.store.filters import AlertFilter, EventFilter
 
 log = structlog.get_logger(__name__)
 

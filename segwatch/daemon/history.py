@@ -10,7 +10,8 @@ from segwatch.jobs.band import HISTORY, Size
 from segwatch.jobs.baseline import Usual, eta, usual
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.plausible import Yield
-from segwatch.store.base import JobFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import JobFilter
 
 _READ_MAX = 2000  # jobs of a kind at the first time: a bound on memory, and eight weeks of most sandboxes
 _HELD_MAX = 2 * _READ_MAX

@@ -2,7 +2,8 @@
 
 from segwatch.deliveries.silence_end import Wrong
 from segwatch.jobs.events import Event
-from segwatch.store.base import AlertFilter, EventFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import AlertFilter, EventFilter
 
 
 class OpenAlerts:

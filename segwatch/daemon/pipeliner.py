@@ -21,7 +21,8 @@ from segwatch.jobs.order import OrderStep
 from segwatch.pipelines import advance, trigger
 from segwatch.pipelines.advance import Turn
 from segwatch.pipelines.model import Plan, Reason, Run, RunState, Step
-from segwatch.store.base import Change, Conflict, RunFilter, Store, StoreError
+from segwatch.store.base import Change, Conflict, Store, StoreError
+from segwatch.store.filters import RunFilter
 
 log = structlog.get_logger()
 

@@ -15,7 +15,8 @@ from segwatch.jobs.order import Order
 from segwatch.jobs.ordering import Same, Serves
 from segwatch.jobs.posts import Made, Posts
 from segwatch.jobs.reading import CREATION_OVERLAP
-from segwatch.store.base import JobFilter, Store
+from segwatch.store.base import Store
+from segwatch.store.filters import JobFilter
 
 _PAGES_MAX = 40
 _LAG_SEEN = timedelta(hours=48)

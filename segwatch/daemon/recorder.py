@@ -15,7 +15,8 @@ from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
-from segwatch.store.base import Change, Conflict, JobFilter, Store
+from segwatch.store.base import Change, Conflict, Store
+from segwatch.store.filters import JobFilter
 
 Follow = Callable[[Sequence[Change]], Awaitable[Sequence[Change]]]
 

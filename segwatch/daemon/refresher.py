@@ -11,7 +11,8 @@ from segwatch.daemon.clock import Clock
 from segwatch.deliveries.model import Accepted, Outcome, Retryable
 from segwatch.jobs.events import Event, EventType
 from segwatch.notifiers.base import Refreshable
-from segwatch.store.base import EventFilter, Store, StoreUnavailable
+from segwatch.store.base import Store, StoreUnavailable
+from segwatch.store.filters import EventFilter
 
 log = structlog.get_logger(__name__)
 

@@ -137,6 +137,10 @@ def said_of(event: Event) -> Said:
             return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
+        case EventType.WATCH_ENDED:
+            told = text(d.get("title")) or text(d.get("subject"))
+            action = "It may still be wrong: segwatch no longer hears of it."
+            return _said(f"No longer watched: {told}", _since(since) + _with(" — {}", why), action)
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
             | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE

@@ -15,7 +15,8 @@ _LATELY = 9  # runs: what the size of an audience that is now empty is judged by
 _ZEROS_OF = 28
 _SMALL = 1000  # members: a smaller audience may be one that empties by itself, as "birthday today" does,
 _FEWEST, _FEWEST_SMALL = 3, 7  # so more runs with members must have been seen,
-_ZEROS_MAX, _ZEROS_MAX_SMALL = 0.1, 0.0  # and none without
+_ZEROS_MAX = 0.1  # and so many of them at most without
+_ZEROS_MAX_SMALL = 1 / _ZEROS_OF  # one in four weeks was a fault of its own, more are a habit
 
 
 class Condition(StrEnum):

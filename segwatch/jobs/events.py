@@ -55,6 +55,7 @@ class EventType(StrEnum):
     ALERT_RESOLVED = "alert.resolved"
     SILENCE_ENDED = "silence.ended"
     ALERT_NOTED = "alert.noted"
+    WATCH_ENDED = "watch.ended"
 
 
 class Severity(StrEnum):

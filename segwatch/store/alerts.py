@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from segwatch.alerts.book import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
-from segwatch.store.base import AlertFilter, Conflict
+from segwatch.store.base import Conflict
+from segwatch.store.filters import AlertFilter
 from segwatch.store.reads import Where, many
 from segwatch.store.rows import alert_of, body_of, group_of, micros
 

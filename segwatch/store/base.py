@@ -12,13 +12,14 @@ from segwatch.alerts.silences import Silence
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
-from segwatch.jobs.model import JobKey, JobState, Status
+from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.quota import Spend, Used
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
+from segwatch.store.filters import AlertFilter, EventFilter, JobFilter, RunFilter
 
 
 class StoreError(SegwatchError):
@@ -138,48 +139,6 @@ class LoggedEvent:
 
     position: int
     event: Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs to read; empty fields match everything. since: recorded as changed at or after this time."""
-
-    sandbox: str = ""
-    kind: str = ""
-    statuses: tuple[Status, ...] = ()
-    id: str = ""
-    since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """Which runs of pipelines to read; empty fields match everything. open_only: those that have not ended."""
-
-    sandbox: str = ""
-    pipeline: str = ""
-    cause: str = ""
-    open_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlertFilter:
-    """Which alerts to read; empty fields match everything. ids: only these, None for all."""
-
-    subject: str = ""
-    ids: tuple[str, ...] | None = None
-    open_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events to read; empty fields match everything."""
-
-    id: str = ""
-    stream: str = ""
-    sandbox: str = ""
-    job_id: str = ""
-    types: tuple[str, ...] = ()
-    since: datetime | None = None
 
 
 class Store(Protocol):

@@ -123,10 +123,13 @@ def forget_subjects(db: sqlite3.Connection, before_us: int) -> bool:
 
 
 def forget_notices(db: sqlite3.Connection, before_us: int) -> bool:
-    """Delete what was told of some groups that have nothing left to tell; return whether there may be more."""
+    """Delete what was told of some groups that have nothing left to tell, and of the end of some watching.
+
+    Return whether there may be more.
+    """
     found = db.execute(
-        "SELECT stream FROM event WHERE job_id = '' AND stream GLOB 'alerts/*' AND NOT EXISTS"
-        " (SELECT 1 FROM alert_group WHERE alert_group.stream = event.stream) GROUP BY stream"
+        "SELECT stream FROM event WHERE job_id = '' AND (stream GLOB 'alerts/*' OR stream GLOB 'watch/*')"
+        " AND NOT EXISTS (SELECT 1 FROM alert_group WHERE alert_group.stream = event.stream) GROUP BY stream"
         " HAVING max(at_us) < ? AND NOT EXISTS (SELECT 1 FROM delivery d JOIN event e USING (position)"
         " WHERE e.stream = event.stream AND d.stage <> 'delivered') LIMIT ?",
         (before_us, FORGET_AT_ONCE),
@@ -138,9 +141,10 @@ def forget_notices(db: sqlite3.Connection, before_us: int) -> bool:
 
 
 def streams_beside_jobs(db: sqlite3.Connection) -> list[str]:
-    """Return the streams that are no jobs; without runs, silences and groups, which go with all of their events."""
+    """Return the streams that are no jobs; without those that go with all of their events."""
     found = db.execute(
-        "SELECT DISTINCT stream FROM event WHERE job_id = '' AND stream NOT GLOB 'alerts/*'"
+        "SELECT DISTINCT stream FROM event WHERE job_id = ''"
+        " AND stream NOT GLOB 'alerts/*' AND stream NOT GLOB 'watch/*'"
         " AND stream NOT IN (SELECT stream FROM pipeline_run) AND stream NOT IN (SELECT stream FROM silence)"
     )
     return [stream for (stream,) in found]

@@ -9,7 +9,8 @@ from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
-from segwatch.store.base import EventFilter, JobFilter, LoggedEvent, OutboxDepth
+from segwatch.store.base import LoggedEvent, OutboxDepth
+from segwatch.store.filters import EventFilter, JobFilter
 from segwatch.store.rows import (
     DELIVERY_COLUMNS,
     SUBJECT_COLUMNS,

@@ -4,7 +4,8 @@ import sqlite3
 from datetime import datetime
 
 from segwatch.pipelines.model import Run
-from segwatch.store.base import Conflict, RunFilter
+from segwatch.store.base import Conflict
+from segwatch.store.filters import RunFilter
 from segwatch.store.reads import Where, many
 from segwatch.store.rows import body_of, micros, moment, run_of
 

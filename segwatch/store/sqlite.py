@@ -22,21 +22,10 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
 from segwatch.store import alerts, forgetting, orders, reads, runs, silences, threads, upkeep, writes
-from segwatch.store.base import (
-    DAEMON,
-    AlertFilter,
-    Change,
-    EventFilter,
-    JobFilter,
-    LoggedEvent,
-    OutboxDepth,
-    RunFilter,
-    StoreBlank,
-    StoreCorrupt,
-    StoreError,
-)
+from segwatch.store.base import DAEMON, Change, LoggedEvent, OutboxDepth, StoreBlank, StoreCorrupt, StoreError
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare
+from segwatch.store.filters import AlertFilter, EventFilter, JobFilter, RunFilter
 from segwatch.store.rows import micros
 from segwatch.store.snapshots import Snapshots
 from segwatch.store.writer import OnCommit, Writer

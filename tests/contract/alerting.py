@@ -16,7 +16,8 @@ from segwatch.daemon.alerter import Alerter
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
 from segwatch.jobs.events import Event, EventType
-from segwatch.store.base import Change, EventFilter, StoreUnavailable
+from segwatch.store.base import Change, StoreUnavailable
+from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
 
 

@@ -12,7 +12,8 @@ from fakes import FakeClock, at
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import EventType
-from segwatch.store.base import AlertFilter, Change
+from segwatch.store.base import Change
+from segwatch.store.filters import AlertFilter
 
 ALL: tuple[str, ...] = ()
 CRITICAL = {"severity": "critical"}

@@ -15,8 +15,9 @@ from segwatch.deliveries.model import Stage
 from segwatch.jobs.model import Status
 from segwatch.pipelines.advance import begun, wished
 from segwatch.pipelines.model import Step, person
-from segwatch.store.base import Change, EventFilter, JobFilter
+from segwatch.store.base import Change
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter, JobFilter
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from segwatch.daemon.caretaker import Caretaker
 from segwatch.jobs.model import Status
-from segwatch.store.base import JobFilter
+from segwatch.store.filters import JobFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics

@@ -24,8 +24,9 @@ from segwatch.deliveries.settle import DeliveryPolicy
 from segwatch.jobs.events import Event, EventType, Severity
 from segwatch.notifiers.base import NotifierContext
 from segwatch.notifiers.webhook import Webhook, WebhookOptions
-from segwatch.store.base import Change, EventFilter, StoreUnavailable
+from segwatch.store.base import Change, StoreUnavailable
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter
 
 SECRET = "whsec_" + base64.b64encode(b"a key of twenty-four byte").decode()
 MS = timedelta(milliseconds=1)

@@ -21,7 +21,8 @@ from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.tracker import Watch
-from segwatch.store.base import Change, EventFilter
+from segwatch.store.base import Change
+from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable
 

@@ -35,7 +35,8 @@ from segwatch.pipelines.seen import (
     Reason,
     Seen,
 )
-from segwatch.store.base import Change, EventFilter, RunFilter, StoreUnavailable
+from segwatch.store.base import Change, StoreUnavailable
+from segwatch.store.filters import EventFilter, RunFilter
 from segwatch.store.sqlite import SqliteStore
 
 # the clock leaps on while the disk is waited for, so that no deadline of hours may count

@@ -24,7 +24,8 @@ from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import JobKind, Page, Request
 from segwatch.kinds.export_job import KIND as EXPORTS
 from segwatch.kinds.segment_job import KIND as SEGMENTS
-from segwatch.store.base import Change, EventFilter, StoreError, StoreUnavailable
+from segwatch.store.base import Change, StoreError, StoreUnavailable
+from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable, UpstreamError
 

@@ -17,7 +17,8 @@ from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
-from segwatch.store.base import Change, Conflict, EventFilter
+from segwatch.store.base import Change, Conflict
+from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
 
 KIND = "export_job"

@@ -18,8 +18,9 @@ from segwatch.daemon.silencer import NothingWrong, Silencer, expire
 from segwatch.deliveries.model import Stage
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import Event, EventType, Severity
-from segwatch.store.base import Change, EventFilter, Store
+from segwatch.store.base import Change, Store
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter
 
 ROUTES = (Route(channels=("ops",), match={"severity": "critical"}), Route(channels=("all",)))
 

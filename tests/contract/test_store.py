@@ -15,8 +15,9 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import RunState
-from segwatch.store.base import Change, Conflict, EventFilter, JobFilter, OutboxDepth, RunFilter, Store, StoreError
+from segwatch.store.base import Change, Conflict, OutboxDepth, Store, StoreError
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter, JobFilter, RunFilter
 
 Reopen = Callable[[], Awaitable[Store]]
 

@@ -15,8 +15,9 @@ from segwatch.alerts.model import Alert
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Stage
 from segwatch.jobs.events import Event, EventType, Severity
-from segwatch.store.base import AlertFilter, Change, Conflict, EventFilter, Store
+from segwatch.store.base import Change, Conflict, Store
 from segwatch.store.factory import store_of
+from segwatch.store.filters import AlertFilter, EventFilter
 
 Reopen = Callable[[], Awaitable[Store]]
 

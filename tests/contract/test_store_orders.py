@@ -14,8 +14,9 @@ from segwatch.jobs.quota import Allowance, Spend, Used
 from segwatch.jobs.resubmission import Step
 from segwatch.pipelines.model import RunState, StepDone
 from segwatch.pipelines.model import Step as PipelineStep
-from segwatch.store.base import Change, Conflict, EventFilter, RunFilter, Spent, StoreBlank, StoreHeld
+from segwatch.store.base import Change, Conflict, Spent, StoreBlank, StoreHeld
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter, RunFilter
 
 BOUNDS = {"day": datetime(2026, 1, 5, tzinfo=UTC), "year": datetime(2026, 1, 1, tzinfo=UTC)}
 

@@ -29,9 +29,7 @@ from segwatch.store import file, reads, rows, writes
 from segwatch.store.base import (
     Change,
     Conflict,
-    EventFilter,
     Holder,
-    JobFilter,
     StoreCorrupt,
     StoreError,
     StoreGone,
@@ -39,6 +37,7 @@ from segwatch.store.base import (
     StoreUnavailable,
 )
 from segwatch.store.factory import store_of
+from segwatch.store.filters import EventFilter, JobFilter
 from segwatch.store.sqlite import SqliteStore
 
 

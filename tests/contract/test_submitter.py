@@ -25,7 +25,8 @@ from segwatch.jobs.retry import Mode, RetryPolicy
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
-from segwatch.store.base import Change, Conflict, EventFilter
+from segwatch.store.base import Change, Conflict
+from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
 from segwatch.upstream.errors import Fate, Unavailable
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import effects_of
+from segwatch.alerts.ending import Watched, ended, reason_to_end
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
@@ -20,6 +21,9 @@ from segwatch.jobs.events import Event, EventType, Severity
 CHANNELS = ("chat", "mail", "pager")
 JOBS = ("1", "2", "3")
 STATEFUL = frozenset({"pager"})
+NOTHING_WATCHED = Watched(
+    sandboxes=frozenset(), channels=frozenset(), pipelines=frozenset(), retention=timedelta(days=90)
+)
 LABELS = ("sandbox", "kind", "type", "alert", "severity")
 
 spans = st.integers(0, 600).map(lambda seconds: timedelta(seconds=seconds))
@@ -47,7 +51,7 @@ routes = st.lists(
 
 _STEPS = (
     "failed", "succeeded", "overdue", "exhausted", "recovered", "queued",
-    "down", "up", "held", "released", "silence", "speak", "restart",
+    "down", "up", "held", "released", "silence", "speak", "restart", "removed",
 )  # fmt: skip
 steps = st.lists(
     st.tuples(st.sampled_from(_STEPS), st.sampled_from(JOBS), st.sampled_from([0, 1, 20, 400, 4000])), max_size=30
@@ -137,16 +141,27 @@ class History:
                 self.is_silent = what == "silence"
             case "restart":
                 self.restart()
+            case "removed":
+                self.gives_up()
         self.pass_time(seconds)
 
-    def ends(self) -> None:
-        """Let all be well again, and wait longer than any group does."""
+    def gives_up(self) -> None:
+        """Take the sandbox out of the settings: nobody will hear any more how it goes on."""
+        for alert in list(self.house.book.open.values()):
+            if reason := reason_to_end(alert, NOTHING_WATCHED, self.now):
+                self.happens(ended(alert, reason, self.now))
+
+    def ends(self, *, by_removal: bool = False) -> None:
+        """Let all be well again, or nothing be watched any more, and wait longer than any group does."""
         self.is_silent = False
         self.pass_time(8000)
-        for job in JOBS:
-            self.does("succeeded", job, 0)
-        self.does("up", "", 0)
-        self.does("released", "", 0)
+        if by_removal:
+            self.gives_up()
+        else:
+            for job in JOBS:
+                self.does("succeeded", job, 0)
+            self.does("up", "", 0)
+            self.does("released", "", 0)
         self.pass_time(8000)
 
 
@@ -169,8 +184,10 @@ def alerts_told(got: list[Event]) -> set[str]:
 
 
 @settings(max_examples=300)
-@given(routes, steps)
-def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(routes, steps):
+@given(routes, steps, st.booleans())
+def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(
+    routes, steps, by_removal
+):
     history = History(routes)
     opened: defaultdict[str, set[str]] = defaultdict(set)
     for what, job, seconds in steps:
@@ -188,7 +205,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
                     opened[way.channel].add(id_)
                 for channel in told_at_once(one, routes):
                     opened[channel].add(id_)
-    history.ends()
+    history.ends(by_removal=by_removal)
     for channel in CHANNELS:
         got = history.got[channel]
         assert open_on(got) == set(), channel

@@ -69,6 +69,8 @@ def test_one_fault_in_the_past_hides_none_of_today():
         pytest.param([200] * 7, True, id="small-and-known-for-a-week"),
         pytest.param([200] * 5, False, id="small-and-hardly-known"),
         pytest.param([200] * 9 + [0] + [200] * 9, False, id="small-and-empty-before"),
+        pytest.param([200] * 13 + [0] + [200] * 14, True, id="small-and-empty-once-in-four-weeks"),
+        pytest.param([200] * 12 + [0] + [200] * 5 + [0] + [200] * 9, False, id="small-and-empty-at-times"),
         pytest.param([5_000] * 12 + [0] + [5_000] * 9, True, id="large-and-empty-before"),
         pytest.param([4] * 20, False, id="so-small-that-it-is-chance"),
         pytest.param([50_000] * 9 + [0, 0], True, id="still-empty"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from builders import EXPORT_PATH, SEGMENT_PATH, retry_policy
 
+from segwatch.alerts import ending
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import subject_of
 from segwatch.alerts.grouping import Way
@@ -276,6 +277,8 @@ def alerts():
         for event in events:
             if event.type is not EventType.JOB_SUCCEEDED:
                 book.take(event, words=words_of(event), ways=[way])
+        if events is failed:
+            yield ending.ended(book.open[subject_of(failed[-1])], ending.Reason.SANDBOX_REMOVED, at("02:30:00.120"))
         for _, told in book.tick(at(clock), lambda labels, now: False):
             yield told
 

@@ -32,6 +32,11 @@ SAID = {
         "A silence ended: 2 alerts are open — sandbox=prod, silenced by sam (moved). "
         "To hear no more of them: segwatch silence add",
     ),
+    EventType.WATCH_ENDED: (
+        {"title": "Export 24116 failed in prod", "since": "2026-01-04T03:12:00.000Z", "why": "its sandbox was removed"},
+        "No longer watched: Export 24116 failed in prod since 2026-01-04 03:12:00 UTC — its sandbox was removed. "
+        "It may still be wrong: segwatch no longer hears of it.",
+    ),
     EventType.JOB_DISCOVERED: ({}, "Export 24116 found in prod with status NEW. Watching it until it ends."),
     EventType.JOB_QUEUED: ({}, "Export 24116 is queued in prod."),
     EventType.JOB_PROCESSING: ({}, "Export 24116 is running in prod."),
