@@ -19,6 +19,7 @@ from segwatch.jobs.subject import SubjectState, Turned
 from segwatch.store.base import Change, Store
 
 _IN_A_THREAD = 20  # segments of one job: more would hold up the loop
+_TIMED = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED)
 FLAPS = ("work/", "sandbox/")  # the subjects of which a habit is told
 
 
@@ -84,6 +85,7 @@ class Detectors:
             return changes
         subjects, now = Subjects(self._store, await self._streams()), self._clock.now()
         followed = [await self._loudness(change, subjects, now) for change in changes]
+        followed = [await self._compared(change) for change in followed]
         for change in followed:
             for event in change.events:
                 await self._flapping(event, subjects, now)
@@ -111,6 +113,22 @@ class Detectors:
                 events.append(event if turned else replace(event, severity=Severity.INFO))
             else:
                 events.append(event)
+        return replace(change, events=tuple(events))
+
+    async def _compared(self, change: Change) -> Change:
+        """Return the change; that a job ended says how long such jobs take, as they took when it ended."""
+        if change.job is None or not any(event.type in _TIMED for event in change.events):
+            return change
+        await self._history.refresh_if_old(change.job.key.kind)
+        usual = self._history.usual(change.job)
+        if usual is None or change.job.ended_at is None:
+            return change
+        figures = {
+            "usual_s": usual.median.total_seconds(), "p95_s": usual.p95.total_seconds(), "runs": usual.count,
+        }  # fmt: skip
+        events = (
+            replace(one, details=one.details | figures) if one.type in _TIMED else one for one in change.events
+        )  # fmt: skip
         return replace(change, events=tuple(events))
 
     async def _flapping(self, event: Event, subjects: Subjects, now: datetime) -> None:

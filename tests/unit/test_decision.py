@@ -75,7 +75,8 @@ def test_a_used_up_chain_is_told_with_its_root_and_wakes_somebody():
     made = decide(job(attempt=3, root="1"), export(Status.FAILED, minute=1), at(1), policy())
     exhausted = made.events[-1]
     assert exhausted.severity is Severity.CRITICAL
-    assert exhausted.details == {"root": "1", "attempts": 3, "last_job_id": "24116", "fingerprint": "f-nl"}
+    work = {"fingerprint": "f-nl", "dataset": "d1"}
+    assert exhausted.details == {"root": "1", "attempts": 3, "last_job_id": "24116"} | work
 
 
 def test_a_kind_without_a_retry_policy_is_never_answered():
@@ -206,7 +207,7 @@ def test_when_the_link_comes_changes_neither_the_chain_nor_how_often_it_is_close
     for event in told:
         if event.type.value == "export.recovered":
             chain = {"root": "24116", "last_job_id": NEW_JOB, "attempts": 2}
-            assert event.details == chain | {"fingerprint": state.facts.fingerprint}
+            assert event.details == chain | {"fingerprint": state.facts.fingerprint, "dataset": state.facts.dataset}
 
 
 @given(walks, st.booleans())
