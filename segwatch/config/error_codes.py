@@ -16,8 +16,8 @@ What segwatch says, in plain words, of errors that the platform tells of. The fi
 explains a message. `[[error_codes]]` in the settings adds codes, and changes what is said of these:
 [how](../how-to/explain-an-error-code.md).
 
-**Documented** is what Adobe, or the standard that it follows, writes of the code. **Observed** is what a sample shows whose
-text says what happened; Adobe explains it nowhere.
+**Documented** is what Adobe, or the standard that it follows, writes of the code. **Observed** is what a sample shows
+whose text says what happened; Adobe explains it nowhere.
 
 | Code | With the text | Cause | What to do | Basis |
 | --- | --- | --- | --- | --- |

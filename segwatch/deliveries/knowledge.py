@@ -1,6 +1,6 @@
 """What is known beside an event when it is told: names, what an error means, where there is more."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -62,15 +62,10 @@ class Knowledge:
         """Return the name; "" where none is known."""
         return self.names.get(NameKey(sandbox=sandbox, sort=sort, id=id_), "")
 
-    def shown(self, event: Event, sort: Sort, id_: str) -> str:
+    def shown(self, sandbox: str, sort: Sort, id_: str) -> str:
         """Return the name with the id behind it, the id alone where no name is known."""
-        name = self.name(event.sandbox, sort, id_)
+        name = self.name(sandbox, sort, id_)
         return f"{name} ({id_})" if name else id_
-
-    def names_in(self, event: Event) -> dict[str, str]:
-        """Return the names of everything that the event names by an id: id -> name."""
-        found = {id_: self.name(event.sandbox, sort, id_) for sort, id_ in mentioned(event)}
-        return {id_: name for id_, name in found.items() if name}
 
     def job(self, event: Event, job_id: str = "") -> str:
         """Return `Export 24116 of "Gold members" to "Nightly profiles"`, without what is not known.
@@ -82,9 +77,12 @@ class Knowledge:
 
     def work(self, event: Event) -> str:
         """Return ` of "Gold members" and 2 more to "Nightly profiles"`, as far as there are names."""
-        ids = texts(event.details.get("segments"))
-        named = next(filter(None, (self.name(event.sandbox, Sort.SEGMENT, one) for one in ids)), "")
-        dataset = self.name(event.sandbox, Sort.DATASET, text(event.details.get("dataset")))
+        return self.work_of(event.sandbox, texts(event.details.get("segments")), text(event.details.get("dataset")))
+
+    def work_of(self, sandbox: str, ids: Sequence[str], dataset_id: str) -> str:
+        """Return the same of these segments and this dataset."""
+        named = next(filter(None, (self.name(sandbox, Sort.SEGMENT, one) for one in ids)), "")
+        dataset = self.name(sandbox, Sort.DATASET, dataset_id)
         more = f" and {len(ids) - 1:,} more" if named and len(ids) > 1 else ""
         return (f" of {quoted(named)}{more}" if named else "") + (f" to {quoted(dataset)}" if dataset else "")
 

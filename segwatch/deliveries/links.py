@@ -69,7 +69,7 @@ def _values(event: Event) -> dict[str, str]:
         "code": first_code(event),
         "reason": event.reason,
     }
-    return {name: quote(value, safe="") for name, value in plain.items() if value not in _STEPS}
+    return {name: quote(value, safe="", errors="replace") for name, value in plain.items() if value not in _STEPS}
 
 
 def _labels(event: Event) -> Labels:

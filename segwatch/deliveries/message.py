@@ -132,7 +132,7 @@ def _fields(event: Event, known: Knowledge) -> list[tuple[str, str]]:
         ("Batches", _named(texts(details.get("batches")))),
         ("Exported profiles", amount(details.get("exported"))),
         ("Audiences", sizes or _segments(event, known)),
-        ("Dataset", known.shown(event, Sort.DATASET, text(details.get("dataset")))),
+        ("Dataset", known.shown(event.sandbox, Sort.DATASET, text(details.get("dataset")))),
         ("Steps not seen", ", ".join(texts(details.get("skipped")))),
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
@@ -195,12 +195,12 @@ def _profiles(event: Event, known: Knowledge, detail: str) -> str:
         return ""
     sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return _named([f"{known.shown(event, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
+    return _named([f"{known.shown(event.sandbox, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
 
 
 def _segments(event: Event, known: Knowledge) -> str:
     ids = texts(event.details.get("segments")) or texts([event.details.get("segment")])
-    return _named([known.shown(event, Sort.SEGMENT, one) for one in ids])
+    return _named([known.shown(event.sandbox, Sort.SEGMENT, one) for one in ids])
 
 
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:
