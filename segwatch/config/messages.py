@@ -41,6 +41,12 @@ def _page(url: str) -> str:
     return url
 
 
+def _given(name: str) -> str:
+    if not name.strip():
+        raise BadValue(', which is empty. Write a name, such as "Runbook".')
+    return name
+
+
 def _template(url: str) -> str:
     unknown = next((name for name in PLACEHOLDER.findall(url) if name not in PLACEHOLDERS), None)
     known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
@@ -89,7 +95,7 @@ class ErrorCodeSection(Section):
 class LinkSection(Section):
     """A link that messages carry. Where the event has nothing for one of its placeholders, it is left out."""
 
-    name: Annotated[str, _line(_NAME_MAX)] = setting("What it is called.", min_length=1)
+    name: Annotated[str, _line(_NAME_MAX), AfterValidator(_given)] = setting("What it is called.")
     url: Annotated[str, AfterValidator(_template)] = setting(
         "Where it leads. Placeholders are filled in, percent-encoded: "
         + " ".join(f"`{{{name}}}`" for name in PLACEHOLDERS)
