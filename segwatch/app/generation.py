@@ -90,11 +90,13 @@ class Generation:
         self._began = began
         self._lasting = lasting
         routes = channels.routes_of(settings)
-        self.silencer = Silencer(lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told)
+        self._names = NameBook(lasting.store, settled(settings))
+        self.silencer = Silencer(
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.known
+        )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
-        self._names = NameBook(lasting.store, settled(settings))
         self._alerter = Alerter(
             lasting.store, lasting.clock, channels.Routes(routes),
             silenced=self.silencer.silenced, told=self._told_of_alerts, known=self._names.known,
@@ -114,7 +116,6 @@ class Generation:
         # before anything is recorded, so that nobody is told of what a silence of before is about
         with suppress(StoreError):  # then the worker reads them, as soon as the store works
             await self.silencer.load()
-        with suppress(StoreError):  # then the readers of names read it
             await self._names.load()
         self.keep("silences", self.silencer.run)
         self._start_channels()
