@@ -141,18 +141,19 @@ class NameReader:
             due = (key for key in self._wanted if key.sort is sort and not self._book.is_fresh(key, now))
             if not (asked := list(islice(due, at_once))):
                 continue
-            beat()
-            more = await self._ask(sort, asked) or more
+            more = await self._ask(sort, asked, beat) or more
         return more
 
-    async def _ask(self, sort: Sort, keys: Sequence[NameKey]) -> bool:
+    async def _ask(self, sort: Sort, keys: Sequence[NameKey], beat: Callable[[], None]) -> bool:
         """Ask for these; return whether the next may be asked for at once. Raises StoreError."""
         found: dict[NameKey, str] = {}
         try:
+            beat()
             if sort is Sort.SEGMENT:
                 found |= await self._segments(keys)
             for key in keys if sort is Sort.DATASET else ():
                 self._wanted[key] = self._wanted.pop(key)  # one that always fails must not keep the others waiting
+                beat()
                 found[key] = await self._dataset(key)
         except UpstreamError as error:
             self._failed(sort, error)
