@@ -78,6 +78,7 @@ def _consequences(after: JobState, events: tuple[Event, ...], now: datetime, pol
         events = (*events, event)
     elif told & {EventType.JOB_FAILED, EventType.JOB_CANCELLED} and policy.retry:
         answer = retry.judge(after, policy.retry, now)
+        events = tuple(_with_answer(event, answer, policy.retry) for event in events)
         if answer:
             after, more = announce(after, answer, policy.retry, now)
             events = (*events, *more)
@@ -108,7 +109,7 @@ def announce(
         "settled_by": by,
         "manual": answer.manual,
         "fingerprint": answer.fingerprint,
-    }
+    } | _work(failed)
     details = {name: value for name, value in details.items() if value not in ("", False)}
     fields: dict[str, Any] = {}
     if answer.step in (Step.SCHEDULED, Step.PROPOSED):
@@ -121,7 +122,7 @@ def announce(
     if answer.step is not Step.REFUSED or answer.reason != Refusal.ATTEMPTS:
         return failed, (event,)
     spent = {"root": answer.root, "attempts": answer.attempt - 1, "last_job_id": failed.key.id}
-    spent |= {"fingerprint": answer.fingerprint} if answer.fingerprint else {}
+    spent |= ({"fingerprint": answer.fingerprint} if answer.fingerprint else {}) | _work(failed)
     failed, last = telling.tell(failed, EventType.RETRY_EXHAUSTED, now, details=spent)
     return failed, (event, last)
 
@@ -129,8 +130,28 @@ def announce(
 def recovered(job: JobState, now: datetime) -> tuple[JobState, Event]:
     """Return the job, counting one event more, and the event that closes what its chain's first failure opened."""
     details = {"root": job.root, "last_job_id": job.key.id, "attempts": job.attempt}
-    details |= {"fingerprint": job.facts.fingerprint} if job.facts.fingerprint else {}
+    details |= ({"fingerprint": job.facts.fingerprint} if job.facts.fingerprint else {}) | _work(job)
     return telling.tell(job, EventType.RECOVERED, now, details=details)
+
+
+def _with_answer(event: Event, answer: Resubmission | None, policy: RetryPolicy) -> Event:
+    """Return the event; that a job failed says what was decided about it, since one message may be all that is read."""
+    if event.type is not EventType.JOB_FAILED:
+        return event
+    told: dict[str, Any] = {"step": answer.step.value if answer else "off", "max_attempts": policy.max_attempts}
+    if answer and answer.step is Step.SCHEDULED:
+        told |= {"attempt": answer.attempt, "due_at": rfc3339(answer.due_at)}
+    if answer and answer.step is Step.REFUSED:
+        told |= {"reason": answer.reason}
+    return replace(event, details=event.details | {"retry": told})
+
+
+def _work(job: JobState) -> dict[str, Any]:
+    """Return what the job works on, for whoever is told of its resubmissions only."""
+    facts = job.facts
+    return ({"segments": list(facts.segments)} if facts.segments else {}) | (
+        {"dataset": facts.dataset} if facts.dataset else {}
+    )
 
 
 def _loudness(reason: str) -> Severity:

@@ -56,6 +56,7 @@ def _opened(
         severity=event.severity,
         title=words.title,
         cause=words.cause,
+        code=words.code,
         action=words.action,
         types=(event.type.value,),
         sandbox=event.sandbox,
@@ -84,6 +85,7 @@ def _added(
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
         cause=words.cause or alert.cause,
+        code=words.code if words.cause else alert.code,
         told=_united(alert.told, told),
         withheld=_united(alert.withheld, withheld),
     )

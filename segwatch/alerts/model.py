@@ -32,10 +32,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
-    """What is said of an event: its headline without a full stop, the error behind it, what segwatch does about it."""
+    """What is said of an event: its headline without a full stop, the error behind it, what segwatch does about it.
+
+    code: that of the error, "" where it has none.
+    """
 
     title: str
     cause: str = ""
+    code: str = ""
     action: str = ""
 
 
@@ -45,7 +49,7 @@ class Alert:
 
     event_id: the event that opened it. types: the types of all that has been said of it aloud, in that order;
     loud_at, loud_id: when the last of them came, and that event. severity: the worst of them.
-    title, cause, action: in words, as in `Words`; the action is that of the last event, loud or not.
+    title, cause, code, action: as in `Words`; the action is that of the last event, loud or not.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
     told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
     ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
@@ -62,6 +66,7 @@ class Alert:
     title: str
     types: tuple[str, ...]
     cause: str = ""
+    code: str = ""
     action: str = ""
     sandbox: str = ""
     kind: str = ""

@@ -51,6 +51,8 @@ def event_of(group: Group, notice: Notice, now: datetime, *, before: Group) -> E
         "title": _title(notice),
         "summary": f"{_title(notice)}{_tail(notice)}.",
         "action": _action(notice.firing),
+        **_error(notice.firing or notice.resolved),
+        **_work(alerts),
         "firing": len(notice.firing),
         "resolved": len(notice.resolved),
         "notes": notice.noted,
@@ -124,6 +126,23 @@ def _cause(alerts: Sequence[Alert]) -> str:
         return ""
     cause, number = causes.most_common(1)[0]
     return f" — {cause}" + ("" if number == len(alerts) else f" ({number:,} of {len(alerts):,})")
+
+
+def _error(alerts: Sequence[Alert]) -> dict[str, str]:
+    """Return code and text of the error that most of them share."""
+    causes = Counter((alert.code, alert.cause) for alert in alerts if alert.cause)
+    if not causes:
+        return {}
+    (code, cause), _ = causes.most_common(1)[0]
+    return {"code": code, "cause": cause}
+
+
+def _work(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """Return the segments and the dataset that all of them are about."""
+    segments = {tuple(alert.labels.get("segment", ())) for alert in alerts}
+    dataset = _common(next(iter(alert.labels.get("dataset", ())), "") for alert in alerts)
+    same = list(segments.pop())[:ITEMS_MAX] if len(segments) == 1 else []
+    return ({"segments": same} if same else {}) | ({"dataset": dataset} if dataset else {})
 
 
 def counted(alerts: Collection[Alert]) -> str:

@@ -1,6 +1,6 @@
 """From the settings to channels and routes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,13 @@ import aiohttp
 
 from segwatch.alerts.ending import Watched
 from segwatch.alerts.grouping import Way
+from segwatch.app.knowledge import settled
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle, ways
+from segwatch.deliveries.knowledge import Knowledge
+from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
@@ -22,14 +25,22 @@ def open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
 
-def channel_of(settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock) -> Channel:
-    """Return the configured channel of that name, ready to send."""
+def channel_of(
+    settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock,
+    *, known: Callable[[], Knowledge] | None = None,
+) -> Channel:  # fmt: skip
+    """Return the configured channel of that name, ready to send.
+
+    known: what is known when a message is composed; what the settings say, without it.
+    """
+    base = settled(settings)
     chosen = next(channel for channel in settings.channels if channel.name == name)
     kind = load_notifiers()[chosen.kind]
     timeout_s = chosen.timeout.total_seconds()
     context = NotifierContext(
-        channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy
-    )
+        channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy,
+        compose=lambda event: message_of(event, known() if known else base),
+    )  # fmt: skip
     return Channel(
         name=name,
         notifier=kind.build(chosen, context),

@@ -13,6 +13,7 @@ import structlog
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.detectors import SandboxDetectors
+from segwatch.app.knowledge import settled
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
 from segwatch.daemon.alerter import Alerter
@@ -22,6 +23,7 @@ from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.dispatcher import ChannelWorker
 from segwatch.daemon.leftovers import Leftovers
+from segwatch.daemon.names import NameBook, NameReader
 from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.poller import Poller
 from segwatch.daemon.reader import Reader
@@ -89,13 +91,16 @@ class Generation:
         self._began = began
         self._lasting = lasting
         routes = channels.routes_of(settings)
-        self.silencer = Silencer(lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told)
+        self._names = NameBook(lasting.store, settled(settings))
+        self.silencer = Silencer(
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.known
+        )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
         self._alerter = Alerter(
             lasting.store, lasting.clock, channels.Routes(routes),
-            silenced=self.silencer.silenced, told=self._told_of_alerts,
+            silenced=self.silencer.silenced, told=self._told_of_alerts, known=self._names.known,
         )  # fmt: skip
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
@@ -112,6 +117,7 @@ class Generation:
         # before anything is recorded, so that nobody is told of what a silence of before is about
         with suppress(StoreError):  # then the worker reads them, as soon as the store works
             await self.silencer.load()
+            await self._names.load()
         self.keep("silences", self.silencer.run)
         self._start_channels()
         self.keep("alerter", self._alerter.run)
@@ -183,7 +189,7 @@ class Generation:
         self._resources.push_async_callback(session.close)
         lasting = self._lasting
         for one in self.settings.channels:
-            channel = channels.channel_of(self.settings, one.name, session, lasting.clock)
+            channel = channels.channel_of(self.settings, one.name, session, lasting.clock, known=self._names.known)
             worker = ChannelWorker(
                 channel,
                 store=lasting.store,
@@ -244,6 +250,10 @@ class Generation:
             inspector = detectors.inspector(recorder, sources["export_job"], tokens, self._began)
             self._listeners.append(inspector.heard)
             self.keep(f"sandbox:{sandbox.name}/inspector", inspector.run, patience=client.patience)
+            if self.settings.polling.names:
+                names = NameReader(client, recorder, self._names, lasting.clock)
+                self._listeners.append(names.heard)
+                self.keep(f"sandbox:{sandbox.name}/names", names.run, patience=client.patience)
             if schedules := detectors.schedules(client, recorder):
                 self.keep(f"sandbox:{sandbox.name}/schedules", schedules.run, patience=client.patience)
         # also without a pipeline: a command that was killed leaves an order to be settled

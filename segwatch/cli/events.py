@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
+from segwatch.app.knowledge import known
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
 from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
 from segwatch.store.base import LoggedEvent
 from segwatch.store.filters import EventFilter
@@ -43,9 +45,10 @@ async def list_(
     Example: `segwatch events list --type job.failed --since 24h`
     """
     wanted = _filter(types, sandbox, job, since)
-    async with opened(config) as (_, store):
+    async with opened(config) as (settings, store):
         logged = await store.events(wanted, limit=limit)
-    show([_payload(one) if as_json else _row(one) for one in logged], as_json=as_json, empty="no events match")
+        beside = await known(settings, store)
+    show([_payload(one) if as_json else _row(one, beside) for one in logged], as_json=as_json, empty="no events match")
 
 
 @app.command
@@ -67,7 +70,8 @@ async def tail(
     Example: `segwatch events tail --json | jq .type`
     """
     wanted = _filter(types, sandbox, job, None)
-    async with opened(config) as (_, store):
+    async with opened(config) as (settings, store):
+        beside = await known(settings, store)
         logged: Sequence[LoggedEvent] = await store.events(wanted, limit=limit) if limit else ()
         position = max((one.position for one in logged), default=0)
         if not logged:
@@ -78,9 +82,11 @@ async def tail(
                 if as_json:
                     show_json(_payload(one))
                 else:
-                    line(clock(one.event.at), message_of(one.event).line, style=style_of(one.event.severity))
+                    line(clock(one.event.at), message_of(one.event, beside).line, style=style_of(one.event.severity))
             await asyncio.sleep(_LOOK_S)
             logged = await store.events(wanted, after=position, limit=_PAGE)
+            if logged and not as_json:  # names are learned meanwhile
+                beside = await known(settings, store)
             position = max((one.position for one in logged), default=position)
 
 
@@ -94,9 +100,9 @@ def _payload(logged: LoggedEvent) -> dict[str, Any]:
     return {"position": logged.position} | logged.event.payload()
 
 
-def _row(logged: LoggedEvent) -> dict[str, Any]:
+def _row(logged: LoggedEvent, beside: Knowledge) -> dict[str, Any]:
     event = logged.event
     return {
         "at": event.at, "severity": event.severity.value, "event": event.type.value,
-        "what": message_of(event).summary,
+        "what": message_of(event, beside).summary,
     }  # fmt: skip

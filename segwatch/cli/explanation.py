@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from segwatch.app import knowledge
 from segwatch.app.channels import routes_of
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.cli.output import clock, span
 from segwatch.config import Settings
+from segwatch.deliveries.knowledge import Knowledge, Sort
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.deliveries.routing import Route, judge
@@ -29,13 +31,14 @@ from segwatch.store.filters import EventFilter
 async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:
     """Return everything that is known of a job, under the names that `jobs explain --json` prints."""
     logged = await store.events(EventFilter(stream=state.key.stream))
+    known = await knowledge.known(settings, store)
     answer = await store.resubmission(state.key)
     chain = [one for one in await store.resubmissions(state.key.sandbox) if one.root == state.root]
     breaker_state = await store.subject(breaker.stream_of(state.key.sandbox)) if resubmits(state) else None
     return {
-        "job": record_of(state),
+        "job": record_of(state, known),
         "polls": {"looks": state.looks, "last_at": state.asked_at, "misses": state.misses},
-        "told": [_told(one.event) for one in logged],
+        "told": [_told(one.event, known) for one in logged],
         "events": [{"position": one.position} | one.event.payload() for one in logged],
         "retry": answer_of(answer),
         "policy": _policy(settings.retry.policy) if resubmits(state) else None,
@@ -47,8 +50,10 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
     }
 
 
-def record_of(job: JobState) -> dict[str, Any]:
+def record_of(job: JobState, names: Knowledge) -> dict[str, Any]:
     """Return a job as commands show it: what it is, where it stands, and what its record says."""
+    called = {one: names.name(job.key.sandbox, Sort.SEGMENT, one) for one in job.facts.segments}
+    called |= {job.facts.dataset: names.name(job.key.sandbox, Sort.DATASET, job.facts.dataset)}
     known = job_details(job) | {
         name: at
         for name, at in (("created_at", job.created_at), ("started_at", job.started_at), ("ended_at", job.ended_at))
@@ -59,6 +64,7 @@ def record_of(job: JobState) -> dict[str, Any]:
         "active": job.is_active, "discovered_at": job.discovered_at, "status_since": job.since,
         "last_look_at": job.asked_at, "overdue_at": job.overdue_at, "batches": list(job.facts.batches),
         "source": job.facts.source, "schedule_id": job.facts.schedule_id, "sequence": job.sequence,
+        "names": {id_: name for id_, name in called.items() if name},
     } | known  # fmt: skip
 
 
@@ -68,8 +74,17 @@ def for_people(record: dict[str, Any]) -> dict[str, Any]:
     shown["errors"] = [f"{error['message']} ({error['code']})" for error in record.get("errors", [])]
     if (took := shown.pop("duration_s", None)) is not None:
         shown["took"] = span(timedelta(seconds=took))
+    names: dict[str, str] = shown.pop("names", {})
+
+    def named(id_: str) -> str:
+        return f"{names[id_]} ({id_})" if id_ in names else id_
+
     if isinstance(profiles := shown.get("profiles"), dict):
-        shown["profiles"] = [f"{segment}: {count:,}" for segment, count in profiles.items()]
+        shown["profiles"] = [f"{named(segment)}: {count:,}" for segment, count in profiles.items()]
+    if segments := shown.get("segments"):
+        shown["segments"] = list(map(named, segments))
+    if dataset := shown.get("dataset"):
+        shown["dataset"] = named(dataset)
     return shown
 
 
@@ -206,11 +221,11 @@ async def _chain(store: Store, state: JobState, answers: Sequence[Resubmission])
     return rows
 
 
-def _told(event: Event) -> dict[str, Any]:
+def _told(event: Event, known: Knowledge) -> dict[str, Any]:
     skipped = event.details.get("skipped")
     return {
         "at": event.at, "event": event.type.value,
-        "what": message_of(event).line + (f" Not seen: {', '.join(skipped)}." if skipped else ""),
+        "what": message_of(event, known).line + (f" Not seen: {', '.join(skipped)}." if skipped else ""),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from segwatch.app import knowledge
 from segwatch.cli.cancellation import cancelled
 from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
@@ -13,6 +14,7 @@ from segwatch.cli.output import Exit, ago, fail, heading, lines, show, show_json
 from segwatch.cli.platform import calling
 from segwatch.cli.session import left_to_daemon, opened, the_job
 from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.retry import NotNow, wished
@@ -22,7 +24,10 @@ from segwatch.store.filters import JobFilter
 
 app = App(name="jobs")
 
-_OUTLINE = ("sandbox", "kind", "id", "status", "created_at", "ended_at", "took", "errors", "dataset", "root", "attempt")
+_OUTLINE = (
+    "sandbox", "kind", "id", "status", "created_at", "ended_at", "took", "errors", "segments", "dataset", "root",
+    "attempt",
+)  # fmt: skip
 
 
 @app.command(name="list")
@@ -56,11 +61,12 @@ async def list_(
     wanted = tuple(status or ())
     if active:
         wanted = tuple(one for one in Status if not one.is_final and (not wanted or one in wanted))
-    async with opened(config) as (_, store):
+    async with opened(config) as (settings, store):
         jobs = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, statuses=wanted), limit=limit)
+        names = await knowledge.known(settings, store)
     # a screen of 80 columns holds a whole id beside the rest only without a column that says one thing
     in_sandbox = not sys.stdout.isatty() or len({job.key.sandbox for job in jobs}) > 1
-    rows = [record_of(job) if as_json else _row(job, in_sandbox=in_sandbox) for job in jobs]
+    rows = [record_of(job, names) if as_json else _row(job, names, in_sandbox=in_sandbox) for job in jobs]
     show(rows, as_json=as_json, empty="no jobs match")
 
 
@@ -75,8 +81,8 @@ async def show_(job: str, /, *, as_json: Json = False, config: ConfigFile = None
     job
         Its id, or `sandbox/kind/id` where several sandboxes have that id.
     """
-    async with opened(config) as (_, store):
-        record = record_of(await the_job(store, job))
+    async with opened(config) as (settings, store):
+        record = record_of(await the_job(store, job), await knowledge.known(settings, store))
     show_one(record if as_json else for_people(record), as_json=as_json)
 
 
@@ -98,8 +104,8 @@ async def explain(job: str, /, *, as_json: Json = False, config: ConfigFile = No
     if as_json:
         show_json(explanation)
         return
-    known = for_people(explanation["job"])
-    show_one({name: known.get(name) for name in _OUTLINE}, as_json=False)
+    outline = for_people(explanation["job"])
+    show_one({name: outline.get(name) for name in _OUTLINE}, as_json=False)
     looks = explanation["polls"]
     heading("Looks")
     lines([
@@ -190,10 +196,13 @@ async def _answered_by(store: Store, job: JobState) -> str:
     return ids[0] if ids else ""
 
 
-def _row(job: JobState, *, in_sandbox: bool) -> dict[str, Any]:
+def _row(job: JobState, names: Knowledge, *, in_sandbox: bool) -> dict[str, Any]:
+    error = job.errors[0].text if job.errors and job.status is Status.FAILED else ""
+    work = names.work_of(job.key.sandbox, job.facts.segments, job.facts.dataset).strip()
+    both = {"what": ": ".join(filter(None, (work, error)))}  # a terminal has room for one long column, or beneath
+    told = both if sys.stdout.isatty() else {"work": work, "error": error}
     return ({"sandbox": job.key.sandbox} if in_sandbox else {}) | {
         "kind": job.key.kind, "id": job.key.id, "status": job.word,
         "age": ago(job.born_at), "took": span(job.over_at - job.born_at) if job.status.is_final else "",
         "try": job.attempt if job.attempt > 1 else "",
-        "error": job.errors[0].text if job.errors and job.status is Status.FAILED else "",
-    }  # fmt: skip
+    } | told  # fmt: skip

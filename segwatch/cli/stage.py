@@ -16,12 +16,17 @@ from typing import Any
 
 import aiohttp
 
+from segwatch.app import knowledge
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
 from segwatch.cli.story import HISTORY_DAYS, PROFILES, Tell, grace_s, lived, overdue_after_s, speed_for, told
 from segwatch.cli.tally import Tally, chains, tally
+from segwatch.config import load
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event, EventType, Severity
+from segwatch.store.base import StoreError
+from segwatch.store.factory import store_of
 
 _SETTLE_S = 20.0  # how long the last jobs and notifications may take beyond the time asked for
 _LOOK_S = 0.25
@@ -110,6 +115,18 @@ class DemoStage:
             events: list[dict[str, Any]] = (await reply.json())["events"]
             return events
 
+    async def known(self) -> Knowledge:
+        """Return what the daemon knows beside events by now."""
+        settings = load(self.settings, {})
+        store = store_of(settings.store.url, exclusive=False, readonly=True)
+        try:
+            await store.open()
+            return await knowledge.known(settings, store)
+        except StoreError:  # it is busy, or not there yet
+            return knowledge.settled(settings)
+        finally:
+            await store.close()
+
     async def tally(self) -> Tally:
         """Return what it adds up to so far."""
         return await tally(self.session, self.platform.url, self.receiver.url, self.daemon.url)
@@ -136,10 +153,12 @@ class Ticker:
 
     async def catch_up(self) -> None:
         """Print what is new."""
-        for event in map(event_of, await self._stage.received(after=self._shown)):
+        received = await self._stage.received(after=self._shown)
+        known = await self._stage.known() if received and not self._quiet else NOTHING
+        for event in map(event_of, received):
             self._shown += 1
             if not self._quiet:
-                line(f"{event.at:%H:%M:%S}", message_of(event).line, style=_style(event))
+                line(f"{event.at:%H:%M:%S}", message_of(event, known).line, style=_style(event))
 
 
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:

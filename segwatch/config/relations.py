@@ -22,7 +22,9 @@ def check_relations(draft: Draft) -> None:
         _check_credential(draft, index, sandbox)
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(channels))
-        _check_names_matched(draft, index, route)
+        _check_names_matched(draft, "routes", index, route)
+    for index, link in _tables(draft, "links"):
+        _check_names_matched(draft, "links", index, link)
     pipelines = list(_tables(draft, "pipelines"))
     _check_names(draft, "pipelines", pipelines)
     for index, pipeline in pipelines:
@@ -72,13 +74,13 @@ def _check_route(draft: Draft, index: int, route: dict[str, Any], channels: list
         draft.wrong(("routes", index, "quiet_hours", "to"), tail)
 
 
-def _check_names_matched(draft: Draft, index: int, route: dict[str, Any]) -> None:
-    """Note a sandbox, channel or pipeline that a route waits for in vain."""
+def _check_names_matched(draft: Draft, where: str, index: int, table: dict[str, Any]) -> None:
+    """Note a sandbox, channel or pipeline that a route or a link waits for in vain."""
     for key, section in (("sandbox", "sandboxes"), ("channel", "channels"), ("pipeline", "pipelines")):
-        known, wanted = _names(list(_tables(draft, section))), inner(route.get("match"), key)
+        known, wanted = _names(list(_tables(draft, section))), inner(table.get("match"), key)
         for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
             if isinstance(name, str) and known and name not in known:
-                place = ("routes", index, "match", key, *((at,) if isinstance(wanted, list) else ()))
+                place = (where, index, "match", key, *((at,) if isinstance(wanted, list) else ()))
                 draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, known, section)}")
 
 

@@ -116,6 +116,10 @@ class Polling(Section):
         "How far back the first start reads; jobs that ended in this time are recorded, not announced.", default="24h"
     )
     concurrency: Count = setting("Calls to one sandbox that may be under way at the same time.", default=4, le=100)
+    names: bool = setting(
+        "Whether the names of segments and datasets are read, so that messages tell them; a few calls a day.",
+        default=True,
+    )
     overdue_after: OverdueAfter = Field(default_factory=OverdueAfter, description=str(OverdueAfter.__doc__))
 
     @property

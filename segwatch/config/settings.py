@@ -5,6 +5,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from segwatch.config.channels import AnyChannel
 from segwatch.config.detectors import DetectorsSection
+from segwatch.config.messages import ErrorCodeSection, LinkSection
 from segwatch.config.pipelines import PipelineSection
 from segwatch.config.routes import RouteSection
 from segwatch.config.sections import (
@@ -46,6 +47,8 @@ class Settings(BaseSettings):
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
     channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")
     routes: tuple[RouteSection, ...] = Field((), description=str(RouteSection.__doc__))
+    error_codes: tuple[ErrorCodeSection, ...] = Field((), description=str(ErrorCodeSection.__doc__))
+    links: tuple[LinkSection, ...] = Field((), description=str(LinkSection.__doc__))
     pipelines: tuple[PipelineSection, ...] = Field((), description=str(PipelineSection.__doc__))
     metrics: MetricsSection = Field(default_factory=MetricsSection, description=str(MetricsSection.__doc__))
     log: LogSection = Field(default_factory=LogSection, description=str(LogSection.__doc__))

@@ -16,6 +16,8 @@ from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Turn, Words
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
+from segwatch.deliveries.error_codes import first_code
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.phrases import text
 from segwatch.deliveries.wording import errors_of, said_of
@@ -59,17 +61,20 @@ class Alerter:
     """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
 
     silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
+    known: what is known by now beside the events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routing: Routing,
         *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
+        known: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routing = routing
         self._silenced = silenced
         self._told = told
+        self._known = known
         self._read: _Read | None = None
         self._failures = 0
         self._wake = asyncio.Event()
@@ -132,7 +137,7 @@ class Alerter:
             silenced = self._silenced(labels_of(event), event.at)
             closing = read.book.take(
                 event,
-                words=words_of(event),
+                words=words_of(event, self._known()),
                 ways=self._routing.ways_for(event),
                 told=told,
                 withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
@@ -182,13 +187,15 @@ class Alerter:
             woken.cancel()
 
 
-def words_of(event: Event) -> Words:
+def words_of(event: Event, known: Knowledge = NOTHING) -> Words:
     """Return what alerts say of an event: its headline, and the first error or reason behind it."""
     errors = errors_of(event)
     cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
     opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
-    said = said_of(event)
-    return Words(title=said.title, cause=cause if opens else "", action=said.action)
+    said = said_of(event, known)
+    return Words(
+        title=said.title, cause=cause if opens else "", code=first_code(event) if opens else "", action=said.action
+    )
 
 
 def _promise(event: Event, channel: str, now: datetime) -> Delivery:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Turn
@@ -19,6 +20,7 @@ from segwatch.jobs.subject import SubjectState, Turned
 from segwatch.store.base import Change, Store
 
 _IN_A_THREAD = 20  # segments of one job: more would hold up the loop
+_ENDS = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED)
 FLAPS = ("work/", "sandbox/")  # the subjects of which a habit is told
 
 
@@ -84,7 +86,7 @@ class Detectors:
             return changes
         subjects, now = Subjects(self._store, await self._streams()), self._clock.now()
         followed = [await self._loudness(change, subjects, now) for change in changes]
-        followed = [await self._expectation(change, now) for change in followed]
+        followed = [await self._compared(change, now) for change in followed]
         for change in followed:
             for event in change.events:
                 await self._flapping(event, subjects, now)
@@ -114,16 +116,22 @@ class Detectors:
                 events.append(event)
         return replace(change, events=tuple(events))
 
-    async def _expectation(self, change: Change, now: datetime) -> Change:
-        """Return the change, what is known of such jobs put into the event that one is older than its limit."""
+    async def _compared(self, change: Change, now: datetime) -> Change:
+        """Return the change; that a job ended, or is too old, says how long such jobs take, as they took until then."""
         job = change.job
-        if job is None or not any(map(_says_too_old, change.events)):
+        if job is None or not any(map(_is_timed, change.events)):
             return change
-        await self._history.refresh(job.key.kind)
-        known = telling.expectation(self._history.usual(job), self._history.eta(job, now))
+        await self._history.refresh_if_old(job.key.kind)
+        usual, eta = self._history.usual(job), self._history.eta(job, now)
+
+        def known(event: Event) -> dict[str, Any]:
+            if event.type is EventType.JOB_OVERDUE:
+                return telling.expectation(usual, eta)
+            return telling.expectation(usual, None) if job.ended_at else {}
+
         events = (
-            replace(event, details=event.details | known) if _says_too_old(event) else event for event in change.events
-        )
+            replace(one, details=one.details | known(one)) if _is_timed(one) else one for one in change.events
+        )  # fmt: skip
         return replace(change, events=tuple(events))
 
     async def _flapping(self, event: Event, subjects: Subjects, now: datetime) -> None:
@@ -161,8 +169,9 @@ class Detectors:
                 subjects.put(turned)
 
 
-def _says_too_old(event: Event) -> bool:
-    return event.type is EventType.JOB_OVERDUE and event.reason == "limit"
+def _is_timed(event: Event) -> bool:
+    """True for what says how long a job takes: that it ended, or is older than its fixed limit."""
+    return event.type in _ENDS or (event.type is EventType.JOB_OVERDUE and event.reason == "limit")
 
 
 class _Judge:

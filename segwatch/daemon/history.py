@@ -16,6 +16,7 @@ from segwatch.store.filters import JobFilter
 _READ_MAX = 2000  # jobs of a kind at the first time: a bound on memory, and eight weeks of most sandboxes
 _HELD_MAX = 2 * _READ_MAX
 _OVERLAP = timedelta(minutes=10)  # clocks are set, and a commit is later than the time that it writes
+_OLD = timedelta(minutes=10)
 _SPANS = 60  # what took longer a season ago says little
 
 
@@ -59,6 +60,12 @@ class History:
             self._usual.clear()
             self._sizes = None
         self._read_at[kind] = now
+
+    async def refresh_if_old(self, kind: str) -> None:
+        """Take in what succeeded since, if that was not done of late. Raises StoreUnavailable."""
+        read_at = self._read_at.get(kind)
+        if read_at is None or abs(self._clock.now() - read_at) >= _OLD:
+            await self.refresh(kind)
 
     def usual(self, job: JobState) -> Usual | None:
         """Return how long jobs take that do the same work; of a work hardly known, all of the kind."""

@@ -10,6 +10,7 @@ from segwatch.alerts.model import Labels
 from segwatch.alerts.silences import Silence
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries import silence_end
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
 from segwatch.deliveries.silence_end import Wrong, labels_of_alert
@@ -30,18 +31,20 @@ class NothingWrong(SegwatchError):
 class Silencer:
     """Knows the silences, and ends those whose time has come.
 
-    open_alerts: returns what is wrong now. told: hears of the events that were just recorded.
+    open_alerts: returns what is wrong now. told: hears of the events that were just recorded. known: what
+    is known by now beside events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routes: Sequence[Route], open_alerts: Callable[[], Awaitable[Wrong]],
-        told: Callable[[tuple[Event, ...]], None],
+        told: Callable[[tuple[Event, ...]], None], known: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routes = routes
         self._open_alerts = open_alerts
         self._told = told
+        self._known = known
         self._silences: tuple[Silence, ...] = ()
 
     def promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
@@ -104,7 +107,7 @@ class Silencer:
         return ended
 
     async def _tell(self, silence: Silence, wrong: Wrong, now: datetime) -> None:
-        ended, event, deliveries = silence_end.told(silence, wrong, self._silences, self._routes, now)
+        ended, event, deliveries = silence_end.told(silence, wrong, self._silences, self._routes, now, self._known())
         change = Change(silence=ended, silence_before=silence, events=(event,), deliveries=deliveries)
         if await self._commit(change):
             log.info("silence_ended", silence=silence.id, reason=event.reason, open=event.details["open"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from segwatch.alerts.effects import effects_of, subject_of
 from segwatch.alerts.model import Turn
+from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
 from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -34,8 +35,9 @@ _NOTICES = {
 class Message:
     """A sentence for somebody who was asleep a minute ago, and what belongs to it. No text holds control characters.
 
-    title: a headline without a full stop. summary: what happened, one sentence. action: what segwatch did or
-    will do, "" when that is nothing. fields: (name, value), the most useful first.
+    title: a headline without a full stop. summary: what happened, one sentence. explanation: what the error behind
+    it means and what to do about it, "" where that is not known. action: what segwatch did or will do, "" when that
+    is nothing. fields: (name, value), the most useful first.
     subject: what the alert is about, equal in the message that opens it and in the one that closes it; "" for a story.
     items: a line for each alert that the message counts, the worst first. links: (name, URL).
     """
@@ -46,6 +48,7 @@ class Message:
     severity: Severity
     title: str
     summary: str
+    explanation: str = ""
     action: str = ""
     fields: tuple[tuple[str, str], ...] = ()
     standing: Standing = Standing.STORY
@@ -56,12 +59,18 @@ class Message:
     @property
     def line(self) -> str:
         """Everything in one line, for a notification on a locked screen."""
-        return f"{self.summary} {self.action}".rstrip()
+        return " ".join(self.said)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What happened, what that means, and what is done about it, without what there is not."""
+        return tuple(filter(None, (self.summary, self.explanation, self.action)))
 
 
-def message_of(event: Event) -> Message:
-    """Return what is said of `event`."""
-    said = said_of(event)
+def message_of(event: Event, known: Knowledge = NOTHING) -> Message:
+    """Return what is said of `event`. known: what it is told with."""
+    said, standing = said_of(event, known), _standing(event)
+    links = ((text(name), url) for name, url in (*event.links.items(), *known.links_of(event)))
     return Message(
         event_id=event.id,
         type=event.type,
@@ -69,12 +78,13 @@ def message_of(event: Event) -> Message:
         severity=event.severity,
         title=printable(said.title),
         summary=printable(said.summary),
+        explanation="" if standing is Standing.RESOLVED else printable(known.meaning(event).words),
         action=printable(said.action),
-        fields=tuple((name, shown) for name, value in _fields(event) if (shown := _block(value))),
-        standing=_standing(event),
+        fields=tuple((name, shown) for name, value in _fields(event, known) if (shown := _block(value))),
+        standing=standing,
         subject=event.stream if event.type in _NOTICES else subject_of(event),
         items=tuple(map(printable, texts(event.details.get("items")))),
-        links=tuple((text(name), url) for name, url in event.links.items() if _leads_somewhere(url)),
+        links=tuple(dict.fromkeys((name, url) for name, url in links if _leads_somewhere(url))),
     )
 
 
@@ -94,8 +104,9 @@ def _leads_somewhere(url: str) -> bool:
     return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
 
 
-def _fields(event: Event) -> list[tuple[str, str]]:
+def _fields(event: Event, known: Knowledge) -> list[tuple[str, str]]:
     details = event.details
+    sizes = _profiles(event, known, "profiles") or _profiles(event, known, "members")
     return [
         ("Sandbox", text(event.sandbox)),
         ("Pipeline", text(details.get("pipeline"))),
@@ -105,11 +116,10 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
         ("Reason", text(event.reason)),
         ("Further errors", _errors(event)),
-        ("Attempt", count(details.get("attempt"))),
+        ("Attempt", _attempt(details)),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
         ("New job", text(details.get("new_job_id"))),
-        ("Started", moment(details.get("started_at"), event.at)),
-        ("Ended", moment(details.get("ended_at"), event.at)),
+        *_timeline(event),
         ("Expected at", moment(details.get("expected_at"), event.at)),
         ("Last fired", moment(details.get("last_fired"), event.at)),
         ("Next", moment(details.get("next"), event.at)),
@@ -121,8 +131,8 @@ def _fields(event: Event) -> list[tuple[str, str]]:
         ("Export", text(details.get("export_job"))),
         ("Batches", _named(texts(details.get("batches")))),
         ("Exported profiles", amount(details.get("exported"))),
-        ("Audiences", _profiles(details.get("profiles")) or _profiles(details.get("members")) or _segments(event)),
-        ("Dataset", text(details.get("dataset"))),
+        ("Audiences", sizes or _segments(event, known)),
+        ("Dataset", known.shown(event.sandbox, Sort.DATASET, text(details.get("dataset")))),
         ("Steps not seen", ", ".join(texts(details.get("skipped")))),
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
@@ -133,7 +143,38 @@ def _usually(details: dict[str, Any]) -> str:
     """Return what is usual, of an audience in members, of a job in time."""
     low, high = amount(details.get("low")), amount(details.get("high"))
     band = f" ({low} to {high})" if low and high else ""
-    return (amount(details.get("expected")) + band) or span(details.get("usual_s"))
+    usual, p95 = span(details.get("usual_s")), span(details.get("p95_s"))
+    return (amount(details.get("expected")) + band) or (f"{usual} (p95 {p95})" if usual and p95 else usual)
+
+
+def _attempt(details: dict[str, Any]) -> str:
+    """Return `1 of 3`, `1` where the bound is not told."""
+    attempt, decided = count(details.get("attempt")), details.get("retry")
+    told = decided if isinstance(decided, dict) else details
+    most = count(told.get("max_attempts"))
+    return f"{attempt} of {most}" if attempt and most else attempt
+
+
+def _timeline(event: Event) -> list[tuple[str, str]]:
+    """Return when the job was created, began to run and ended, and how long it waited before, as far as is known."""
+    names = ("created", "started", "ended")
+    at = {name: event.details.get(f"{name}_at") for name in names}
+    told = {name: shown for name in names if (shown := moment(at[name], event.at))}
+    if len(told) < 2:
+        return [(name.capitalize(), shown) for name, shown in told.items()]
+    queued = _between(at["created"], at["started"])
+    if queued and "started" in told:
+        told["started"] += f" (queued {queued})"
+    words = {"started": "running"}
+    return [("Timeline", " -> ".join(f"{words.get(name, name)} {shown}" for name, shown in told.items()))]
+
+
+def _between(begin: object, end: object) -> str:
+    try:
+        both = [datetime.fromisoformat(at) for at in (begin, end) if isinstance(at, str)]
+        return span((both[1] - both[0]).total_seconds()) if len(both) == 2 else ""
+    except (ValueError, TypeError):  # no times, or one of them without its zone
+        return ""
 
 
 def _block(value: str) -> str:
@@ -147,17 +188,19 @@ def _errors(event: Event) -> str:
     return _named(others, most=_ERRORS_MAX, between="\n")
 
 
-def _profiles(value: object) -> str:
+def _profiles(event: Event, known: Knowledge, detail: str) -> str:
     """Return `segment: members` for the largest audiences."""
+    value = event.details.get(detail)
     if not isinstance(value, dict):
         return ""
     sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return _named([f"{name}: {sizes[name]:,}" for name in largest])
+    return _named([f"{known.shown(event.sandbox, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
 
 
-def _segments(event: Event) -> str:
-    return _named(texts(event.details.get("segments")))
+def _segments(event: Event, known: Knowledge) -> str:
+    ids = texts(event.details.get("segments")) or texts([event.details.get("segment")])
+    return _named([known.shown(event.sandbox, Sort.SEGMENT, one) for one in ids])
 
 
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from segwatch.deliveries.runes import clip
-from segwatch.jobs.events import Event
 
-_KINDS = {"export_job": "Export", "segment_job": "Segment job"}
 _TEXT_MAX = 600  # runes of somebody else's text: an error message may hold a page of stack
 
 
@@ -89,8 +87,3 @@ def since_when(when: str) -> str:
 
 def times(value: object, noun: str) -> str:
     return around(f"{{}} {noun}" + ("" if value == 1 else "s"), count(value))
-
-
-def job_of(event: Event) -> str:
-    noun = _KINDS.get(event.kind) or event.kind.replace("_", " ").capitalize() or "Job"
-    return f"{noun} {text(event.job_id)}".rstrip()

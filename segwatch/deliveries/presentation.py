@@ -44,8 +44,8 @@ def headline_of(message: Message) -> str:
 
 
 def said_of(message: Message) -> str:
-    """Return what happened and what is done about it, a line each; never empty."""
-    said = (message.summary.strip(), message.action.strip())
+    """Return what happened, what it means and what is done about it, a line each; never empty."""
+    said = (part.strip() for part in message.said)
     return "\n".join(filter(None, said)) or message.title.strip() or message.type.value
 
 

@@ -5,9 +5,9 @@ words out.
 """
 
 from segwatch.deliveries.detected import detected
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.phrases import Said, amount, count, moment, span, text
 from segwatch.deliveries.phrases import around as _with
-from segwatch.deliveries.phrases import job_of as _job
 from segwatch.deliveries.phrases import said as _said
 from segwatch.deliveries.phrases import since_when as _since
 from segwatch.deliveries.phrases import times as _times
@@ -16,10 +16,10 @@ from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
 
 
-def said_of(event: Event) -> Said:
-    """Return the words for an event of any type."""
+def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
+    """Return the words for an event of any type. known: what it is told with."""
     d = event.details
-    job, where = _job(event), f" in {event.sandbox}" if event.sandbox else ""
+    job, where = known.job(event), f" in {event.sandbox}" if event.sandbox else ""
     attempt, why = count(d.get("attempt")), text(d.get("why")).removesuffix(".")
     since = moment(d.get("since"), event.at)
     match event.type:
@@ -33,12 +33,12 @@ def said_of(event: Event) -> Said:
             return _said(f"{job} is running{where}")
         case EventType.JOB_SUCCEEDED:
             written = _with(", {} profiles written", amount(d.get("exported")))
-            return _said(f"{job} succeeded{where}", _with(" after {}", span(d.get("duration_s"))) + written)
+            return _said(f"{job} succeeded{where}", _took(event) + written)
         case EventType.JOB_FAILED:
             errors = errors_of(event)
             more = f" and {len(errors) - 1} more" if len(errors) > 1 else ""
             cause = f" — {errors[0]}{more}" if errors else " — the platform gave no error text"
-            return _said(f"{job} failed{where}", cause, _after_failure(event, attempt))
+            return _said(f"{job} failed{where}", _took(event) + cause, _after_failure(event, attempt))
         case EventType.JOB_CANCELLING:
             return _said(f"{job} is being cancelled{where}")
         case EventType.JOB_CANCELLED:
@@ -62,7 +62,7 @@ def said_of(event: Event) -> Said:
             action = "That one is not watched: an id names one job for good."
             return _said(f"{job} has ended, and its id is in use again{where}", _with(" — {}", why), action)
         case EventType.RETRY_SCHEDULED:
-            number = _with(" as attempt {}", attempt) + _with(" of {}", count(d.get("max_attempts")))
+            number = _with(" as attempt {}", _of_many(event, attempt))
             if d.get("mode") == "propose":
                 action = f"Nothing happens until a person says so: segwatch jobs retry {event.job_id}"
                 return _said(f"{job} could be submitted again{where}", number, action)
@@ -70,16 +70,15 @@ def said_of(event: Event) -> Said:
             tail = number + _with(" — {}", why)
             return _said(f"{job} will be submitted again{where}", tail, _with("Resubmitting at {}.", due))
         case EventType.RETRY_SUBMITTED:
-            new = _with(" as {}", text(d.get("new_job_id"))) + _with(", attempt {}", attempt)
+            new = _with(" as {}", text(d.get("new_job_id"))) + _with(", attempt {}", _of_many(event, attempt))
             return _said(f"{job} was submitted again{where}", new, "Watching the new job.")
         case EventType.RETRY_ADOPTED:
             new = _with(": {} does the same work", text(d.get("new_job_id"))) + _with(
-                " and counts as attempt {}", attempt
+                " and counts as attempt {}", _of_many(event, attempt)
             )
             return _said(f"{job} is already answered{where}", new, "Submitted nothing; watching that job.")
         case EventType.RETRY_REFUSED:
-            known = event.reason in set(Refusal)
-            words = why or (Refusal(event.reason).words if known else text(event.reason))
+            words = why or (Refusal(event.reason).words if event.reason in set(Refusal) else text(event.reason))
             cause = _with(" — {}", words) + (_with(" ({})", text(event.reason)) if words != event.reason else "")
             action = f"If it is wanted all the same: segwatch jobs retry {event.job_id}"
             return _said(f"{job} is not submitted again{where}", cause, action)
@@ -95,7 +94,7 @@ def said_of(event: Event) -> Said:
         case EventType.RETRIES_RELEASED:
             return _said(f"Resubmissions go on{where}", action="The exports that waited are submitted now.")
         case EventType.RECOVERED:
-            chain = f"Export {text(d.get('root'))}" if text(d.get("root")) else job
+            chain = f"Export {root}{known.work(event)}" if (root := text(d.get("root"))) else job
             last = _with(": {} succeeded", text(d.get("last_job_id")))
             return _said(f"{chain} recovered{where}", last + _with(" after {}", _times(d.get("attempts"), "attempt")))
         case EventType.SANDBOX_UNREACHABLE:
@@ -147,7 +146,7 @@ def said_of(event: Event) -> Said:
             | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
-            return detected(event)
+            return detected(event, known)
 
 
 def _of_alerts(event: Event) -> Said:
@@ -181,11 +180,42 @@ def _chain(event: Event) -> str:
     return f"; the chain began with {root}" if root and root != event.job_id else ""
 
 
+def _of_many(event: Event, attempt: str) -> str:
+    """Return `2 of 3`, `2` where the bound is not told."""
+    return attempt and attempt + _with(" of {}", count(event.details.get("max_attempts")))
+
+
+def _took(event: Event) -> str:
+    """Return how long an ended job took, and how long such jobs take."""
+    d = event.details
+    tail = _with(" (p95 {})", span(d.get("p95_s")))
+    usual = _with(", usually {}", span(d.get("usual_s")))
+    return _with(" after {}", span(d.get("duration_s"))) + (usual and usual + tail)
+
+
 def _after_failure(event: Event, attempt: str) -> str:
+    """Return what was decided about the failure when it was recorded."""
     if event.kind != "export_job":
         return "segwatch does not submit jobs of this kind again."
-    number = f"{attempt or '1'}{_with(' of {}', count(event.details.get('max_attempts')))}"
-    return f"This was attempt {number}{_chain(event)}. The retry rules decide what follows."
+    decided = event.details.get("retry")
+    decided = decided if isinstance(decided, dict) else {}
+    most = count(decided.get("max_attempts")) or count(event.details.get("max_attempts"))
+    this = f"This was attempt {attempt or '1'}{_with(' of {}', most)}{_chain(event)}"
+    by_hand = f"segwatch jobs retry {text(event.job_id)}"
+    match decided.get("step"):
+        case "scheduled":
+            due, number = moment(decided.get("due_at"), event.at), count(decided.get("attempt"))
+            return f"{this}; attempt {number}{_with(' follows at {}', due)}." if due and number else f"{this}."
+        case "proposed":
+            return f"{this}. Nothing happens until a person says so: {by_hand}"
+        case "refused":
+            reason = text(decided.get("reason"))
+            words = Refusal(reason).words if reason in set(Refusal) else reason
+            return f"{this}. It is not submitted again{_with(': {}', words)}. If it is wanted all the same: {by_hand}"
+        case "off":
+            return f"{this}. Nothing is submitted again by itself: {by_hand}"
+        case _:
+            return f"{this}. The retry rules decide what follows."
 
 
 def _usual(event: Event) -> str:

@@ -114,7 +114,7 @@ def _type(message: Message) -> "NotifyType":
 
 def _text(message: Message) -> str:
     parts = [
-        "\n".join(filter(None, (message.summary, message.action))),
+        "\n".join(message.said),
         "\n".join(f"- {item}" for item in message.items),
         "\n".join(f"{name}: {value}" for name, value in message.fields),
         "\n".join(f"{name}: {url}" for name, url in message.links),

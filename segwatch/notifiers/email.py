@@ -207,7 +207,7 @@ def _footer(message: Message) -> str:
 
 def _text(message: Message) -> str:
     parts = [
-        "\n".join(filter(None, (message.summary, message.action))),
+        "\n".join(message.said),
         "\n".join(f"- {item}" for item in message.items),
         "\n".join(f"{name}: {value}" for name, value in message.fields),
         "\n".join(f"{name}: {url}" for name, url in message.links),
@@ -231,6 +231,7 @@ def _html(message: Message) -> str:
     )
     parts = [
         f"<p><strong>{html.escape(message.summary)}</strong></p>",
+        f"<p>{html.escape(message.explanation)}</p>" if message.explanation else "",
         f"<p>{html.escape(message.action)}</p>" if message.action else "",
         f"<ul>{items}</ul>" if items else "",
         f'<table cellpadding="4">{fields}</table>' if fields else "",

@@ -58,6 +58,7 @@ def order_of(message: Message) -> dict[str, Any]:
         return known | {"event_action": "resolve"}
     fields = dict(message.fields)
     details: dict[str, Any] = {
+        "What it means": message.explanation,
         "What segwatch does": message.action,
         "Alerts": list(message.items[:_ITEMS_MAX]),
         **fields,

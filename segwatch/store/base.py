@@ -9,6 +9,7 @@ from segwatch.alerts.book import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
+from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
@@ -221,6 +222,12 @@ class Store(Protocol):
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         """Return silences, oldest first. untold: without those whose end was told."""
 
+    async def names(self, sandbox: str = "") -> list[Naming]:
+        """Return what is known of names, also where the platform knows none; of one sandbox if it is given."""
+
+    async def keep_names(self, found: Sequence[Naming]) -> None:
+        """Write names as the platform told them; the last word counts."""
+
     async def alert_cursor(self) -> int:
         """Return the position of the last event that the alerts know of; 0 when they know of none."""
 
@@ -281,7 +288,7 @@ class Store(Protocol):
         of pipelines and silences that have ended, with their events. Alerts go when they are over and in no group, and
         what was told of a group when it has nothing left to tell. Orders go when they have ended; those of evaluations
         are kept for 400 days more, since they count against the year. So does what is remembered of subjects that never
-        told anything.
+        told anything, and names that nobody has asked for since.
         at_most: so many jobs, and what belongs to the last one's chain.
         """
 

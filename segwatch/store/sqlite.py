@@ -13,6 +13,7 @@ from typing import TypeVar
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
+from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
@@ -21,7 +22,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
-from segwatch.store import alerts, forgetting, orders, reads, runs, silences, threads, upkeep, writes
+from segwatch.store import alerts, forgetting, names, orders, reads, runs, silences, threads, upkeep, writes
 from segwatch.store.base import DAEMON, Change, LoggedEvent, OutboxDepth, StoreBlank, StoreCorrupt, StoreError
 from segwatch.store.faults import fault_of
 from segwatch.store.file import Access, Lock, connect, prepare
@@ -142,6 +143,12 @@ class SqliteStore:
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         return await self._read(lambda db: silences.silences(db, untold))
 
+    async def names(self, sandbox: str = "") -> list[Naming]:
+        return await self._read(lambda db: names.names(db, sandbox))
+
+    async def keep_names(self, found: Sequence[Naming]) -> None:
+        await self._write(lambda db: names.keep(db, found))
+
     async def alert_cursor(self) -> int:
         return await self._read(alerts.cursor)
 
@@ -204,6 +211,7 @@ class SqliteStore:
             while await self._write(partial(forget, before_us=before_us)):
                 pass
         await self._write(partial(threads.forget, before_us=before_us))
+        await self._write(partial(names.forget, before_us=before_us))
         for stream in await self._read(forgetting.streams_beside_jobs):
             while await self._write(partial(forgetting.forget_events, stream=stream, before_us=before_us)):
                 pass

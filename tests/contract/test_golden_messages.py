@@ -5,12 +5,17 @@ After a change that is meant, run this file with SEGWATCH_GOLDEN=write, and look
 
 import json
 import os
+from functools import partial
 
 import aiohttp
 import pytest
 from channel_cases import CASES, CHATS, FIXTURES, assert_within_limits, delivery, event
 from receiver import Answer, Receiver
 
+from segwatch.deliveries.error_codes import ErrorCode
+from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.links import Link
+from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event, EventType, Severity
 
 LINKS = {"Job": "https://segwatch.example.test/jobs/prod/export_job/24116", "Runbook": "https://wiki.example.test/x"}
@@ -52,12 +57,39 @@ SAMPLES: dict[str, Event] = {
 }  # fmt: skip
 
 
+DATASET, SEGMENT = "65a1b2c3d4e5f60718293a4b", "a1b2c3d4-0001-4000-8000-000000000001"
+SAMPLES["known"] = event(
+    previous="PROCESSING",
+    details={
+        "errors": [{"code": "0090000009", "message": "Error writing profiles to output path"}], "attempt": 1,
+        "root": "24116", "dataset": DATASET, "segments": [SEGMENT, "s2"], "created_at": "2026-01-05T02:30:02Z",
+        "started_at": "2026-01-05T02:31:07Z", "ended_at": "2026-01-05T03:12:02Z", "duration_s": 2520, "usual_s": 1080,
+        "p95_s": 1500,
+        "retry": {"step": "scheduled", "attempt": 2, "max_attempts": 3, "due_at": "2026-01-05T03:14:07Z"},
+    },
+)  # fmt: skip
+KNOWN = Knowledge(
+    names={
+        NameKey(sandbox="prod", sort=Sort.SEGMENT, id=SEGMENT): "Gold <members> & *friends*",
+        NameKey(sandbox="prod", sort=Sort.DATASET, id=DATASET): "Nightly [profiles](https://evil.test) @channel",
+    },
+    errors=(
+        ErrorCode(
+            code="0090000009", cause="The platform could not <b>write</b> *them*.", advice="Wait for attempt_2_.",
+            runbook="https://wiki.example.test/0090000009?a=(b)",
+        ),
+    ),
+    links=(Link(name="Logs <here>", url="https://logs.example.test/{sandbox}?q={job_id}"),),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("name", CHATS)
 async def test_a_message_looks_as_it_should_and_keeps_the_limits(name, sample):
     case, golden = CASES[name], FIXTURES / CASES[name].kind / f"{name}-{sample}.json"
     async with aiohttp.ClientSession() as session, Receiver(case.answered(Answer())) as receiver:
-        await case.build(receiver.url, session).send(delivery(SAMPLES[sample]))
+        compose = partial(message_of, known=KNOWN) if sample == "known" else message_of
+        await case.build(receiver.url, session, compose=compose).send(delivery(SAMPLES[sample]))
     (got,) = receiver.got
     assert_within_limits(name, got.body)
     if os.environ.get("SEGWATCH_GOLDEN") == "write":

@@ -169,6 +169,46 @@ async def test_a_job_that_is_older_than_its_limit_is_told_with_how_long_such_job
     assert logged.event.details == overdue.details
 
 
+async def test_the_end_of_a_job_says_how_long_such_jobs_take_by_those_before_it(house):
+    for number in range(3, 12):
+        await house.seen(str(number), Status.SUCCEEDED, -60 + number, batches=("b",))
+    house.begin()
+    for status in (Status.FAILED, Status.SUCCEEDED):
+        await house.seen(f"20-{status}", Status.PROCESSING, -6)
+        await house.seen(f"20-{status}", status, -6, batches=("b",))
+        told = house.told[-1]
+        assert told.type.value == f"job.{status.value.lower()}"
+        figures = {name: told.details[name] for name in ("usual_s", "p95_s", "runs")}
+        assert figures == {"usual_s": 300.0, "p95_s": 300.0, "runs": 10}
+
+
+async def test_of_work_hardly_known_the_end_of_a_job_compares_with_nothing(house):
+    await house.seen("2", Status.PROCESSING, -6)
+    await house.seen("2", Status.FAILED, -6)
+    assert house.told[-1].type.value == "job.failed"
+    assert "usual_s" not in house.told[-1].details
+
+
+async def test_the_history_is_not_read_again_for_each_end(house, monkeypatch):
+    reads: list[str] = []
+    jobs = house.store.jobs
+
+    async def counted(wanted, *, limit=None):
+        reads.append(wanted.kind)
+        return await jobs(wanted, limit=limit)
+
+    monkeypatch.setattr(house.store, "jobs", counted)
+    house.begin()
+    for number in range(30, 40):
+        await house.seen(str(number), Status.PROCESSING, -6)
+        await house.seen(str(number), Status.FAILED, -6)
+    assert reads.count(KIND) == 1
+    await house.clock.advance(minutes=11)
+    await house.seen("40", Status.PROCESSING, -6)
+    await house.seen("40", Status.FAILED, -6)
+    assert reads.count(KIND) == 2
+
+
 async def test_odd_replies_are_told_once_a_day_also_by_the_next_process(house):
     for _ in range(2):
         house.oddities.note("export_job_row", "a row with no status")

@@ -94,7 +94,17 @@ async def test_jobs_are_listed_and_shown(night: Night) -> None:
         night.run("jobs", "show", f"prod/export_job/{night.failed}"),
         night.run("jobs", "list", "--sandbox", "elsewhere"),
     )
-    assert table.out.splitlines()[0].split() == ["sandbox", "kind", "id", "status", "age", "took", "try", "error"]
+    assert table.out.splitlines()[0].split() == [
+        "sandbox",
+        "kind",
+        "id",
+        "status",
+        "age",
+        "took",
+        "try",
+        "work",
+        "error",
+    ]
     assert len(table.out.splitlines()) == 4
     assert re.search(r"^errors +Error writing profiles to output path \(0090000009\)$", shown.out, re.MULTILINE)
     assert re.search(r"^created at +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$", shown.out, re.MULTILINE)

@@ -53,6 +53,7 @@ async def test_a_failure_arrives_by_mail_by_apprise_and_as_a_cloud_event(house: 
                 {"match": {"type": "job.failed"}, "channels": ["mail", "phone", "router"]},
             ],
             log={"format": "json", "level": "debug"},
+            polling={"names": False},  # else a title has them from some moment on
         )  # fmt: skip
         await house.watching(daemon)
         [failed] = await house.platform.place("export_job", ["NEW", 1], ["FAILED", 0], body=an_export())

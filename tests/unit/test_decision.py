@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.decision import Policy, announce, decide, link
-from segwatch.jobs.events import Severity
+from segwatch.jobs.events import Severity, rfc3339
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal, Step
 from segwatch.jobs.retry import Action, Mode, Rule, refused
@@ -75,7 +75,24 @@ def test_a_used_up_chain_is_told_with_its_root_and_wakes_somebody():
     made = decide(job(attempt=3, root="1"), export(Status.FAILED, minute=1), at(1), policy())
     exhausted = made.events[-1]
     assert exhausted.severity is Severity.CRITICAL
-    assert exhausted.details == {"root": "1", "attempts": 3, "last_job_id": "24116", "fingerprint": "f-nl"}
+    work = {"fingerprint": "f-nl", "dataset": "d1"}
+    assert exhausted.details == {"root": "1", "attempts": 3, "last_job_id": "24116"} | work
+
+
+@pytest.mark.parametrize(
+    ("fields", "state", "decided"),
+    [
+        ({}, {}, {"step": "scheduled", "attempt": 2, "max_attempts": 3}),
+        ({"mode": Mode.PROPOSE}, {}, {"step": "proposed", "max_attempts": 3}),
+        ({}, {"attempt": 3}, {"step": "refused", "max_attempts": 3, "reason": "attempts"}),
+        ({"mode": Mode.OFF}, {}, {"step": "off", "max_attempts": 3}),
+    ],
+)
+def test_that_an_export_failed_says_what_was_decided_about_it(fields, state, decided):
+    made = decide(job(**state), export(Status.FAILED, minute=1), at(1), policy(**fields))
+    told = dict(made.events[0].details["retry"])
+    due_at = rfc3339(made.answer.due_at) if decided["step"] == "scheduled" else None
+    assert (told.pop("due_at", None), told) == (due_at, decided)
 
 
 def test_a_kind_without_a_retry_policy_is_never_answered():
@@ -206,7 +223,7 @@ def test_when_the_link_comes_changes_neither_the_chain_nor_how_often_it_is_close
     for event in told:
         if event.type.value == "export.recovered":
             chain = {"root": "24116", "last_job_id": NEW_JOB, "attempts": 2}
-            assert event.details == chain | {"fingerprint": state.facts.fingerprint}
+            assert event.details == chain | {"fingerprint": state.facts.fingerprint, "dataset": state.facts.dataset}
 
 
 @given(walks, st.booleans())
