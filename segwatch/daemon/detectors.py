@@ -121,7 +121,10 @@ class Detectors:
         job = change.job
         if job is None or not any(map(_is_timed, change.events)):
             return change
-        await self._history.refresh_if_old(job.key.kind)
+        if any(event.type is EventType.JOB_OVERDUE for event in change.events):  # seldom, and somebody waits for it
+            await self._history.refresh(job.key.kind)
+        else:
+            await self._history.refresh_if_old(job.key.kind)
         usual, eta = self._history.usual(job), self._history.eta(job, now)
 
         def known(event: Event) -> dict[str, Any]:
