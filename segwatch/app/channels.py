@@ -9,8 +9,10 @@ import aiohttp
 from segwatch.alerts.grouping import Way
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.digester import Plan
 from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle, ways
+from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
@@ -63,6 +65,20 @@ def stateful_channels(settings: Settings) -> frozenset[str]:
     """Return the channels whose receivers keep incidents of their own: their kind says so."""
     kinds = load_notifiers()
     return frozenset(one.name for one in settings.channels if getattr(kinds[one.kind], "stateful", False))
+
+
+def digests_of(settings: Settings) -> tuple[Plan, ...]:
+    """Return the digests that channels are told."""
+    routes = routes_of(settings)
+    return tuple(
+        Plan(
+            channel=one.name,
+            daily=one.digest.daily,
+            scope=scope_of(one.name, routes, one.digest.sandboxes or ()),
+        )
+        for one in settings.channels
+        if one.digest
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from segwatch.alerts.effects import effects_of, subject_of
 from segwatch.alerts.model import Turn
+from segwatch.deliveries import digest
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
 from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -73,7 +74,7 @@ def message_of(event: Event) -> Message:
         fields=tuple((name, shown) for name, value in _fields(event) if (shown := _block(value))),
         standing=_standing(event),
         subject=event.stream if event.type in _NOTICES else subject_of(event),
-        items=tuple(map(printable, texts(event.details.get("items")))),
+        items=tuple(map(printable, _items(event))),
         links=tuple((text(name), url) for name, url in event.links.items() if _leads_somewhere(url)),
     )
 
@@ -94,7 +95,13 @@ def _leads_somewhere(url: str) -> bool:
     return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
 
 
+def _items(event: Event) -> list[str]:
+    return digest.lines(event) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
+
+
 def _fields(event: Event) -> list[tuple[str, str]]:
+    if event.type is EventType.DIGEST_DAILY:
+        return digest.fields(event)
     details = event.details
     return [
         ("Sandbox", text(event.sandbox)),

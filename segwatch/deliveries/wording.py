@@ -5,6 +5,7 @@ words out.
 """
 
 from segwatch.deliveries.detected import detected
+from segwatch.deliveries.digest import digest
 from segwatch.deliveries.phrases import Said, amount, count, moment, span, text
 from segwatch.deliveries.phrases import around as _with
 from segwatch.deliveries.phrases import job_of as _job
@@ -136,6 +137,8 @@ def said_of(event: Event) -> Said:
             return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
+        case EventType.DIGEST_DAILY:
+            return digest(event)
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
             | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE

@@ -55,6 +55,7 @@ class EventType(StrEnum):
     ALERT_RESOLVED = "alert.resolved"
     SILENCE_ENDED = "silence.ended"
     ALERT_NOTED = "alert.noted"
+    DIGEST_DAILY = "digest.daily"
 
 
 class Severity(StrEnum):

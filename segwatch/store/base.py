@@ -142,13 +142,17 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to read; empty fields match everything. since: recorded as changed at or after this time."""
+    """Which jobs to read; empty fields match everything.
+
+    since, until: recorded as changed at or after this time, and before that one.
+    """
 
     sandbox: str = ""
     kind: str = ""
     statuses: tuple[Status, ...] = ()
     id: str = ""
     since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,12 @@ class Store(Protocol):
 
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
+
+    async def position_before(self, since: datetime) -> int:
+        """Return a position of the log behind which all events since then are; the last one if there are none."""
+
+    async def log(self, types: Sequence[str], *, after: int, until: int, limit: int) -> list[LoggedEvent]:
+        """Return the first `limit` events of these types behind position `after`, up to `until`, oldest first."""
 
     async def resubmission(self, failed: JobKey) -> Resubmission | None:
         """Return what was done about this failed job."""
