@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import channel_of, open_session, routes_of
+from segwatch.cli.digest import digest, sample
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
 from segwatch.cli.route import route
@@ -17,12 +18,13 @@ from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
-from segwatch.deliveries.routing import leading
+from segwatch.deliveries.routing import FOR_ONE, leading
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
 from segwatch.store.base import EventFilter, Store
 
 app = App(name="notify")
 app.command(route)
+app.command(digest)
 
 
 @app.command(name="list")
@@ -77,7 +79,7 @@ async def try_(
     _known(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=_sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
+    delivery = Delivery(event=_sample(EventType(event), now, channel), channel=channel, promised_at=now, due_at=now)
     async with open_session() as session:
         outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
@@ -172,11 +174,11 @@ async def _named(store: Store, settings: Settings, name: str, channel: str, now:
 
 
 def _told_of(event: Event, settings: Settings) -> Sequence[str]:
-    """Return who is told of the event again: a message about alerts was for one channel.
+    """Return who is told of the event again: a message about alerts, and a digest, was for one channel.
 
     Channels with incidents of their own are left out: a single event would open one that nobody closes.
     """
-    if event.type in NOTICES:
+    if event.type in FOR_ONE:
         return (str(event.details["channel"]),)
     return [channel for channel, route in leading(event, routes_of(settings)).items() if channel not in route.stateful]
 
@@ -187,9 +189,11 @@ def _known(settings: Settings, channel: str) -> None:
         fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")
 
 
-def _sample(type_: EventType, now: datetime) -> Event:
+def _sample(type_: EventType, now: datetime, channel: str) -> Event:
     if type_ in NOTICES:
         return _sample_notice(type_, now)
+    if type_ is EventType.DIGEST_DAILY:
+        return sample(channel, now)
     if type_.value.startswith("pipeline."):
         return Event(
             type=type_,

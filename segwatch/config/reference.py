@@ -47,23 +47,20 @@ LoadCredential=channels.ops.url:/etc/segwatch/slack_url
 
 def reference() -> str:
     """Return the reference page in Markdown: every setting with its type, its default and what it is for."""
-    return "\n".join([_HEAD, *_section(Settings, "", set())])
+    return "\n".join([_HEAD, *_section(Settings, "")])
 
 
-def _section(model: type[BaseModel], prefix: str, written: set[tuple[str, type[BaseModel]]]) -> Iterator[str]:
-    """Yield the sections below a table. written: which there are by now; all channels have some in common."""
+def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for key, field in model.model_fields.items():
         tables = models_in(field.annotation)
         name = prefix + key
         for table in tables:
-            if (name, table) in written:
-                continue
-            written.add((name, table))
             many = is_list(field.annotation)
             kind = f' with `kind = "{kinds_of([table])[0]}"`' if len(tables) > 1 else ""
             yield f"## `{f'[[{name}]]' if many else f'[{name}]'}`{kind}\n\n{table.__doc__}\n"
             yield from _table(table)
-            yield from _section(table, f"{name}.", written)
+        # tables of several kinds have what is below them in common: it is told once, behind them
+        yield from dict.fromkeys(part for table in tables for part in _section(table, f"{name}."))
 
 
 def _table(table: type[BaseModel]) -> Iterator[str]:

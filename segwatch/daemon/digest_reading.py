@@ -67,7 +67,7 @@ async def figures(
 
     sandboxes: of which the channel may see anything; silent: those of them in which nothing ended and nothing is
     active. active, overdue: jobs now. open_alerts, silences: how many; alerts, silenced: the first of them.
-    dead_letters: of this channel.
+    dead_letters: of this channel; of all for a scope that is nobody's.
     """
     seen = scope.seen(sandboxes)
     tally = Tally(await _past(store, scope, seen, kinds, stretch.began, on_page))
@@ -87,7 +87,7 @@ async def figures(
         for one in await store.silences(untold=True)
         if one.state(now) is SilenceState.ACTIVE and _concerns(one, seen)
     ]
-    dead = next((one.dead for one in await store.outbox_depth() if one.channel == scope.channel), 0)
+    dead = sum(one.dead for one in await store.outbox_depth() if scope.channel in ("", one.channel))
     return {
         "sandboxes": list(seen),
         "silent": [one for one in seen if one not in busy],

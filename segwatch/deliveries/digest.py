@@ -45,9 +45,8 @@ def digest(event: Event) -> Said:
     """Return the words for a digest."""
     d = event.details
     title = f"{_headline(d)}{_where(texts(d.get('sandboxes')))}{_bad_ends(d)}"
-    ends = [f"{d[end]:,} {end}" for end in ("succeeded", "failed", "cancelled", "vanished") if _number(d, end)]
     saved = around("; resubmissions saved {}", times(d["saved"], "export") if _number(d, "saved") else "")
-    summary = f"{_period(event)}: {', '.join(ends) or 'no run ended'}{saved}."
+    summary = f"{title}, {_period(event)}{saved}."
     late = around(" This digest was due at {}.", _clock(d.get("due_at"), d.get("zone")))
     action = "Still to be looked at: what is open." if _number(d, "open_alerts") else ""
     return Said(title=title, summary=summary + late, action=action)
@@ -107,13 +106,13 @@ def _bad_ends(d: dict[str, Any]) -> str:
     others = d["runs"] - _number(d, "succeeded") - failed
     if failed:
         return f", {failed:,} failed"
-    return f", {others:,} cancelled or vanished" if others > 0 else ", all succeeded"
+    return f", {others:,} cancelled or vanished" if others > 0 else f", {'it' if d['runs'] == 1 else 'all'} succeeded"
 
 
 def _period(event: Event) -> str:
     d = event.details
     zone = text(d.get("zone")) or "UTC"
-    return f"From {_clock(d.get('from'), zone)} to {_clock(d.get('to'), zone)} ({zone})"
+    return f"from {_clock(d.get('from'), zone)} to {_clock(d.get('to'), zone)} ({zone})"
 
 
 def _work(d: dict[str, Any]) -> list[str]:
@@ -190,8 +189,9 @@ def _silences(d: dict[str, Any], now: datetime) -> list[str]:
 
 def _dead(d: dict[str, Any]) -> list[str]:
     dead = _number(d, "dead_letters")
-    lost = f"{times(dead, 'message')} to this channel {'was' if dead == 1 else 'were'} given up"
-    return [f"{lost}: segwatch notify dead --channel {text(d.get('channel'))}"] if dead else []
+    channel = text(d.get("channel"))
+    lost = f"{times(dead, 'message')}{' to this channel' if channel else ''} {'was' if dead == 1 else 'were'} given up"
+    return [f"{lost}: segwatch notify dead{around(' --channel {}', channel)}"] if dead else []
 
 
 def _silent(d: dict[str, Any]) -> list[str]:

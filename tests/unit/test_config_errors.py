@@ -121,7 +121,7 @@ def problems(tmp_path, monkeypatch):
         pytest.param(SANDBOX + "[[channels]]\nname = 'ops'\nkind = 'webhook'", "channels[0] has no url. Write url_file = ... or url = ...", id="no-url"),
         pytest.param(SANDBOX + CHANNEL.replace("https", "http"), 'channels[0].url is "**********", which is not encrypted. Write https://; http:// is for loopback hosts only.', id="channel-http"),
         pytest.param(SANDBOX + CHANNEL.replace("https://", ""), 'channels[0].url is "**********", which has no scheme. Write https:// before it.', id="channel-scheme"),
-        pytest.param(SANDBOX + CHANNEL + "secret = 'x'", "channels[0].secret is not a setting. Known here: name, kind, timeout, first_delay, max_delay, max_age, url, token, channel_id, api_url, url_file, token_file.", id="key-of-another-kind"),
+        pytest.param(SANDBOX + CHANNEL + "secret = 'x'", "channels[0].secret is not a setting. Known here: name, kind, timeout, first_delay, max_delay, max_age, digest, url, token, channel_id, api_url, url_file, token_file.", id="key-of-another-kind"),
         pytest.param(SANDBOX + CHANNEL.replace("slack", "webhook") + "secret = 'whsec_a'", 'channels[0].secret is "**********", which is not base64, with or without "whsec_" before it. Copy it again from the receiver.', id="signing-secret"),
         pytest.param(SANDBOX + CHANNEL.replace("slack", "webhook") + "previous_secret = 'aGVsbG8gaGVsbG8='", 'channels[0].previous_secret is "**********", and there is no secret that replaces it. Write secret_file = ..., or leave this one out.', id="previous-secret"),
         pytest.param(SANDBOX + PAGER.replace("routing_key", "base_url"), "channels[0] has no routing_key. Write routing_key_file = ... or routing_key = ...", id="no-routing-key"),
