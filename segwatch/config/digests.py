@@ -60,3 +60,12 @@ class Digest(Section):
     def daily(self) -> Daily:
         """Return these settings in the form that decides."""
         return Daily(at=self.at, zone=self.zone, days=frozenset(map(_WEEK.index, self.days)))
+
+
+def _table(value: object) -> object:
+    if value is None or isinstance(value, dict | Digest):
+        return value
+    raise BadValue(', which is no table. Write digest = { at = "08:00", zone = "Europe/Amsterdam" }.')
+
+
+MaybeDigest = Annotated[Digest | None, BeforeValidator(_table)]

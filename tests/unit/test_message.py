@@ -34,8 +34,15 @@ SAID = {
     ),
     EventType.DIGEST_DAILY: (
         {
-            "from": "2026-01-04T07:00:00Z", "to": "2026-01-05T07:00:00Z", "zone": "Europe/Amsterdam", "runs": 3,
-            "succeeded": 2, "failed": 1, "saved": 1, "sandboxes": ["prod"], "open_alerts": 1,
+            "from": "2026-01-04T07:00:00Z",
+            "to": "2026-01-05T07:00:00Z",
+            "zone": "Europe/Amsterdam",
+            "runs": 3,
+            "succeeded": 2,
+            "failed": 1,
+            "saved": 1,
+            "sandboxes": ["prod"],
+            "open_alerts": 1,
         },
         "Daily digest: 3 runs in prod, 1 failed, from Sun 4 Jan 08:00 to Mon 5 Jan 08:00 (Europe/Amsterdam); "
         "resubmissions saved 1 export. Still to be looked at: what is open.",
