@@ -17,7 +17,7 @@ _WORK_MAX = 12
 _SLOWEST_MAX = 3
 _NOTABLE = 0.1  # a smaller difference from what is usual is none
 _NOUNS = {"export_job": "export", "segment_job": "segment job"}
-_ODD = {"empty": "is never so", "shrunk": "is far below what is usual", "grown": "is far above what is usual"}
+_ODD = {"empty": "which is not usual", "shrunk": "far below what is usual", "grown": "far above what is usual"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -118,7 +118,7 @@ def _period(event: Event) -> str:
 def _work(d: dict[str, Any]) -> list[str]:
     rows = sorted(_rows(d, "work"), key=lambda row: -_number(row, "runs"))
     shown = sorted(rows[:_WORK_MAX], key=lambda row: (text(row.get("sandbox")), text(row.get("kind"))))
-    return [_of_work(row) for row in shown] + _more(len(rows) - _WORK_MAX, "further kind of run")
+    return [_of_work(row) for row in shown] + _more(len(rows) - _WORK_MAX, "further kind", "of run")
 
 
 def _of_work(row: dict[str, Any]) -> str:
@@ -167,24 +167,24 @@ def _moved(d: dict[str, Any]) -> list[str]:
         members, before = _number(row, "members"), _number(row, "before")
         was = around(", was {}", amount(row.get("before")))
         change = f" ({_percent(members / before - 1)})" if members > 0 and before > 0 else ""
-        odd = around(", which {}", _ODD.get(text(row.get("odd")), ""))
+        odd = around(", {}", _ODD.get(text(row.get("odd")), ""))
         found.append(
             f"Audience {text(row.get('segment'))} in {text(row.get('sandbox'))}: {members:,}{was}{change}{odd}"
         )
-    return found + _more(_number(d, "more_moved"), "audience", "moved")
+    return found + _more(_number(d, "more_moved"), "more audience", "that moved")
 
 
 def _open(d: dict[str, Any], now: datetime) -> list[str]:
     rows = _rows(d, "alerts")
     found = [f"Open{around(' since {}', moment(row.get('since'), now))}: {text(row.get('title'))}" for row in rows]
-    return found + _more(_number(d, "open_alerts") - len(rows), "open alert")
+    return found + _more(_number(d, "open_alerts") - len(rows), "more open alert")
 
 
 def _silences(d: dict[str, Any], now: datetime) -> list[str]:
     rows = _rows(d, "silenced")
     ends = [around("until {}", moment(row.get("until"), now)) or "until resolved" for row in rows]
     found = [f"Silenced {end}: {text(row.get('matchers'))}" for row, end in zip(rows, ends, strict=True)]
-    return found + _more(_number(d, "silences") - len(rows), "silence")
+    return found + _more(_number(d, "silences") - len(rows), "more silence")
 
 
 def _dead(d: dict[str, Any]) -> list[str]:
@@ -207,7 +207,7 @@ def _job(row: dict[str, Any]) -> str:
 
 
 def _more(number: int, noun: str, tail: str = "") -> list[str]:
-    return [f"and {times(number, noun)} more {tail}".rstrip()] if number > 0 else []
+    return [f"and {times(number, noun)}{around(' {}', tail)}"] if number > 0 else []
 
 
 def _rows(d: dict[str, Any], name: str) -> list[dict[str, Any]]:
