@@ -78,7 +78,7 @@ async def figures(
         # in a thread, since one evaluation may count thousands of audiences
         await asyncio.to_thread(_take, tally, events, scope, stretch)
         after = page[-1].position
-    counted = tally.figures()
+    counted = await asyncio.to_thread(tally.figures)
     active = [job for one in seen for job in await _active(store, one) if scope.covers(labels_of_job(job))]
     busy = {row["sandbox"] for row in counted["work"]} | {job.key.sandbox for job in active}
     alerts = [one for one in await store.alerts(AlertFilter(open_only=True)) if scope.covers(_labels_of_alert(one))]
@@ -127,7 +127,7 @@ async def _past(
                 sandbox=sandbox, kind=kind, statuses=(Status.SUCCEEDED,), since=before - _PAST, until=before
             )
             jobs = await store.jobs(wanted, limit=_PAST_RUNS)
-            past.take(job for job in jobs if scope.covers(labels_of_job(job)))
+            await asyncio.to_thread(past.take, [job for job in jobs if scope.covers(labels_of_job(job))])
             on_page()
     return past
 

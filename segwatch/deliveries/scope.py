@@ -9,63 +9,74 @@ from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import Severity
 
 _OF_THE_JOB = frozenset({"sandbox", "kind", "segment", "dataset", "job_id"})
+_NONE: dict[str, tuple[str, ...]] = dict.fromkeys(LABELS, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A route, as far as it says of which jobs it tells.
+
+    about: with only its conditions on the job; one on anything else (type of event, severity, status ...) says when
+    channels are told, not of what. whole: there is no other condition, so that it takes all there is about such a job.
+    """
+
+    about: Route
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """What one channel may see.
 
-    rules: all routes, in their order; a condition on anything but the job (type of event, severity, status ...) says
-    when the channel is told, not of what, and does not count. unrestricted: no route names the channel, so that
-    nothing is kept from it. sandboxes: only these; () for all.
+    rules: of all routes, in their order. unrestricted: no route names the channel, so that nothing is kept from it.
+    sandboxes: only these; () for all.
     """
 
     channel: str
-    rules: tuple[Route, ...] = ()
+    rules: tuple[Rule, ...] = ()
     unrestricted: bool = True
     sandboxes: tuple[str, ...] = ()
 
     def covers(self, labels: Labels) -> bool:
         """Return whether the channel may see what has these labels."""
-        whole = {label: tuple(labels.get(label, ())) for label in LABELS}
-        if self.sandboxes and not set(self.sandboxes) & set(whole["sandbox"]):
+        if self.sandboxes and not set(self.sandboxes) & set(labels.get("sandbox", ())):
             return False
-        return self.unrestricted or self._told_of(whole)
+        return self.unrestricted or self._told_of(_NONE | dict(labels))
 
     def seen(self, sandboxes: Iterable[str]) -> tuple[str, ...]:
         """Return those of these sandboxes of which the channel may see anything."""
-        return tuple(one for one in sandboxes if self.unrestricted or self._told_within(one) if self._wants(one))
-
-    def _wants(self, sandbox: str) -> bool:
-        return not self.sandboxes or sandbox in self.sandboxes
+        wanted = (one for one in sandboxes if not self.sandboxes or one in self.sandboxes)
+        return tuple(one for one in wanted if self.unrestricted or self._told_within(one))
 
     def _told_within(self, sandbox: str) -> bool:
-        labels = dict.fromkeys(LABELS, ()) | {"sandbox": (sandbox,)}
-        rules = (_about(rule, frozenset({"sandbox"})) for rule in self.rules if self.channel in rule.channels)
-        return any(not rule.objection(labels, Severity.CRITICAL) for rule in rules)
+        labels = _NONE | {"sandbox": (sandbox,)}
+        ours = (_about(rule.about, frozenset({"sandbox"})) for rule in self.rules if self._is_ours(rule))
+        return any(not route.objection(labels, Severity.CRITICAL) for route in ours)
 
     def _told_of(self, labels: Labels) -> bool:
         fallback = taken = False
         for rule in self.rules:
-            about = _about(rule, _OF_THE_JOB)
-            if about.objection(labels, Severity.CRITICAL):
+            if rule.about.objection(labels, Severity.CRITICAL):
                 continue
-            if rule.default:
-                fallback |= self.channel in rule.channels
+            if rule.about.default:
+                fallback |= self._is_ours(rule)
                 continue
-            if self.channel in rule.channels:
+            if self._is_ours(rule):
                 return True
-            if about == rule:  # it takes all there is about such a job, so no default gets anything of it
-                taken = True
-                if not rule.continues:
-                    break
+            taken |= rule.whole
+            if rule.whole and not rule.about.continues:
+                break
         return fallback and not taken
+
+    def _is_ours(self, rule: Rule) -> bool:
+        return self.channel in rule.about.channels
 
 
 def scope_of(channel: str, routes: Sequence[Route], sandboxes: Sequence[str] = ()) -> Scope:
     """Return what the channel may see. sandboxes: only these; () for all."""
     unrestricted = not any(channel in route.channels for route in routes)
-    return Scope(channel=channel, rules=tuple(routes), unrestricted=unrestricted, sandboxes=tuple(sandboxes))
+    rules = tuple(Rule(about=about, whole=about == route) for route in routes for about in [_about(route, _OF_THE_JOB)])
+    return Scope(channel=channel, rules=rules, unrestricted=unrestricted, sandboxes=tuple(sandboxes))
 
 
 def _about(route: Route, labels: frozenset[str]) -> Route:
