@@ -14,13 +14,13 @@ from segwatch.cli.session import a_while, opened
 from segwatch.config import Settings
 from segwatch.config.channels import ChannelSection
 from segwatch.daemon.clock import SystemClock
-from segwatch.daemon.digest_reading import figures, stretch_between
+from segwatch.daemon.digest_reading import figures, stretch_between, watched_since
 from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import stream_of
 from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.model import Accepted, Delivery
 from segwatch.deliveries.scope import scope_of
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, rfc3339
 from segwatch.kinds.base import load_kinds
 
 _DAY = timedelta(days=1)
@@ -58,9 +58,13 @@ async def digest(
             fail(Exit.USAGE, f"--day is {day}, which has not begun. Write today, yesterday, or a date before.")
         routes = routes_of(settings) if chosen else ()
         scope = scope_of(channel, routes, (plan.sandboxes or ()) if plan else ())
-        stretch = await stretch_between(store, begin, end)
-        sandboxes = [one.name for one in settings.sandboxes]
-        counted = await figures(store, scope, sandboxes, tuple(load_kinds()), stretch, now)
+        sandboxes, kinds = [one.name for one in settings.sandboxes], tuple(load_kinds())
+        watched = await watched_since(store, scope, sandboxes, kinds)
+        if watched is None or watched >= min(end, now):
+            when = f"since {rfc3339(watched)} only" if watched else "not yet; `segwatch run` begins"
+            fail(Exit.FAILED, f"nothing can be said of that time: it is watched {when}")
+        begin = max(begin, watched)
+        counted = await figures(store, scope, sandboxes, kinds, await stretch_between(store, begin, end), now)
     # a stream of its own: a receiver must not take the daemon's next digest for this one
     event = event_of(
         f"{stream_of(channel or 'all')}/{random.getrandbits(64):x}", 1, channel, counted,
@@ -119,8 +123,8 @@ def _midnight(day: date, zone: str) -> datetime:
 
 
 def _show(message: Message) -> None:
-    lines([message.title], style="bold")
-    lines([message.summary])
+    lines([message.summary], style="bold")
+    lines([message.action] if message.action else [])
     rows = [[name, value] for name, value in message.fields]
     lines(["", *(aligned(rows) if rows else ())])
     if message.items:

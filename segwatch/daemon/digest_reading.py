@@ -57,6 +57,19 @@ async def stretch_between(store: Store, since: datetime, until: datetime) -> Str
     return Stretch(began=since, after=after, upto=upto, since=since, until=until)
 
 
+async def watched_since(
+    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str]
+) -> datetime | None:  # fmt: skip
+    """Return when somebody began to watch what the channel may see; None if nobody ever did. Raises StoreError."""
+    began = [
+        began_at
+        for sandbox in scope.seen(sandboxes)
+        for kind in kinds
+        if (began_at := (await store.position(sandbox, kind)).began_at)
+    ]
+    return min(began, default=None)
+
+
 async def figures(
     store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str], stretch: Stretch, now: datetime,
     *, on_page: Callable[[], None] = lambda: None,
@@ -66,11 +79,12 @@ async def figures(
     sandboxes: those of the settings. on_page: called again and again while it is read. Raises StoreError.
 
     sandboxes: of which the channel may see anything; silent: those of them in which nothing ended and nothing is
-    active. active, overdue: jobs now. open_alerts, silences: how many; alerts, silenced: the first of them.
-    dead_letters: of this channel; of all for a scope that is nobody's.
+    active. kinds: of which it may see anything, if not of all. active, overdue: jobs now. open_alerts, silences: how
+    many; alerts, silenced: the first of them. dead_letters: of this channel; of all for a scope that is nobody's.
     """
     seen = scope.seen(sandboxes)
-    tally = Tally(await _past(store, scope, seen, kinds, stretch.began, on_page))
+    visible = scope.kinds(kinds, seen)
+    tally = Tally(await _past(store, scope, seen, visible, stretch.began, on_page))
     after = stretch.after
     while page := await store.log(_COUNTED, after=after, until=stretch.upto, limit=_PAGE):
         on_page()
@@ -91,6 +105,7 @@ async def figures(
     return {
         "sandboxes": list(seen),
         "silent": [one for one in seen if one not in busy],
+        **({} if visible == tuple(kinds) else {"kinds": list(visible)}),
         **counted,
         "active": len(active),
         "overdue": sum(job.overdue_at is not None or job.slow_at is not None for job in active),

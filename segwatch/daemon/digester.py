@@ -1,16 +1,16 @@
 """Tells each channel, once a day, what the day was like."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.digest_reading import figures, stretch_behind
+from segwatch.daemon.digest_reading import figures, stretch_behind, watched_since
 from segwatch.deliveries import digest_times
 from segwatch.deliveries.digest import event_of
-from segwatch.deliveries.digest_times import Daily, Due
+from segwatch.deliveries.digest_times import Daily
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.scope import Scope
 from segwatch.jobs.events import Event
@@ -90,15 +90,16 @@ class Digester:
             return (plan.daily.next(now).at - now).total_seconds()
         if now - max(self._began, due.slot.at) < _SWEEPS_WITHIN and not await self._has_looked(plan.scope):
             return _AGAIN_S
-        due = replace(due, since=await self._watched_since(plan.scope, due))
-        stretch = await stretch_behind(self._store, due.since, due.position)
+        watched = await watched_since(self._store, plan.scope, self._sandboxes, self._kinds)
+        since = max(due.since, watched or due.since)
+        stretch = await stretch_behind(self._store, since, due.position)
         counted = await figures(
             self._store, plan.scope, self._sandboxes, self._kinds, stretch, now, on_page=beat
         )  # fmt: skip
         after = digest_times.told(mark, due, plan.daily, now, stretch.upto)
         event = event_of(
             mark.stream, after.sequence, plan.channel, counted,
-            since=due.since, until=now, zone=plan.daily.zone, now=now, slot=due.slot.at,
+            since=since, until=now, zone=plan.daily.zone, now=now, slot=due.slot.at,
         )  # fmt: skip
         delivery = Delivery(event=event, channel=plan.channel, promised_at=now, due_at=now)
         change = Change(subject=after, subject_before=mark, events=(event,), deliveries=(delivery,))
@@ -115,13 +116,3 @@ class Digester:
                 if swept_at is None or swept_at < self._began:
                     return False
         return True
-
-    async def _watched_since(self, scope: Scope, due: Due) -> datetime:
-        """Return from when on it is told: not from before anybody watched."""
-        began = [
-            began_at
-            for sandbox in scope.seen(self._sandboxes)
-            for kind in self._kinds
-            if (began_at := (await self._store.position(sandbox, kind)).began_at)
-        ]
-        return max(due.since, min(began, default=due.since))

@@ -75,7 +75,7 @@ def lines(event: Event) -> list[str]:
     d = event.details
     return [
         *_work(d),
-        *(f"Nothing ran in {name}" for name in _silent(d)),
+        *(f"{_nothing(d).capitalize()} ran in {name}" for name in _silent(d)),
         *_failures(d),
         *_slowest(d),
         *_moved(d),
@@ -88,7 +88,13 @@ def lines(event: Event) -> list[str]:
 def _headline(d: dict[str, Any]) -> str:
     if _number(d, "runs"):
         return f"Daily digest: {times(d['runs'], 'run')}" if d["runs"] < 1000 else f"Daily digest: {d['runs']:,} runs"
-    return "Daily digest: nothing ended" if _number(d, "active") else "Daily digest: nothing ran"
+    return f"Daily digest: {_nothing(d)} {'ended' if _number(d, 'active') else 'ran'}"
+
+
+def _nothing(d: dict[str, Any]) -> str:
+    """Return what it is that did not run, for a channel that may see one kind of job only."""
+    kinds = texts(d.get("kinds"))
+    return f"no {_NOUNS.get(kinds[0], kinds[0].replace('_', ' '))}" if len(kinds) == 1 else "nothing"
 
 
 def _where(sandboxes: Sequence[str]) -> str:

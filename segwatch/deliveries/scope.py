@@ -46,11 +46,20 @@ class Scope:
     def seen(self, sandboxes: Iterable[str]) -> tuple[str, ...]:
         """Return those of these sandboxes of which the channel may see anything."""
         wanted = (one for one in sandboxes if not self.sandboxes or one in self.sandboxes)
-        return tuple(one for one in wanted if self.unrestricted or self._told_within(one))
+        return tuple(one for one in wanted if self.unrestricted or self._told_within(sandbox=one))
 
-    def _told_within(self, sandbox: str) -> bool:
-        labels = _NONE | {"sandbox": (sandbox,)}
-        ours = (_about(rule.about, frozenset({"sandbox"})) for rule in self.rules if self._is_ours(rule))
+    def kinds(self, kinds: Iterable[str], sandboxes: Iterable[str]) -> tuple[str, ...]:
+        """Return those of these kinds of which the channel may see anything in one of these sandboxes."""
+        where = tuple(sandboxes)
+        return tuple(
+            kind
+            for kind in kinds
+            if self.unrestricted or any(self._told_within(sandbox=one, kind=kind) for one in where)
+        )
+
+    def _told_within(self, **of: str) -> bool:
+        labels = _NONE | {label: (value,) for label, value in of.items()}
+        ours = (_about(rule.about, frozenset(of)) for rule in self.rules if self._is_ours(rule))
         return any(not route.objection(labels, Severity.CRITICAL) for route in ours)
 
     def _told_of(self, labels: Labels) -> bool:

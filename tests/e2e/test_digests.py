@@ -86,18 +86,20 @@ async def test_a_daemon_that_was_killed_over_the_hour_tells_it_late_and_once(hou
 
 
 async def test_a_digest_is_printed_and_nothing_is_sent(house: House) -> None:
-    daemon = await house.daemon(channels=[house.channel("events"), house.channel("team")], retry={"mode": "off"})
+    channels = [house.channel("events"), house.channel("team", digest=digest_in(-3600))]
+    daemon = await house.daemon(channels=channels, retry={"mode": "off"})
     await house.watching(daemon)
     await failed_and_done(house)
     shown = await house.command("notify", "digest", "--channel", "team")
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out.splitlines()[0] == "Daily digest: 2 runs in prod, 1 failed"
+    assert shown.out.startswith("Daily digest: 2 runs in prod, 1 failed, from ")
     assert "prod: 2 exports, 1 failed; took " in shown.out
     whole = (await house.command("notify", "digest", "--since", "1h", "--json")).json
     assert (whole["type"], whole["data"]["runs"]) == ("digest.daily", 2)
-    yesterday = (await house.command("notify", "digest", "--day", "yesterday", "--json")).json["data"]
-    assert yesterday["runs"] == 0
-    assert (yesterday["from"][10:], yesterday["to"][10:]) == ("T00:00:00.000Z", "T00:00:00.000Z")
+    today = (await house.command("notify", "digest", "--channel", "team", "--day", "today", "--json")).json["data"]
+    assert (today["runs"], today["zone"]) == (2, channels[1]["digest"]["zone"])
+    before = await house.command("notify", "digest", "--channel", "team", "--day", "yesterday")
+    assert (before.code, "nothing can be said of that time: it is watched since " in before.err) == (1, True)
     assert house.inbox.letters("digest.daily", channel="team") == []
     sent = await house.command("notify", "digest", "--channel", "team", "--send")
     assert (sent.code, sent.out.splitlines()[-1]) == (0, "sent to team")

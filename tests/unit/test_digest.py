@@ -36,6 +36,8 @@ def title(**figures) -> str:
         ({"sandboxes": ["a", "b", "c", "d"]}, "nothing ran in 4 sandboxes"),
         ({"active": 2}, "nothing ended in prod"),
         ({"sandboxes": []}, "nothing ran"),
+        ({"kinds": ["export_job"]}, "no export ran in prod"),
+        ({"kinds": ["segment_job"], "active": 1}, "no segment job ended in prod"),
     ],
 )
 def test_the_headline_says_the_day_in_a_few_words(figures, said):

@@ -72,3 +72,11 @@ def test_sandboxes_narrow_what_routes_show():
     assert not covers(sandboxes=["dev"])
     assert scope_of("team", [route(match={"sandbox": ["prod", "dev"]})], ["dev"]).seen(["prod", "dev"]) == ("dev",)
     assert scope_of("team", [route(match={"sandbox": "prod", "kind": "x"})]).seen(["prod", "dev"]) == ("prod",)
+
+
+def test_the_kinds_that_can_be_told_of():
+    kinds, sandboxes = ("export_job", "segment_job"), ("prod", "dev")
+    assert scope_of("team", ()).kinds(kinds, sandboxes) == kinds
+    exports = [route(match={"sandbox": "prod", "kind": "export_job", "dataset": "d1"})]
+    assert scope_of("team", exports).kinds(kinds, sandboxes) == ("export_job",)
+    assert scope_of("team", exports).kinds(kinds, ["dev"]) == ()
