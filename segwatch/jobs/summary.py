@@ -35,6 +35,7 @@ MOVED = 0.1  # an audience has moved when it has grown or shrunk by that share,
 MOVED_LEAST = 10  # and by so many members
 _SPANS_MAX = 100_000  # of one kind in one sandbox; the medians are those of the first so many
 _CAUSES_MAX = 500
+_TEXT_MAX = 600  # of an error: it may hold a page of stack
 _AUDIENCES_MAX = 50_000
 _NUMBER = re.compile("[0-9]+")
 
@@ -189,7 +190,7 @@ class Tally:
     def _failed(self, event: Event) -> None:
         errors = event.details.get("errors")
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        code, message = str(first.get("code") or ""), str(first.get("message") or "")
+        code, message = (str(first.get(name) or "")[:_TEXT_MAX] for name in ("code", "message"))
         # messages of one cause name different jobs, batches and times
         name = (event.sandbox, event.kind, code or _NUMBER.sub("#", message))
         if name not in self._causes and len(self._causes) >= _CAUSES_MAX:
