@@ -11,10 +11,12 @@ from segwatch.alerts.grouping import Way
 from segwatch.app.knowledge import settled
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.digester import Plan
 from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle, ways
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
+from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
@@ -86,6 +88,20 @@ def watched_of(settings: Settings) -> Watched:
         retention=settings.store.retention,
         schedules=settings.detectors.schedules,
         audiences=settings.detectors.audiences,
+    )
+
+
+def digests_of(settings: Settings) -> tuple[Plan, ...]:
+    """Return the digests that channels are told."""
+    routes = routes_of(settings)
+    return tuple(
+        Plan(
+            channel=one.name,
+            daily=one.digest.daily,
+            scope=scope_of(one.name, routes, one.digest.sandboxes or ()),
+        )
+        for one in settings.channels
+        if one.digest
     )
 
 

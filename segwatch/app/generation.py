@@ -21,6 +21,7 @@ from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
+from segwatch.daemon.digester import Digester
 from segwatch.daemon.dispatcher import ChannelWorker
 from segwatch.daemon.leftovers import Leftovers
 from segwatch.daemon.names import NameBook, NameReader
@@ -133,6 +134,7 @@ class Generation:
             await self._start_sandbox(sandbox, clients)
         if self._only is None:
             await self._warn_of_the_rest()
+            self._start_digests(kinds)
 
     async def _warn_of_the_rest(self) -> None:
         """Say which failures nobody answers, since their sandbox is no longer in the settings."""
@@ -150,6 +152,7 @@ class Generation:
         await self._lasting.supervisor.stop("silences")
         await self._lasting.supervisor.stop("leftovers")
         await self._lasting.supervisor.stop("alerter")
+        await self._lasting.supervisor.stop("digests")
         await self._lasting.supervisor.stop("channel:")
         await self._resources.aclose()
 
@@ -208,6 +211,13 @@ class Generation:
                 firing = partial(firing_on, lasting.store, one.name)
                 refresher = Refresher(one.name, channel.notifier, firing, lasting.clock)
                 self.keep(f"channel:{one.name}/refresher", refresher.run, patience=one.timeout)
+
+    def _start_digests(self, kinds: Sequence[str]) -> None:
+        plans, lasting = channels.digests_of(self.settings), self._lasting
+        sandboxes = [one.name for one in self.settings.sandboxes]
+        # also without a plan: a digest that is no longer wanted is noted, so that it is new when it comes back
+        digester = Digester(lasting.store, lasting.clock, plans, sandboxes, kinds, self._told)
+        self.keep("digests", digester.run)
 
     async def _start_sandbox(self, sandbox: Sandbox, clients: Clients) -> None:
         lasting, kinds = self._lasting, self._lasting.kinds

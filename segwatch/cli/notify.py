@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import channel_of, open_session
+from segwatch.cli.digest import digest, sample
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
 from segwatch.cli.replaying import named, without_what_is_over
@@ -21,6 +22,7 @@ from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_o
 
 app = App(name="notify")
 app.command(route)
+app.command(digest)
 
 
 @app.command(name="list")
@@ -75,7 +77,7 @@ async def try_(
     _known(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=_sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
+    delivery = Delivery(event=_sample(EventType(event), now, channel), channel=channel, promised_at=now, due_at=now)
     async with open_session() as session:
         outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
@@ -161,9 +163,11 @@ def _known(settings: Settings, channel: str) -> None:
         fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")
 
 
-def _sample(type_: EventType, now: datetime) -> Event:
+def _sample(type_: EventType, now: datetime, channel: str) -> Event:
     if type_ in NOTICES:
         return _sample_notice(type_, now)
+    if type_ is EventType.DIGEST_DAILY:
+        return sample(channel, now)
     if type_.value.startswith("pipeline."):
         return Event(
             type=type_,

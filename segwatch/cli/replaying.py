@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
 
-from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import routes_of, stateful_channels
 from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
 from segwatch.config import Settings
 from segwatch.deliveries.model import Delivery, Stage
-from segwatch.deliveries.routing import leading
+from segwatch.deliveries.routing import FOR_ONE, leading
 from segwatch.jobs.events import Event, EventType
 from segwatch.store.base import Store
 from segwatch.store.filters import EventFilter
@@ -33,10 +32,10 @@ async def named(store: Store, settings: Settings, name: str, channel: str, now: 
     event = next((one.event for one in await store.events(EventFilter(id=name))), None)
     if event is None:
         fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
-    if event.type in NOTICES:
+    if event.type in FOR_ONE:
         its_own = str(event.details["channel"])
         if channel not in ("", its_own):
-            fail(Exit.USAGE, f"{name} is a message to {its_own} about alerts, not to {channel}; leave out --channel")
+            fail(Exit.USAGE, f"{name} is a message to {its_own} alone, not to {channel}; leave out --channel")
         await _refuse_what_is_over(store, settings, name, event, its_own)
         return [_promise(event, its_own, now)]
     return await _of_event(store, settings, event, channel, now)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import ConfigDict, Field, create_model
 
 from segwatch.backoff import Backoff
+from segwatch.config.digests import Digest, MaybeDigest
 from segwatch.config.layout import is_secret
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName, ShortDuration
@@ -33,6 +34,7 @@ class ChannelSection(Section):
     max_age: ShortDuration = setting(
         "Age at which an undelivered notification becomes a dead letter, still sendable by hand.", default="24h"
     )
+    digest: MaybeDigest = Field(default=None, description=str(Digest.__doc__))
 
     @property
     def backoff(self) -> Backoff:

@@ -59,7 +59,8 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
             kind = f' with `kind = "{kinds_of([table])[0]}"`' if len(tables) > 1 else ""
             yield f"## `{f'[[{name}]]' if many else f'[{name}]'}`{kind}\n\n{table.__doc__}\n"
             yield from _table(table)
-            yield from _section(table, f"{name}.")
+        # tables of several kinds have what is below them in common: it is told once, behind them
+        yield from dict.fromkeys(part for table in tables for part in _section(table, f"{name}."))
 
 
 def _table(table: type[BaseModel]) -> Iterator[str]:

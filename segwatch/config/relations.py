@@ -9,6 +9,7 @@ from segwatch.config.pipelines import PipelineSection
 from segwatch.config.problems import Draft, known_or_hint, shown
 from segwatch.config.values import parse_duration
 from segwatch.errors import BadValue
+from segwatch.notifiers.base import load_notifiers
 
 
 def check_relations(draft: Draft) -> None:
@@ -20,6 +21,8 @@ def check_relations(draft: Draft) -> None:
     _check_names(draft, "channels", channels)
     for index, sandbox in sandboxes:
         _check_credential(draft, index, sandbox)
+    for index, channel in channels:
+        _check_digest(draft, index, channel, _names(sandboxes))
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(channels))
         _check_names_matched(draft, "routes", index, route)
@@ -72,6 +75,40 @@ def _check_route(draft: Draft, index: int, route: dict[str, Any], channels: list
     if isinstance(quiet, dict) and quiet.get("from") is not None and begin == end:
         tail = f" is {shown(end)}, as `from` is, so they would never end. Write another time."
         draft.wrong(("routes", index, "quiet_hours", "to"), tail)
+
+
+def _check_digest(draft: Draft, index: int, channel: dict[str, Any], sandboxes: list[str]) -> None:
+    digest, kind = channel.get("digest"), channel.get("kind")
+    if not isinstance(digest, dict):
+        return
+    if (kind_of := load_notifiers().get(str(kind))) is not None and kind_of.stateful:
+        tail = f", but {kind} keeps incidents, and a digest is none. Take it out, or give it to a chat or a mailbox."
+        draft.wrong(("channels", index, "digest"), f" is set{tail}")
+        return
+    about = digest.get("sandboxes")
+    told = _sandboxes_told(draft, channel.get("name"), sandboxes)
+    for at, name in enumerate(about if isinstance(about, list) else []):
+        place: Loc = ("channels", index, "digest", "sandboxes", at)
+        if isinstance(name, str) and sandboxes and name not in sandboxes:
+            draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
+        elif isinstance(name, str) and told and name not in told:
+            tail = f", of which no route tells this channel. Write {' or '.join(map(shown, told))}, or add a route."
+            draft.wrong(place, f" is {shown(name)}{tail}")
+
+
+def _sandboxes_told(draft: Draft, channel: object, sandboxes: list[str]) -> list[str]:
+    """Return the sandboxes of which routes tell a channel by their `match`; all for a channel without a route."""
+    told: list[str] = []
+    routes = [route for _, route in _tables(draft, "routes")]
+    ours = [route for route in routes if channel in _listed(route.get("channels"))]
+    for route in ours:
+        wanted = inner(route.get("match"), "sandbox")
+        told += sandboxes if wanted is None else _listed(wanted)
+    return [name for name in sandboxes if name in told] if ours else sandboxes
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _check_names_matched(draft: Draft, where: str, index: int, table: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from segwatch.jobs.band import HISTORY, Size
 from segwatch.jobs.baseline import Usual, eta, usual
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.plausible import Yield
+from segwatch.jobs.summary import same_work
 from segwatch.store.base import Store
 from segwatch.store.filters import JobFilter
 
@@ -122,7 +123,7 @@ class History:
 
 def work_of(job: JobState) -> str:
     """Return a name that jobs share which do the same; "" where nobody knows."""
-    return job.facts.fingerprint or ",".join(sorted(job.facts.segments))
+    return same_work(job.facts.fingerprint, job.facts.segments)
 
 
 def _run_of(job: JobState) -> _Run:

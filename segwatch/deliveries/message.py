@@ -7,6 +7,7 @@ from typing import Any
 
 from segwatch.alerts.effects import effects_of, subject_of
 from segwatch.alerts.model import Turn
+from segwatch.deliveries import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
 from segwatch.deliveries.wording import errors_of, said_of
@@ -83,7 +84,7 @@ def message_of(event: Event, known: Knowledge = NOTHING) -> Message:
         fields=tuple((name, shown) for name, value in _fields(event, known) if (shown := _block(value))),
         standing=standing,
         subject=event.stream if event.type in _NOTICES else subject_of(event),
-        items=tuple(map(printable, texts(event.details.get("items")))),
+        items=tuple(map(printable, _items(event, known))),
         links=tuple(dict.fromkeys((name, url) for name, url in links if _leads_somewhere(url))),
     )
 
@@ -104,7 +105,13 @@ def _leads_somewhere(url: str) -> bool:
     return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
 
 
+def _items(event: Event, known: Knowledge) -> list[str]:
+    return digest.lines(event, known) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
+
+
 def _fields(event: Event, known: Knowledge) -> list[tuple[str, str]]:
+    if event.type is EventType.DIGEST_DAILY:
+        return digest.fields(event)
     details = event.details
     sizes = _profiles(event, known, "profiles") or _profiles(event, known, "members")
     return [

@@ -10,7 +10,7 @@ from segwatch.alerts.model import Labels, is_below
 from segwatch.alerts.notices import NOTICES
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery
-from segwatch.jobs.events import Event, Severity
+from segwatch.jobs.events import Event, EventType, Severity
 
 Scalar = str | int | bool
 MatchValue = Scalar | Sequence[Scalar]
@@ -22,6 +22,9 @@ Silenced = Callable[[Labels, datetime], bool]
 """Whether a silence holds for what has these labels."""
 
 MATCH_KEYS = LABELS
+
+FOR_ONE = NOTICES | {EventType.DIGEST_DAILY}
+"""The types that are made for one channel, which their details name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +128,12 @@ def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
 
 
 def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
-    """Return for each channel the first route that leads the event there: it is told once, and in one manner."""
+    """Return for each channel the first route that leads the event there: it is told once, and in one manner.
+
+    What tells of alerts, and a digest, is promised to whom it is meant for, and follows no route.
+    """
     found: dict[str, Route] = {}
-    for route in routes_for(event, routes):
+    for route in routes_for(event, routes) if event.type not in FOR_ONE else ():
         for channel in route.channels:
             found.setdefault(channel, route)
     return found

@@ -5,6 +5,7 @@ words out.
 """
 
 from segwatch.deliveries.detected import detected
+from segwatch.deliveries.digest import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.phrases import Said, amount, count, moment, span, text
 from segwatch.deliveries.phrases import around as _with
@@ -140,6 +141,8 @@ def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
             told = text(d.get("title")) or text(d.get("subject"))
             action = "It may still be wrong: segwatch no longer hears of it."
             return _said(f"No longer watched: {told}", _since(since) + _with(" — {}", why), action)
+        case EventType.DIGEST_DAILY:
+            return digest(event)
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
             | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE

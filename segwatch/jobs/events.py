@@ -56,6 +56,7 @@ class EventType(StrEnum):
     SILENCE_ENDED = "silence.ended"
     ALERT_NOTED = "alert.noted"
     WATCH_ENDED = "watch.ended"
+    DIGEST_DAILY = "digest.daily"
 
 
 class Severity(StrEnum):

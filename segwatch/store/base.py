@@ -184,6 +184,12 @@ class Store(Protocol):
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         """Return logged events behind position `after`, oldest first; with after=0 the newest `limit` of them."""
 
+    async def position_before(self, since: datetime) -> int:
+        """Return a position of the log behind which all events since then are; the last one if there are none."""
+
+    async def log(self, types: Sequence[str], *, after: int, until: int, limit: int) -> list[LoggedEvent]:
+        """Return the first `limit` events of these types behind position `after`, up to `until`, oldest first."""
+
     async def resubmission(self, failed: JobKey) -> Resubmission | None:
         """Return what was done about this failed job."""
 

@@ -8,13 +8,17 @@ from segwatch.jobs.model import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to read; empty fields match everything. since: recorded as changed at or after this time."""
+    """Which jobs to read; empty fields match everything.
+
+    since, until: recorded as changed at or after this time, and before that one.
+    """
 
     sandbox: str = ""
     kind: str = ""
     statuses: tuple[Status, ...] = ()
     id: str = ""
     since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

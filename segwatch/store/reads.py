@@ -89,6 +89,7 @@ def jobs(db: sqlite3.Connection, wanted: JobFilter, limit: int | None) -> list[J
     where.given("id = ?", wanted.id)
     where.among("status", [status.value for status in wanted.statuses])
     where.given("changed_us >= ?", micros_or_none(wanted.since))
+    where.given("changed_us < ?", micros_or_none(wanted.until))
     rows = db.execute(
         f"SELECT body FROM job{where.sql} ORDER BY changed_us DESC, number DESC LIMIT ?",  # noqa: S608
         (*where.values, many(limit)),
@@ -148,6 +149,28 @@ def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int |
     ).fetchall()
     if newest:
         rows.reverse()
+    return [LoggedEvent(position=number, event=event_of(body)) for number, body in rows]
+
+
+def position_before(db: sqlite3.Connection, since: datetime) -> int:
+    # `+` keeps the planner from walking the whole log from its beginning for the least one
+    row = db.execute(
+        "SELECT coalesce((SELECT min(+position) - 1 FROM event WHERE at_us >= ?),"
+        " (SELECT max(position) FROM event), 0)",
+        (micros(since),),
+    ).fetchone()
+    return int(row[0])
+
+
+def log(db: sqlite3.Connection, types: Sequence[str], after: int, until: int, limit: int) -> list[LoggedEvent]:
+    where = Where()
+    where.among("type", types)
+    where.given("position > ?", after)
+    where.given("position <= ?", until)
+    rows = db.execute(
+        f"SELECT position, body FROM event{where.sql} ORDER BY position LIMIT ?",  # noqa: S608
+        (*where.values, limit),
+    )
     return [LoggedEvent(position=number, event=event_of(body)) for number, body in rows]
 
 

@@ -108,6 +108,12 @@ class SqliteStore:
     async def events(self, wanted: EventFilter, *, after: int = 0, limit: int | None = None) -> list[LoggedEvent]:
         return await self._read(lambda db: reads.events(db, wanted, after, limit))
 
+    async def position_before(self, since: datetime) -> int:
+        return await self._read(lambda db: reads.position_before(db, since))
+
+    async def log(self, types: Sequence[str], *, after: int, until: int, limit: int) -> list[LoggedEvent]:
+        return await self._read(lambda db: reads.log(db, types, after, until, limit))
+
     async def resubmission(self, failed: JobKey) -> Resubmission | None:
         return await self._read(lambda db: reads.resubmission(db, failed))
 

@@ -71,6 +71,11 @@ def filled(text: str, type_: EventType, **fields) -> Event:
         ("why", "dataset", "root", "new_job_id", "channel", "settled_by", "title", "summary", "action", "pipeline",
          "run", "step", "note", "started_at", "ended_at", "segment_job", "export_job", "last_job_id"), text,
     )  # fmt: skip
+    row = dict.fromkeys(("sandbox", "kind", "job_id", "code", "message", "segment", "title", "matchers"), text)
+    row |= {"count": 3, "runs": 3, "members": 5, "before": 4, "took_s": 60, "odd": "grown"}
+    row |= {"since": text, "until": text}
+    details |= dict.fromkeys(("work", "failures", "slowest", "moved", "alerts", "silenced"), [row] * 3)
+    details |= {"sandboxes": [text] * 2, "silent": [text] * 9, "runs": 9, "from": text, "to": text, "zone": text}
     base = dict.fromkeys(("sandbox", "job_id", "status", "previous", "reason"), text)
     links = {text: "https://segwatch.example.test/jobs/24116?a=(b)&c=<d>|e"}
     return event(type=type_, severity=severity_of(type_), details=details, links=links, **(base | fields))

@@ -49,6 +49,27 @@ SAMPLES: dict[str, Event] = {
             "firing": 3, "items": [f"Export 2411{n} failed — Job aborted (unknown)" for n in (6, 7, 8)],
         },
     ),
+    "digest": event(
+        type=EventType.DIGEST_DAILY, stream="digests/ops", sequence=4, severity=Severity.INFO, kind="", job_id="",
+        status="",
+        details={
+            "channel": "ops", "from": "2026-01-04T07:00:00Z", "to": "2026-01-05T07:00:00Z", "zone": "Europe/Amsterdam",
+            "sandboxes": ["prod", "dev"], "silent": ["dev"], "runs": 44, "succeeded": 41, "failed": 3, "saved": 2,
+            "given_up": 1, "active": 2, "overdue": 1, "open_alerts": 1, "silences": 1, "dead_letters": 2,
+            "work": [
+                {"sandbox": "prod", "kind": "export_job", "runs": 42, "succeeded": 39, "failed": 3, "median_s": 452.0,
+                 "usual_s": 361.0},
+                {"sandbox": "prod", "kind": "segment_job", "runs": 2, "succeeded": 2, "median_s": 886.0},
+            ],
+            "failures": [{"sandbox": "prod", "kind": "export_job", "count": 3, "job_id": "24116", "code": "0090000009",
+                          "message": "Zürich <output> & *path* — 路径"}],
+            "slowest": [{"sandbox": "prod", "kind": "export_job", "job_id": "24120", "took_s": 7800.0,
+                         "usual_s": 2400.0}],
+            "moved": [{"sandbox": "prod", "segment": "nl_customers", "members": 12_345, "before": 10_000}],
+            "alerts": [{"title": "Export 24116 failed in prod", "since": "2026-01-05T02:20:00Z"}],
+            "silenced": [{"id": "5f0c1d2e", "matchers": "sandbox=dev", "until": "2026-01-05T18:00:00Z"}],
+        },
+    ),
     "resolved": event(
         type=EventType.ALERT_RESOLVED, stream="alerts/prod-exports", severity=Severity.INFO, sequence=4,
         kind="export_job", job_id="", status="",

@@ -100,7 +100,7 @@ async def test_a_message_goes_to_its_own_channel_and_an_incident_that_is_over_is
         if one.details["channel"] == "pager" and one.details["alerts"][0]["event_id"] == over.id
     ]  # fmt: skip
     assert await sent(house, settings, resolved.id) == [("pager", "alert.resolved")]
-    assert "is a message to pager about alerts, not to chat; leave out --channel" in await refused(
+    assert "is a message to pager alone, not to chat; leave out --channel" in await refused(
         house, settings, capsys, resolved.id, "chat", Exit.USAGE
     )
     assert await sent(house, settings, firing.id) == [("pager", "alert.firing")], "its end is still to come"

@@ -192,6 +192,31 @@ async def test_jobs_are_found_and_the_last_changed_comes_first(store):
     assert await ids(sandbox="dev") == []
 
 
+async def test_jobs_of_before_a_time_are_read(store):
+    for minute, name in enumerate(("j1", "j2", "j3")):
+        await store.commit([told(job(name, since=at(minute)), minute=minute)[1]])
+    found = await store.jobs(JobFilter(until=at(2)))
+    assert [one.key.id for one in found] == ["j2", "j1"]
+    found = await store.jobs(JobFilter(since=at(1), until=at(2)))
+    assert [one.key.id for one in found] == ["j2"]
+
+
+async def test_a_part_of_the_log_is_read_in_pages(store):
+    assert await store.position_before(at(0)) == 0
+    await store.commit([Change(events=(replace(sandbox_event(n), at=at(n)),)) for n in range(1, 8)])
+    types = (sandbox_event(1).type.value,)
+    assert [await store.position_before(at(n)) for n in (0, 1, 5, 7, 8)] == [0, 0, 4, 6, 7]
+
+    async def read(after, until, limit=9, of=types):
+        return [one.event.sequence for one in await store.log(of, after=after, until=until, limit=limit)]
+
+    assert await read(0, 7) == [1, 2, 3, 4, 5, 6, 7]
+    assert await read(0, 7, limit=2) == [1, 2]
+    assert await read(2, 5) == [3, 4, 5]
+    assert await read(7, 7) == []
+    assert await read(0, 7, of=("job.failed",)) == []
+
+
 async def test_events_are_read_forward_from_a_position_or_backward_from_now(store):
     state = job()
     for minute in range(5):

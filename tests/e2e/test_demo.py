@@ -47,7 +47,7 @@ async def demo(folder: Path, *args: str) -> asyncio.subprocess.Process:
 
 
 def alerts(story: str) -> list[str]:
-    """Return what was told beside the usual moves of jobs, sorted: no numbers, no names, nothing behind the first point.
+    """Return what was told beside the usual moves of jobs, sorted: no numbers, no names, the first sentence only.
 
     Names are learned while the story goes on: whether a line has them depends on the machine, as durations do.
     """

@@ -29,7 +29,7 @@ def keys_shown(text):
         if header := re.match(r"\[\[?([a-z_.]+)\]", line):
             section = header[1]
         elif setting := re.match(r"#?([a-z_.]+) = (.*)", line):
-            if setting[1] in ("match", "quiet_hours"):
+            if setting[1] in ("match", "quiet_hours", "digest"):
                 inner = re.findall(r"(\w+) = ", setting[2].split("}")[0])
                 yield from (f"{section}.{setting[1]}.{key}" for key in inner)
             else:

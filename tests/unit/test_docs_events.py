@@ -17,7 +17,7 @@ from segwatch.alerts.matching import parse
 from segwatch.alerts.silences import Silence
 from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
-from segwatch.deliveries import silence_end
+from segwatch.deliveries import digest, digest_times, silence_end
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
@@ -28,9 +28,10 @@ from segwatch.jobs.breaker import Failing
 from segwatch.jobs.events import Event, EventType, severity_of
 from segwatch.jobs.firing import Begun, Timetable, Watched
 from segwatch.jobs.flapping import Habit
-from segwatch.jobs.model import Missing
+from segwatch.jobs.model import Facts, JobKey, JobState, Missing, Status
 from segwatch.jobs.order import OrderStep, wanted
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+from segwatch.jobs.summary import Past, Tally
 from segwatch.jobs.tracker import Watch
 from segwatch.kinds.base import Asked
 from segwatch.kinds.export_job import KIND as EXPORT
@@ -326,10 +327,36 @@ def detections():
     yield from flapping.reviewed(state, at("02:20:01.120") + timedelta(days=7), habit).events
 
 
+def digests():
+    """What a channel is told the next morning."""
+    past = Past()
+    past.take(
+        JobState(
+            key=JobKey(sandbox="prod", kind="segment_job", id=f"before-{n}"), status=Status.SUCCEEDED, word="SUCCEEDED",
+            asked_at=at("00:00:00"), discovered_at=at("00:00:00"), since=at("00:00:00"),
+            created_at=at("00:00:00"), ended_at=at("00:00:00") + timedelta(minutes=5 + n),
+            facts=Facts(segments=(AUDIENCE,), profiles={AUDIENCE: 3470 + n}),
+        )
+        for n in range(3)
+    )  # fmt: skip
+    tally = Tally(past)
+    tally.take([*jobs(), *resubmissions()])
+    now = {
+        "active": 1, "overdue": 0, "open_alerts": 0, "alerts": [], "silences": 1,
+        "silenced": [{"id": "5f0c1d2e", "matchers": "sandbox=dev", "until": "2026-01-05T18:00:00.000Z"}],
+        "dead_letters": 0,
+    }  # fmt: skip
+    counted = {"sandboxes": ["prod", "dev"], "silent": ["dev"], **tally.figures(), **now}
+    yield digest.event_of(
+        digest_times.stream_of("team"), 1, "team", counted, since=at("07:00:00") - timedelta(days=1),
+        until=at("07:00:00.120"), zone="Europe/Amsterdam", now=at("07:00:00.120"), slot=at("07:00:00"),
+    )  # fmt: skip
+
+
 def produced() -> dict[EventType, Event]:
     """Return the first event of each type; of refusals the one that wakes somebody."""
     first: dict[EventType, Event] = {}
-    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences, detections):
+    for story in (jobs, resubmissions, sandboxes, channels, pipelines, alerts, silences, detections, digests):
         for event in story():
             if event.type is not EventType.RETRY_REFUSED or event.reason == Refusal.UNDECIDED:
                 first.setdefault(event.type, event)

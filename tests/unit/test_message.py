@@ -37,6 +37,21 @@ SAID = {
         "No longer watched: Export 24116 failed in prod since 2026-01-04 03:12:00 UTC — its sandbox was removed. "
         "It may still be wrong: segwatch no longer hears of it.",
     ),
+    EventType.DIGEST_DAILY: (
+        {
+            "from": "2026-01-04T07:00:00Z",
+            "to": "2026-01-05T07:00:00Z",
+            "zone": "Europe/Amsterdam",
+            "runs": 3,
+            "succeeded": 2,
+            "failed": 1,
+            "saved": 1,
+            "sandboxes": ["prod"],
+            "open_alerts": 1,
+        },
+        "Daily digest: 3 runs in prod, 1 failed, from Sun 4 Jan 08:00 to Mon 5 Jan 08:00 (Europe/Amsterdam); "
+        "resubmissions saved 1 export. Still to be looked at: what is open.",
+    ),
     EventType.JOB_DISCOVERED: ({}, "Export 24116 found in prod with status NEW. Watching it until it ends."),
     EventType.JOB_QUEUED: ({}, "Export 24116 is queued in prod."),
     EventType.JOB_PROCESSING: ({}, "Export 24116 is running in prod."),

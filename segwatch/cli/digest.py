@@ -1,0 +1,144 @@
+"""`segwatch notify digest`: what the digest of a channel would say now."""
+
+import random
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+
+from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels
+from segwatch.app.knowledge import known
+from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.output import Exit, aligned, fail, heading, lines, show_json
+from segwatch.cli.session import a_while, opened
+from segwatch.config import Settings
+from segwatch.config.channels import ChannelSection
+from segwatch.daemon.clock import SystemClock
+from segwatch.daemon.digest_reading import figures, stretch_between, watched_since
+from segwatch.deliveries.digest import event_of
+from segwatch.deliveries.digest_times import stream_of
+from segwatch.deliveries.knowledge import Knowledge
+from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.model import Accepted, Delivery
+from segwatch.deliveries.scope import scope_of
+from segwatch.jobs.events import Event, rfc3339
+from segwatch.kinds.base import load_kinds
+
+_DAY = timedelta(days=1)
+
+
+async def digest(
+    *,
+    channel: Annotated[str, Parameter(help="As this channel would be told; else all that is watched.")] = "",
+    day: Annotated[str | None, Parameter(help="A whole day: today, yesterday, or a date.")] = None,
+    since: Annotated[str | None, Parameter(help="How far back from now, such as 24h or 7d; 24h by default.")] = None,
+    send: Annotated[bool, Parameter(help="Also send it to the channel, now.", negative="")] = False,
+    as_json: Json = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print what ran, what failed and what moved: the daily digest, now.
+
+    Nothing is sent without --send, and the daemon's next digest is the same with or without. A day is one by the clocks
+    of the channel's `digest.zone`; without a channel or a digest, in UTC.
+
+    Example: `segwatch notify digest --channel team --day yesterday`
+    """
+    if day is not None and since is not None:
+        fail(Exit.USAGE, "write either --day or --since: both say from when on")
+    if send and not channel:
+        fail(Exit.USAGE, "--send needs to know where to: add --channel NAME")
+    back = a_while(since, "--since") or _DAY
+    clock = SystemClock()
+    now = clock.now()
+    async with opened(config) as (settings, store):
+        chosen = _chosen(settings, channel, send=send) if channel else None
+        plan = chosen.digest if chosen else None
+        zone = plan.zone if plan else "UTC"
+        begin, end = _day(day, now, zone) if day is not None else (now - back, now)
+        if begin >= now:
+            fail(Exit.USAGE, f"--day is {day}, which has not begun. Write today, yesterday, or a date before.")
+        routes = routes_of(settings) if chosen else ()
+        scope = scope_of(channel, routes, (plan.sandboxes or ()) if plan else ())
+        sandboxes, kinds = [one.name for one in settings.sandboxes], tuple(load_kinds())
+        watched = await watched_since(store, scope, sandboxes, kinds)
+        if watched is None or watched >= min(end, now):
+            when = f"since {rfc3339(watched)} only" if watched else "not yet; `segwatch run` begins"
+            fail(Exit.FAILED, f"nothing can be said of that time: it is watched {when}")
+        begin = max(begin, watched)
+        names = await known(settings, store)
+        counted = await figures(store, scope, sandboxes, kinds, await stretch_between(store, begin, end), now)
+    # a stream of its own: a receiver must not take the daemon's next digest for this one
+    event = event_of(
+        f"{stream_of(channel or 'all')}/{random.getrandbits(64):x}", 1, channel, counted,
+        since=begin, until=min(end, now), zone=zone, now=now,
+    )  # fmt: skip
+    if as_json:
+        show_json(event.payload())
+    else:
+        _show(message_of(event, names))
+    if send:
+        await _send(settings, channel, event, clock, names)
+        if not as_json:
+            lines(["", f"sent to {channel}"])
+
+
+def sample(channel: str, now: datetime) -> Event:
+    """Return a digest that is made up, to try a channel with."""
+    of_exports = {"sandbox": "sample", "kind": "export_job", "runs": 12, "succeeded": 11, "failed": 1}
+    counted = {
+        "sandboxes": ["sample"], "silent": [], "runs": 12, "succeeded": 11, "failed": 1, "cancelled": 0, "vanished": 0,
+        "saved": 1, "given_up": 0, "work": [of_exports | {"median_s": 452.0, "usual_s": 361.0}],
+        "failures": [{
+            "sandbox": "sample", "kind": "export_job", "count": 1, "job_id": "24116", "code": "0090000009",
+            "message": "This is a test of `segwatch notify test`; nothing failed.",
+        }],
+        "slowest": [{
+            "sandbox": "sample", "kind": "export_job", "job_id": "24120", "took_s": 7800.0, "usual_s": 2400.0,
+        }],
+    }  # fmt: skip
+    stream = f"{stream_of('sample')}/{random.getrandbits(64):x}"
+    return event_of(stream, 1, channel, counted, since=now - _DAY, until=now, zone="UTC", now=now)
+
+
+def _chosen(settings: Settings, channel: str, *, send: bool) -> ChannelSection:
+    found = next((one for one in settings.channels if one.name == channel), None)
+    if found is None:
+        names = ", ".join(one.name for one in settings.channels) or "none"
+        fail(Exit.USAGE, f"no channel is named {channel}; configured: {names}")
+    if send and channel in stateful_channels(settings):
+        fail(Exit.USAGE, f"{channel} is of kind {found.kind}, which keeps incidents, and a digest is none")
+    return found
+
+
+def _day(word: str, now: datetime, zone: str) -> tuple[datetime, datetime]:
+    """Return when a day begins and ends, in UTC: 23 to 25 hours apart where clocks change."""
+    today = now.astimezone(ZoneInfo(zone)).date()
+    try:
+        day = {"today": today, "yesterday": today - _DAY}.get(word) or date.fromisoformat(word)
+        return _midnight(day, zone), _midnight(day + _DAY, zone)
+    except (ValueError, OverflowError):
+        fail(Exit.USAGE, f'--day is "{word}", which is no day. Write today, yesterday, or a date such as 2026-01-05.')
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _show(message: Message) -> None:
+    lines([message.summary], style="bold")
+    lines([message.action] if message.action else [])
+    rows = [[name, value] for name, value in message.fields]
+    lines(["", *(aligned(rows) if rows else ())])
+    if message.items:
+        heading("In short")
+        lines(f"- {item}" for item in message.items)
+
+
+async def _send(settings: Settings, channel: str, event: Event, clock: SystemClock, names: Knowledge) -> None:
+    now = clock.now()
+    async with open_session() as session:
+        notifier = channel_of(settings, channel, session, clock, known=lambda: names).notifier
+        outcome = await notifier.send(Delivery(event=event, channel=channel, promised_at=now, due_at=now))
+    if not isinstance(outcome, Accepted):
+        fail(Exit.FAILED, f"{channel}: not accepted: {outcome.reason}")

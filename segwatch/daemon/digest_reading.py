@@ -1,0 +1,182 @@
+"""The figures of a digest, read from the store a page at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.model import Alert
+from segwatch.alerts.silences import Silence, SilenceState
+from segwatch.deliveries.digest import LISTED_MAX
+from segwatch.deliveries.scope import Scope
+from segwatch.jobs.events import Event, Severity, rfc3339
+from segwatch.jobs.model import JobState, Status
+from segwatch.jobs.summary import COUNTED, Past, Tally
+from segwatch.store.base import Store
+from segwatch.store.filters import AlertFilter, JobFilter
+
+_PAGE = 200  # events: one may hold the sizes of some thousand audiences
+_PAST = timedelta(weeks=4)
+_PAST_RUNS = 200  # of a kind in a sandbox: what is usual shows in less
+_ACTIVE_MAX = 5000
+_COUNTED = tuple(type_.value for type_ in COUNTED)
+_ACTIVE = tuple(status for status in Status if not status.is_final)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of the log: what is behind position `after`, up to `upto`.
+
+    began: when it begins, for what was usual before. since, until: without what is of before or of later; None where
+    the positions alone say what belongs to it.
+    """
+
+    began: datetime
+    after: int
+    upto: int
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def holds(self, event: Event) -> bool:
+        """Return whether the event belongs to it by its time."""
+        return (self.since is None or self.since <= event.at) and (self.until is None or event.at < self.until)
+
+
+async def stretch_behind(store: Store, since: datetime, position: int | None) -> Stretch:
+    """Return all that is in the log by now: from the position on, or without one from `since`. Raises StoreError."""
+    upto = await _newest(store)
+    if position is not None:
+        return Stretch(began=since, after=position, upto=upto)
+    return Stretch(began=since, after=await store.position_before(since), upto=upto, since=since)
+
+
+async def stretch_between(store: Store, since: datetime, until: datetime) -> Stretch:
+    """Return all from `since` to `until`. Raises StoreError."""
+    after, upto = await store.position_before(since), await store.position_before(until)
+    return Stretch(began=since, after=after, upto=upto, since=since, until=until)
+
+
+async def watched_since(
+    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str]
+) -> datetime | None:  # fmt: skip
+    """Return when somebody began to watch what the channel may see; None if nobody ever did. Raises StoreError."""
+    began = [
+        began_at
+        for sandbox in scope.seen(sandboxes)
+        for kind in kinds
+        if (began_at := (await store.position(sandbox, kind)).began_at)
+    ]
+    return min(began, default=None)
+
+
+async def figures(
+    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str], stretch: Stretch, now: datetime,
+    *, on_page: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what a digest tells, JSON values only: the figures of `Tally`, and how things stand now.
+
+    sandboxes: those of the settings. on_page: called again and again while it is read. Raises StoreError.
+
+    sandboxes: of which the channel may see anything; silent: those of them in which nothing ended and nothing is
+    active. kinds: of which it may see anything, if not of all. active, overdue: jobs now. open_alerts, silences: how
+    many; alerts, silenced: the first of them. dead_letters: of this channel; of all for a scope that is nobody's.
+    """
+    seen = scope.seen(sandboxes)
+    visible = scope.kinds(kinds, seen)
+    tally = Tally(await _past(store, scope, seen, visible, stretch.began, on_page))
+    after = stretch.after
+    while page := await store.log(_COUNTED, after=after, until=stretch.upto, limit=_PAGE):
+        on_page()
+        events = [one.event for one in page]
+        # in a thread, since one evaluation may count thousands of audiences
+        await asyncio.to_thread(_take, tally, events, scope, stretch)
+        after = page[-1].position
+    counted = await asyncio.to_thread(tally.figures)
+    active = [job for one in seen for job in await _active(store, one) if scope.covers(labels_of_job(job))]
+    busy = {row["sandbox"] for row in counted["work"]} | {job.key.sandbox for job in active}
+    alerts = [one for one in await store.alerts(AlertFilter(open_only=True)) if scope.covers(_labels_of_alert(one))]
+    silences = [
+        one
+        for one in await store.silences(untold=True)
+        if one.state(now) is SilenceState.ACTIVE and _concerns(one, seen)
+    ]
+    dead = sum(one.dead for one in await store.outbox_depth() if scope.channel in ("", one.channel))
+    return {
+        "sandboxes": list(seen),
+        "silent": [one for one in seen if one not in busy],
+        **({} if visible == tuple(kinds) else {"kinds": list(visible)}),
+        **counted,
+        "active": len(active),
+        "overdue": sum(job.overdue_at is not None or job.slow_at is not None for job in active),
+        "open_alerts": len(alerts),
+        "alerts": [_row(one) for one in sorted(alerts, key=_worst_first)[:LISTED_MAX]],
+        "silences": len(silences),
+        "silenced": [
+            {"id": one.id, "matchers": one.what, "until": one.ends_at and rfc3339(one.ends_at)}
+            for one in silences[:LISTED_MAX]
+        ],
+        "dead_letters": dead,
+    }
+
+
+def labels_of_job(job: JobState) -> dict[str, tuple[str, ...]]:
+    """Return what a channel's routes may say of a job, whatever happens to it."""
+    return {
+        "sandbox": (job.key.sandbox,),
+        "kind": (job.key.kind,),
+        "job_id": (job.key.id,),
+        "segment": job.facts.segments,
+        "dataset": (job.facts.dataset,) if job.facts.dataset else (),
+    }
+
+
+async def _past(
+    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str], before: datetime,
+    on_page: Callable[[], None],
+) -> Past:  # fmt: skip
+    past = Past()
+    for sandbox in sandboxes:
+        for kind in kinds:
+            wanted = JobFilter(
+                sandbox=sandbox, kind=kind, statuses=(Status.SUCCEEDED,), since=before - _PAST, until=before
+            )
+            jobs = await store.jobs(wanted, limit=_PAST_RUNS)
+            await asyncio.to_thread(past.take, [job for job in jobs if scope.covers(labels_of_job(job))])
+            on_page()
+    return past
+
+
+async def _active(store: Store, sandbox: str) -> list[JobState]:
+    return await store.jobs(JobFilter(sandbox=sandbox, statuses=_ACTIVE), limit=_ACTIVE_MAX)
+
+
+async def _newest(store: Store) -> int:
+    return await store.position_before(datetime.max.replace(tzinfo=UTC))
+
+
+def _take(tally: Tally, events: Sequence[Event], scope: Scope, stretch: Stretch) -> None:
+    tally.take(event for event in events if stretch.holds(event) and scope.covers(labels_of(event)))
+
+
+def _labels_of_alert(alert: Alert) -> dict[str, tuple[str, ...]]:
+    own = {"sandbox": alert.sandbox, "kind": alert.kind}
+    return dict(alert.labels) | {label: (value,) for label, value in own.items() if value}
+
+
+def _concerns(silence: Silence, sandboxes: Sequence[str]) -> bool:
+    """Return whether it is in force for a sandbox of which the channel may see anything."""
+    about = [matcher for matcher in silence.matchers if matcher.label == "sandbox"]
+    return any(all(matcher.fits({"sandbox": (one,)}) for matcher in about) for one in sandboxes)
+
+
+def _worst_first(alert: Alert) -> tuple[int, datetime, str]:
+    return -tuple(Severity).index(alert.severity), alert.since, alert.subject
+
+
+def _row(alert: Alert) -> dict[str, Any]:
+    return {
+        "id": alert.id, "title": alert.title, "since": rfc3339(alert.since), "severity": alert.severity.value,
+        "sandbox": alert.sandbox,
+    }  # fmt: skip
