@@ -53,6 +53,10 @@ class Meter:
         """Count a failed attempt; see DeliveryObserver."""
         self.metrics.deliveries_failed.labels(channel, reason).inc()
 
+    def unworded(self, channel: str) -> None:
+        """Count a message that a template could not word."""
+        self.metrics.template_failures.labels(channel).inc()
+
     def kept(self, worker: str) -> None:
         """Start the count of this worker's restarts at zero, so that `rate()` sees the first."""
         self.metrics.restarts.labels(_family(worker))

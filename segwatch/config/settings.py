@@ -19,6 +19,7 @@ from segwatch.config.sections import (
     Sandbox,
     StoreSection,
 )
+from segwatch.config.templates import TemplateSection
 
 ENV_PREFIX = "SEGWATCH_"
 ENV_DELIMITER = "__"
@@ -46,6 +47,7 @@ class Settings(BaseSettings):
     http: Http = Field(default_factory=Http, description=str(Http.__doc__))
     channels: tuple[AnyChannel, ...] = Field((), description="One receiver of notifications.")
     routes: tuple[RouteSection, ...] = Field((), description=str(RouteSection.__doc__))
+    templates: tuple[TemplateSection, ...] = Field((), description=str(TemplateSection.__doc__))
     pipelines: tuple[PipelineSection, ...] = Field((), description=str(PipelineSection.__doc__))
     metrics: MetricsSection = Field(default_factory=MetricsSection, description=str(MetricsSection.__doc__))
     log: LogSection = Field(default_factory=LogSection, description=str(LogSection.__doc__))

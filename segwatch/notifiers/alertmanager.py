@@ -19,7 +19,7 @@ from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
-from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
+from segwatch.notifiers.base import NOT_AN_ALERT, Body, Key, NotifierContext, NotifierKind, Options, ServiceUrl
 from segwatch.notifiers.posting import post
 
 REFRESH_EVERY = timedelta(minutes=1)
@@ -112,16 +112,23 @@ class Alertmanager:
         self._grace_s = grace_s
         self._fired: dict[str, dict[str, str]] = {}  # by stream: the labels under which it fires over there
 
+    def body(self, delivery: Delivery) -> Body | Rejected:
+        """Return the body of the request to each replica, for what opens or closes an alert."""
+        if self._context.compose(delivery.event).standing is Standing.STORY:
+            return NOT_AN_ALERT
+        return Body(media_type="application/json", content=[self._alert(delivery.event)])
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as one replica has the alert.
 
         The others get it with the next refresh, or forget what is resolved by themselves: waiting for one that is down
         would hold back the news of this group.
         """
-        event = delivery.event
-        if self._context.compose(event).standing is Standing.STORY:
-            return NOT_AN_ALERT
-        alert = self._alert(event)
+        event, told = delivery.event, self.body(delivery)
+        if isinstance(told, Rejected):
+            return told
+        (alert,) = told.content
+        self._note(event, alert)
         ends = await self._soon([asyncio.create_task(self._tell(replica, alert)) for replica in self._replicas])
         if Accepted() not in ends:
             return _worst(ends)
@@ -135,7 +142,7 @@ class Alertmanager:
             replica.not_refreshing.clear()
         try:
             async with asyncio.timeout(self._context.timeout_s):
-                alerts = [self._alert(event) for event in await firing()]
+                alerts = [self._refreshed(event) for event in await firing()]
                 return _worst(await asyncio.gather(*(self._tell_all(one, alerts) for one in self._replicas)))
         except TimeoutError:
             return Retryable(reason="timeout")
@@ -174,12 +181,19 @@ class Alertmanager:
 
     def _alert(self, event: Event) -> dict[str, Any]:
         alert = alert_of(event, self._context.compose(event), self._context.now(), fires_for=self._fires_for)
-        if event.type is EventType.ALERT_FIRING:
-            self._fired[event.stream] = alert["labels"]
-        elif event.type is EventType.ALERT_RESOLVED:
+        if event.type is EventType.ALERT_RESOLVED:
             alert["labels"] = self._fired.get(event.stream, alert["labels"])
         alert["labels"] = self._labels | alert["labels"]
         return alert
+
+    def _refreshed(self, event: Event) -> dict[str, Any]:
+        alert = self._alert(event)
+        self._note(event, alert)
+        return alert
+
+    def _note(self, event: Event, alert: dict[str, Any]) -> None:
+        if event.type is EventType.ALERT_FIRING:
+            self._fired[event.stream] = alert["labels"]
 
 
 def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
