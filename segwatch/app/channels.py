@@ -1,13 +1,13 @@
 """From the settings to channels and routes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from segwatch.alerts.grouping import Way
-from segwatch.app.wording import Wording, rules_of
+from segwatch.app.wording import Failed, Wording, rules_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.dispatcher import Channel
@@ -22,14 +22,14 @@ def open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
 
 
-def wording_of(settings: Settings, name: str, *, failed: Callable[[str], None] = lambda channel: None) -> Wording:
+def wording_of(settings: Settings, name: str, *, failed: Failed = lambda channel, event, fault: None) -> Wording:
     """Return what the channel of that name says of events. failed: as in `Wording`."""
     return Wording(name, rules_of(settings), failed=failed)
 
 
 def channel_of(
     settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock,
-    *, failed: Callable[[str], None] = lambda channel: None,
+    *, failed: Failed = lambda channel, event, fault: None,
 ) -> Channel:  # fmt: skip
     """Return the configured channel of that name, ready to send. failed: as in `Wording`."""
     chosen = next(channel for channel in settings.channels if channel.name == name)

@@ -177,7 +177,9 @@ class Generation:
         self._resources.push_async_callback(session.close)
         lasting = self._lasting
         for one in self.settings.channels:
-            channel = channels.channel_of(self.settings, one.name, session, lasting.clock, failed=lasting.meter.unworded)
+            channel = channels.channel_of(
+                self.settings, one.name, session, lasting.clock, failed=lasting.meter.unworded
+            )
             worker = ChannelWorker(
                 channel,
                 store=lasting.store,

@@ -1,15 +1,14 @@
-"""What one channel says of events: by the user's templates, and in the standard words where there is none, or it fails."""
+"""What one channel says of events: by the user's templates, in the standard words where there is none or it fails."""
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from segwatch.config import Settings
 from segwatch.deliveries.message import Message, message_of
-from segwatch.deliveries.templates.rewriting import TemplateRule, Worded, worded
+from segwatch.deliveries.templates.rewriting import Fault, TemplateRule, Worded, worded
 from segwatch.jobs.events import Event
 
-log = structlog.get_logger(__name__)
+Failed = Callable[[str, Event, Fault], None]
+"""Hears of a channel, an event that a template could not word, and why."""
 
 _REMEMBERED = 1000  # events: each is composed again with every attempt, and each minute while it fires
 
@@ -22,8 +21,7 @@ def rules_of(settings: Settings) -> tuple[TemplateRule, ...]:
 class Wording:
     """Composes the messages of one channel.
 
-    standard: the words without a template. failed: hears the channel's name for each message that a template could not
-    word, and that so goes out in the standard words.
+    standard: the words without a template. failed: hears once of each event that so goes out in these.
     """
 
     def __init__(
@@ -32,7 +30,7 @@ class Wording:
         rules: Sequence[TemplateRule],
         *,
         standard: Callable[[Event], Message] = message_of,
-        failed: Callable[[str], None] = lambda channel: None,
+        failed: Failed = lambda channel, event, fault: None,
     ) -> None:
         self._channel = channel
         self._rules = tuple(rules)
@@ -45,17 +43,11 @@ class Wording:
         return worded(event, self._standard(event), self._rules, self._channel)
 
     def compose(self, event: Event) -> Message:
-        """Return what is said of an event; a template that fails is told of once for each event."""
+        """Return what is said of an event, in whatever words."""
         found = self.worded(event)
         if found.fault is not None and event.id not in self._told:
             self._told[event.id] = None
             if len(self._told) > _REMEMBERED:
                 del self._told[next(iter(self._told))]
-            fault = found.fault
-            log.warning(
-                "template_failed", channel=self._channel, template=fault.template, part=fault.part, line=fault.line,
-                why=fault.why, event_id=event.id, type=event.type.value,
-                hint=f"the standard words were sent; try: segwatch notify preview {event.id} --channel {self._channel}",
-            )  # fmt: skip
-            self._failed(self._channel)
+            self._failed(self._channel, event, found.fault)
         return found.message

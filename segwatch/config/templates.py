@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from segwatch.alerts import matching
-from segwatch.config.routes import MatcherText, Match
+from segwatch.config.routes import Match, MatcherText
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName
-from segwatch.deliveries.templates.language import Text, Unusable
+from segwatch.deliveries.templates.checking import Unusable
+from segwatch.deliveries.templates.language import Text
 from segwatch.deliveries.templates.rewriting import NAME_MAX, REST, TemplateRule
 from segwatch.errors import BadValue
 
@@ -54,7 +55,7 @@ class TemplateSection(Section):
     action: TemplateText | None = setting('What is done about it; `""` for nothing.', default=None)
     items: TemplateText | None = setting('The list below, an entry a line; `""` for none.', default=None)
     fields: Annotated[dict[str, TemplateText], AfterValidator(_named)] = setting(
-        'Names and values below the text: these replace those of the same name, or come behind them; `""` takes one out,'
+        'Names and values below the text. These replace those of the same name or come behind them; `""` takes one out,'
         ' and `"*" = ""` all that are not named here.',
         default={},
     )

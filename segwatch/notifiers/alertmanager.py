@@ -6,7 +6,6 @@ An alert is known by its labels, fires until `endsAt` unless it is told again, a
 """
 
 import asyncio
-import base64
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Ret
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.notifiers.base import NOT_AN_ALERT, Body, Key, NotifierContext, NotifierKind, Options, ServiceUrl
-from segwatch.notifiers.posting import post
+from segwatch.notifiers.posting import authorization, post
 
 REFRESH_EVERY = timedelta(minutes=1)
 FIRES_FOR = timedelta(minutes=5)  # Alertmanager's own default (resolve_timeout); four refreshes may be lost
@@ -105,7 +104,8 @@ class Alertmanager:
         grace_s: float = _GRACE_S,
     ) -> None:
         self._replicas = [_Replica(url) for url in options.urls]
-        self._headers, self._secrets = _authorization(options)
+        login, self._secrets = authorization(options.username, options.password, options.bearer_token)
+        self._headers = {"Content-Type": "application/json"} | login
         self._labels = options.labels
         self._context = context
         self._fires_for = fires_for
@@ -283,18 +283,6 @@ def _worst(ends: Iterable[Outcome]) -> Outcome:
 
 def _batches(alerts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     return (alerts[start : start + _BATCH] for start in range(0, len(alerts), _BATCH))
-
-
-def _authorization(options: AlertmanagerOptions) -> tuple[dict[str, str], tuple[SecretStr, ...]]:
-    """Return the headers of a request, and what of them is secret."""
-    headers = {"Content-Type": "application/json"}
-    if options.bearer_token is not None:
-        return headers | {"Authorization": f"Bearer {options.bearer_token.get_secret_value()}"}, (options.bearer_token,)
-    if options.password is None:
-        return headers, ()
-    pair = f"{options.username}:{options.password.get_secret_value()}"
-    both = SecretStr(base64.b64encode(pair.encode()).decode())
-    return headers | {"Authorization": f"Basic {both.get_secret_value()}"}, (options.password, both)
 
 
 class AlertmanagerKind:

@@ -231,8 +231,7 @@ def _html(message: Message) -> str:
     """Return the same with everything escaped: what the platform said is in it."""
     items = "".join(f"<li>{html.escape(item)}</li>" for item in message.items)
     fields = "".join(
-        f'<tr><th align="left" valign="top">{html.escape(name)}</th>'
-        f"<td>{_html_lines(value)}</td></tr>"
+        f'<tr><th align="left" valign="top">{html.escape(name)}</th><td>{_html_lines(value)}</td></tr>'
         for name, value in message.fields
     )
     links = " · ".join(

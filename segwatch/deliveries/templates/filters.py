@@ -1,8 +1,8 @@
-"""The filters that a template may use. Each takes texts, numbers and lists, and gives what is no larger than its share."""
+"""The filters that a template may use. Each takes texts, numbers and lists, and refuses what would grow too large."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,9 @@ def text_of(value: object) -> str:
     if isinstance(value, str | int | float | Undefined):
         return str(value)
     if isinstance(value, Mapping):
-        raise Refused('this is a table. Write one of its values, or |items|first, or {% for name, value in ...|items %}')
+        raise Refused(
+            "this is a table. Write one of its values, or |items|first, or {% for name, value in ...|items %}"
+        )
     raise Refused('this is a list. Write |join(", ") behind it, or {% for one in ... %}')
 
 
@@ -47,13 +49,13 @@ def capitalize(value: object) -> str:
 
 def clock(value: object, zone: str = "UTC", *, near: datetime) -> str:
     """The time of day in a time zone: `04:12:07 CET`; with the date, unless that is the date of the event there."""
-    at, then = (one.astimezone(_zone(zone)) for one in (_time(value), near))
+    at, then = (one.astimezone(_zone(text_of(zone))) for one in (_time(value), near))
     return f"{at:%H:%M:%S %Z}" if at.date() == then.date() else f"{at:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def date_(value: object, zone: str = "UTC") -> str:
     """The date in a time zone: `2026-01-05`."""
-    day: date = _time(value).astimezone(_zone(zone)).date()
+    day: date = _time(value).astimezone(_zone(text_of(zone))).date()
     return day.isoformat()
 
 
@@ -76,9 +78,9 @@ def items(value: object) -> list[tuple[Any, Any]]:
 
 def join(value: object, between: str = "") -> str:
     """The texts of a list in one."""
-    texts = [text_of(one) for one in _many(value)]
-    _fits(sum(map(len, texts)) + len(between) * len(texts))
-    return between.join(texts)
+    texts, glue = [text_of(one) for one in _many(value)], text_of(between)
+    _fits(sum(map(len, texts)) + len(glue) * len(texts))
+    return glue.join(texts)
 
 
 def last(value: object) -> object:
@@ -104,29 +106,29 @@ def map_(value: object, attribute: str) -> list[Any]:
 
 def number(value: object, digits: int = 0, between: str = ",") -> str:
     """A number in groups of three digits: `1,234,567`. digits: behind the point. between: `.` gives `1.234,5`."""
-    shown = f"{_number(value):,.{min(max(int(digits), 0), _DIGITS_MAX)}f}"
-    swapped = {",": between[:1], ".": "," if between == "." else "."}
+    shown = f"{_number(value):,.{_whole(digits)}f}"
+    swapped = {",": text_of(between)[:1], ".": "," if between == "." else "."}
     return "".join(swapped.get(letter, letter) for letter in shown)
 
 
 def plural(value: object, one: str, many: str = "") -> str:
     """A number with its noun: `1 export`, `200 exports`; many: the noun for other numbers than one."""
     count = _number(value)
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {text_of(one) if count == 1 else text_of(many) or text_of(one) + 's'}"
 
 
 def replace(value: object, old: str, new: str) -> str:
     """The text with another one in place of every `old`."""
-    text = text_of(value)
-    if not old:
+    text, sought, instead = text_of(value), text_of(old), text_of(new)
+    if not sought:
         raise Refused("|replace needs a text to look for, and has an empty one")
-    _fits(len(text) + text.count(old) * len(new))
-    return text.replace(old, new)
+    _fits(len(text) + text.count(sought) * len(instead))
+    return text.replace(sought, instead)
 
 
 def round_(value: object, digits: int = 0) -> float | int:
     """The number, rounded; a whole one unless digits are asked for."""
-    return round(_number(value), min(int(digits), _DIGITS_MAX)) if digits > 0 else round(_number(value))
+    return round(_number(value), _whole(digits)) if _whole(digits) else round(_number(value))
 
 
 def span(value: object) -> str:
@@ -141,7 +143,7 @@ def trim(value: object) -> str:
 
 def truncate(value: object, most: int = 100) -> str:
     """At most so many runes of the text; an ellipsis tells of more."""
-    return runes.clip(text_of(value), max(int(most), 1))
+    return runes.clip(text_of(value), _whole(most, least=1, most=TEXT_MAX))
 
 
 def upper(value: object) -> str:
@@ -231,6 +233,12 @@ def _number(value: object) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
         return value
     raise Refused(f"this filter takes a number, and has {_kind(value)}")
+
+
+def _whole(value: object, *, least: int = 0, most: int = _DIGITS_MAX) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return min(max(value, least), most)
+    raise Refused(f"this filter takes a whole number in its brackets, and has {_kind(value)}")
 
 
 def _kind(value: object) -> str:

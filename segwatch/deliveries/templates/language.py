@@ -1,68 +1,34 @@
 """The language of templates: Jinja, of which only that is left whose cost is bounded by its length and its loops.
 
-The sandbox of Jinja keeps a template from Python's insides, not from `range(10**9)`, `'x' * 10**9` or a text that is put
-together with itself forty times over. So nothing here can be called, assigned or defined: a template is one expression
-after the other, loops go over lists that are there, and each turn of a loop costs as many steps as its body has parts.
-Operators work on numbers of bearable size. What a name leads to is in a table or a list: no attribute of a Python object
-can be reached at all.
+The sandbox of Jinja keeps a template from Python's insides, not from `range(10**9)`, `'x' * 10**9` or a text that is
+put together with itself forty times over. So nothing here can be called, assigned or defined: a template is one
+expression after the other, loops go over lists that are there, and each turn of a loop costs as many steps as its body
+has parts. Operators work on numbers of bearable size. What a name leads to is in a table or a list: no attribute of a
+Python object can be reached at all.
 """
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.exceptions import UndefinedError
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.tests import TESTS
+from jinja2.tests import TESTS as JINJA_TESTS
 
 from segwatch.deliveries.templates import filters
 from segwatch.deliveries.templates.budget import Budget, Refused
+from segwatch.deliveries.templates.checking import TESTS, Unusable, check
 from segwatch.deliveries.templates.filters import BUDGET, text_of
 from segwatch.deliveries.templates.view import KNOWN, Table
 
 SOURCE_MAX = 4000  # runes of one template
-_DEPTH_MAX = 40  # of what stands in one another; Python's own parser gives up at some hundred
-_LOOPS_MAX = 2  # in one another
 _NUMBER_MAX = 1e18
 _FILE = "<a template of the settings>"
 _LOOP = ("first", "index", "index0", "last", "length")
-_TESTS = ("defined", "divisibleby", "even", "none", "number", "odd", "string", "undefined")
 _EACH, _SHOWN = "for each", "as shown"  # ours; no template can write these names, for their blanks
 _OPERATORS = frozenset({"+", "-", "*", "/", "//", "%"})
-
-_ALLOWED: tuple[type[nodes.Node], ...] = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Const, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Slice,
-    nodes.Filter, nodes.Test, nodes.If, nodes.CondExpr, nodes.For, nodes.Compare, nodes.Operand, nodes.And, nodes.Or,
-    nodes.Not, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Concat,
-    nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Keyword,
-)  # fmt: skip
-_INSTEAD: dict[type[nodes.Node], str] = {
-    nodes.Call: "calls something, and nothing can be called. Write a filter, such as event.at|clock",
-    nodes.Pow: "has **, which numbers here do not need. Write the number",
-    nodes.Assign: "has {% set %}, and nothing can be kept. Write the expression where it is shown",
-    nodes.AssignBlock: "has {% set %}, and nothing can be kept. Write the expression where it is shown",
-    nodes.Macro: "has {% macro %}. Write a filter, or the text itself",
-    nodes.CallBlock: "has {% call %}. Write the text itself",
-    nodes.FilterBlock: "has {% filter %}. Write the filter behind each value: message.title|upper",
-    nodes.With: "has {% with %}, and nothing can be kept. Write the expression where it is shown",
-    nodes.Block: "has {% block %}. A template stands for itself: write the text",
-    nodes.Extends: "has {% extends %}. A template stands for itself: write the text",
-    nodes.Include: "has {% include %}. A template stands for itself: write the text",
-    nodes.Import: "has {% import %}. A template stands for itself: write the text",
-    nodes.FromImport: "has {% from %}. A template stands for itself: write the text",
-    nodes.Scope: "has {% autoescape %}. Each channel escapes what it is given: leave it out",
-}
-
-
-class Unusable(Exception):
-    """A template that cannot be used, or not for this event. line: where in it, from 1; the text says what to write."""
-
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(why)
-        self.line = line
 
 
 class Missing(Undefined):
@@ -103,7 +69,7 @@ class _Environment(ImmutableSandboxedEnvironment):
             return getattr(obj, argument)
         if isinstance(obj, str | list | tuple) and isinstance(argument, int) and -len(obj) <= argument < len(obj):
             return obj[argument]
-        return _lacking({str: "a text", list: "the list", tuple: "the list"}.get(type(obj), "this"), argument)
+        return _lacking("the list" if isinstance(obj, list | tuple) else "a text or a number", argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         for one in (left, right):
@@ -146,7 +112,7 @@ def _environment() -> _Environment:
     found = _Environment(undefined=Missing, autoescape=False, optimized=False, finalize=_shown, cache_size=0)
     found.globals.clear()
     found.filters = {name: filters.metered(name) for name in filters.PLAIN} | {_SHOWN: _shown, _EACH: _each}
-    found.tests = {name: TESTS[name] for name in _TESTS}
+    found.tests = {name: JINJA_TESTS[name] for name in TESTS}
     return found
 
 
@@ -161,7 +127,7 @@ class Text:
             raise Unusable(1, f"has {len(source):,} runes, more than {SOURCE_MAX:,}. Write less")
         try:
             tree = _ENVIRONMENT.parse(source)
-            _check(tree, frozenset(KNOWN), loops=0, depth=0)
+            check(tree, frozenset(KNOWN))
             self._cost = _cost(tree)
             bounded = _bounded(tree)
             self._template = Template.from_code(_ENVIRONMENT, _ENVIRONMENT.compile(bounded, filename=_FILE), {})
@@ -206,79 +172,6 @@ def _syntax(error: TemplateSyntaxError) -> str:
     return f"cannot be read: {said}"
 
 
-def _check(node: nodes.Node, names: frozenset[str], *, loops: int, depth: int) -> None:
-    """Raise Unusable for what may not stand in a template. names: the variables that are known there."""
-    if depth > _DEPTH_MAX:
-        _refuse(node, "has too much in one another. Write it flatter")
-    if not isinstance(node, _ALLOWED):
-        _refuse(node, _INSTEAD.get(type(node), f"has {type(node).__name__}, which templates here do not have"))
-    match node:
-        case nodes.Name(ctx="load") if node.name not in names:
-            _refuse(node, f'names "{node.name}", which is not known here. {_known(node.name, names)}')
-        case nodes.Getattr(node=nodes.Name(name=root), attr=name) if root in KNOWN:
-            _member(node, root, name)
-        case nodes.Getitem(node=nodes.Name(name=root), arg=nodes.Const(value=str(name))) if root in KNOWN:
-            _member(node, root, name)
-        case nodes.Filter():
-            _check_filter(node)
-        case nodes.Test() if node.name not in _TESTS:
-            _refuse(node, f'asks whether something is "{node.name}", which is no test. {_known(node.name, _TESTS)}')
-        case nodes.For():
-            return _check_loop(node, names, loops=loops, depth=depth)
-    for child in node.iter_child_nodes():
-        _check(child, names, loops=loops, depth=depth + 1)
-    return None
-
-
-def _member(node: nodes.Node, root: str, name: str) -> None:
-    if name in KNOWN[root]:
-        return
-    if root == "event" and not difflib.get_close_matches(name, KNOWN[root], n=1, cutoff=0.7):
-        _refuse(node, f"names event.{name}, which events do not have. What is of one type is in event.details.{name}")
-    _refuse(node, f'names {root}.{name}, which is not there. {_known(name, KNOWN[root])}')
-
-
-def _check_filter(node: nodes.Filter) -> None:
-    if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
-        _refuse(node, "gives a filter its arguments in another way than one by one. Write each")
-    if node.name not in filters.PLAIN:
-        _refuse(node, f'has the filter "{node.name}", which there is not. {_known(node.name, filters.PLAIN)}')
-    kwargs = {one.key: one.value for one in node.kwargs}
-    if filters.misused(node.name, node.args, kwargs):
-        _refuse(node, f"gives {node.name} what it does not take. Write {filters.form_of(node.name)}")
-
-
-def _check_loop(node: nodes.For, names: frozenset[str], *, loops: int, depth: int) -> None:
-    if node.recursive:
-        _refuse(node, "has a recursive loop. Write loops in one another, two at most")
-    if loops == _LOOPS_MAX:
-        _refuse(node, f"has more than {_LOOPS_MAX} loops in one another. Write fewer")
-    targets = [node.target] if isinstance(node.target, nodes.Name) else list(node.target.find_all(nodes.Name))
-    own = frozenset(one.name for one in targets)
-    if taken := own & {*KNOWN, "loop"}:
-        _refuse(node, f"loops with the name {min(taken)}, which is taken. Write another, such as one")
-    inside = names | own
-    _check(node.iter, names, loops=loops, depth=depth + 1)
-    _check(node.target, inside, loops=loops, depth=depth + 1)
-    if node.test is not None:
-        _check(node.test, inside, loops=loops, depth=depth + 1)
-    for child in node.body:
-        _check(child, inside | {"loop"}, loops=loops + 1, depth=depth + 1)
-    for child in node.else_:
-        _check(child, names, loops=loops, depth=depth + 1)
-
-
-def _refuse(node: nodes.Node, why: str) -> NoReturn:
-    raise Unusable(node.lineno or 1, why)
-
-
-def _known(word: str, known: Iterable[str]) -> str:
-    """Return what could stand in place of `word`."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}"
-
-
 def _cost(node: nodes.Node) -> int:
     return 1 + sum(map(_cost, node.iter_child_nodes()))
 
@@ -296,8 +189,7 @@ def _bounded(tree: nodes.Template) -> nodes.Template:
     return tree
 
 
-def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Expr:
+def _filtered(node: Any, name: str, *args: nodes.Expr) -> nodes.Filter:
     made = nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)
-    return made.set_environment(_ENVIRONMENT)
-
-
+    made.set_environment(_ENVIRONMENT)
+    return made

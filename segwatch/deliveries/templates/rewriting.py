@@ -10,12 +10,13 @@ from segwatch.deliveries.phrases import printable
 from segwatch.deliveries.routing import Route
 from segwatch.deliveries.runes import ELLIPSIS, clip
 from segwatch.deliveries.templates.budget import Budget
-from segwatch.deliveries.templates.language import Text, Unusable
+from segwatch.deliveries.templates.checking import Unusable
+from segwatch.deliveries.templates.language import Text
 from segwatch.deliveries.templates.view import view_of
 from segwatch.jobs.events import Event
 
-# Runes. Every channel keeps its own limits besides, and these see to it that the smallest of them can be kept: Teams has
-# 28,000 bytes for all, and lays out each line and each field for itself.
+# Runes. Every channel keeps its own limits besides; with these the smallest of them can be kept: Teams has 28,000 bytes
+# for all, and lays out each line and each field for itself.
 TITLE_MAX = 200
 SUMMARY_MAX = 1500
 ACTION_MAX = 600

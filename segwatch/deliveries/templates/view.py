@@ -43,7 +43,15 @@ def _public(event: Event) -> dict[str, Any]:
 
 
 EVENT = tuple(
-    _public(Event(type=EventType.JOB_FAILED, stream="", sequence=0, at=datetime.min.replace(tzinfo=UTC), severity=Severity.INFO))
+    _public(
+        Event(
+            type=EventType.JOB_FAILED,
+            stream="",
+            sequence=0,
+            at=datetime.min.replace(tzinfo=UTC),
+            severity=Severity.INFO,
+        )
+    )
 )
 KNOWN: dict[str, tuple[str, ...]] = {"event": EVENT, "message": MESSAGE}
 """The variables, and what is in each."""
