@@ -78,7 +78,7 @@ def check(node: nodes.Node, names: frozenset[str], *, loops: int = 0, depth: int
 def _member(node: nodes.Node, root: str, name: str) -> None:
     if name in KNOWN[root]:
         return
-    if root == "event" and not difflib.get_close_matches(name, KNOWN[root], n=1, cutoff=0.7):
+    if root == "event" and not difflib.get_close_matches(name, KNOWN[root], n=1):
         _refuse(node, f"names event.{name}, which events do not have. What is of one type is in event.details.{name}")
     _refuse(node, f"names {root}.{name}, which is not there. {_known(name, KNOWN[root])}")
 
