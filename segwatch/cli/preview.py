@@ -32,7 +32,7 @@ from segwatch.store.base import EventFilter
 Type = Annotated[
     str | None, Parameter(name="--type", choices=EVENT_TYPES, help="A sample of this type, in place of EVENT.")
 ]
-Payload = Annotated[bool, Parameter(name="--payload", help="Also what would be sent, byte for byte but for secrets.")]
+Payload = Annotated[bool, Parameter(name="--payload", help="Also what would be sent, without the secrets in it.")]
 
 _CLOSES = "nothing by itself: it is no news to whoever has heard of no alert that it closes"
 _STORY = "nothing: it opens and closes no incident, and the channel knows nothing else"

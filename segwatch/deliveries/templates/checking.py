@@ -9,8 +9,8 @@ from jinja2 import nodes
 from segwatch.deliveries.templates import filters
 from segwatch.deliveries.templates.view import KNOWN
 
-_DEPTH_MAX = 40  # of what stands in one another; Python's own parser gives up at some hundred
-_LOOPS_MAX = 2  # in one another
+DEPTH_MAX = 40  # of what stands in one another; Python's own parser gives up at some hundred
+LOOPS_MAX = 2  # in one another
 TESTS = ("defined", "divisibleby", "even", "none", "number", "odd", "string", "undefined")
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
@@ -51,7 +51,7 @@ def check(node: nodes.Node, names: frozenset[str], *, loops: int = 0, depth: int
 
     names: the variables that are known there. loops, depth: in how many loops, and in how much else, the node stands.
     """
-    if depth > _DEPTH_MAX:
+    if depth > DEPTH_MAX:
         _refuse(node, "has too much in one another. Write it flatter")
     if not isinstance(node, _ALLOWED):
         _refuse(node, _INSTEAD.get(type(node), f"has {type(node).__name__}, which templates here do not have"))
@@ -96,8 +96,8 @@ def _check_filter(node: nodes.Filter) -> None:
 def _check_loop(node: nodes.For, names: frozenset[str], *, loops: int, depth: int) -> None:
     if node.recursive:
         _refuse(node, "has a recursive loop. Write loops in one another, two at most")
-    if loops == _LOOPS_MAX:
-        _refuse(node, f"has more than {_LOOPS_MAX} loops in one another. Write fewer")
+    if loops == LOOPS_MAX:
+        _refuse(node, f"has more than {LOOPS_MAX} loops in one another. Write fewer")
     targets = [node.target] if isinstance(node.target, nodes.Name) else list(node.target.find_all(nodes.Name))
     own = frozenset(one.name for one in targets)
     if taken := own & {*KNOWN, "loop"}:

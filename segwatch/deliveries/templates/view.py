@@ -10,8 +10,8 @@ from segwatch.deliveries.message import Message
 from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 
-_TEXT_MAX = 2000  # runes
-_LIST_MAX = 200
+TEXT_MAX = 2000  # runes
+LIST_MAX = 200
 _DEPTH_MAX = 6
 _PAIRS = ("fields", "links")  # of a message: names and values
 MESSAGE = tuple(one.name for one in fields(Message))
@@ -58,7 +58,7 @@ KNOWN: dict[str, tuple[str, ...]] = {"event": EVENT, "message": MESSAGE}
 
 
 def _table(values: Mapping[Any, Any], path: str, depth: int) -> Table:
-    few = list(values.items())[:_LIST_MAX]
+    few = list(values.items())[:LIST_MAX]
     return Table({str(name): _plain(value, f"{path}.{name}", depth + 1) for name, value in few}, path)
 
 
@@ -67,7 +67,7 @@ def _plain(value: object, path: str, depth: int) -> Any:
         case Enum():
             return str(value.value)
         case str():
-            return clip(value, _TEXT_MAX)
+            return clip(value, TEXT_MAX)
         case bool() | int() | float() | None:
             return value
         case datetime():
@@ -75,6 +75,6 @@ def _plain(value: object, path: str, depth: int) -> Any:
         case Mapping() if depth < _DEPTH_MAX:
             return _table(value, path, depth)
         case list() | tuple() if depth < _DEPTH_MAX:
-            return [_plain(one, f"{path}[{at}]", depth + 1) for at, one in enumerate(value[:_LIST_MAX])]
+            return [_plain(one, f"{path}[{at}]", depth + 1) for at, one in enumerate(value[:LIST_MAX])]
         case _:
             return "…"
