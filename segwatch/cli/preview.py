@@ -20,7 +20,7 @@ from segwatch.cli.session import opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.alerter import words_of
 from segwatch.daemon.clock import SystemClock
-from segwatch.deliveries.message import Message
+from segwatch.deliveries.message import Message, Standing, message_of
 from segwatch.deliveries.model import Delivery, Rejected
 from segwatch.deliveries.routing import Route, leading
 from segwatch.deliveries.templates.rewriting import Worded
@@ -34,7 +34,7 @@ Type = Annotated[
 ]
 Payload = Annotated[bool, Parameter(name="--payload", help="Also what would be sent, without the secrets in it.")]
 
-_CLOSES = "nothing by itself: it is no news to whoever has heard of no alert that it closes"
+_CLOSES = "nothing by itself: its news is that an alert is over, for those who have heard of that alert"
 _STORY = "nothing: it opens and closes no incident, and the channel knows nothing else"
 _NO_WORDS = "the event itself, which no template changes; --payload shows it"
 
@@ -125,7 +125,7 @@ def _telling(settings: Settings, session: aiohttp.ClientSession, name: str, even
     said = event if way is None else _notice(event, way)
     how = "at once" if way is None else "as an incident of its own" if way.stateful else "in a group"
     if said is None:
-        note = _STORY if way is not None and way.stateful else _CLOSES
+        note = _STORY if message_of(event).standing is Standing.STORY else _CLOSES
         return _Telling(channel=name, kind=kind, how=how, event=None, worded=None, note=note, body=None)
     clock = SystemClock()
     now = clock.now()

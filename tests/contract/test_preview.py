@@ -128,6 +128,14 @@ async def test_one_channel_is_shown_though_no_route_leads_there(config, capsys):
     )
 
 
+async def test_what_only_closes_is_news_to_those_who_heard_of_the_beginning(config, capsys):
+    shown = await report(capsys, "export.recovered", label=["sandbox=prod"], config=config())
+    told = {one["channel"]: (one["type"], one["note"][:17]) for one in shown["channels"]}
+    assert told["ops"] == ("export.recovered", "")
+    assert told["pager"] == ("", "nothing by itself")
+    assert told["team"] == ("alert.noted", "")  # a group tells the story too
+
+
 async def test_a_message_about_alerts_is_shown_to_whom_such_messages_are_for(config, capsys):
     shown = await report(capsys, "alert.resolved", config=config())
     assert [one["channel"] for one in shown["channels"]] == ["pager", "team"]

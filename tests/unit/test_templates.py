@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segwatch.alerts import matching
 from segwatch.deliveries.message import Message, message_of
@@ -175,6 +177,30 @@ def test_no_template_takes_long_or_makes_a_large_text(source):
         shown = ""
     assert len(shown) <= 501
     assert time.process_time() - begun < 1.0  # the slowest took 0.15 s; what is bounded by nothing takes minutes
+
+
+TOKENS = st.sampled_from(
+    [
+        "{{ ", " }}", "{% if ", " %}", "{% endif %}", "{% else %}", "{% for a in ", "{% endfor %}", "{% for a, b in ", "loop.index",
+        "message", "event", ".details", ".big", ".tables", ".items", "[0]", "[:3]", "a", "b", "1", "999999999", "'x'", " * ", " + ",
+        " ~ ", " in ", " == ", " and ", "not ", "-", "(", ")", "[", "]", ", ", "{'k': ", "}", " if ", " else ", " is defined", "|join('')",
+        "|replace('x', 'yyyyyyyy')", "|urlencode", "|items", "|length", "|default('d')", "|map('a')", "|number", "|span", "\n", "é😀",
+        "{% set a = ", "{% raw %}", "{% endraw %}", "{#", "#}", "()", " ** ", "__class__", ".x", "|first",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TOKENS, max_size=40).map("".join), st.integers(1, 200))
+def test_whatever_somebody_writes_is_a_text_of_bearable_length_or_unusable(source, most):
+    shown, why, line = "", "", 1
+    try:
+        shown = said(source, HUGE, most=most)
+    except Unusable as error:
+        why, line = str(error), error.line
+    assert len(shown) <= most + 1
+    assert line >= 1
+    assert "\n" not in why
 
 
 def test_all_texts_of_a_message_come_out_of_one_budget():
