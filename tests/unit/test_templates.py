@@ -89,7 +89,7 @@ def test_a_template_says(source, shown):
         ("{{ 1|uper }}", '1: has the filter "uper", which there is not. Did you mean upper?'),
         ("{{ event.at|clock(1, 2) }}", '1: gives clock what it does not take. Write clock(zone="UTC")'),
         ("{{ 1|default(*message.items) }}", "1: gives a filter its arguments in another way than one by one. Write each"),
-        ("{{ 1 is iterable }}", '1: asks whether something is "iterable", which is no test. Known: defined, divisibleby, even, none, number, odd, string, undefined'),
+        ("{{ 1 is iterable }}", '1: asks whether something is "iterable", which is no test. Known: defined, none, number, string, undefined'),
         ("{{ message.title.upper() }}", "1: calls something, and nothing can be called. Write a filter, such as event.at|clock"),
         ("{% set x = 1 %}", "1: has {% set %}, and nothing can be kept. Write the expression where it is shown"),
         ("{% include 'x' %}", "1: has {% include %}. A template stands for itself: write the text"),
@@ -151,7 +151,7 @@ MANY = "[" + ",".join("1" * 180) + "]"
 HUGE = event(details={"big": ["x" * 2000] * 200, "tables": [{"a": "b" * 2000}] * 200})
 COSTLY = [
     "{{ range(10**9) }}", "{{ 'x' * 10**9 }}", "{{ 'x' * 1000000000 }}", "{{ 9 ** 9 ** 9 }}", "{{ [1] * 1000000000 }}",
-    "{{ '%1000000000d' % 1 }}", "{{ 'x'|center(1000000000) }}", "{{ 'x'|indent(1000000000) }}", "{{ 'x'|ljust(9) }}",
+    "{{ '%1000000000d' % 1 }}", "{{ '%1000000000d' is odd }}", "{{ '%1000000000d' is divisibleby(5) }}", "{{ 'x'|center(1000000000) }}", "{{ 'x'|indent(1000000000) }}", "{{ 'x'|ljust(9) }}",
     "{{ 'x'.ljust(1000000000) }}", "{{ 'x'|wordwrap(1) }}", "{{ lipsum(1000000) }}", "{{ 'x'|format }}",
     "{{ 1e18" + " * 1e18" * 30 + " }}", "{{ 999999999999999999" + " * 999999999999999999" * 30 + " }}",
     "{% for a in " + MANY + " %}{% for b in " + MANY + " %}{% endfor %}{% endfor %}",
@@ -183,7 +183,7 @@ TOKENS = st.sampled_from(
     [
         "{{ ", " }}", "{% if ", " %}", "{% endif %}", "{% else %}", "{% for a in ", "{% endfor %}", "{% for a, b in ", "loop.index",
         "message", "event", ".details", ".big", ".tables", ".items", "[0]", "[:3]", "a", "b", "1", "999999999", "'x'", " * ", " + ",
-        " ~ ", " in ", " == ", " and ", "not ", "-", "(", ")", "[", "]", ", ", "{'k': ", "}", " if ", " else ", " is defined", "|join('')",
+        " ~ ", " in ", " == ", " and ", "not ", "-", "(", ")", "[", "]", ", ", "{'k': ", "}", " if ", " else ", " is defined", " is number", "|join('')",
         "|replace('x', 'yyyyyyyy')", "|urlencode", "|items", "|length", "|default('d')", "|map('a')", "|number", "|span", "\n", "é😀",
         "{% set a = ", "{% raw %}", "{% endraw %}", "{#", "#}", "()", " ** ", "__class__", ".x", "|first",
     ]

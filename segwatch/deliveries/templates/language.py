@@ -17,6 +17,8 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as JINJA_TESTS
 
+from segwatch.deliveries.phrases import printable
+from segwatch.deliveries.runes import clip
 from segwatch.deliveries.templates import filters
 from segwatch.deliveries.templates.budget import Budget, Refused
 from segwatch.deliveries.templates.checking import TESTS, Unusable, check
@@ -25,6 +27,7 @@ from segwatch.deliveries.templates.view import KNOWN, Table
 
 SOURCE_MAX = 4000  # runes of one template
 _NUMBER_MAX = 1e18
+_WHY_MAX = 400  # runes: an error may name what a template has put together
 _FILE = "<a template of the settings>"
 _LOOP = ("first", "index", "index0", "last", "length")
 _EACH, _SHOWN = "for each", "as shown"  # ours; no template can write these names, for their blanks
@@ -163,8 +166,8 @@ class Text:
 
 def _words(error: Exception) -> str:
     if isinstance(error, Refused | UndefinedError):
-        return str(error)
-    return f"fails with {type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}".removesuffix(": ")
+        return clip(printable(str(error)), _WHY_MAX)
+    return f"fails with {type(error).__name__}: {clip(printable(str(error)), _WHY_MAX // 2)}".removesuffix(": ")
 
 
 def _syntax(error: TemplateSyntaxError) -> str:
