@@ -15,12 +15,12 @@ import re2
 
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.model import Labels
-from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
+from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 
 _WORDS = {
-    "type": tuple(one.value for one in EventType if one not in NOTICES),
+    "type": tuple(one.value for one in EventType),
     "severity": tuple(one.value for one in Severity),
     "late": ("true", "false"),
 }
@@ -107,6 +107,17 @@ def parse(text: str) -> tuple[Matcher, ...]:
         rest = rest[1:]
 
 
+def routable(matchers: tuple[Matcher, ...]) -> tuple[Matcher, ...]:
+    """Return the matchers. Raises BadValue where one asks for what no route leads, and no silence stops, anywhere."""
+    for matcher in matchers:
+        if matcher.label != "type" or matcher.operator not in (Operator.EQUAL, Operator.MATCHES) or not matcher.value:
+            continue
+        fit = [type_ for type_ in EventType if matcher.fits({"type": (type_.value,)})]
+        if FOR_ONE.issuperset(fit):
+            raise BadValue(follows_no_route(fit[0]))
+    return matchers
+
+
 def parse_all(texts: Iterable[str]) -> tuple[Matcher, ...]:
     """Return the matchers of all texts, in order. Raises BadValue."""
     return tuple(matcher for text in texts for matcher in parse(text))
@@ -145,8 +156,6 @@ def _checked(matcher: Matcher) -> Matcher:
     positive = Operator.MATCHES if matcher.operator.is_regex else Operator.EQUAL
     one = Matcher(label=matcher.label, operator=positive, value=matcher.value)
     if not any(one.fits({matcher.label: (word,)}) for word in words):
-        if matcher.label == "type" and any(one.fits({"type": (notice.value,)}) for notice in NOTICES):
-            raise BadValue(FOLLOWS_NO_ROUTE)
         close = difflib.get_close_matches(matcher.value, words, n=1)
         likely = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(words)}."
         whole = " A pattern must fit the whole value." if matcher.operator.is_regex else ""

@@ -13,11 +13,19 @@ ITEMS_MAX = 50  # lines, and alerts, of one message; the rest is counted
 
 NOTICES = frozenset({EventType.ALERT_FIRING, EventType.ALERT_RESOLVED, EventType.ALERT_NOTED})
 
-FOLLOWS_NO_ROUTE = (
-    ", which is a message about alerts: made for one channel of a route that groups, it follows no route itself."
-    " Write the type of what opens the alert, such as job.failed."
-)
-"""What a setting or a command says that waits for one."""
+FOR_ONE = NOTICES | {EventType.DIGEST_DAILY}
+"""What is promised to one channel, past all routes and silences."""
+
+
+def follows_no_route(type_: EventType) -> str:
+    """Return what a setting or a command says that waits for such an event on a route."""
+    if type_ in NOTICES:
+        return (
+            ", which is a message about alerts: made for one channel of a route that groups, it follows no route"
+            " itself. Write the type of what opens the alert, such as job.failed."
+        )
+    return ", which follows no route: a channel has it by its setting `digest`. Write another type, such as job.failed."
+
 
 _NOUNS = {"export_job": "export", "segment_job": "segment job"}
 _VERBS = {  # behind "1 export" and "200 exports"

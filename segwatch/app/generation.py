@@ -192,7 +192,10 @@ class Generation:
         self._resources.push_async_callback(session.close)
         lasting = self._lasting
         for one in self.settings.channels:
-            channel = channels.channel_of(self.settings, one.name, session, lasting.clock, known=self._names.known)
+            channel = channels.channel_of(
+                self.settings, one.name, session, lasting.clock,
+                known=self._names.known, failed=lasting.meter.unworded,
+            )  # fmt: skip
             worker = ChannelWorker(
                 channel,
                 store=lasting.store,

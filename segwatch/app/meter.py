@@ -6,7 +6,9 @@ import structlog
 
 from segwatch.daemon.bus import News
 from segwatch.daemon.recorder import Recorder
+from segwatch.deliveries.templates.rewriting import Fault
 from segwatch.jobs import quota
+from segwatch.jobs.events import Event
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.resubmission import Step
 from segwatch.pipelines.model import RunState
@@ -53,6 +55,15 @@ class Meter:
     def failed(self, channel: str, reason: str) -> None:
         """Count a failed attempt; see DeliveryObserver."""
         self.metrics.deliveries_failed.labels(channel, reason).inc()
+
+    def unworded(self, channel: str, event: Event, fault: Fault) -> None:
+        """Count a message that a template could not word, and say why; see Wording."""
+        log.warning(
+            "template_failed", channel=channel, template=fault.template, part=fault.part, line=fault.line,
+            why=fault.why, event_id=event.id, type=event.type.value,
+            hint=f"sent in the standard words; try: segwatch notify preview {event.id} --channel {channel}",
+        )  # fmt: skip
+        self.metrics.template_failures.labels(channel).inc()
 
     def kept(self, worker: str) -> None:
         """Start the count of this worker's restarts at zero, so that `rate()` sees the first."""

@@ -44,6 +44,7 @@ async def check(
         for part, named in (
             ("sandboxes", settings.sandboxes),
             ("channels", settings.channels),
+            ("templates", settings.templates),
             ("pipelines", settings.pipelines),
         )
     }
@@ -63,6 +64,7 @@ def _counted(settings: "Settings") -> str:
         ("sandbox", "es", settings.sandboxes),
         ("channel", "s", settings.channels),
         ("route", "s", settings.routes),
+        *((("template", "s", settings.templates),) if settings.templates else ()),  # most do without
         ("pipeline", "s", settings.pipelines),
     )
     return ", ".join(f"{len(some) or 'no'} {noun}{plural * (len(some) != 1)}" for noun, plural, some in counted)

@@ -43,7 +43,9 @@ app.command("segwatch.cli.profile:app", name="profile", help="Look up one profil
 app.command("segwatch.cli.query:app", name="query", help="SQL on datasets, run by the platform.")
 app.command("segwatch.cli.events:app", name="events", help="Read the event log.")
 app.command(
-    "segwatch.cli.notify:app", name="notify", help="List and test channels and routes; see and replay dead letters."
+    "segwatch.cli.notify:app",
+    name="notify",
+    help="List, preview and test channels and routes; see and replay dead letters.",
 )
 app.command("segwatch.cli.silence:app", name="silence", help="What nobody is told of for a while.")
 app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export, check: whole runs.")

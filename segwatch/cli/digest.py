@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
-from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels
+from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels, wording_of
 from segwatch.app.knowledge import known
+from segwatch.cli.message_panel import show_message
 from segwatch.cli.options import ConfigFile, Json
-from segwatch.cli.output import Exit, aligned, fail, heading, lines, show_json
+from segwatch.cli.output import Exit, fail, lines, show_json
 from segwatch.cli.session import a_while, opened
 from segwatch.config import Settings
 from segwatch.config.channels import ChannelSection
@@ -19,7 +20,7 @@ from segwatch.daemon.digest_reading import figures, stretch_between, watched_sin
 from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import stream_of
 from segwatch.deliveries.knowledge import Knowledge
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Delivery
 from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event, rfc3339
@@ -76,29 +77,14 @@ async def digest(
     if as_json:
         show_json(event.payload())
     else:
-        _show(message_of(event, names))
+        said = (
+            wording_of(settings, channel, known=lambda: names).compose(event) if channel else message_of(event, names)
+        )
+        show_message(channel or "all that is watched", said)
     if send:
         await _send(settings, channel, event, clock, names)
         if not as_json:
             lines(["", f"sent to {channel}"])
-
-
-def sample(channel: str, now: datetime) -> Event:
-    """Return a digest that is made up, to try a channel with."""
-    of_exports = {"sandbox": "sample", "kind": "export_job", "runs": 12, "succeeded": 11, "failed": 1}
-    counted = {
-        "sandboxes": ["sample"], "silent": [], "runs": 12, "succeeded": 11, "failed": 1, "cancelled": 0, "vanished": 0,
-        "saved": 1, "given_up": 0, "work": [of_exports | {"median_s": 452.0, "usual_s": 361.0}],
-        "failures": [{
-            "sandbox": "sample", "kind": "export_job", "count": 1, "job_id": "24116", "code": "0090000009",
-            "message": "This is a test of `segwatch notify test`; nothing failed.",
-        }],
-        "slowest": [{
-            "sandbox": "sample", "kind": "export_job", "job_id": "24120", "took_s": 7800.0, "usual_s": 2400.0,
-        }],
-    }  # fmt: skip
-    stream = f"{stream_of('sample')}/{random.getrandbits(64):x}"
-    return event_of(stream, 1, channel, counted, since=now - _DAY, until=now, zone="UTC", now=now)
 
 
 def _chosen(settings: Settings, channel: str, *, send: bool) -> ChannelSection:
@@ -123,16 +109,6 @@ def _day(word: str, now: datetime, zone: str) -> tuple[datetime, datetime]:
 
 def _midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
-
-
-def _show(message: Message) -> None:
-    lines([message.summary], style="bold")
-    lines([message.action] if message.action else [])
-    rows = [[name, value] for name, value in message.fields]
-    lines(["", *(aligned(rows) if rows else ())])
-    if message.items:
-        heading("In short")
-        lines(f"- {item}" for item in message.items)
 
 
 async def _send(settings: Settings, channel: str, event: Event, clock: SystemClock, names: Knowledge) -> None:

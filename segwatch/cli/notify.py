@@ -1,27 +1,28 @@
-"""`segwatch notify`: try a channel, see what was given up, send it again."""
+"""`segwatch notify`: see and try what channels are told, see what was given up, send it again."""
 
-import random
-from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.alerts.notices import NOTICES
 from segwatch.app.channels import channel_of, open_session
-from segwatch.cli.digest import digest, sample
+from segwatch.cli.digest import digest
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json
+from segwatch.cli.preview import preview
 from segwatch.cli.replaying import named, without_what_is_over
 from segwatch.cli.route import route
+from segwatch.cli.samples import sample
 from segwatch.cli.session import left_to_daemon, opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Delivery, Stage
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
+from segwatch.deliveries.templates.rewriting import Fault
+from segwatch.jobs.events import EventType
 
 app = App(name="notify")
 app.command(route)
+app.command(preview)
 app.command(digest)
 
 
@@ -77,15 +78,18 @@ async def try_(
     _known(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=_sample(EventType(event), now, channel), channel=channel, promised_at=now, due_at=now)
+    delivery = Delivery(event=sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
+    faults: dict[Fault, None] = {}
     async with open_session() as session:
-        outcome = await channel_of(settings, channel, session, clock).notifier.send(delivery)
+        told = channel_of(settings, channel, session, clock, failed=lambda name, event, fault: faults.setdefault(fault))
+        outcome = await told.notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
     reason = "" if isinstance(outcome, Accepted) else outcome.reason
     if as_json:
         show_json({"channel": channel, "accepted": accepted, "reason": reason, "webhook_id": delivery.id})
     else:
         lines([f"{channel}: accepted" if accepted else f"{channel}: not accepted: {reason}"])
+        lines(f"template {one.template} fails, so it was told in the standard words: {one}" for one in faults)
     if not accepted:
         raise SystemExit(Exit.FAILED)
 
@@ -161,68 +165,3 @@ def _known(settings: Settings, channel: str) -> None:
     names = [one.name for one in settings.channels]
     if channel not in names:
         fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")
-
-
-def _sample(type_: EventType, now: datetime, channel: str) -> Event:
-    if type_ in NOTICES:
-        return _sample_notice(type_, now)
-    if type_ is EventType.DIGEST_DAILY:
-        return sample(channel, now)
-    if type_.value.startswith("pipeline."):
-        return Event(
-            type=type_,
-            stream=f"pipeline/sample/sample/{random.getrandbits(32)}",
-            sequence=1,
-            at=now,
-            severity=severity_of(type_),
-            sandbox="sample",
-            details={
-                "pipeline": "sample",
-                "step": "check",
-                "why": "This is a test of `segwatch notify test`; nothing was run.",
-            },
-        )
-    return Event(
-        type=type_,
-        stream=f"sample/export_job/{random.getrandbits(32)}",
-        sequence=1,
-        at=now,
-        severity=severity_of(type_),
-        sandbox="sample",
-        kind="export_job",
-        job_id="24116",
-        status="FAILED",
-        previous="PROCESSING",
-        details={
-            "errors": [{"code": "0090000009", "message": "This is a test of `segwatch notify test`; nothing failed."}],
-            "dataset": "65a1b2c3d4e5f60718293a4b",
-            "root": "24116",
-            "attempt": 1,
-        },
-    )
-
-
-def _sample_notice(type_: EventType, now: datetime) -> Event:
-    """Return a message about alerts; what opens an incident is closed by the next sample that says resolved."""
-    firing = type_ is EventType.ALERT_FIRING
-    about = {"subject": "sample", "severity": Severity.CRITICAL.value, "since": rfc3339(now), "job_id": "24116"}
-    title = "Export 24116 failed in sample" if firing else "Resolved: Export 24116 failed in sample"
-    return Event(
-        type=type_,
-        stream="alerts/sample",
-        sequence=random.getrandbits(32),
-        at=now,
-        severity=Severity.CRITICAL if firing else Severity.INFO,
-        sandbox="sample",
-        kind="export_job",
-        details={
-            "group": "sample",
-            "labels": {"alert": "sample"},
-            "title": title,
-            "summary": f"{title}. This is a test of `segwatch notify test`; nothing failed.",
-            "firing": int(firing),
-            "resolved": int(not firing),
-            "items": [title],
-            "alerts": [about],
-        },
-    )

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NoReturn
 
+from segwatch.alerts.notices import FOR_ONE
 from segwatch.app.channels import routes_of, stateful_channels
 from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
 from segwatch.config import Settings
 from segwatch.deliveries.model import Delivery, Stage
-from segwatch.deliveries.routing import FOR_ONE, leading
+from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType
 from segwatch.store.base import Store
 from segwatch.store.filters import EventFilter

@@ -1,34 +1,23 @@
 """`segwatch notify route`: which channels an event reaches, and why."""
 
-import difflib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
-
-from segwatch.alerts.labels import LABELS, labels_of
-from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.app.channels import routes_of
 from segwatch.cli.closings import told_the_opening
-from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
+from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
+from segwatch.cli.samples import Labels, bare, labelled, type_of
 from segwatch.cli.session import opened, settings_of
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.routing import Route, Verdict, channels_for, judge
-from segwatch.jobs.events import Event, EventType, Severity, severity_of
+from segwatch.jobs.events import Event
 from segwatch.store.factory import file_of
 from segwatch.store.filters import EventFilter
-
-_FIELDS = ("sandbox", "kind", "status", "reason", "job_id")
-_WORDS = {"severity": tuple(one.value for one in Severity), "late": ("true", "false")}
-_GIVEN = tuple(label for label in LABELS if label not in ("type", "alert"))
-
-Labels = Annotated[
-    list[str] | None,
-    Parameter(name="--label", help="Of an event that is only thought of: such as sandbox=prod; may be repeated."),
-]
 
 
 async def route(event: str, /, *, label: Labels = None, as_json: Json = False, config: ConfigFile = None) -> None:
@@ -54,14 +43,17 @@ async def route(event: str, /, *, label: Labels = None, as_json: Json = False, c
         if found is None:
             fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
     else:
-        found, openings = _imagined(event, label or [], now), ()
+        kind = type_of(event)
+        if kind in FOR_ONE:
+            fail(Exit.USAGE, f'event is "{kind.value}"{follows_no_route(kind)}')
+        found, openings = labelled(bare(kind, now), label or []), ()
         settings = settings_of(config)
         silences = await _silences(config) if file_of(settings.store.url).exists() else []
     routes = routes_of(settings)
     labels = labels_of(found)
     hushed = silenced_by(labels, silences, now)
     then = [one for one in silences if found.sequence and one.held(found.at) and one.matches(labels)]
-    channels = (str(found.details["channel"]),) if found.type in NOTICES else channels_for(found, routes)
+    channels = (str(found.details["channel"]),) if found.type in FOR_ONE else channels_for(found, routes)
     report = _report(found, judge(found, routes), channels, hushed, now)
     report["told_the_opening"] = [one for one in openings if one not in report["channels"]]
     report["was_silenced_by"] = [one.id for one in then]
@@ -128,41 +120,3 @@ def _summary(event: Event, report: dict[str, Any], hushed: Sequence[Silence]) ->
 def _whose(silences: Sequence[Silence]) -> str:
     owners = [f", by {one.owner}" if one.owner else "" for one in silences]
     return " and ".join(f"silence {one.id} ({one.what}{by})" for one, by in zip(silences, owners, strict=True))
-
-
-def _imagined(type_: str, labels: list[str], now: datetime) -> Event:
-    """Return an event of this type with these labels; ends the command for what no event can be."""
-    if type_ not in EVENT_TYPES:
-        close = difflib.get_close_matches(type_, EVENT_TYPES, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'event is "{type_}", which is neither a type of event nor an id (evt_...).{hint}')
-    if EventType(type_) in NOTICES:
-        fail(Exit.USAGE, f'event is "{type_}"{FOLLOWS_NO_ROUTE}')
-    given: dict[str, list[str]] = {}
-    for text in labels:
-        name, value = _label(text)
-        given.setdefault(name, []).append(value)
-    fields: dict[str, Any] = {name: values[-1] for name, values in given.items() if name in _FIELDS}
-    details: dict[str, Any] = {
-        name: given[name][-1] for name in ("dataset", "pipeline", "schedule", "channel") if name in given
-    }
-    details |= {"segments": given["segment"]} if "segment" in given else {}
-    kind = EventType(type_)
-    severity = Severity(given["severity"][-1]) if "severity" in given else severity_of(kind)
-    return Event(
-        type=kind, stream="", sequence=0, at=now, severity=severity, late=given.get("late") == ["true"],
-        details=details, **fields,
-    )  # fmt: skip
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        fail(Exit.USAGE, f'--label is "{text}", which is no label and value. Write such as sandbox=prod.')
-    if name not in _GIVEN:
-        close = difflib.get_close_matches(name, _GIVEN, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{hint}')
-    if name in _WORDS and value not in _WORDS[name]:
-        fail(Exit.USAGE, f'--label is "{text}". Known values: {", ".join(_WORDS[name])}.')
-    return name, value

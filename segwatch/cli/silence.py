@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.alerts.matching import Matcher, parse
+from segwatch.alerts.matching import Matcher, parse, routable
 from segwatch.alerts.silences import BadSilence, Silence, SilenceState, begun
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
@@ -124,7 +124,7 @@ async def expire(
 
 def _read(text: str) -> tuple[Matcher, ...]:
     try:
-        return parse(text)
+        return routable(parse(text))
     except BadValue as error:
         fail(Exit.USAGE, f'matcher is "{text}"{error}')
 

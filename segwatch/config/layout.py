@@ -23,6 +23,11 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
 
+def is_free(annotation: Any) -> bool:
+    """True for a table whose keys are the user's own."""
+    return get_origin(annotation) is dict or any(is_free(part) for part in get_args(annotation))
+
+
 def is_secret(annotation: Any) -> bool:
     """True when a value of this type must not be shown."""
     return annotation is SecretStr or any(is_secret(part) for part in get_args(annotation))
@@ -62,6 +67,8 @@ class Spot:
     def step(self, key: str) -> "Spot | None":
         """Return the place of `key` below this one; None for a key that is not known here."""
         field = next((table.model_fields[key] for table in self.tables if key in table.model_fields), None)
+        if field is None and self.field is not None and is_free(self.field.annotation):
+            return Spot([], self.field)
         return None if field is None else Spot(models_in(field.annotation), field)
 
     def narrowed(self, value: Any) -> "Spot":

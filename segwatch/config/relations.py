@@ -9,7 +9,7 @@ from segwatch.config.pipelines import PipelineSection
 from segwatch.config.problems import Draft, known_or_hint, shown
 from segwatch.config.values import parse_duration
 from segwatch.errors import BadValue
-from segwatch.notifiers.base import load_notifiers
+from segwatch.notifiers.base import is_worded, load_notifiers
 
 
 def check_relations(draft: Draft) -> None:
@@ -25,9 +25,15 @@ def check_relations(draft: Draft) -> None:
         _check_digest(draft, index, channel, _names(sandboxes))
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(channels))
-        _check_names_matched(draft, "routes", index, route)
+        _check_names_matched(draft, ("routes", index), route)
     for index, link in _tables(draft, "links"):
-        _check_names_matched(draft, "links", index, link)
+        _check_names_matched(draft, ("links", index), link)
+    templates = list(_tables(draft, "templates"))
+    _check_names(draft, "templates", templates)
+    for index, template in templates:
+        _check_told(draft, ("templates", index), template, _names(channels))
+        _check_wording(draft, ("templates", index), template, [table for _, table in channels])
+        _check_names_matched(draft, ("templates", index), template)
     pipelines = list(_tables(draft, "pipelines"))
     _check_names(draft, "pipelines", pipelines)
     for index, pipeline in pipelines:
@@ -111,13 +117,13 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _check_names_matched(draft: Draft, where: str, index: int, table: dict[str, Any]) -> None:
-    """Note a sandbox, channel or pipeline that a route or a link waits for in vain."""
+def _check_names_matched(draft: Draft, above: Loc, table: dict[str, Any]) -> None:
+    """Note a sandbox, channel or pipeline that a route, a link or a template waits for in vain."""
     for key, section in (("sandbox", "sandboxes"), ("channel", "channels"), ("pipeline", "pipelines")):
         known, wanted = _names(list(_tables(draft, section))), inner(table.get("match"), key)
         for at, name in enumerate(wanted if isinstance(wanted, list) else [wanted]):
             if isinstance(name, str) and known and name not in known:
-                place = (where, index, "match", key, *((at,) if isinstance(wanted, list) else ()))
+                place = (*above, "match", key, *((at,) if isinstance(wanted, list) else ()))
                 draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, known, section)}")
 
 
@@ -126,6 +132,17 @@ def _check_told(draft: Draft, place: Loc, table: dict[str, Any], channels: list[
     for at, name in enumerate(told if isinstance(told, list) else []):
         if isinstance(name, str) and name not in channels:
             tail = f" is {shown(name)}.{known_or_hint(name, channels, 'channels')}" if channels else _no_channel(name)
+            draft.wrong((*place, "channels", at), tail)
+
+
+def _check_wording(draft: Draft, place: Loc, template: dict[str, Any], channels: list[dict[str, Any]]) -> None:
+    """Note a channel that says nothing in words, so that a template waits for it in vain."""
+    kinds = load_notifiers()
+    wordless = {one.get("name"): one["kind"] for one in channels if not is_worded(kinds.get(str(one.get("kind"))))}
+    told = template.get("channels")
+    for at, name in enumerate(told if isinstance(told, list) else []):
+        if isinstance(name, str) and name in wordless:
+            tail = f" is {shown(name)}, a {wordless[name]}, which sends the event itself and no words. Leave it out."
             draft.wrong((*place, "channels", at), tail)
 
 

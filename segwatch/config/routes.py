@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema
 from segwatch.alerts import matching
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.matching import Matcher
-from segwatch.alerts.notices import FOLLOWS_NO_ROUTE, NOTICES
+from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.alerts.quiet import QuietHours
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import Duration, ShortDuration
@@ -46,9 +46,16 @@ def _listed(value: object) -> object:
 OneOrMore = Annotated[tuple[_T, ...], BeforeValidator(_listed), OneOrMany()]
 
 
+if TYPE_CHECKING:
+    EventTypeName = str
+else:
+    EventTypeName = Literal[tuple(one.value for one in EventType)]
+
+
 def _routed(value: object) -> object:
-    if isinstance(value, str) and value.startswith("alert."):
-        raise BadValue(FOLLOWS_NO_ROUTE)
+    for type_ in sorted(FOR_ONE):
+        if value in (type_, f"{type_.value.partition('.')[0]}.*"):
+            raise BadValue(follows_no_route(type_))
     return value
 
 
@@ -56,7 +63,7 @@ if TYPE_CHECKING:
     RoutedType = str
 else:
     RoutedType = Annotated[
-        Literal[tuple(one.value for one in EventType if one not in NOTICES)], BeforeValidator(_routed)
+        Literal[tuple(one.value for one in EventType if one not in FOR_ONE)], BeforeValidator(_routed)
     ]
 
 StatusWord = Literal["NEW", "QUEUED", "PROCESSING", "CANCELLING", "SUCCEEDED", "FAILED", "CANCELLED", "VANISHED"]
@@ -65,7 +72,7 @@ StatusWord = Literal["NEW", "QUEUED", "PROCESSING", "CANCELLING", "SUCCEEDED", "
 class Match(Section):
     """What an event must have; each key takes one value or a list of which one must fit. Empty matches everything."""
 
-    type: OneOrMore[RoutedType] | None = setting("The event's type, such as `job.failed`.", default=None)
+    type: OneOrMore[EventTypeName] | None = setting("The event's type, such as `job.failed`.", default=None)
     severity: OneOrMore[Severity] | None = setting("The event's severity.", default=None)
     sandbox: OneOrMore[str] | None = setting("A sandbox's `name`.", default=None)
     kind: OneOrMore[KindName] | None = setting("The job's kind.", default=None)
@@ -91,8 +98,19 @@ class Match(Section):
         )
 
 
+class RouteMatch(Match):
+    """What an event must have; each key takes one value or a list of which one must fit. Empty matches everything."""
+
+    type: OneOrMore[RoutedType] | None = setting("The event's type, such as `job.failed`.", default=None)
+
+
 def _matcher(text: str) -> str:
     matching.parse(text)
+    return text
+
+
+def _routed_matcher(text: str) -> str:
+    matching.routable(matching.parse(text))
     return text
 
 
@@ -126,6 +144,7 @@ class _ClockSchema:
 
 
 MatcherText = Annotated[str, AfterValidator(_matcher)]
+RoutedMatcherText = Annotated[str, AfterValidator(_routed_matcher)]
 LabelName = Annotated[str, AfterValidator(_label)]
 Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(lambda at: f"{at:%H:%M}"), _ClockSchema()]
 ZoneName = Annotated[str, AfterValidator(_zone)]
@@ -144,8 +163,8 @@ class _QuietHours(Section):
 class _Route(Section):
     """Which events go to which channels. Every route that matches is followed; a channel is told once."""
 
-    match: Match = Field(default_factory=Match, description=str(Match.__doc__))
-    matchers: tuple[MatcherText, ...] = setting(
+    match: RouteMatch = Field(default_factory=RouteMatch, description=str(RouteMatch.__doc__))
+    matchers: tuple[RoutedMatcherText, ...] = setting(
         'What must fit besides `match`, written as Alertmanager\'s matchers: `severity!=info`, `segment=~"nl-.*"`.',
         default=(),
     )

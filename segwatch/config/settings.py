@@ -20,6 +20,7 @@ from segwatch.config.sections import (
     Sandbox,
     StoreSection,
 )
+from segwatch.config.templates import TemplateSection
 
 ENV_PREFIX = "SEGWATCH_"
 ENV_DELIMITER = "__"
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     routes: tuple[RouteSection, ...] = Field((), description=str(RouteSection.__doc__))
     error_codes: tuple[ErrorCodeSection, ...] = Field((), description=str(ErrorCodeSection.__doc__))
     links: tuple[LinkSection, ...] = Field((), description=str(LinkSection.__doc__))
+    templates: tuple[TemplateSection, ...] = Field((), description=str(TemplateSection.__doc__))
     pipelines: tuple[PipelineSection, ...] = Field((), description=str(PipelineSection.__doc__))
     metrics: MetricsSection = Field(default_factory=MetricsSection, description=str(MetricsSection.__doc__))
     log: LogSection = Field(default_factory=LogSection, description=str(LogSection.__doc__))

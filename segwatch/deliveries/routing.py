@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from segwatch.alerts.labels import LABELS, labels_of
 from segwatch.alerts.matching import Matcher
 from segwatch.alerts.model import Labels, is_below
-from segwatch.alerts.notices import NOTICES
+from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery
-from segwatch.jobs.events import Event, EventType, Severity
+from segwatch.jobs.events import Event, Severity
 
 Scalar = str | int | bool
 MatchValue = Scalar | Sequence[Scalar]
@@ -22,9 +22,6 @@ Silenced = Callable[[Labels, datetime], bool]
 """Whether a silence holds for what has these labels."""
 
 MATCH_KEYS = LABELS
-
-FOR_ONE = NOTICES | {EventType.DIGEST_DAILY}
-"""The types that are made for one channel, which their details name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +92,7 @@ class Verdict:
 def judge(event: Event, routes: Iterable[Route]) -> tuple[Verdict, ...]:
     """Return a verdict on every route, in their order. What tells of alerts is for one channel, and follows none."""
     labels = labels_of(event)
-    stopped = "it is a message about alerts, made for one channel" if event.type in NOTICES else ""
+    stopped = "it is made for one channel, and follows no route" if event.type in FOR_ONE else ""
     verdicts: list[Verdict] = []
     for number, route in enumerate(routes):
         against = stopped or route.objection(labels, event.severity)

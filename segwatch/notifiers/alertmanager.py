@@ -6,7 +6,6 @@ An alert is known by its labels, fires until `endsAt` unless it is told again, a
 """
 
 import asyncio
-import base64
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -21,8 +20,8 @@ from segwatch.deliveries.message import Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event
-from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options
-from segwatch.notifiers.posting import post
+from segwatch.notifiers.base import NOT_AN_ALERT, Body, Key, NotifierContext, NotifierKind, Options
+from segwatch.notifiers.posting import authorization, post
 from segwatch.notifiers.prometheus_alerts import alert_of
 
 REFRESH_EVERY = timedelta(minutes=1)
@@ -117,11 +116,18 @@ class Alertmanager:
         grace_s: float = _GRACE_S,
     ) -> None:
         self._replicas = [_Replica(url) for url in options.urls]
-        self._headers, self._secrets = _authorization(options)
+        login, self._secrets = authorization(options.username, options.password, options.bearer_token)
+        self._headers = {"Content-Type": "application/json"} | login
         self._labels = options.labels
         self._context = context
         self._fires_for = fires_for
         self._grace_s = grace_s
+
+    def body(self, delivery: Delivery) -> Body | Rejected:
+        """Return the body of the request to each replica, for what opens or closes an alert."""
+        if self._context.compose(delivery.event).standing is Standing.STORY:
+            return NOT_AN_ALERT
+        return Body(media_type="application/json", content=[self._alert(delivery.event)])
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as one replica has the alert.
@@ -129,10 +135,10 @@ class Alertmanager:
         The others get it with the next refresh, or forget what is resolved by themselves: waiting for one that is down
         would hold back the news of this group.
         """
-        event = delivery.event
-        if self._context.compose(event).standing is Standing.STORY:
-            return NOT_AN_ALERT
-        alert = self._alert(event)
+        told = self.body(delivery)
+        if isinstance(told, Rejected):
+            return told
+        (alert,) = told.content
         ends = await self._soon([asyncio.create_task(self._tell(replica, alert)) for replica in self._replicas])
         return Accepted() if Accepted() in ends else _worst(ends)
 
@@ -196,18 +202,6 @@ def _worst(ends: Iterable[Outcome]) -> Outcome:
 
 def _batches(alerts: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     return (alerts[start : start + _BATCH] for start in range(0, len(alerts), _BATCH))
-
-
-def _authorization(options: AlertmanagerOptions) -> tuple[dict[str, str], tuple[SecretStr, ...]]:
-    """Return the headers of a request, and what of them is secret."""
-    headers = {"Content-Type": "application/json"}
-    if options.bearer_token is not None:
-        return headers | {"Authorization": f"Bearer {options.bearer_token.get_secret_value()}"}, (options.bearer_token,)
-    if options.password is None:
-        return headers, ()
-    pair = f"{options.username}:{options.password.get_secret_value()}"
-    both = SecretStr(base64.b64encode(pair.encode()).decode())
-    return headers | {"Authorization": f"Basic {both.get_secret_value()}"}, (options.password, both)
 
 
 class AlertmanagerKind:

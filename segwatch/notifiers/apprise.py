@@ -18,7 +18,7 @@ from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Severity, rfc3339
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options
 from segwatch.notifiers.posting import excerpt_of, outcome_of, redacted
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Apprise:
         self._url = options.url
         self._context = context
         self._places = asyncio.Semaphore(_AT_ONCE)
+
+    def body(self, delivery: Delivery) -> Body:
+        """Return what Apprise is given; how a service lays it out is known to Apprise alone."""
+        message = self._context.compose(delivery.event)
+        return Body(media_type="application/json", content={"title": message.title, "body": _text(message)})
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. One that timed out may arrive all the same: delivery is at least once."""

@@ -36,6 +36,8 @@ def _one_word(secret: SecretStr) -> SecretStr:
 
 Key = Annotated[SecretStr, AfterValidator(_one_word)]  # as receivers hand them out, fit for a header
 
+MASK = "**********"  # in place of a secret, wherever something is shown
+
 NOT_AN_ALERT = Rejected(
     reason="not_an_alert: this event neither opens nor closes one, and the channel knows nothing else"
 )
@@ -69,8 +71,19 @@ class NotifierContext:
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a receiver gets, with MASK in place of secrets. content: text, or what becomes JSON."""
+
+    media_type: str
+    content: Any
+
+
 class Notifier(Protocol):
     """One configured receiver."""
+
+    def body(self, delivery: Delivery) -> Body | Rejected:
+        """Return what `send` would send now, or why it would send nothing. It changes nothing, here or there."""
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. It ends within the channel's timeout and its own pacing."""
@@ -97,7 +110,7 @@ class NotifierKind(Protocol):
     """The code of one kind of channel: its settings, and how to build a receiver from them.
 
     stateful: its receivers keep incidents, which they open and close: they are told of notices only, never of single
-    events.
+    events. One with `worded = False` sends the event itself, and nothing of what is said of it.
     """
 
     name: str
@@ -106,6 +119,11 @@ class NotifierKind(Protocol):
 
     def build(self, options: Any, context: NotifierContext) -> Notifier:
         """Return the receiver that `options`, an instance of `self.options`, describes."""
+
+
+def is_worded(kind: NotifierKind | None) -> bool:
+    """True when a channel of this kind says something in words, which a template may change."""
+    return getattr(kind, "worded", True)
 
 
 def load_notifiers() -> dict[str, NotifierKind]:

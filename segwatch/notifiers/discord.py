@@ -19,7 +19,7 @@ from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of, tone_of
 from segwatch.deliveries.runes import backslashed, clip, listed
 from segwatch.jobs.events import rfc3339
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, exchange, json_body, outcome_of, retry_after
 
@@ -51,10 +51,14 @@ class Discord:
         self._context = context
         self._pace = Pace(PACE_S)
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request."""
+        return Body(media_type="application/json", content=payload_of(self._context.compose(delivery.event)))
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Nobody is mentioned, whatever the platform said."""
         await self._pace.turn()
-        body = json_body(payload_of(self._context.compose(delivery.event)))
+        body = json_body(self.body(delivery).content)
         reply = await exchange(self._context, self._url, body, {"Content-Type": "application/json"})
         if not isinstance(reply, Reply):
             return reply

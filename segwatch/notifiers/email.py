@@ -22,7 +22,7 @@ from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Ret
 from segwatch.deliveries.runes import clip
 from segwatch.errors import BadValue
 from segwatch.jobs.events import rfc3339
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options
 from segwatch.notifiers.posting import excerpt_of, redacted
 
 log = structlog.get_logger(__name__)
@@ -97,11 +97,19 @@ class Email:
         self._context = context
         self._tls = None if options.security == "none" else ssl.create_default_context()
 
-    async def send(self, delivery: Delivery) -> Outcome:
-        """Return how one attempt ended: well as soon as the server takes the mail for one of the addresses."""
+    def body(self, delivery: Delivery) -> Body:
+        """Return the mail, as it goes over the wire."""
+        return Body(media_type="message/rfc822", content=self._mail(delivery).as_bytes().decode("ascii"))
+
+    def _mail(self, delivery: Delivery) -> EmailMessage:
         options = self._options
         mail = mail_of(delivery, self._context.compose(delivery.event), sender=options.sender, to=options.to)
         mail["Date"] = format_datetime(self._context.now().astimezone(UTC))
+        return mail
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended: well as soon as the server takes the mail for one of the addresses."""
+        mail = self._mail(delivery)
         client = self._client()
         try:
             async with asyncio.timeout(self._context.timeout_s):
@@ -220,8 +228,7 @@ def _html(message: Message) -> str:
     """Return the same with everything escaped: what the platform said is in it."""
     items = "".join(f"<li>{html.escape(item)}</li>" for item in message.items)
     fields = "".join(
-        f'<tr><th align="left" valign="top">{html.escape(name)}</th>'
-        f"<td>{'<br>'.join(map(html.escape, value.splitlines()))}</td></tr>"
+        f'<tr><th align="left" valign="top">{html.escape(name)}</th><td>{_html_lines(value)}</td></tr>'
         for name, value in message.fields
     )
     links = " · ".join(
@@ -230,15 +237,19 @@ def _html(message: Message) -> str:
         if url.startswith(("https://", "http://"))
     )
     parts = [
-        f"<p><strong>{html.escape(message.summary)}</strong></p>",
-        f"<p>{html.escape(message.explanation)}</p>" if message.explanation else "",
-        f"<p>{html.escape(message.action)}</p>" if message.action else "",
+        f"<p><strong>{_html_lines(message.summary)}</strong></p>",
+        f"<p>{_html_lines(message.explanation)}</p>" if message.explanation else "",
+        f"<p>{_html_lines(message.action)}</p>" if message.action else "",
         f"<ul>{items}</ul>" if items else "",
         f'<table cellpadding="4">{fields}</table>' if fields else "",
         f"<p>{links}</p>" if links else "",
         f"<p><small>{html.escape(_footer(message))}</small></p>",
     ]
     return f"<!DOCTYPE html>\n<html><body>\n{chr(10).join(filter(None, parts))}\n</body></html>\n"
+
+
+def _html_lines(text: str) -> str:
+    return "<br>".join(map(html.escape, text.splitlines()))
 
 
 class EmailKind:

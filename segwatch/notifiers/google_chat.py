@@ -16,7 +16,7 @@ from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
 from segwatch.deliveries.runes import HTML, Limit, clip, fitting, listed
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, json_body, post, retry_after
 
@@ -46,14 +46,24 @@ class GoogleChat:
         self._context = context
         self._pace = Pace(PACE_S)
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request."""
+        return Body(
+            media_type="application/json", content=payload_of(self._context.compose(delivery.event), _thread(delivery))
+        )
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. The first message about an alert names its thread after its event."""
         await self._pace.turn()
-        thread = delivery.thread or delivery.event.id
-        body = json_body(payload_of(self._context.compose(delivery.event), thread))
+        thread = _thread(delivery)
+        body = json_body(self.body(delivery).content)
         headers = {"Content-Type": "application/json; charset=UTF-8"}
         outcome = await post(self._context, self._url, body, headers, wish=_wish)
         return Accepted(thread=thread) if isinstance(outcome, Accepted) else outcome
+
+
+def _thread(delivery: Delivery) -> str:
+    return delivery.thread or delivery.event.id
 
 
 def _wish(reply: Reply) -> str:
@@ -99,7 +109,7 @@ def _paragraph(text: str) -> dict[str, Any]:
 
 
 def _field(name: str, value: str) -> dict[str, Any]:
-    return {"decoratedText": {"topLabel": name, "text": value, "wrapText": True}}
+    return {"decoratedText": {"topLabel": name.translate(HTML), "text": value, "wrapText": True}}
 
 
 class GoogleChatKind:

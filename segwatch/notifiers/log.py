@@ -6,7 +6,7 @@ import structlog
 
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
 from segwatch.jobs.events import Severity
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options
 
 _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
@@ -22,15 +22,23 @@ class Log:
         self._log = structlog.get_logger("segwatch.events").bind(channel=context.channel)
         self._compose = context.compose
 
-    async def send(self, delivery: Delivery) -> Outcome:
-        """Return Accepted, always: a log line that cannot be written has nowhere to be reported."""
+    def body(self, delivery: Delivery) -> Body:
+        """Return the fields of the line, but for its time."""
+        return Body(media_type="application/json", content=self._fields(delivery))
+
+    def _fields(self, delivery: Delivery) -> dict[str, Any]:
         event = delivery.event
         payload = event.payload()
         fields: dict[str, Any] = {name: value for name, value in payload["data"].items() if value not in ("", None)}
         fields |= {"type": event.type.value, "at": payload["timestamp"], "message_id": delivery.id}
         fields["summary"] = self._compose(event).summary
         # "event" names the line itself in structlog, "channel" is bound: neither may come from the details
-        fields = {name: value for name, value in fields.items() if name not in ("event", "channel")}
+        return {name: value for name, value in fields.items() if name not in ("event", "channel")}
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return Accepted, always: a log line that cannot be written has nowhere to be reported."""
+        event = delivery.event
+        fields = self._fields(delivery)
         getattr(self._log, _LEVELS[event.severity])("event_told", **fields)
         return Accepted()
 

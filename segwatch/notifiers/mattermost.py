@@ -16,7 +16,7 @@ from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of, tone_of
 from segwatch.deliveries.runes import Limit, backslashed, clip, fitting, listed
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, json_body, post, retry_after
 
@@ -46,10 +46,14 @@ class Mattermost:
         self._context = context
         self._pace = Pace(PACE_S)
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request."""
+        return Body(media_type="application/json", content=payload_of(self._context.compose(delivery.event)))
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Nobody is mentioned, whatever the platform said."""
         await self._pace.turn()
-        body = json_body(payload_of(self._context.compose(delivery.event)))
+        body = json_body(self.body(delivery).content)
         return await post(self._context, self._url, body, {"Content-Type": "application/json"}, wish=_wish)
 
 
@@ -70,7 +74,7 @@ def _payload(message: Message, limit: Limit) -> dict[str, Any]:
     if links := links_of(message):
         parts.append(" · ".join(f"[{clip(name, _LINK_NAME_MAX, _ESCAPES)}]({url})" for name, url in links))
     fields = [
-        {"short": True, "title": name, "value": clip(value, limit(_VALUE_MAX), _ESCAPES)}
+        {"short": True, "title": name.translate(_ESCAPES), "value": clip(value, limit(_VALUE_MAX), _ESCAPES)}
         for name, value in message.fields
     ]
     attachment = {

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import Field
 
 from segwatch.deliveries.message import Message, Standing
-from segwatch.deliveries.model import Delivery, Outcome
+from segwatch.deliveries.model import Delivery, Outcome, Rejected
+from segwatch.deliveries.phrases import text
 from segwatch.deliveries.runes import clip
-from segwatch.jobs.events import rfc3339
-from segwatch.notifiers.base import NOT_AN_ALERT, Key, NotifierContext, NotifierKind, Options, ServiceUrl
+from segwatch.jobs.events import Event, rfc3339
+from segwatch.notifiers.base import MASK, NOT_AN_ALERT, Body, Key, NotifierContext, NotifierKind, Options, ServiceUrl
 from segwatch.notifiers.posting import post
 
 SUMMARY_MAX = 1024
@@ -40,36 +41,43 @@ class PagerDuty:
         self._url = f"{options.base_url}/v2/enqueue"
         self._context = context
 
-    async def send(self, delivery: Delivery) -> Outcome:
-        """Return how one attempt ended."""
+    def body(self, delivery: Delivery) -> Body | Rejected:
+        """Return the body of the request, for what opens or closes an incident."""
         message = self._context.compose(delivery.event)
         if message.standing is Standing.STORY:
             return NOT_AN_ALERT
-        order = {"routing_key": self._key.get_secret_value()} | order_of(message)
+        content = {"routing_key": MASK} | order_of(delivery.event, message)
+        return Body(media_type="application/json", content=content)
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended."""
+        told = self.body(delivery)
+        if isinstance(told, Rejected):
+            return told
+        order = told.content | {"routing_key": self._key.get_secret_value()}
         body = json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"}
         return await post(self._context, self._url, body, headers, secrets=(self._key,))
 
 
-def order_of(message: Message) -> dict[str, Any]:
+def order_of(event: Event, message: Message) -> dict[str, Any]:
     """Return the body of the request, but for the routing key."""
     known = {"dedup_key": dedup_key(message.subject)}
     if message.standing is Standing.RESOLVED:
         return known | {"event_action": "resolve"}
-    fields = dict(message.fields)
     details: dict[str, Any] = {
         "What it means": message.explanation,
         "What segwatch does": message.action,
         "Alerts": list(message.items[:_ITEMS_MAX]),
-        **fields,
+        **dict(message.fields),
         "Event": message.event_id,
     }
     payload = {
         "summary": clip(message.summary or message.title, SUMMARY_MAX),
-        "source": clip(f"segwatch {fields.get('Sandbox', '')}".rstrip(), SUMMARY_MAX),
+        "source": clip(f"segwatch {text(event.sandbox)}".rstrip(), SUMMARY_MAX),
         "severity": message.severity.value,
         "timestamp": rfc3339(message.at),
-        "component": fields.get("Kind", ""),
+        "component": text(event.kind),
         "class": message.type.value,
         "custom_details": {name: value for name, value in details.items() if value},
     }

@@ -1,6 +1,7 @@
 """How one POST to a receiver is made, and how its reply becomes an outcome."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,18 @@ async def exchange(
         return Rejected(reason="bad_url")
     except (aiohttp.ClientError, TimeoutError, OSError) as exc:
         return Retryable(reason=_network_reason(exc))
+
+
+def authorization(
+    username: str, password: SecretStr | None, token: SecretStr | None
+) -> tuple[dict[str, str], tuple[SecretStr, ...]]:
+    """Return the header of a request by token or by password, none without either; and what of it is secret."""
+    if token is not None:
+        return {"Authorization": f"Bearer {token.get_secret_value()}"}, (token,)
+    if password is None:
+        return {}, ()
+    both = SecretStr(base64.b64encode(f"{username}:{password.get_secret_value()}".encode()).decode())
+    return {"Authorization": f"Basic {both.get_secret_value()}"}, (password, both)
 
 
 def json_body(payload: Mapping[str, Any]) -> bytes:

@@ -19,7 +19,7 @@ from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Ret
 from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
 from segwatch.deliveries.runes import HTML, chunks, clip, listed
 from segwatch.errors import BadValue
-from segwatch.notifiers.base import Notifier, NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, Notifier, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, exchange, json_body, outcome_of, post, retry_after
 
@@ -107,10 +107,14 @@ class SlackWebhook:
         self._context = context
         self._pace = Pace(PACE_S)
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request."""
+        return Body(media_type="application/json", content=payload_of(self._context.compose(delivery.event)))
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
         await self._pace.turn()
-        return await post(self._context, self._url, json_body(payload_of(self._context.compose(delivery.event))), _JSON)
+        return await post(self._context, self._url, json_body(self.body(delivery).content), _JSON)
 
 
 class SlackApp:
@@ -127,16 +131,23 @@ class SlackApp:
         self._context = context
         self._pace = Pace(PACE_S)
 
-    async def send(self, delivery: Delivery) -> Outcome:
-        """Return how one attempt ended. Slack's word for a refusal is in the reason, behind `slack_error`."""
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request: an answer in the alert's thread, where there is one in this channel."""
         message = self._context.compose(delivery.event)
         payload = payload_of(message) | {"channel": self._channel_id, "unfurl_links": False, "unfurl_media": False}
         where, _, ts = delivery.thread.partition(":")
         if ts and where == self._channel_id:
-            reply = {"thread_ts": ts, "reply_broadcast": message.standing is not Standing.STORY}
-            outcome, error = await self._post(payload | reply)
+            payload |= {"thread_ts": ts, "reply_broadcast": message.standing is not Standing.STORY}
+        return Body(media_type="application/json", content=payload)
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Return how one attempt ended. Slack's word for a refusal is in the reason, behind `slack_error`."""
+        payload = self.body(delivery).content
+        if "thread_ts" in payload:
+            outcome, error = await self._post(payload)
             if error not in _THREAD_GONE:
                 return Accepted(thread=delivery.thread) if isinstance(outcome, Accepted) else outcome
+            del payload["thread_ts"], payload["reply_broadcast"]
         outcome, _ = await self._post(payload)  # somebody deleted the first message: this one begins a new thread
         return outcome
 

@@ -18,7 +18,7 @@ from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.deliveries.presentation import Tone, footer_of, headline_of, links_of, said_of, tone_of
 from segwatch.deliveries.runes import Limit, clip, fitting, listed
 from segwatch.errors import BadValue
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, json_body, post, retry_after
 
@@ -57,10 +57,14 @@ class Teams:
         self._context = context
         self._pace = Pace(PACE_S)
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request."""
+        return Body(media_type="application/json", content=payload_of(self._context.compose(delivery.event)))
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. An accepted card is in the workflow's hands, and not always on a screen."""
         await self._pace.turn()
-        body = json_body(payload_of(self._context.compose(delivery.event)))
+        body = json_body(self.body(delivery).content)
         return await post(self._context, self._url, body, {"Content-Type": "application/json"}, wish=_wish)
 
 

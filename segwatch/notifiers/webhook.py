@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from segwatch.deliveries.model import Delivery, Outcome
 from segwatch.errors import BadValue
-from segwatch.notifiers.base import NotifierContext, NotifierKind, Options, SecretUrl
+from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.posting import post
 
 _PREFIX = "whsec_"
@@ -58,16 +58,19 @@ class Webhook:
         self._format = options.format
         self._context = context
 
+    def body(self, delivery: Delivery) -> Body:
+        """Return the body of the request: the event in the form that the settings choose."""
+        if self._format == "cloudevents":
+            return Body(media_type="application/cloudevents+json; charset=utf-8", content=cloud_event(delivery))
+        return Body(media_type="application/json", content=delivery.event.payload())
+
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Delivery is at least once: a repeat carries the same webhook-id."""
-        if self._format == "cloudevents":
-            told, media_type = cloud_event(delivery), "application/cloudevents+json; charset=utf-8"
-        else:
-            told, media_type = delivery.event.payload(), "application/json"
-        body = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+        told = self.body(delivery)
+        body = json.dumps(told.content, ensure_ascii=False, separators=(",", ":")).encode()
         timestamp = int(self._context.now().timestamp())
         headers = {
-            "Content-Type": media_type,
+            "Content-Type": told.media_type,
             "webhook-id": delivery.id,
             "webhook-timestamp": str(timestamp),
         }
@@ -120,6 +123,7 @@ class WebhookKind:
     name = "webhook"
     options: type[Options] = WebhookOptions
     stateful = False
+    worded = False
 
     def build(self, options: WebhookOptions, context: NotifierContext) -> Webhook:
         """Return the configured receiver."""

@@ -110,6 +110,9 @@ class Metrics:
         self.delivery_seconds = histogram(
             "delivery_duration_seconds", "How long an attempt to notify took.", _CALL_SECONDS, "channel"
         )
+        self.template_failures = counter(
+            "template_failures_total", "Messages in the standard words, since a template failed.", "channel"
+        )
         self.outbox_pending = gauge("outbox_pending", "Notifications not yet accepted.", "channel")
         self.outbox_oldest = gauge(
             "outbox_oldest_timestamp_seconds", "When the oldest of these was promised; 0 when none waits.", "channel"
@@ -155,6 +158,7 @@ class Metrics:
         for channel in channels:
             self.deliveries.labels(channel)
             self.delivery_seconds.labels(channel)
+            self.template_failures.labels(channel)
             self.outbox_pending.labels(channel)
             self.outbox_oldest.labels(channel)
             self.dead_letters.labels(channel)

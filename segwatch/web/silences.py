@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 import msgspec
 from aiohttp import web
 
-from segwatch.alerts.matching import Matcher, parse
+from segwatch.alerts.matching import Matcher, parse, routable
 from segwatch.alerts.silences import BadSilence, Silence, SilenceState, begun
 from segwatch.errors import BadValue, SegwatchError
 from segwatch.store.base import StoreError
@@ -124,7 +124,7 @@ class SilenceApi:
 
 def _read(text: str) -> tuple[Matcher, ...]:
     try:
-        return parse(text)
+        return routable(parse(text))
     except BadValue as error:
         raise BadValue(f'matcher is "{text}"{error}') from None
 

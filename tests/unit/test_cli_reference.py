@@ -20,7 +20,7 @@ def test_the_commands_have_the_names_that_others_script_against():
         "jobs cancel",
         "evaluate", "export create", "export list", "export show", "export cancel", "completion",
         "events list", "events tail", "notify list", "notify test", "notify dead", "notify replay", "notify route",
-            "notify digest",
+        "notify preview", "notify digest",
         "emulate", "silence list", "silence add", "silence expire",
         "db check", "db backup", "db migrate",
         "pipeline list", "pipeline show", "pipeline run",

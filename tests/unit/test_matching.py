@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from segwatch.alerts.labels import LABELS
-from segwatch.alerts.matching import Matcher, Operator, fit, parse, parse_all
+from segwatch.alerts.matching import Matcher, Operator, fit, parse, parse_all, routable
 from segwatch.errors import BadValue
 
 LABELED = {"severity": ("critical",), "sandbox": ("prod",), "segment": ("nl-1", "be-2"), "dataset": ()}
@@ -52,8 +52,6 @@ def test_a_text_is_read_as_alertmanager_reads_it(text, read):
         pytest.param("severity=crit", "no event has that severity. Did you mean critical?", id="unknown-word"),
         pytest.param('severity=~"crit"', "A pattern must fit the whole value. Did you mean critical?", id="anchored"),
         pytest.param("type!=job.fayled", "Did you mean job.failed?", id="unknown-type"),
-        pytest.param("type=alert.firing", "Write the type of what opens the alert", id="a-notice"),
-        pytest.param('type=~"alert.*"', "follows no route itself", id="notices"),
         pytest.param("late=yes", "Known: true, false.", id="late"),
         pytest.param('job_id=~"("', "RE2 cannot read: missing ): (", id="bad-pattern"),
         pytest.param('job_id=~"a(?=b)"', "RE2 cannot read", id="what-re2-does-not-have"),
@@ -130,3 +128,21 @@ def test_any_text_is_read_or_refused(text):
         parse(text)
     except BadValue as error:
         assert str(error).startswith((",", "."))  # noqa: PT017 - most texts are refused, some are not
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("type=alert.firing", "Write the type of what opens the alert"),
+        ('type=~"alert.*"', "follows no route itself"),
+        ("type=digest.daily", "a channel has it by its setting `digest`"),
+    ],
+)
+def test_a_route_does_not_wait_for_what_follows_none(text, hint):
+    with pytest.raises(BadValue, match=hint):
+        routable(parse(text))
+
+
+@pytest.mark.parametrize("text", ["type!=alert.firing", 'type=~"(job|alert)[.].*"', "type=job.failed", "type="])
+def test_what_also_fits_others_may_be_asked_for(text):
+    assert routable(parse(text)) == parse(text)

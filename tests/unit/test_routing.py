@@ -31,7 +31,7 @@ def test_a_message_about_alerts_follows_no_route_not_even_a_default():
     notice = event(type=EventType.ALERT_FIRING)
     verdicts = judge(notice, [route("ops"), Route(channels=("rest",), default=True)])
     assert [verdict.taken for verdict in verdicts] == [False, False]
-    assert {verdict.why for verdict in verdicts} == {"it is a message about alerts, made for one channel"}
+    assert {verdict.why for verdict in verdicts} == {"it is made for one channel, and follows no route"}
 
 
 @pytest.mark.parametrize(
