@@ -92,8 +92,9 @@ async def test_a_digest_is_printed_and_nothing_is_sent(house: House) -> None:
     await failed_and_done(house)
     shown = await house.command("notify", "digest", "--channel", "team")
     assert (shown.code, shown.err) == (0, "")
-    assert shown.lines[0] == "team"
-    assert shown.lines[2].strip().startswith("Daily digest: 2 runs in prod, 1 failed, from ")
+    lines = shown.out.splitlines()
+    assert lines[0] == "team"
+    assert lines[2].strip().startswith("Daily digest: 2 runs in prod, 1 failed, from ")
     assert "prod: 2 exports, 1 failed; took " in shown.out
     whole = (await house.command("notify", "digest", "--since", "1h", "--json")).json
     assert (whole["type"], whole["data"]["runs"]) == ("digest.daily", 2)
