@@ -131,7 +131,7 @@ def is_another(state: JobState, seen: Observation) -> bool:
     """True when this is another job under an old id: one that was created after the job that we know had ended."""
     if state.created_at is None or seen.created_at is None or not state.status.is_final:
         return False
-    return seen.created_at > max(state.created_at, state.ended_at or state.created_at) + _TIMES_APART
+    return seen.created_at - max(state.created_at, state.ended_at or state.created_at) > _TIMES_APART
 
 
 def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
