@@ -87,9 +87,9 @@ class Change:
 
     job: the new state; `job_before` is what it was decided on (None: the job was unknown). The row on disk must still
     agree with `job_before`, else Conflict: in all that only a decision changes (sequence, status, word, since, root,
-    attempt, overdue_at, cancel_at), and it must hold no later look (`asked_at`). What looks refresh (looks, misses,
-    errors, facts, the platform's times) may be newer in `job_before` than on disk, since looks without news need not be
-    saved.
+    attempt, overdue_at, cancel_asked_at, cancel_at), and it must hold no later look (`asked_at`). What looks refresh
+    (looks, misses, errors, facts, the platform's times) may be newer in `job_before` than on disk, since looks without
+    news need not be saved.
     `resubmission_before`, `subject_before`, `order_before`, `run_before` and `silence_before` must equal what is on
     disk; None means that there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the
     `job_id` of one placed order of its kind; none is the effect both of a resubmission (SUBMITTED) and of an order

@@ -158,7 +158,10 @@ def _decided(job: JobState) -> tuple[object, ...]:
     need not be saved. Sequence alone would let a stale writer undo a change that has no event, as of `root`; the time
     of the last look alone would miss a decision that came without a look.
     """
-    return (job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at, job.cancel_at)
+    return (
+        job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at,
+        job.cancel_asked_at, job.cancel_at,
+    )  # fmt: skip
 
 
 def _save_resubmission(

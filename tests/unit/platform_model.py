@@ -64,12 +64,14 @@ class Platform:
 
     lag_s: how late its list shows an export. tells_after_s: how old an export must be for its record to tell its order;
     unless that is zero, the list never tells it. mute: the ids of those at whose records it fails, now and for ever.
+    taken_up: of those that had failed, and went on.
     """
 
     exports: list[Export] = field(default_factory=list)
     lag_s: float = 0
     tells_after_s: float = 0
     mute: set[str] = field(default_factory=set)
+    taken_up: set[str] = field(default_factory=set)
 
     def create(self, order: str, when: datetime, wish: tuple[str, int] | None = None) -> Export:
         export = Export(id=str(len(self.exports) + 1), order=order, created_at=when, wish=wish)
@@ -81,6 +83,7 @@ class Platform:
 
     def take_up(self, export: Export) -> None:
         """Go on with one that was said to have ended."""
+        self.taken_up.add(export.id)
         export.status, export.ended_at, export.errors = Status.PROCESSING, None, ()
 
     def goes_on(self, job_id: str) -> bool:

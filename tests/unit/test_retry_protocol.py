@@ -172,7 +172,8 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life,
         new = house.disk.jobs[one.new_id]
         assert (new.root, new.attempt) == (one.root, one.attempt)
         assert new.facts.fingerprint == one.fingerprint
-        assert house.disk.jobs[one.failed.id].attempt == one.attempt - 1
+        if one.failed.id not in house.platform.taken_up:  # that one may have become another's answer since
+            assert house.disk.jobs[one.failed.id].attempt == one.attempt - 1
     assert all(one.attempt <= policy.max_attempts or one.manual for one in answers)
 
 
