@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _DAY = timedelta(hours=24)
+_MAY_SHOW_UP = timedelta(minutes=1)  # from look to look for what somebody else's lost POST may have done
 _SETBACKS_MAX = 5
 _CONFLICTS_TOLD = 5  # what somebody else changes again and again keeps an answer waiting: that is told
 
@@ -196,6 +197,10 @@ class Submitter:
                 await self._answers.link(
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
+            case Go() if twin := await self._answers.undecided_twin(whole):
+                why = f"{twin} asks for the same and got no reply, so the platform may have taken it"
+                waits = replace(whole, due_at=self._clock.now() + _MAY_SHOW_UP, waits_for=why)
+                await self._answers.move(answer, waits, why=f"it waits: {why}", tell=answer.waits_for != why)
             case Go() as go:
                 posting = submission.posting(whole, go, self._clock.now())
                 post = self._intend_and_post(answer, posting, reckoned.names)

@@ -95,7 +95,8 @@ class Change:
     `job_id` of one placed order of its kind; none is the effect both of a resubmission (SUBMITTED) and of an order
     (PLACED), else Conflict.
     Of equal orders and resubmissions one may be POSTING, else Conflict. reckoned: the names of the POSTs that the look
-    before this one knew of; it becomes POSTING only if no other equal one was made, else Conflict. No clock is asked.
+    before this one knew of; it becomes POSTING only if no other equal one, and none for the same dataset (of a
+    resubmission: that of `job`), was made, else Conflict. No clock is asked.
     spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
     One run of a pipeline has a cause, else Conflict. The alerts must know of the log as far as `alerting` says.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.

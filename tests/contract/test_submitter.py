@@ -765,10 +765,52 @@ async def test_an_order_whose_post_is_not_settled_is_waited_for(house, posted, f
         assert (waits.step, waits.waits_for) == (
             Step.SCHEDULED, "order cmd-1 asks for the same, and is not settled yet"
         )  # fmt: skip
-        over = replace(under_way, step=OrderStep.UNDECIDED)
+        over = replace(under_way, step=OrderStep.REFUSED, posted_at=None)
         await house.store.commit([Change(order=over, order_before=under_way)])
     done = await house.over()
     assert (done.step, done.waits_for) == (Step.SUBMITTED, "")
+
+
+FILLED = replace(
+    WHOLE, request=ORDER.replace('"fields"', '"mergePolicy":{"version":1},"fields"'), fingerprint="f-filled"
+)
+
+
+@pytest.mark.parametrize("asked", [WHOLE, FILLED], ids=["in-the-same-words", "with-what-was-filled-in"])
+async def test_an_equal_order_that_got_no_reply_may_have_been_taken_and_its_job_shows_up_late(house, asked):
+    """It is left to a person, whom we keep from ordering another; and so we make none ourselves."""
+    lost = {"fingerprint": asked.fingerprint, "request": asked.request, "job_id": "", "posted_at": at(9)}
+    await house.store.commit([Change(order=ordered(OrderStep.UNDECIDED, **lost))])
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 30)
+        waits = await house.store.resubmission(key("1"))
+        assert (waits.step, house.platform.submitted) == (Step.SCHEDULED, [])
+        assert waits.waits_for == (
+            "order cmd-1 asks for the same and got no reply, so the platform may have taken it"
+        )  # fmt: skip
+        house.platform.exports.insert(0, export("9", minute=9))
+        done = await house.until(lambda after: after.step is not Step.SCHEDULED)
+    assert (done.step, done.new_id) == (Step.ADOPTED, "9")
+    told = [one.event for one in await house.store.events(EventFilter()) if "scheduled" in one.event.type.value]
+    assert [event.details["why"] for event in told] == [f"it waits: {waits.waits_for}"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "manual"),
+    [
+        pytest.param({"posted_at": at(-51)}, False, id="an-hour-ago"),
+        pytest.param({"posted_at": at(9)}, True, id="but-a-person-insists"),
+        pytest.param({"posted_at": at(9), "request": ELSEWHERE.request}, False, id="of-something-else"),
+    ],
+)
+async def test_an_order_that_got_no_reply_is_no_obstacle_for_ever(house, fields, manual):
+    lost = {"fingerprint": "f-else", "request": WHOLE.request, "job_id": ""} | fields
+    await house.store.commit([Change(order=ordered(OrderStep.UNDECIDED, **lost))])
+    await house.failed(due(manual=manual))
+    async with house.working():
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+        assert house.clock.now() < at(12)
 
 
 @pytest.mark.parametrize("posted", [-700, 9, 700])  # our clock may have been set since
@@ -847,7 +889,8 @@ async def test_what_is_ordered_while_we_look_is_not_taken_for_our_own_effect(hou
 
     async def while_looking(request):
         if await house.store.order("cmd-1") is None:
-            await house.store.commit([Change(order=under_way if answered_late else ordered())])
+            made = under_way if answered_late else ordered()
+            await house.store.commit([Change(order=made, reckoned=frozenset({declined.post}))])
         return await page(request)
 
     house.platform.page = while_looking

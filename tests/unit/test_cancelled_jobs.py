@@ -84,7 +84,7 @@ def test_one_that_counts_as_cancelled_says_why_in_all_that_is_told():
     ("rule", "told"),
     [
         pytest.param(Rule(text="cancelled by user", action=Action.RETRY), "job.failed", id="its-text-is-a-failure"),
-        pytest.param(Rule(code=CANCELLED.code, action=Action.RETRY), "job.cancelled", id="a-code-alone-does-not-say-so"),
+        pytest.param(Rule(code=CANCELLED.code, action=Action.RETRY), "job.cancelled", id="a-code-says-nothing"),
         pytest.param(Rule(text="cancelled", action=Action.NEVER), "job.cancelled", id="never"),
         pytest.param(Rule(text="aborted", action=Action.RETRY), "job.cancelled", id="another-entry"),
     ],
