@@ -171,25 +171,22 @@ class Orderer:
         An equal POST is under way or may have been taken; or it was left without an answer, and its job just found.
         """
         now = self._clock.now()
-        posts = await posts_of(self._store, order.sandbox, order.kind)
-        kind = self._sources[order.kind].kind
+        posts, kind = await posts_of(self._store, order.sandbox, order.kind), self._sources[order.kind].kind
         if again := unsettled(posts, kind, order):
             return self._later(order, _TWIN_PAUSE, "twin", f"{again} asks for the same, and is not settled yet")
         fits = alike(kind, order.request, fingerprints_of(order))
         for twin in (one for one in posts.orders if one.step is OrderStep.POSTING and one.id != order.id and fits(one)):
             settled = await self._settle_anothers(twin, beat)
             if settled.step is OrderStep.POSTING:
-                why = f"the equal order {twin.id} has got no reply yet, and is looked for"
-                return self._later(order, _TWIN_PAUSE, "twin", why)
-            is_mine = order.owner == twin.owner == _COMMAND and order.fingerprint == twin.fingerprint
-            if settled.step is OrderStep.PLACED and is_mine and not order.forced:
+                return self._later(order, _TWIN_PAUSE, "twin", f"order {twin.id} for the same has got no reply yet")
+            is_ours = order.owner == twin.owner == _COMMAND and order.fingerprint == twin.fingerprint
+            if settled.step is OrderStep.PLACED and is_ours and not order.forced:
                 return ordering.inherited(order, settled, now)
         posts = await posts_of(self._store, order.sandbox, order.kind)  # some may just have been given up
-        lost = posts.undecided(fits, now, besides=order.id)
-        if not lost or adopt == "since" or order.forced:
-            return None
-        why = f"the equal {lost} got no reply, so the platform may have taken it"
-        return ordering.refused(order, OrderRefusal.EXISTS, why, now)
+        if (lost := posts.undecided(fits, now, besides=order.id)) and not (adopt == "since" or order.forced):
+            why = f"the equal {lost} got no reply, so the platform may have taken it"
+            return ordering.refused(order, OrderRefusal.EXISTS, why, now)
+        return None
 
     async def _post(self, intent: Order, look: OrderLook, spend: Spend | None) -> Order:
         """Make the one POST of an intended order, and write how it ended."""

@@ -15,17 +15,17 @@ _MARKS = re.compile(r"[\s()\[\],:;\"]+")
 _PEOPLE = r"(?:users?|person|people|operators?|ops|admins?|administrators?|support|team|somebody|someone|request)"
 _MACHINES = r"(?!['\u2019]?s?[\s-]*(?:time|limit|quota|fail|error|code|process))"  # "by user quota" names no person
 _BY_SOMEBODY = re.compile(
-    rf"(?<!not )\bcancell?ed(?: \w+)? (?:by|on|upon|at|per) (?:(?:[\w-]+ ){{0,2}}{_PEOPLE}\b{_MACHINES}|\S+@\S+)"
-    rf"|\bcancell?ed {_PEOPLE} (?:request|action)\b"
-    rf"|\bcancell?ation (?:was |has been )?requested\b|\bmarked for cancell?(?:ing|ation)\b"
-    rf"|\b{_PEOPLE} (?:has )?(?:cancell?ed|requested (?:a |the )?cancell?ation)\b"
+    rf"(?<!not )\bcancel[l]?ed(?: \w+)? (?:by|on|upon|at|per) (?:(?:[\w-]+ ){{0,2}}{_PEOPLE}\b{_MACHINES}|\S+@\S+)"
+    rf"|\bcancel[l]?ed {_PEOPLE} (?:request|action)\b"
+    rf"|\bcancel[l]?ation (?:was |has been )?requested\b|\bmarked for cancel[l]?(?:ing|ation)\b"
+    rf"|\b{_PEOPLE} (?:has )?(?:cancel[l]?ed|requested (?:a |the )?cancel[l]?ation)\b"
 )
 _SUBJECT = (
     r"(?:the |this |your )?(?:(?:profile|segment|audience|batch|export|job|request|run|operation|execution) ?)*"
     r"(?:\S*\d\S* )?(?:was |is |got |has been )?"
 )
-_PLAINLY = re.compile(rf"{_SUBJECT}cancell?ed")
-_NO_CAUSE = re.compile(rf"(?:{_SUBJECT}(?:cancell?ed|aborted|failed|killed|stopped|terminated|ended))?")
+_PLAINLY = re.compile(rf"{_SUBJECT}cancel[l]?ed")
+_NO_CAUSE = re.compile(rf"(?:{_SUBJECT}(?:cancel[l]?ed|aborted|failed|killed|stopped|terminated|ended))?")
 
 
 def said_by(errors: Iterable[JobError]) -> JobError | None:
