@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from segwatch.jobs import retry, telling, tracker
+from segwatch.jobs import cancellation, retry, telling, tracker
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -48,7 +48,9 @@ def decide(
 
     now: our clock. is_news: as in `tracker.observe`.
     """
-    after, events = tracker.observe(state, seen, now, policy.watch, is_news=is_news)
+    after, events = tracker.observe(
+        state, seen, now, policy.watch, is_news=is_news, is_failure=_is_failure(seen, policy)
+    )
     return Decision(state=None) if after is None else _consequences(after, events, now, policy)
 
 
@@ -60,7 +62,9 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
     if state:  # a look may be older than the last one of a sweep, and know more
         facts = state.facts.joined(seen.facts)
         state = replace(state, root=answer.root, attempt=answer.attempt, facts=facts)
-    after, events = tracker.observe(state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt)
+    after, events = tracker.observe(
+        state, seen, now, policy.watch, root=answer.root, attempt=answer.attempt, is_failure=_is_failure(seen, policy)
+    )
     if after is None:
         return Decision(state=None)
     decision = _consequences(after, events, now, policy)
@@ -68,6 +72,12 @@ def link(state: JobState | None, seen: Observation, answer: Resubmission, now: d
         return decision
     after, event = recovered(decision.state, now)
     return replace(decision, state=after, events=(*decision.events, event))
+
+
+def _is_failure(seen: Observation | Missing, policy: Policy) -> bool:
+    if policy.retry is None or isinstance(seen, Missing):
+        return False
+    return retry.calls_a_failure(seen.errors, policy.retry.rules)
 
 
 def _consequences(after: JobState, events: tuple[Event, ...], now: datetime, policy: Policy) -> Decision:
@@ -80,7 +90,7 @@ def _consequences(after: JobState, events: tuple[Event, ...], now: datetime, pol
         answer = retry.judge(after, policy.retry, now)
         events = tuple(_with_answer(event, answer, policy.retry) for event in events)
         if answer:
-            after, more = announce(after, answer, policy.retry, now)
+            after, more = announce(after, answer, policy.retry, now, why=cancellation.words(after))
             events = (*events, *more)
     return Decision(state=after, events=events, answer=answer)
 

@@ -1,5 +1,7 @@
 """What commands do that cancel a job: that somebody wants its end is on disk before the platform hears of it."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,24 +16,33 @@ from segwatch.store.base import Change, Conflict, Store
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, UpstreamError
 
 _TRIES = 10  # the daemon may write the job at the same moment
+_IN_DOUBT = (
+    "whether that takes effect is not known: should {id} fail now, segwatch tells it, and submits it again only if"
+    " somebody asks"
+)
 
 
 async def cancelled(platform: Calling, key: JobKey) -> None:
     """Ask the platform to cancel a job. Raises UpstreamError; ends the command where that cannot be noted before.
 
-    However the platform calls the end that follows, the job counts as cancelled then, and is not submitted again.
+    Once the platform agreed the job counts as cancelled, however it calls the end that follows. Until it has, or where
+    no word of it came, a failure is left to a person: it may be what was asked for.
     """
     async with ledger(platform.settings) as store:
-        noted_at = await _noted(store, sources_of(platform)[key.kind], key)
+        asked_at = await _asked(store, sources_of(platform)[key.kind], key)
         try:
             await platform.client.call(load_kinds()[key.kind].cancel(key.id))
         except UpstreamError as error:
-            if noted_at and _is_without_effect(error):
-                await _marked(store, key, noted_at, None)
+            if not _is_without_effect(error):
+                print(_IN_DOUBT.format(id=key.id), file=sys.stderr)  # noqa: T201
+            elif asked_at:
+                await _marked(store, key, lambda job: _taken_back(job, asked_at))
             raise
+        now = SystemClock().now()
+        await _marked(store, key, lambda job: replace(job, cancel_at=job.cancel_at or now))
 
 
-async def _noted(store: Store, source: Source, key: JobKey) -> datetime | None:
+async def _asked(store: Store, source: Source, key: JobKey) -> datetime | None:
     """Write that the job is to be cancelled; return when, or None where there was nothing to write.
 
     One that nobody has recorded is written as the platform tells it, and left to the daemon to tell of.
@@ -44,29 +55,35 @@ async def _noted(store: Store, source: Source, key: JobKey) -> datetime | None:
         job = JobState(
             key=key, status=seen.status, word=seen.word, asked_at=seen.asked_at, discovered_at=now,
             since=seen.asked_at, created_at=seen.created_at, facts=seen.facts, root=key.id, looks=0, unlisted=True,
-            cancel_at=now,
+            cancel_asked_at=now,
         )  # fmt: skip
         try:
             await store.commit([Change(job=job)])
             return now
         except Conflict:
             pass  # the daemon has found it meanwhile
-    return now if await _marked(store, key, None, now) else None
+    is_new = await _marked(store, key, lambda job: replace(job, cancel_asked_at=job.cancel_asked_at or now))
+    return now if is_new else None
 
 
-async def _marked(store: Store, key: JobKey, old: datetime | None, new: datetime | None) -> bool:
-    """Replace one mark of a job that has not ended by another; return False where it has another one, or has ended."""
+async def _marked(store: Store, key: JobKey, mark: Callable[[JobState], JobState]) -> bool:
+    """Write the mark of a job that has not ended; return False where it changes nothing, or the job has ended."""
     for last in (*[False] * _TRIES, True):
         job = await store.job(key)
-        if job is None or job.cancel_at != old or (job.status.is_final and job.status is not Status.VANISHED):
+        if job is None or (job.status.is_final and job.status is not Status.VANISHED) or mark(job) == job:
             return False
         try:
-            await store.commit([Change(job=replace(job, cancel_at=new), job_before=job)])
+            await store.commit([Change(job=mark(job), job_before=job)])
             return True
         except Conflict:
             if last:
                 raise
     return False
+
+
+def _taken_back(job: JobState, asked_at: datetime) -> JobState:
+    """Return the job without that mark; the mark of another command stays."""
+    return replace(job, cancel_asked_at=None) if job.cancel_asked_at == asked_at else job
 
 
 def _is_without_effect(error: UpstreamError) -> bool:

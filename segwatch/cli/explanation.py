@@ -13,7 +13,7 @@ from segwatch.deliveries.knowledge import Knowledge, Sort
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Delivery, Stage
 from segwatch.deliveries.routing import Route, judge
-from segwatch.jobs import breaker
+from segwatch.jobs import breaker, cancellation
 from segwatch.jobs.breaker import BreakerCondition
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Status
@@ -170,8 +170,8 @@ def _step(
 
 def _by_rule(state: JobState, policy: RetryPolicy) -> str:
     """Return which rule the failure meets."""
-    if state.was_cancelled:
-        return "no rule was asked: somebody ended the job on purpose"
+    if state.was_cancelled or state.cancel_in_doubt:
+        return f"no rule was asked: {cancellation.words(state) or 'somebody ended the job on purpose'}"
     rule = ruling(state.errors, policy.rules)
     if rule is None:
         rules = f"none of retry.rules ({len(policy.rules)}) matches" if policy.rules else "retry.rules is empty"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from segwatch import decision
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
-from segwatch.daemon.unlisted import posts_of
+from segwatch.daemon.unlisted import alike, fingerprints_of, posts_of
 from segwatch.jobs import breaker, retry, submission
 from segwatch.jobs.model import Facts, JobState, Observation
 from segwatch.jobs.order import OrderStep
@@ -119,7 +119,20 @@ class Answers:
             equal = order.fingerprint in answer.fingerprints
             if order.step is OrderStep.POSTING and (equal or not self._job_kind.is_another(asked, answer.request)):
                 return f"order {order.id}"
-        return posts.in_flight(answer.fingerprints, besides=str(answer.failed))
+        return posts.in_flight(
+            lambda other: bool(fingerprints_of(other) & answer.fingerprints), besides=str(answer.failed)
+        )
+
+    async def undecided_twin(self, answer: Resubmission) -> str:
+        """Return an order for the same that got no reply within the last hour, and was given up; "" for none.
+
+        It may have been taken, and show up late. A person who insists passes over it.
+        """
+        if answer.manual:
+            return ""
+        fits = alike(self._job_kind, answer.request, answer.fingerprints)
+        orders = (await self.posts()).orders
+        return Posts(orders=orders).undecided(fits, self._clock.now())
 
     async def turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""

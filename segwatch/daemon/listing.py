@@ -7,13 +7,18 @@ from datetime import datetime
 from segwatch.daemon.source import Source
 from segwatch.jobs.model import Missing, Observation
 from segwatch.kinds.base import Page, Request
-from segwatch.upstream.errors import BadReply, Fate, Unavailable
+from segwatch.upstream.errors import Fate, RateLimited, UpstreamError
 
 _PAGES_MAX = 20
+_NO_CREDENTIALS = 401
 
 
 class Inconclusive(Exception):
     """The list is longer than we read, or holds rows that we cannot read: what was not seen allows no conclusion."""
+
+
+class TooLittle(Inconclusive):
+    """What the platform tells of one job decides nothing, for now: it may tell more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +91,13 @@ def _goes_back(page: Page, horizon: datetime | None, *, by_change: bool) -> bool
 
 
 async def told_of(source: Source, job_id: str) -> Observation | Missing | None:
-    """Return what is told of a job by its id; None for a record at which the platform itself fails, or mumbles."""
+    """Return what is told of a job by its id; None where the platform fails at this record, mumbles, or refuses it.
+
+    Raises UpstreamError where nothing was said of this one: no connection, no place in the budget, no credentials.
+    """
     try:
         return await source.one(job_id)
-    except (Unavailable, BadReply) as error:
-        if error.fate is Fate.NOT_SENT:
+    except UpstreamError as error:
+        if error.fate is Fate.NOT_SENT or isinstance(error, RateLimited) or error.status == _NO_CREDENTIALS:
             raise
         return None

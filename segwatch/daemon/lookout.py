@@ -26,12 +26,13 @@ class Look:
 
     doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
     enough, and of those that a POST of ours may have brought about. equal: ids of those that our own POSTs have asked
-    for as it is asked for now, whatever their records tell.
+    for as it is asked for now, whatever their records tell. itself: the failed one, where the list shows it.
     """
 
     rows: tuple[Observation, ...]
     doubtful: frozenset[str] = frozenset()
     equal: frozenset[str] = frozenset()
+    itself: Observation | None = None
 
 
 class Lookout:
@@ -99,7 +100,10 @@ class Lookout:
                 doubtful.add(row.key.id)
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} exports were created since of which the list tells too little")
-        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful), equal=equal)
+        itself = shown.get(failed.key.id)
+        if itself and tracker.is_another(failed, itself):
+            itself = None
+        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful), equal=equal, itself=itself)
 
     def _matters(self, made: Made, answer: Resubmission, failed: JobState, known: JobState | None) -> bool:
         """True for what our POST made since the failed job, and may be equal; not for what we saw vanish."""

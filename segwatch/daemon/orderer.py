@@ -12,7 +12,7 @@ from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
-from segwatch.daemon.unlisted import posts_of
+from segwatch.daemon.unlisted import alike, fingerprints_of, posts_of, unsettled
 from segwatch.jobs import ordering, proof, quota
 from segwatch.jobs.model import Observation
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep
@@ -28,7 +28,6 @@ _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _TWIN_PAUSE = timedelta(seconds=2)  # while an equal order or submission is under way
 _OWNER_DEAD_AFTER = timedelta(hours=2)  # a pipeline's order: its run comes back to it after every restart
 _WISH_DEAD_AFTER = timedelta(hours=1)  # nothing was sent for it
-_UNDECIDED_BARS = timedelta(hours=1)  # how long an order without a reply keeps an equal one from being posted
 _COMMAND = "command"
 
 
@@ -147,17 +146,16 @@ class Orderer:
         now = self._clock.now()
         said = ordering.assess(
             order, look.rows, look.claimed, adopt=adopt, same=look.same, serves=serves,
-            doubtful=look.doubtful, now=look.asked_at,
+            doubtful=look.doubtful, filled_in=look.filled_in, now=look.asked_at,
         )  # fmt: skip
         match said:
             case Ours(job=job):
                 return await self._placed(order, before, job)
             case Adopted(job=job):
                 return await self._written(ordering.answered(order, job, OrderStep.ADOPTED, now), before)
-            case Exists(job=job):
-                why = f"job {job.key.id} does the same and is {job.word}"
-                told = replace(order, job_id=job.key.id)
-                return await self._written(ordering.refused(told, OrderRefusal.EXISTS, why, now), before)
+            case Exists():
+                told = replace(order, job_id=said.job.key.id)
+                return await self._written(ordering.refused(told, OrderRefusal.EXISTS, said.why, now), before)
             case Unclear():
                 if now - order.since > self._policy.believed_after + self._policy.settle_window:
                     return await self._written(ordering.refused(order, OrderRefusal.UNCLEAR, said.why, now), before)
@@ -173,21 +171,21 @@ class Orderer:
         An equal POST is under way or may have been taken; or it was left without an answer, and its job just found.
         """
         now = self._clock.now()
-        posts = await posts_of(self._store, order.sandbox, order.kind)
-        if again := posts.in_flight({order.fingerprint}):
+        posts, kind = await posts_of(self._store, order.sandbox, order.kind), self._sources[order.kind].kind
+        if again := unsettled(posts, kind, order):
             return self._later(order, _TWIN_PAUSE, "twin", f"{again} asks for the same, and is not settled yet")
-        for twin in (one for one in posts.orders if one.fingerprint == order.fingerprint and one.id != order.id):
-            if twin.step is OrderStep.POSTING:
-                twin = await self._settle_anothers(twin, beat)
-                if twin.step is OrderStep.POSTING:
-                    why = f"the equal order {twin.id} has got no reply yet, and is looked for"
-                    return self._later(order, _TWIN_PAUSE, "twin", why)
-                if twin.step is OrderStep.PLACED and order.owner == twin.owner == _COMMAND and not order.forced:
-                    return ordering.inherited(order, twin, now)
-            undecided = twin.step is OrderStep.UNDECIDED and twin.posted_at and abs(now - twin.posted_at)
-            if undecided and undecided < _UNDECIDED_BARS and not (adopt == "since" or order.forced):
-                why = f"the equal order {twin.id} got no reply, so the platform may have taken it"
-                return ordering.refused(order, OrderRefusal.EXISTS, why, now)
+        fits = alike(kind, order.request, fingerprints_of(order))
+        for twin in (one for one in posts.orders if one.step is OrderStep.POSTING and one.id != order.id and fits(one)):
+            settled = await self._settle_anothers(twin, beat)
+            if settled.step is OrderStep.POSTING:
+                return self._later(order, _TWIN_PAUSE, "twin", f"order {twin.id} for the same has got no reply yet")
+            is_ours = order.owner == twin.owner == _COMMAND and order.fingerprint == twin.fingerprint
+            if settled.step is OrderStep.PLACED and is_ours and not order.forced:
+                return ordering.inherited(order, settled, now)
+        posts = await posts_of(self._store, order.sandbox, order.kind)  # some may just have been given up
+        if (lost := posts.undecided(fits, now, besides=order.id)) and not (adopt == "since" or order.forced):
+            why = f"the equal {lost} got no reply, so the platform may have taken it"
+            return ordering.refused(order, OrderRefusal.EXISTS, why, now)
         return None
 
     async def _post(self, intent: Order, look: OrderLook, spend: Spend | None) -> Order:

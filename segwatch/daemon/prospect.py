@@ -30,7 +30,8 @@ class OrderLook:
 
     same: whether one of them is what the order asks for. doubtful: ids of those of which that cannot be told.
     claimed: ids of jobs that other POSTs of ours have brought about. lag: how late the list has been seen to be.
-    reckoned: the names of the POSTs of ours that the look knew of from its beginning.
+    reckoned: the names of the POSTs of ours that the look knew of from its beginning. filled_in: ids of active
+    jobs that differ from the order in nothing but what it leaves to the platform.
     """
 
     rows: tuple[Observation, ...]
@@ -40,6 +41,7 @@ class OrderLook:
     claimed: frozenset[str]
     reckoned: frozenset[str]
     lag: timedelta
+    filled_in: frozenset[str] = frozenset()
 
 
 class Prospect:
@@ -84,7 +86,8 @@ class Prospect:
         rows |= unlisted.rows
         unsure = [
             row for id_, row in rows.items()
-            if id_ not in unlisted.doubtful and same(row, order, cut=id_ in list_.rows) is None
+            if id_ not in unlisted.doubtful
+            and (same(row, order, cut=id_ in list_.rows) is None or self._is_filled_in(row, order))
         ]  # fmt: skip
         if len(unsure) > _RECORDS_MAX:
             raise Inconclusive(f"{len(unsure)} jobs were created since of which the list tells too little")
@@ -103,6 +106,7 @@ class Prospect:
             # somebody's POST may have been answered while we looked
             claimed=(await posts_of(self._store, order.sandbox, order.kind)).effects(besides=order.id),
             reckoned=posts.names, lag=await self._lag(order),
+            filled_in=frozenset(id_ for id_, row in rows.items() if self._is_filled_in(row, order)),
         )  # fmt: skip
 
     def _hidden(self, posts: Posts, order: Order, shown: Collection[str]) -> list[Made]:
@@ -176,6 +180,11 @@ class Prospect:
         if row.facts.request and not kind.may_be(row.facts.request, order.request):
             return None if self._is_new(row, order) else False
         return None
+
+    def _is_filled_in(self, row: Observation, order: Order) -> bool:
+        """True for an active job that may be equal to the order, by what the platform itself has filled in."""
+        filled_in = self._source.kind.same_but_filled_in(row.facts.request, order.request)
+        return filled_in and not row.status.is_final and row.facts.fingerprint != order.fingerprint
 
     def _is_new(self, row: Observation, order: Order) -> bool:
         """True for what was not there before our POST, and so may be its effect though its record differs.

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.listing import Inconclusive, TooLittle, told_of
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
 from segwatch.jobs import proof, tracker
-from segwatch.jobs.model import Facts, JobState, Missing
+from segwatch.jobs.model import Facts, JobState, Missing, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission
 from segwatch.jobs.retry import Refuse
 
@@ -32,15 +32,27 @@ class Records:
         self._timeline = timeline
         self._window = window
 
-    async def completed(self, answer: Resubmission, failed: JobState) -> Resubmission | Refuse:
+    async def of(self, answer: Resubmission, failed: JobState) -> Observation | None:
+        """Return the failed job's own record; None where it is gone, or is not needed any more.
+
+        Raises TooLittle where the platform fails at this record alone, and UpstreamError in an outage.
+        """
+        record = await told_of(self._source, failed.key.id)
+        if record is None:
+            await self._source.page(self._kind.list_newest(limit=1))  # raises in an outage
+            if not answer.whole:
+                raise TooLittle("the platform fails to tell the failed export's own record, though it answers else")
+            return None
+        return None if isinstance(record, Missing) or tracker.is_another(failed, record) else record
+
+    def completed(self, answer: Resubmission, failed: JobState, record: Observation | None) -> Resubmission | Refuse:
         """Return the answer with what must be submitted; one that is not `whole` yet is due when it may be.
 
         A list row may leave out the filter (AEP contract 13, no. 29), and an export without one exports everything:
         what only rows have told is never submitted, and a young record that names no limits is not believed yet.
-        Raises Inconclusive, UpstreamError.
+        record: from `of`. Raises Inconclusive.
         """
-        record = await self._source.one(failed.key.id)
-        if not isinstance(record, Missing) and not tracker.is_another(failed, record):
+        if record:
             answer = self._as_told(answer, record.facts, self._timeline.surely(failed.discovered_at))
         elif not answer.whole:
             raise Inconclusive("the failed export's own record is not there to tell what to submit")

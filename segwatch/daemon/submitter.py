@@ -9,7 +9,7 @@ import structlog
 
 from segwatch.daemon.answers import Answers
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.listing import Inconclusive, TooLittle
 from segwatch.daemon.lookout import Lookout, seen_of
 from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.recorder import Recorder
@@ -19,7 +19,7 @@ from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.daemon.timeline import Timeline
 from segwatch.jobs import breaker, proof, retry, submission
-from segwatch.jobs.model import JobState
+from segwatch.jobs.model import JobState, Observation
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Go, Hold, Propose, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
@@ -31,12 +31,9 @@ log = structlog.get_logger()
 _TURN_S = 1.0  # how soon a wish written by a command beside us is noticed
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _DAY = timedelta(hours=24)
+_MAY_SHOW_UP = timedelta(minutes=1)  # from look to look for what somebody else's lost POST may have done
 _SETBACKS_MAX = 5
 _CONFLICTS_TOLD = 5  # what somebody else changes again and again keeps an answer waiting: that is told
-
-
-class _TooLittle(Inconclusive):
-    """A job that may be the one that we look for does not tell enough, for now."""
 
 
 class Submitter:
@@ -120,6 +117,7 @@ class Submitter:
         except UpstreamError as error:
             self._setbacks.outage(answer.failed, wish(error) or _PAUSE)
             log.warning("resubmission_waits", job=str(answer.failed), error=str(error))
+            await self._waits_for(answer, str(error))
         except Inconclusive as error:
             await self._look_again(answer, error)
         except StoreUnavailable as error:
@@ -132,19 +130,26 @@ class Submitter:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
         window = self._policy.settle_window
         # what tells too little is taken at its word in the end, and then decides nothing any more
-        within = proof.believed_after(window) + window if isinstance(error, _TooLittle) else window
+        within = proof.believed_after(window) + window if isinstance(error, TooLittle) else window
         if self._setbacks.unclear(answer.failed, within):
             await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
+        else:
+            await self._waits_for(answer, str(error))
+
+    async def _waits_for(self, answer: Resubmission, why: str, *, tell: bool = False) -> None:
+        """Write what a submission that is due waits for, unless somebody has changed the answer meanwhile."""
+        if answer.step is Step.SCHEDULED and answer == await self._store.resubmission(answer.failed):
+            with suppress(Conflict):
+                waits = replace(answer, waits_for=why)
+                await self._answers.move(answer, waits, why=f"it waits: {why}", tell=tell)
 
     async def _give_way(self, answer: Resubmission, error: Conflict) -> None:
         """Look anew, less and less soon, at what somebody else has changed meanwhile; say so where it goes on."""
         count = self._setbacks.conflict(answer.failed)
         say = log.info if count < _CONFLICTS_TOLD else log.warning
         say("resubmission_changed_meanwhile", job=str(answer.failed), times=count, error=str(error))
-        if count == _CONFLICTS_TOLD and answer == await self._store.resubmission(answer.failed):
-            waits = replace(answer, waits_for=str(error))
-            with suppress(Conflict):
-                await self._answers.move(answer, waits, why=f"it waits: {error}", tell=True)
+        if count == _CONFLICTS_TOLD:
+            await self._waits_for(answer, str(error), tell=True)
 
     async def _submit(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Answer a failure that is due: refuse, wait, adopt, or post."""
@@ -160,7 +165,8 @@ class Submitter:
             return await self._answers.move(answer, replace(answer, step=Step.PROPOSED, since=self._clock.now()))
         # only now: what is held would spend the call budget on its record, again and again
         aliases = (await self._answers.posts()).aliases(answer.failed)
-        whole = await self._records.completed(answer, failed)
+        record = await self._records.of(answer, failed)
+        whole = self._records.completed(answer, failed, record)
         if isinstance(whole, Refuse):
             return await self._answers.refuse(answer, whole)
         if not whole.whole:
@@ -171,24 +177,30 @@ class Submitter:
                 return await self._answers.move(answer, replace(whole, due_at=twin.until, waits_for=twin.why))
             if await self._joins_a_chain(whole, failed):
                 return None
-        return await self._look_and_post(answer, whole, failed, beat)
+        return await self._look_and_post(answer, whole, failed, record, beat)
 
     async def _look_and_post(
-        self, answer: Resubmission, whole: Resubmission, failed: JobState, beat: Callable[[], None]
-    ) -> None:
+        self, answer: Resubmission, whole: Resubmission, failed: JobState, record: Observation | None,
+        beat: Callable[[], None],
+    ) -> None:  # fmt: skip
         """Read the list, and refuse, adopt, or post. whole: the answer with what must be submitted."""
         reckoned = await self._answers.posts()
         look = await self._lookout.look(whole, failed, beat, reckoned)
         claimed, ordered = await self._owners(whole)
-        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, ordered, look.equal):
+        itself = record or look.itself
+        match submission.assess(whole, failed, look.rows, claimed, look.doubtful, ordered, look.equal, itself):
             case Unclear(why=why):
-                raise _TooLittle(why)
+                raise TooLittle(why)
             case Refuse() as refusal:
                 await self._answers.refuse(answer, refusal)
             case Found(job=job, ours=ours):
                 await self._answers.link(
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
+            case Go() if twin := await self._answers.undecided_twin(whole):
+                why = f"{twin} asks for the same and got no reply, so the platform may have taken it"
+                waits = replace(whole, due_at=self._clock.now() + _MAY_SHOW_UP, waits_for=why)
+                await self._answers.move(answer, waits, why=f"it waits: {why}", tell=answer.waits_for != why)
             case Go() as go:
                 posting = submission.posting(whole, go, self._clock.now())
                 post = self._intend_and_post(answer, posting, reckoned.names)

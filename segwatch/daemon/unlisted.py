@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive, told_of
 from segwatch.daemon.source import Source
-from segwatch.jobs.model import Observation
-from segwatch.jobs.posts import Made, Posts
+from segwatch.jobs.model import Facts, Observation
+from segwatch.jobs.order import Order
+from segwatch.jobs.posts import Fits, Made, Posts
+from segwatch.jobs.resubmission import Resubmission
+from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store
 
 _RECORDS_MAX = 100  # read one by one in one look
@@ -28,6 +31,29 @@ async def posts_of(store: Store, sandbox: str, kind: str) -> Posts:
         orders=tuple(await store.orders(sandbox, kind=kind)),
         answers=tuple(one for one in answers if one.failed.kind == kind),
     )
+
+
+def fingerprints_of(asked: Order | Resubmission) -> frozenset[str]:
+    """Return all by which a job that is asked for there may be known."""
+    return frozenset({asked.fingerprint} - {""}) if isinstance(asked, Order) else asked.fingerprints
+
+
+def alike(kind: JobKind, request: str, fingerprints: frozenset[str]) -> Fits:
+    """Return what tells whether others ask for the same, or leave more, or less, of it to the platform."""
+
+    def fits(other: Order | Resubmission) -> bool:
+        return bool(fingerprints_of(other) & fingerprints) or kind.same_but_filled_in(other.request, request)
+
+    return fits
+
+
+def unsettled(posts: Posts, kind: JobKind, order: Order) -> str:
+    """Return a resubmission that may be for the same as the order and is not settled, in words; "" for none.
+
+    However its words differ: the platform may have filled in or changed what it recorded of the failed job.
+    """
+    told, equal = Facts(dataset=order.dataset, segments=order.segments), fingerprints_of(order)
+    return posts.in_flight(lambda one: bool(fingerprints_of(one) & equal) or not kind.is_another(told, one.request))
 
 
 async def told_by_id(

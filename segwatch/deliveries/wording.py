@@ -44,7 +44,9 @@ def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
             return _said(f"{job} is being cancelled{where}")
         case EventType.JOB_CANCELLED:
             action = "Somebody ended it on purpose, so segwatch does not submit it again."
-            return _said(f"{job} was cancelled{where}", _with(" — {}", _first(errors_of(event))), action)
+            if why and event.kind == "export_job":
+                action = f"So segwatch does not submit it again. If nobody did: segwatch jobs retry {event.job_id}"
+            return _said(f"{job} was cancelled{where}", _with(" — {}", why or _first(errors_of(event))), action)
         case EventType.JOB_VANISHED:
             tail = ": the platform answers again and again that it does not know it"
             failed = text(d.get("failed_job_id"))

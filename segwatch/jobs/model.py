@@ -142,8 +142,8 @@ class JobState:
     job. unlisted: none has shown it yet, we know it by its submission.
     overdue_at, slow_at: when it was told that it is older than its limit, and older than such jobs ever get.
     judged_at: when it was told that its success cannot be right. reused_at: that its id is in use again.
-    cancel_at: when segwatch itself was about to ask the platform to end it, or the platform first told that it is being
-    cancelled.
+    cancel_asked_at: when segwatch itself was about to ask the platform to end it. cancel_at: when the platform agreed
+    to that, or first told that it is being cancelled. cancel_why: why it counts as cancelled though it is FAILED.
     """
 
     key: JobKey
@@ -169,7 +169,9 @@ class JobState:
     slow_at: datetime | None = None
     judged_at: datetime | None = None
     reused_at: datetime | None = None
+    cancel_asked_at: datetime | None = None
     cancel_at: datetime | None = None
+    cancel_why: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -178,13 +180,13 @@ class JobState:
 
     @property
     def was_cancelled(self) -> bool:
-        """True when somebody ended the job on purpose, whatever word the platform uses.
+        """True when somebody ended the job on purpose, whatever word the platform uses (AEP contract 4.4)."""
+        return self.status is Status.CANCELLED or (self.status is Status.FAILED and bool(self.cancel_why))
 
-        A deleted export ends FAILED (AEP contract 4.4); that its error text speaks of a cancellation is not documented.
-        """
-        if self.status is Status.FAILED:
-            return self.cancel_at is not None or any("cancel" in error.text.lower() for error in self.errors)
-        return self.status is Status.CANCELLED
+    @property
+    def cancel_in_doubt(self) -> bool:
+        """True for a failure that we asked for, as far as we know without effect: somebody may have ended it so."""
+        return self.status is Status.FAILED and self.cancel_asked_at is not None and not self.cancel_why
 
     @property
     def is_untold(self) -> bool:

@@ -58,9 +58,19 @@ class Ours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exists:
-    """An equal job is active, which the order must not adopt."""
+    """An equal job is active, which the order must not adopt.
+
+    filled_in: its record differs in what the order leaves to the platform.
+    """
 
     job: Observation
+    filled_in: bool = False
+
+    @property
+    def why(self) -> str:
+        """The same in words."""
+        same = "differs in nothing but what the platform fills in" if self.filled_in else "does the same"
+        return f"job {self.job.key.id} {same} and is {self.job.word}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +100,14 @@ def covers(row: Observation, order: Order) -> bool:
 
 def assess(
     order: Order, listed: Iterable[Observation], claimed: frozenset[str], *,
-    adopt: Adopt, same: Same, serves: Serves, doubtful: Collection[str], now: datetime,
+    adopt: Adopt, same: Same, serves: Serves, doubtful: Collection[str], now: datetime, filled_in: Collection[str] = (),
 ) -> Go | Adopted | Ours | Exists | Unclear:  # fmt: skip
     """Return what the platform's jobs say about an order before its POST.
 
     listed: all jobs of its kind since `not_before`. claimed: ids of jobs that other POSTs of ours have brought about.
     doubtful: ids of jobs that may be the same, for all that is told of them. now: when the list was asked for.
+    filled_in: ids of those that differ from the order in nothing but what it leaves to the platform. A command orders
+    none beside such a one; nobody adopts it, since it may be another.
     """
     listed = tuple(listed)
     if ours := _ours(order, listed, claimed, same):
@@ -110,6 +122,8 @@ def assess(
         for row in wanted:
             if row.word and same(row, order) and _is_under_way(row):  # one that is not told of may be gone
                 return Exists(job=row)
+            if adopt == "never" and row.key.id in filled_in and _is_under_way(row):
+                return Exists(job=row, filled_in=True)
     for row in wanted:
         if row.key.id not in doubtful:
             continue

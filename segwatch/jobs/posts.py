@@ -1,12 +1,17 @@
 """What our own POSTs have led to, for orders and resubmissions alike: jobs that are known, whatever a list shows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.jobs.order import Order, OrderStep
-from segwatch.jobs.resubmission import Resubmission, Step
+from segwatch.jobs.resubmission import Refusal, Resubmission, Step
+
+UNDECIDED_BARS = timedelta(hours=1)  # how long a POST without a reply keeps an equal one from being made
+
+Fits = Callable[[Order | Resubmission], bool]
+"""Whether what was asked for there may be the same as what somebody asks for now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +65,34 @@ class Posts:
         placed = {one.job_id for one in self.orders if one.step is OrderStep.PLACED and one.id != besides}
         return frozenset(placed | {one.new_id for one in self.answers if one.step is Step.SUBMITTED})
 
-    def in_flight(self, fingerprints: Collection[str], *, besides: str = "") -> str:
-        """Return an equal resubmission whose POST is not settled, in words; "" when there is none.
+    def in_flight(self, fits: Fits, *, besides: str = "") -> str:
+        """Return a resubmission that fits and whose POST is not settled, in words; "" when there is none.
 
         besides: that of this failed job, by its name.
         """
         for one in self.answers:
-            if one.step is Step.POSTING and one.fingerprints & {*fingerprints} and str(one.failed) != besides:
+            if one.step is Step.POSTING and str(one.failed) != besides and fits(one):
                 return f"the resubmission of {one.failed.id}"
+        return ""
+
+    def undecided(self, fits: Fits, now: datetime, *, besides: str = "") -> str:
+        """Return an order or resubmission that fits, whose POST of the last hour got no reply, in words; "" for none.
+
+        It was given up, and may have been taken all the same. now: by our clock, which may have been set since.
+        besides: an order by its id, or a resubmission by its failed job's name.
+        """
+        lost: list[tuple[str, str, Order | Resubmission]] = [
+            *((one.id, f"order {one.id}", one) for one in self.orders if one.step is OrderStep.UNDECIDED),
+            *(
+                (str(one.failed), f"resubmission of {one.failed.id}", one)
+                for one in self.answers
+                if one.step is Step.REFUSED and one.reason == Refusal.UNDECIDED
+            ),
+        ]
+        for name, words, one in lost:
+            is_young = one.posted_at is not None and abs(now - one.posted_at) < UNDECIDED_BARS
+            if name != besides and is_young and fits(one):
+                return words
         return ""
 
     def aliases(self, key: JobKey) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Refusal(StrEnum):
     CANCELLED = "cancelled"  # somebody ended it on purpose
     ATTEMPTS = "attempts"  # the chain is used up
     BUDGET = "budget"  # the day's budget is used up
-    UNDECIDED = "undecided"  # it cannot be known whether a submission went through, or what to submit
+    UNDECIDED = "undecided"  # it cannot be known whether a submission went through, what to submit, or who ended it
 
     @property
     def words(self) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from segwatch.backoff import Backoff, spread
+from segwatch.jobs import cancellation
 from segwatch.jobs.breaker import Failing
 from segwatch.jobs.model import JobError, JobState, Status
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -120,6 +121,8 @@ def judge(job: JobState, policy: RetryPolicy, now: datetime) -> Resubmission | N
     )
     if job.was_cancelled:
         return refused(answer, Refusal.CANCELLED, now)
+    if job.cancel_in_doubt:
+        return refused(answer, Refusal.UNDECIDED, now)
     if rule := ruling(job.errors, policy.rules):
         return (
             refused(answer, Refusal.NEVER, now)
@@ -173,6 +176,16 @@ def ruling(errors: Iterable[JobError], rules: Iterable[Rule]) -> Rule | None:
     """Return the first rule that matches any of the errors; None when none does (such a failure is retried)."""
     errors = tuple(errors)
     return next((rule for rule in rules if any(rule.matches(error) for error in errors)), None)
+
+
+def calls_a_failure(errors: Iterable[JobError], rules: Iterable[Rule]) -> bool:
+    """Return whether the rules say of the error which speaks of a cancellation that it is a failure like others.
+
+    Only by its text: a rule for a code alone was not written with this in mind.
+    """
+    error = cancellation.said_by(errors)
+    rule = error and ruling([error], [rule for rule in rules if rule.text])
+    return bool(rule and rule.action is Action.RETRY)
 
 
 def refused(answer: Resubmission, reason: Refusal, now: datetime) -> Resubmission:

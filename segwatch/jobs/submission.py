@@ -29,13 +29,19 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
-    """This job cannot be told apart from the one that we want, or have posted: nothing can be decided meanwhile."""
+    """This job cannot be told apart from the one that we want, or have posted: nothing can be decided meanwhile.
+
+    goes_on: it is the failed one itself, which does not look failed any more.
+    """
 
     job: Observation
+    goes_on: bool = False
 
     @property
     def why(self) -> str:
         """The same in words."""
+        if self.goes_on:
+            return f"the platform told that it had failed, and tells {self.job.word} now: it may go on by itself"
         if not self.job.word:
             return f"export {self.job.key.id} was made by an order of segwatch, and the platform does not tell of it"
         return f"what the platform tells of export {self.job.key.id} leaves open whether it is the same"
@@ -64,6 +70,7 @@ class Posted:
 def assess(
     answer: Resubmission, failed: JobState, listed: Iterable[Observation], claimed: frozenset[str],
     doubtful: Collection[str] = (), ordered: frozenset[str] = frozenset(), equal: Collection[str] = (),
+    itself: Observation | None = None,
 ) -> Go | Refuse | Found | Unclear:  # fmt: skip
     """Return what the platform's list says about a SCHEDULED answer, before its POST.
 
@@ -71,7 +78,8 @@ def assess(
     some other failure already. doubtful: ids of jobs that may be equal, for all that is told of them, or that an
     earlier POST of this answer may have made. ordered: ids of jobs that somebody ordered by segwatch: they may be
     adopted, and are no effect of this answer's POST. equal: ids of those that segwatch itself has asked for under a
-    fingerprint of this answer, whatever their records tell.
+    fingerprint of this answer, whatever their records tell. itself: what the platform tells of the failed job now; None
+    where it tells nothing.
     """
     listed = tuple(listed)
     certain = [row for row in listed if row.key.id not in doubtful]
@@ -88,6 +96,8 @@ def assess(
             return Found(job=row, ours=False)
         what = "already runs" if running else "already succeeded"
         return Refuse(reason=Refusal.SUPERSEDED, why=f"the equal export {row.key.id} {what}")
+    if itself and (said := _taken_up(itself, answer)):
+        return said
     if not answer.request or not answer.fingerprint:
         return Refuse(reason=Refusal.UNDECIDED, why="the platform's record does not tell what to submit")
     unknown = [row for row in listed if row.key.id in doubtful]
@@ -97,6 +107,28 @@ def assess(
     # whatever is there before the POST cannot be its effect, however alike it may look later
     there = {row.key.id for row in listed if row.key != failed.key and is_newer(row, failed)}
     return Go(known=tuple(sorted(there | {*answer.known})))
+
+
+def _taken_up(itself: Observation, answer: Resubmission) -> Refuse | Unclear | None:
+    """Return what forbids a POST where the failed job does not look failed any more; None while it does.
+
+    A final status stays final (ADR 2), so nobody follows a job that the platform takes up again. Nothing is posted
+    beside it all the same: by the time that it has ended, or is given up, its record has the last word. One that ended
+    well is enough, unless a person wants another.
+    """
+    match itself.status:
+        case Status.FAILED | Status.VANISHED:
+            return None
+        case Status.SUCCEEDED | Status.CANCELLED if answer.manual:
+            return None
+        case Status.SUCCEEDED:
+            return Refuse(reason=Refusal.SUPERSEDED, why="the platform went on with it by itself, and it succeeded")
+        case Status.CANCELLED:
+            return Refuse(reason=Refusal.CANCELLED, why="somebody cancelled it: the platform tells CANCELLED now")
+        case Status.UNKNOWN if answer.asked_anew:  # the person has seen it, and insists
+            return None
+        case _:
+            return Unclear(job=itself, goes_on=True)
 
 
 def settle(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from segwatch.jobs import cancellation
 from segwatch.jobs.baseline import Usual
 from segwatch.jobs.events import Event, EventType, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
@@ -47,22 +48,23 @@ _TOLD_AS = {
 
 def observe(
     state: JobState | None, seen: Observation | Missing, now: datetime, watch: Watch,
-    *, is_news: bool = True, root: str = "", attempt: int = 1,
+    *, is_news: bool = True, root: str = "", attempt: int = 1, is_failure: bool = False,
 ) -> tuple[JobState | None, tuple[Event, ...]]:  # fmt: skip
     """Return the job as we now know it, and what changed. A status that the platform calls final stays final.
 
     Polling samples the job: a move from queued to succeeded only means that we blinked, and the event lists what
     was `skipped`. VANISHED is our own conclusion, so a job that shows itself again is followed again.
     is_news: False for a job that had its end before segwatch ever looked: it is recorded, and nothing is told.
-    root, attempt: the chain that a job unknown so far belongs to; one of its own by default.
+    root, attempt: the chain that a job unknown so far belongs to; one of its own by default. is_failure: as in
+    `cancellation.judged`.
     Returns None for a job that was never seen and is not there.
     """
     if isinstance(seen, Missing):
         return (None, ()) if state is None else _missed(state, seen, now, watch)
     if state is None or state.is_untold:
         return _first_sight(
-            seen, now, watch, is_news=is_news or state is not None, root=root or seen.key.id, attempt=attempt,
-            cancel_at=state.cancel_at if state else None,
+            seen, state, now, watch, is_news=is_news or state is not None, root=root or seen.key.id, attempt=attempt,
+            is_failure=is_failure,
         )  # fmt: skip
     if seen.asked_at < state.asked_at <= now + _CLOCK_SET_BACK:  # our clock: upstream times contradict each other
         return state, ()
@@ -86,6 +88,7 @@ def observe(
     if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
     known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at, cancel_at=_cancelled(state, seen))
+    known = cancellation.judged(known, is_failure=is_failure)
     return _changed(known, state, now, watch)
 
 
@@ -131,7 +134,7 @@ def is_another(state: JobState, seen: Observation) -> bool:
     """True when this is another job under an old id: one that was created after the job that we know had ended."""
     if state.created_at is None or seen.created_at is None or not state.status.is_final:
         return False
-    return seen.created_at > max(state.created_at, state.ended_at or state.created_at) + _TIMES_APART
+    return seen.created_at - max(state.created_at, state.ended_at or state.created_at) > _TIMES_APART
 
 
 def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
@@ -146,13 +149,14 @@ def _reused(state: JobState, created_at: datetime, word: str, now: datetime) -> 
 
 def _first_sight(
     seen: Observation,
+    noted: JobState | None,
     now: datetime,
     watch: Watch,
     *,
     is_news: bool,
     root: str,
     attempt: int,
-    cancel_at: datetime | None = None,
+    is_failure: bool,
 ) -> tuple[JobState, tuple[Event, ...]]:
     state = JobState(
         key=seen.key,
@@ -169,8 +173,10 @@ def _first_sight(
         facts=seen.facts,
         root=root,
         attempt=attempt,
-        cancel_at=cancel_at or (seen.asked_at if seen.status is Status.CANCELLING else None),
+        cancel_asked_at=noted.cancel_asked_at if noted else None,
+        cancel_at=_cancelled(noted, seen),
     )
+    state = cancellation.judged(state, is_failure=is_failure)
     if not is_news and seen.status.is_final:
         return state, ()
     late = seen.status.is_final and _ended_before(state, watch.since)
@@ -194,10 +200,15 @@ def _changed(
         now,
         previous=before.word if before else "",
         late=slept and state.status.is_final and _ended_before(state, watch.since),
-        details=job_details(state) | _skipped(before, state, watch.path),
+        details=job_details(state) | _skipped(before, state, watch.path) | _why(state),
     )
     state, more = overdue(state, now, watch)
     return state, (event, *more)
+
+
+def _why(state: JobState) -> dict[str, str]:
+    """Return why a job that the platform calls FAILED is told as cancelled."""
+    return {"why": state.cancel_why} if state.was_cancelled and state.cancel_why else {}
 
 
 def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
@@ -216,9 +227,9 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     return state, (event,)
 
 
-def _cancelled(before: JobState, seen: Observation) -> datetime | None:
-    """Return since when it is known that somebody wants the job to end; its error text need not say so."""
-    return before.cancel_at or (seen.asked_at if seen.status is Status.CANCELLING else None)
+def _cancelled(before: JobState | None, seen: Observation) -> datetime | None:
+    """Return since when the platform is known to cancel the job; its error text need not say so."""
+    return (before.cancel_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
 
 
 def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:

@@ -127,6 +127,9 @@ class JobKind(Protocol):
         cut: `told` comes from a list, which may leave out a part of what a record tells.
         """
 
+    def same_but_filled_in(self, one: str, other: str) -> bool:
+        """Return whether two orders differ only in what one of them leaves to the platform to fill in."""
+
     def is_broad(self, request: str) -> bool:
         """Return whether a `Facts.request` is what a record without its limits would tell as well."""
 

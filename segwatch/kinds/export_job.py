@@ -8,7 +8,15 @@ import msgspec
 
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.kinds.base import Asked, JobKind, Page, Request
-from segwatch.kinds.export_order import dataset_of, is_another, is_broad, may_be, order_of, segments_of
+from segwatch.kinds.export_order import (
+    dataset_of,
+    is_another,
+    is_broad,
+    may_be,
+    order_of,
+    same_but_filled_in,
+    segments_of,
+)
 from segwatch.kinds.fields import identity, items, mapping, text, whole
 from segwatch.kinds.replies import item_path, read_bulk, read_one, read_page, sighting
 
@@ -62,6 +70,10 @@ class ExportJob:
     def is_another(self, told: Facts, order: str, *, cut: bool = False) -> bool:
         """Return whether dataset or segments say that it is no export of this order."""
         return is_another(told, order, cut=cut)
+
+    def same_but_filled_in(self, one: str, other: str) -> bool:
+        """Return whether two orders differ only in what one of them leaves to the platform (AEP contract 4.2)."""
+        return same_but_filled_in(one, other)
 
     def is_broad(self, request: str) -> bool:
         """Return whether the order has no filter, which is to export everything (AEP contract 4.2)."""

@@ -72,6 +72,20 @@ def is_another(told: Facts, order: str, *, cut: bool = False) -> bool:
     return is_elsewhere or (bool(told_segments) and has_others)
 
 
+def same_but_filled_in(one: str, other: str) -> bool:
+    """Return whether two orders differ only in what one of them leaves to the platform: the merge policy, its version.
+
+    A record tells what was filled in (AEP contract 4.2), so that the export of an order may look like another one.
+    one, other: as in `Facts.request`.
+    """
+    try:
+        first, second = (_normal_order(_order_in(request)) for request in (one, other))
+    except msgspec.MsgspecError:  # nothing is told of it, or by another version
+        return False
+    left, right = (mapping(body.pop("mergePolicy", None)) for body in (first, second))
+    return _json(first) == _json(second) and all(left[name] == right[name] for name in left.keys() & right.keys())
+
+
 def is_broad(request: str) -> bool:
     """Return whether `request` orders all that there is: the same words as one whose filter was left out."""
     return "filter" not in _order_in(request)

@@ -67,6 +67,10 @@ class SegmentJob:
         """Return True: nothing is ordered."""
         return True
 
+    def same_but_filled_in(self, one: str, other: str) -> bool:
+        """Return False: an order names its segments, and nothing else."""
+        return False
+
     def is_broad(self, request: str) -> bool:
         """Return False: there is no order to repeat."""
         return False

@@ -89,15 +89,16 @@ class Change:
 
     job: the new state; `job_before` is what it was decided on (None: the job was unknown). The row on disk must still
     agree with `job_before`, else Conflict: in all that only a decision changes (sequence, status, word, since, root,
-    attempt, overdue_at, cancel_at), and it must hold no later look (`asked_at`). What looks refresh (looks, misses,
-    errors, facts, the platform's times) may be newer in `job_before` than on disk, since looks without news need not be
-    saved.
+    attempt, overdue_at, cancel_asked_at, cancel_at), and it must hold no later look (`asked_at`). What looks refresh
+    (looks, misses, errors, facts, the platform's times) may be newer in `job_before` than on disk, since looks without
+    news need not be saved.
     `resubmission_before`, `subject_before`, `order_before`, `run_before` and `silence_before` must equal what is on
     disk; None means that there is nothing. One job may be the `new_id` of one resubmission in its sandbox, and the
     `job_id` of one placed order of its kind; none is the effect both of a resubmission (SUBMITTED) and of an order
     (PLACED), else Conflict.
     Of equal orders and resubmissions one may be POSTING, else Conflict. reckoned: the names of the POSTs that the look
-    before this one knew of; it becomes POSTING only if no other equal one was made, else Conflict. No clock is asked.
+    before this one knew of; it becomes POSTING only if no other equal one, and none for the same dataset (of a
+    resubmission: that of `job`), was made, else Conflict. No clock is asked.
     spend: counted in the same transaction, the order itself left out; Spent where the allowance does not admit it.
     One run of a pipeline has a cause, else Conflict. The alerts must know of the log as far as `alerting` says.
     events: each the next of its stream; a sequence that is in the log is a Conflict, a gap a ValueError.

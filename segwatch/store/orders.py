@@ -63,7 +63,7 @@ def save(
     if order(db, new.id) != before:
         raise Conflict(f"order {new.id} has moved on")
     if new.step is OrderStep.POSTING and (before is None or before.step is not OrderStep.POSTING):
-        must_be_alone(db, new.sandbox, new.kind, [new.fingerprint], own=new.id, reckoned=reckoned)
+        must_be_alone(db, new.sandbox, new.kind, [new.fingerprint], own=new.id, reckoned=reckoned, dataset=new.dataset)
     if new.step is OrderStep.PLACED:
         _answers_only(db, new)
     if spend is not None:
@@ -89,33 +89,36 @@ def save(
 
 def must_be_alone(
     db: sqlite3.Connection, sandbox: str, kind: str, fingerprints: Collection[str], *, own: str,
-    reckoned: frozenset[str],
+    reckoned: frozenset[str], dataset: str,
 ) -> None:  # fmt: skip
     """Raise Conflict while the effect of an equal POST is not known, or when the look before this one missed it.
 
     The effects of two that are under way could not be told apart. own: the order's id, or the failed job's name.
-    reckoned: the names of the POSTs that the look knew of.
+    reckoned: the names of the POSTs that the look knew of. dataset: into which this one exports, "" where it is not
+    known; whatever was posted for the same since the look may be equal in other words, which another look finds out.
     """
-    if not fingerprints:
-        return
-    marks = ", ".join("?" * len(fingerprints))
-    rows = db.execute(
-        f"SELECT body FROM job_order WHERE sandbox = ? AND kind = ? AND fingerprint IN ({marks}) AND id <> ?",  # noqa: S608
-        (sandbox, kind, *fingerprints, own),
-    ).fetchall()  # a statement that is not read to its end would keep its snapshot behind the rollback
+    wanted = {*fingerprints} - {""}
+    told = " OR ".join(["instr(body, ?)"] * (len(wanted) + bool(dataset))) or "0"
+    values = (sandbox, kind, *wanted, *filter(None, [dataset]))
+    rows = db.execute(f"SELECT body FROM job_order WHERE sandbox = ? AND kind = ? AND ({told})", values).fetchall()  # noqa: S608
     for twin in map(order_of, (body for (body,) in rows)):
-        if twin.step is OrderStep.POSTING or (twin.post and twin.post not in reckoned):
-            raise Conflict(f"the equal order {twin.id} is under way, or was posted since the last look")
-    told = " OR ".join(["instr(body, ?)"] * len(fingerprints))
-    rows = db.execute(
-        f"SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND ({told})",  # noqa: S608
-        (sandbox, kind, *fingerprints),
-    ).fetchall()
-    for again in map(resubmission_of, (body for (body,) in rows)):
-        if str(again.failed) == own or not again.fingerprints & {*fingerprints}:
+        if twin.id == own:
             continue
-        if again.step is Step.POSTING or (again.post and again.post not in reckoned):
-            raise Conflict(f"an equal job is being submitted again for {again.failed}")
+        equal, is_beside = twin.fingerprint in wanted, bool(dataset) and twin.dataset == dataset
+        is_new = bool(twin.post) and twin.post not in reckoned
+        if (equal and twin.step is OrderStep.POSTING) or ((equal or is_beside) and is_new):
+            like = "equal order" if equal else "order for the same dataset,"
+            raise Conflict(f"the {like} {twin.id} is under way, or was posted since the last look")
+    # fetched whole: a statement that is not read to its end would keep its snapshot behind the rollback
+    rows = db.execute(f"SELECT body FROM resubmission WHERE sandbox = ? AND kind = ? AND ({told})", values).fetchall()  # noqa: S608
+    for again in map(resubmission_of, (body for (body,) in rows)):
+        if str(again.failed) == own:
+            continue
+        equal, is_beside = bool(again.fingerprints & wanted), bool(dataset) and dataset in again.request
+        is_new = bool(again.post) and again.post not in reckoned
+        if (equal and again.step is Step.POSTING) or ((equal or is_beside) and is_new):
+            like = "an equal job" if equal else "a job for the same dataset"
+            raise Conflict(f"{like} is being submitted again for {again.failed}")
 
 
 def placed(db: sqlite3.Connection, sandbox: str, kind: str, job_id: str) -> str:

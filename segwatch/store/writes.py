@@ -32,7 +32,7 @@ def apply(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
         if change.job is not None:
             _save_job(db, change.job, change.job_before, change.events)
         if change.resubmission is not None:
-            _save_resubmission(db, change.resubmission, change.resubmission_before, change.reckoned)
+            _save_resubmission(db, change.resubmission, change.resubmission_before, change.reckoned, change.job)
         if change.order is not None:
             orders.save(db, change.order, change.order_before, change.spend, change.reckoned)
         if change.run is not None:
@@ -158,12 +158,16 @@ def _decided(job: JobState) -> tuple[object, ...]:
     need not be saved. Sequence alone would let a stale writer undo a change that has no event, as of `root`; the time
     of the last look alone would miss a decision that came without a look.
     """
-    return (job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at, job.cancel_at)
+    return (
+        job.sequence, job.status, job.word, job.since, job.root, job.attempt, job.overdue_at,
+        job.cancel_asked_at, job.cancel_at,
+    )  # fmt: skip
 
 
 def _save_resubmission(
-    db: sqlite3.Connection, new: Resubmission, before: Resubmission | None, reckoned: frozenset[str]
-) -> None:
+    db: sqlite3.Connection, new: Resubmission, before: Resubmission | None, reckoned: frozenset[str],
+    failed: JobState | None,
+) -> None:  # fmt: skip
     """Write the next step; the row must still be exactly `before`, or two writers could both go on to the POST."""
     key = new.failed
     found = db.execute(
@@ -173,7 +177,10 @@ def _save_resubmission(
     if (None if found is None else resubmission_of(found[0])) != before:
         raise Conflict(f"the resubmission of {key} has moved on")
     if new.step is Step.POSTING and (before is None or before.step is not Step.POSTING):
-        orders.must_be_alone(db, key.sandbox, key.kind, new.fingerprints, own=str(key), reckoned=reckoned)
+        dataset = failed.facts.dataset if failed else ""
+        orders.must_be_alone(
+            db, key.sandbox, key.kind, new.fingerprints, own=str(key), reckoned=reckoned, dataset=dataset
+        )
     if new.step is Step.SUBMITTED and (other := orders.placed(db, key.sandbox, key.kind, new.new_id)):
         raise Conflict(f"job {new.new_id} was made by order {other}")
     if new.new_id:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,14 +53,16 @@ async def cancel(client: Client, tmp_path: Path) -> None:
     await cancelled(SimpleNamespace(settings=settings, client=client, budget=None), key("7"))
 
 
-async def test_it_is_on_disk_before_the_platform_hears_of_it(store, tmp_path):
+async def test_it_is_on_disk_before_the_platform_hears_of_it_and_confirmed_when_it_agrees(store, tmp_path):
     _, change = told(job("7"))
     await store.commit([change])
     client = Client(store)
     await cancel(client, tmp_path)
     (then,) = client.at_delete
-    assert then.cancel_at is not None
-    assert await store.job(key("7")) == then
+    assert (then.cancel_asked_at is None, then.cancel_at) == (False, None)
+    after = await store.job(key("7"))
+    assert after.cancel_at is not None
+    assert replace(after, cancel_at=None) == then
 
 
 async def test_also_of_a_job_that_nobody_has_recorded(store, tmp_path):
@@ -67,7 +70,8 @@ async def test_also_of_a_job_that_nobody_has_recorded(store, tmp_path):
     await cancel(client, tmp_path)
     (then,) = client.at_delete
     assert (then.status, then.is_untold, then.unlisted, then.facts.dataset) == (Status.PROCESSING, True, True, "d1")
-    assert then.cancel_at is not None
+    assert then.cancel_asked_at is not None
+    assert (await store.job(key("7"))).cancel_at is not None
 
 
 @pytest.mark.parametrize("record", [None, RECORD | {"status": "FAILED"}], ids=["unknown", "ended"])
@@ -84,21 +88,34 @@ async def test_what_cannot_be_cancelled_is_left_to_the_platform_to_say(store, tm
         (Unavailable("no way there", fate=Fate.NOT_SENT, reason="connect"), False),
         (Unavailable("lost", fate=Fate.LOST, reason="reset"), True),
         (Unavailable("bad gateway", fate=Fate.ANSWERED, reason="http_502", status=502), True),
+        (Unavailable("busy", fate=Fate.ANSWERED, reason="http_503", status=503), True),
     ],
-    ids=["refused", "not-sent", "lost", "gateway"],
+    ids=["refused", "not-sent", "lost", "gateway", "busy"],
 )
-async def test_only_what_surely_had_no_effect_is_taken_back(store, tmp_path, answer, stays):
+async def test_what_surely_had_no_effect_is_taken_back_and_what_may_have_had_one_is_never_confirmed(
+    store, tmp_path, capsys, answer, stays
+):
     _, change = told(job("7"))
     await store.commit([change])
     with pytest.raises(UpstreamError):
         await cancel(Client(store, answer=answer), tmp_path)
-    assert ((await store.job(key("7"))).cancel_at is not None) == stays
+    after = await store.job(key("7"))
+    assert (after.cancel_asked_at is not None, after.cancel_at) == (stays, None)
+    assert ("should 7 fail now" in capsys.readouterr().err) == stays
 
 
 async def test_the_wish_of_another_command_is_not_taken_back(store, tmp_path):
-    _, change = told(job("7", cancel_at=START))
+    _, change = told(job("7", cancel_asked_at=START))
     await store.commit([change])
     refused = Refused("no", fate=Fate.ANSWERED, reason="http_409", status=409)
     with pytest.raises(Refused):
         await cancel(Client(store, answer=refused), tmp_path)
-    assert (await store.job(key("7"))).cancel_at == START
+    assert (await store.job(key("7"))).cancel_asked_at == START
+
+
+async def test_a_second_command_to_which_the_platform_agrees_confirms_the_first(store, tmp_path):
+    _, change = told(job("7", cancel_asked_at=START))
+    await store.commit([change])
+    await cancel(Client(store), tmp_path)
+    after = await store.job(key("7"))
+    assert (after.cancel_asked_at, after.cancel_at is None) == (START, False)

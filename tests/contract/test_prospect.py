@@ -1,7 +1,7 @@
 """What an order's look knows of jobs that segwatch itself has made, whatever the platform's list shows and tells."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Platform:
         return Page(rows=tuple(self.rows))
 
     async def one(self, job_id: str) -> Observation | Missing:
-        found = {row.key.id: row for row in self.rows} | self.hidden
+        found = {row.key.id: row for row in self.rows} | self.hidden  # a record may tell more than the row
         if (row := found.get(job_id)) or job_id not in found:
             return row or Missing(key=key(job_id), asked_at=at(10))
         raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
@@ -68,14 +68,18 @@ class House:
         policy = OrderPolicy(settle_window=timedelta(minutes=1), believed_after=timedelta(minutes=10))
         orderer = Orderer({KIND.name: self.platform}, self.store, self.clock, policy, grace_s=1)
         return await orderer.place(
-            ordered("cmd-new", **fields), lambda: None, adopt="never", serves=lambda row, order: False
+            ordered(str(fields.pop("id", "cmd-new")), **fields),
+            lambda: None,
+            adopt="never",
+            serves=lambda row, order: False,
         )
 
 
 def ordered(id_: str, step: OrderStep = OrderStep.INTENDED, **fields: object) -> Order:
     base = {"posted_at": at(8), "job_created_at": at(8), "tries": 1} if step is OrderStep.PLACED else {}
     base |= {"since": at(10), "due_at": at(10), "not_before": at(-300), "dataset": "d1", "segments": ("s1",)}
-    return order(id_, kind=KIND.name, step=step, request=REQUEST, fingerprint="asked", **(base | fields))
+    base |= {"request": REQUEST, "fingerprint": "asked"}
+    return order(id_, kind=KIND.name, step=step, **(base | fields))
 
 
 @pytest.fixture
@@ -153,3 +157,68 @@ async def test_what_was_posted_between_look_and_mark_lets_the_order_look_again(h
     house.clock.set(at(11))
     done = await house.placed()
     assert (done.reason, done.job_id, house.platform.posts) == ("exists", "5", 0)
+
+
+NO_POLICY = REQUEST.partition(',"mergePolicy"')[0] + "}"
+
+
+@pytest.mark.parametrize("asked", [REQUEST, NO_POLICY], ids=["the-version", "the-policy"])
+async def test_an_export_that_runs_and_differs_in_what_the_platform_filled_in_is_not_doubled(house, asked):
+    house.platform.rows = [export("5", FILLED)]
+    done = await house.placed(request=asked)
+    assert (done.reason, done.job_id, house.platform.posts) == ("exists", "5", 0)
+    assert done.why == "job 5 differs in nothing but what the platform fills in and is PROCESSING"
+    assert (await house.placed(request=asked, id="cmd-2", forced=True)).step is OrderStep.PLACED
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(export("5", FILLED, status=Status.SUCCEEDED), id="it-has-ended"),
+        pytest.param(export("5", replace(FILLED, request=FILLED.request.replace("mp", "mq"))), id="another-policy"),
+        pytest.param(
+            export(
+                "5", replace(FILLED, request=FILLED.request.replace('"filter":{', '"filter":{"emptyProfiles":true,'))
+            ),
+            id="something-else-differs",
+        ),
+    ],
+)
+async def test_one_that_differs_in_more_or_has_ended_does_not_stand_in_the_way(house, row):
+    house.platform.rows = [row]
+    assert (await house.placed()).step is OrderStep.PLACED
+
+
+async def test_a_row_that_looks_filled_in_may_be_a_cut_one_and_so_its_record_has_the_word(house):
+    whole = replace(FILLED, request=FILLED.request.replace('"filter":{', '"filter":{"emptyProfiles":true,'))
+    house.platform.rows, house.platform.hidden = [export("5", FILLED)], {"5": export("5", whole)}
+    assert (await house.placed()).step is OrderStep.PLACED
+
+
+@pytest.mark.parametrize("fingerprint", ["asked", "filled"])
+async def test_an_order_waits_for_a_resubmission_that_may_be_for_the_same(house, fingerprint):
+    """The failed job's record may tell what the platform filled in, and so be repeated in other words."""
+    under_way = answer(
+        "5", step=Step.POSTING, request=FILLED.request, fingerprint=fingerprint, posted_at=at(9), tries=1
+    )
+    await house.store.commit([Change(job=job("5", status=Status.FAILED, word="FAILED"), resubmission=under_way)])
+    waits = await house.placed()
+    assert (waits.step, waits.reason, house.platform.posts) == (OrderStep.INTENDED, "twin", 0)
+    assert waits.why == "the resubmission of 5 asks for the same, and is not settled yet"
+
+
+async def test_an_order_does_not_follow_on_a_resubmission_that_got_no_reply_unless_a_person_insists(house):
+    lost = answer(
+        "5",
+        step=Step.REFUSED,
+        reason="undecided",
+        request=FILLED.request,
+        fingerprint="filled",
+        posted_at=at(9),
+        tries=1,
+    )
+    await house.store.commit([Change(job=job("5", status=Status.FAILED, word="FAILED"), resubmission=lost)])
+    refused = await house.placed()
+    assert (refused.step, refused.reason, house.platform.posts) == (OrderStep.REFUSED, "exists", 0)
+    assert refused.why == "the equal resubmission of 5 got no reply, so the platform may have taken it"
+    assert (await house.placed(id="cmd-2", forced=True)).step is OrderStep.PLACED

@@ -114,6 +114,27 @@ async def test_an_order_and_a_resubmission_are_equal_when_one_is_of_a_job_that_w
         await store.commit([Change(resubmission=again, resubmission_before=waits)])
 
 
+async def test_whatever_was_posted_for_the_same_dataset_since_the_look_lets_it_look_again(store):
+    """It may be equal in other words: what the platform fills in, one names and another does not."""
+    facts = Facts(dataset="d1")
+    failed = job("j1", facts=facts)
+    again = answer(
+        step=Step.POSTING, posted_at=START, tries=1, fingerprint="as recorded",
+        request='{"destination":{"datasetId":"d1"},"mergePolicy":{"version":1}}',
+    )  # fmt: skip
+    await store.commit([Change(job=failed, resubmission=again)])
+    other = posting(kind="export_job", fingerprint="as asked", dataset="d1")
+    with pytest.raises(Conflict, match="for the same dataset is being submitted again"):
+        await put(store, other)
+    await put(store, replace(other, dataset="d2", id="cmd-2", fingerprint="elsewhere"))
+    await put(store, other, reckoned=frozenset({again.post}))
+    waits = replace(again, failed=key("j2"), step=Step.POSTING, fingerprint="another")
+    with pytest.raises(Conflict, match="order for the same dataset, cmd-1"):
+        await store.commit([
+            Change(job=replace(failed, key=key("j2")), resubmission=waits, reckoned=frozenset({again.post}))
+        ])  # fmt: skip
+
+
 async def test_a_job_is_the_effect_of_an_order_or_of_a_resubmission_and_never_of_both(store):
     await put(store, order(step=OrderStep.PLACED, job_id="j9", kind="export_job"))
     with pytest.raises(Conflict, match="made by order cmd-1"):

@@ -1,10 +1,10 @@
 """What is submitted again, and after which looks: the submitter on a real store, before a platform made of answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change, Conflict
 from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
-from segwatch.upstream.errors import Fate, Unavailable
+from segwatch.upstream.errors import Fate, Refused, Unauthorized, Unavailable, UpstreamError
 
 ORDER = '{"destination":{"datasetId":"d1"},"fields":"x","filter":"y"}'
 WHOLE = Facts(dataset="d1", request=ORDER, fingerprint="f-whole")
@@ -59,19 +59,22 @@ class Platform:
     """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
 
     record: what is told of any other job by its id than those of `hidden`, which no list shows, and of `records`, where
-    None is a 500. asked: set by a submission. answers: set while submissions are answered.
+    None is a 500. away_until: no list is answered before. asked: set by a submission. answers: set while submissions
+    are answered.
     """
 
     exports: list[Observation] = field(default_factory=lambda: [ITSELF])
     lists: list[Page] = field(default_factory=list)
     record: Observation | Missing = ITSELF
     hidden: list[Observation] = field(default_factory=list)
-    records: dict[str, Observation | Missing | None] = field(default_factory=dict)
+    records: dict[str, Observation | Missing | UpstreamError | None] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     reply: Observation | None = None
     poison: str = ""
+    away_until: datetime | None = None
+    clock: FakeClock | None = None
     kind = KIND
     sandbox = "prod"
 
@@ -79,6 +82,8 @@ class Platform:
         self.answers.set()
 
     async def page(self, request: Request) -> Page:
+        if self.away_until and self.clock and self.clock.now() < self.away_until:
+            raise Unavailable("away", fate=Fate.ANSWERED, reason="http_503", status=503)
         return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
 
     async def one(self, job_id: str) -> Observation | Missing:
@@ -86,6 +91,8 @@ class Platform:
             raise OverflowError("date value out of range")
         if job_id in self.records:
             record = self.records[job_id]
+            if isinstance(record, UpstreamError):
+                raise record
             if record is None:
                 raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
             return record
@@ -106,6 +113,9 @@ class House:
     clock: FakeClock
     platform: Platform = field(default_factory=Platform)
 
+    def __post_init__(self) -> None:
+        self.platform.clock = self.clock
+
     async def ends(self, before: Resubmission, **policy: object) -> Resubmission:
         """Return what becomes of this answer to a failed export, which is new to the store; see `over`."""
         await self.failed(before)
@@ -122,6 +132,15 @@ class House:
                     assert not task.done(), task.exception()
                     assert self.clock.now() < at(60), after
                     await asyncio.sleep(0.002)  # or we would take the threads of the store their time
+
+    async def until(self, condition: Callable[[Resubmission], bool]) -> Resubmission:
+        """Return the answer to the failed export once this is true of it, while a submitter works."""
+        async with asyncio.timeout(20):
+            while True:
+                after = await self.store.resubmission(key("1"))
+                if after and condition(after):
+                    return after
+                await asyncio.sleep(0.002)
 
     @asynccontextmanager
     async def working(self, *, grace_s: float = 10, **policy: object) -> AsyncIterator[asyncio.Task[None]]:
@@ -193,6 +212,11 @@ async def test_the_fullest_record_is_submitted(house, record, submitted):
     assert house.platform.submitted == [submitted.request]
 
 
+REFUSALS = {
+    400: Refused("no", fate=Fate.ANSWERED, reason="http_400", status=400),
+    403: Unauthorized("no", fate=Fate.ANSWERED, reason="http_403", status=403),
+    500: None,
+}
 GONE = Missing(key=key("1"), asked_at=at(10))
 REBORN = replace(ITSELF, created_at=at(9), facts=LONGER)
 
@@ -204,6 +228,79 @@ async def test_what_only_the_rows_of_a_list_have_told_is_never_submitted(house, 
     ended = await house.ends(due(request=SHORT.request, fingerprint=SHORT.fingerprint, manual=manual))
     assert (ended.step, ended.reason) == (Step.REFUSED, "undecided")
     assert house.platform.submitted == []
+
+
+@pytest.mark.parametrize("manual", [False, True])
+@pytest.mark.parametrize("status", [400, 403, 500], ids=["refused", "forbidden", "broken"])
+async def test_a_failed_export_whose_own_record_is_never_told_is_refused_and_not_left_waiting(house, status, manual):
+    """Only its record: the list, and all else, is well."""
+    house.platform.records["1"] = REFUSALS[status]
+    after = await house.ends(due(manual=manual))
+    assert (after.step, after.reason, house.platform.submitted) == (Step.REFUSED, "undecided", [])
+    (told,) = [one.event for one in await house.store.events(EventFilter()) if "refused" in one.event.type.value]
+    assert "fails to tell the failed export's own record" in told.details["why"]
+
+
+async def test_what_a_submission_waits_for_while_the_record_is_not_told_is_on_disk_and_told_again_it_goes_on(house):
+    house.platform.records["1"] = None
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: bool(after.waits_for))
+        del house.platform.records["1"]
+        after = await house.until(lambda after: after.step is Step.SUBMITTED)
+    assert after.waits_for == ""
+
+
+async def test_an_outage_is_no_failure_at_one_record(house):
+    house.platform.records["1"] = None
+    house.platform.away_until = at(50)
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: house.clock.now() >= at(49))
+        del house.platform.records["1"]
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    assert len(house.platform.submitted) == 1
+
+
+async def test_what_a_record_has_told_whole_is_submitted_though_it_is_not_told_any_more(house):
+    house.platform.records["1"] = None
+    assert (await house.ends(due(whole=True))).step is Step.SUBMITTED
+
+
+@pytest.mark.parametrize("told", ["record", "list"])
+@pytest.mark.parametrize(
+    ("status", "manual", "outcome"),
+    [
+        pytest.param(Status.PROCESSING, False, (Step.REFUSED, "undecided"), id="runs-again"),
+        pytest.param(Status.PROCESSING, True, (Step.REFUSED, "undecided"), id="runs-again-whoever-asks"),
+        pytest.param(Status.SUCCEEDED, False, (Step.REFUSED, "superseded"), id="succeeded-in-the-end"),
+        pytest.param(Status.SUCCEEDED, True, (Step.SUBMITTED, ""), id="succeeded-and-a-person-wants-another"),
+        pytest.param(Status.CANCELLED, False, (Step.REFUSED, "cancelled"), id="cancelled-in-the-end"),
+        pytest.param(Status.UNKNOWN, False, (Step.REFUSED, "undecided"), id="nobody-knows"),
+        pytest.param(Status.UNKNOWN, True, (Step.SUBMITTED, ""), id="nobody-knows-and-a-person-insists"),
+    ],
+)
+async def test_nothing_is_submitted_beside_a_failed_export_that_the_platform_takes_up_again(
+    house, told, status, manual, outcome
+):
+    again = replace(ITSELF, status=status, word=status.value)
+    if told == "record":
+        house.platform.record = again
+    else:
+        house.platform.exports, house.platform.records["1"] = [again], None
+    after = await house.ends(due(whole=True, manual=manual, asked_anew=manual))
+    assert (after.step, after.reason) == outcome
+    assert bool(house.platform.submitted) == (after.step is Step.SUBMITTED)
+
+
+async def test_one_that_goes_on_and_fails_again_meanwhile_is_submitted(house):
+    house.platform.record = replace(ITSELF, status=Status.PROCESSING, word="PROCESSING")
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: "PROCESSING" in after.waits_for)
+        house.platform.record = ITSELF
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    assert len(house.platform.submitted) == 1
 
 
 async def test_what_the_whole_record_told_before_it_was_gone_is_submitted(house):
@@ -669,10 +766,52 @@ async def test_an_order_whose_post_is_not_settled_is_waited_for(house, posted, f
         assert (waits.step, waits.waits_for) == (
             Step.SCHEDULED, "order cmd-1 asks for the same, and is not settled yet"
         )  # fmt: skip
-        over = replace(under_way, step=OrderStep.UNDECIDED)
+        over = replace(under_way, step=OrderStep.REFUSED, posted_at=None)
         await house.store.commit([Change(order=over, order_before=under_way)])
     done = await house.over()
     assert (done.step, done.waits_for) == (Step.SUBMITTED, "")
+
+
+FILLED = replace(
+    WHOLE, request=ORDER.replace('"fields"', '"mergePolicy":{"version":1},"fields"'), fingerprint="f-filled"
+)
+
+
+@pytest.mark.parametrize("asked", [WHOLE, FILLED], ids=["in-the-same-words", "with-what-was-filled-in"])
+async def test_an_equal_order_that_got_no_reply_may_have_been_taken_and_its_job_shows_up_late(house, asked):
+    """It is left to a person, whom we keep from ordering another; and so we make none ourselves."""
+    lost = {"fingerprint": asked.fingerprint, "request": asked.request, "job_id": "", "posted_at": at(9)}
+    await house.store.commit([Change(order=ordered(OrderStep.UNDECIDED, **lost))])
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 30)
+        waits = await house.store.resubmission(key("1"))
+        assert (waits.step, house.platform.submitted) == (Step.SCHEDULED, [])
+        assert waits.waits_for == (
+            "order cmd-1 asks for the same and got no reply, so the platform may have taken it"
+        )  # fmt: skip
+        house.platform.exports.insert(0, export("9", minute=9))
+        done = await house.until(lambda after: after.step is not Step.SCHEDULED)
+    assert (done.step, done.new_id) == (Step.ADOPTED, "9")
+    told = [one.event for one in await house.store.events(EventFilter()) if "scheduled" in one.event.type.value]
+    assert [event.details["why"] for event in told] == [f"it waits: {waits.waits_for}"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "manual"),
+    [
+        pytest.param({"posted_at": at(-51)}, False, id="an-hour-ago"),
+        pytest.param({"posted_at": at(9)}, True, id="but-a-person-insists"),
+        pytest.param({"posted_at": at(9), "request": ELSEWHERE.request}, False, id="of-something-else"),
+    ],
+)
+async def test_an_order_that_got_no_reply_is_no_obstacle_for_ever(house, fields, manual):
+    lost = {"fingerprint": "f-else", "request": WHOLE.request, "job_id": ""} | fields
+    await house.store.commit([Change(order=ordered(OrderStep.UNDECIDED, **lost))])
+    await house.failed(due(manual=manual))
+    async with house.working():
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+        assert house.clock.now() < at(12)
 
 
 @pytest.mark.parametrize("posted", [-700, 9, 700])  # our clock may have been set since
@@ -751,7 +890,8 @@ async def test_what_is_ordered_while_we_look_is_not_taken_for_our_own_effect(hou
 
     async def while_looking(request):
         if await house.store.order("cmd-1") is None:
-            await house.store.commit([Change(order=under_way if answered_late else ordered())])
+            made = under_way if answered_late else ordered()
+            await house.store.commit([Change(order=made, reckoned=frozenset({declined.post}))])
         return await page(request)
 
     house.platform.page = while_looking

@@ -8,6 +8,7 @@ from segwatch.alerts.matching import parse
 from segwatch.alerts.silences import Silence
 from segwatch.backoff import Backoff
 from segwatch.decision import Policy
+from segwatch.jobs import cancellation
 from segwatch.jobs.breaker import Failing
 from segwatch.jobs.model import Facts, JobError, JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
@@ -51,7 +52,7 @@ def job(status: Status = Status.PROCESSING, *, minute: float = 0, job_id: str = 
 
 def failed(*, minute: float = 0, **fields) -> JobState:
     base = {"ended_at": at(minute), "errors": (ABORTED,), "facts": facts()}
-    return job(Status.FAILED, minute=minute, **(base | fields))
+    return cancellation.judged(job(Status.FAILED, minute=minute, **(base | fields)))
 
 
 def watch(**fields) -> Watch:

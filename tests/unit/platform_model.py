@@ -63,12 +63,15 @@ class Platform:
     """What exists, also what will only exist in a moment.
 
     lag_s: how late its list shows an export. tells_after_s: how old an export must be for its record to tell its order;
-    unless that is zero, the list never tells it.
+    unless that is zero, the list never tells it. mute: the ids of those at whose records it fails, now and for ever.
+    taken_up: of those that had failed, and went on.
     """
 
     exports: list[Export] = field(default_factory=list)
     lag_s: float = 0
     tells_after_s: float = 0
+    mute: set[str] = field(default_factory=set)
+    taken_up: set[str] = field(default_factory=set)
 
     def create(self, order: str, when: datetime, wish: tuple[str, int] | None = None) -> Export:
         export = Export(id=str(len(self.exports) + 1), order=order, created_at=when, wish=wish)
@@ -77,6 +80,14 @@ class Platform:
 
     def end(self, export: Export, status: Status, when: datetime, errors: tuple[JobError, ...] = ()) -> None:
         export.status, export.ended_at, export.errors = status, max(when, export.created_at), errors
+
+    def take_up(self, export: Export) -> None:
+        """Go on with one that was said to have ended."""
+        self.taken_up.add(export.id)
+        export.status, export.ended_at, export.errors = Status.PROCESSING, None, ()
+
+    def goes_on(self, job_id: str) -> bool:
+        return any(export.id == job_id and export.ended_at is None for export in self.exports)
 
     def running(self, now: datetime) -> list[Export]:
         return [export for export in self.exports if export.ended_at is None and export.created_at <= now]
@@ -87,9 +98,16 @@ class Platform:
         newest_first = sorted(shown, key=lambda one: one.created_at, reverse=True)
         return [record(export, now, tells=not self.tells_after_s) for export in newest_first]
 
-    def one(self, job_id: str, now: datetime) -> Observation:
+    def one(self, job_id: str, now: datetime) -> Observation | None:
+        """None where it fails at the record."""
         (export,) = [export for export in self.exports if export.id == job_id]
+        if job_id in self.mute:
+            return None
         return record(export, now, tells=now >= export.created_at + timedelta(seconds=self.tells_after_s))
+
+    def record_of(self, job_id: str, now: datetime, *, tells: bool) -> Observation:
+        (export,) = [export for export in self.exports if export.id == job_id]
+        return record(export, now, tells=tells)
 
 
 def record(export: Export, asked_at: datetime, *, tells: bool = True) -> Observation:
@@ -137,6 +155,7 @@ class House:
         self._unclear: dict[str, datetime] = {}
         self._began = T0
         self._polled_at: datetime | None = None
+        self.beside_itself: list[str] = []  # failures that were posted though the look found their job at work
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -186,18 +205,23 @@ class House:
             asked_at, listed, doubtful = self._look(failed)
             yield
             return self._settle(answer, failed, listed, doubtful, asked_at)
-        told = self.platform.one(failed.key.id, self.now).facts
-        if not told.request:
+        itself = self.platform.one(failed.key.id, self.now)
+        if not (answer.whole if itself is None else itself.facts.request):
             return self._look_again(answer, failed)
-        whole = replace(answer, request=told.request, fingerprint=told.fingerprint, whole=True)
+        whole = answer
+        if itself:
+            told = itself.facts
+            whole = replace(answer, request=told.request, fingerprint=told.fingerprint, whole=True)
         admitted = retry.admit(whole, self._surroundings(whole), self.policy, self.now)
         if isinstance(admitted, Refuse):
             return self._write(answer, retry.refused(answer, admitted.reason, self.now))
         if isinstance(admitted, Hold):
             return self._write(answer, replace(answer, due_at=admitted.until))
         _, listed, doubtful = self._look(failed)
+        itself = itself or next((row for row in listed if row.key == failed.key), None)
+        goes_on = self.platform.goes_on(failed.key.id)
         yield
-        assessed = submission.assess(whole, failed, listed, self._claimed(answer), doubtful)
+        assessed = submission.assess(whole, failed, listed, self._claimed(answer), doubtful, itself=itself)
         if isinstance(assessed, Refuse):
             return self._write(answer, retry.refused(answer, assessed.reason, self.now))
         if isinstance(assessed, Found):
@@ -206,6 +230,8 @@ class House:
             return self._look_again(answer, failed)
         posting = submission.posting(whole, assessed, self.now)
         self._write(answer, posting)
+        if goes_on:
+            self.beside_itself.append(failed.key.id)
         yield
         yield from self._post(answer, posting)
         return None
@@ -226,10 +252,11 @@ class House:
 
     def _look(self, failed: JobState) -> tuple[datetime, list[Observation], set[str]]:
         """What the list shows, and what was known before and lies hidden."""
-        listed = [row.key.id for row in self.platform.list(self.now)]
-        hidden = [id_ for id_ in self.disk.jobs if id_ not in listed]
-        rows = [self.platform.one(id_, self.now) for id_ in listed + hidden]
-        return self.now, rows, {row.key.id for row in rows if not row.facts.request and row.key != failed.key}
+        listed = {row.key.id: row for row in self.platform.list(self.now)}
+        known = {id_: self.platform.record_of(id_, self.now, tells=False) for id_ in self.disk.jobs} | listed
+        rows = [self.platform.one(id_, self.now) or row for id_, row in known.items()]
+        untold = {row.key.id for row in rows if not row.facts.request} | self.platform.mute
+        return self.now, rows, untold - {failed.key.id}
 
     def _look_again(self, answer: Resubmission, failed: JobState) -> None:
         since = self._unclear.setdefault(failed.key.id, self.now)

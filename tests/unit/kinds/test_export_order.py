@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segwatch.jobs.model import Facts
-from segwatch.kinds.export_order import is_another, is_broad, may_be, order_of
+from segwatch.kinds.export_order import is_another, is_broad, may_be, order_of, same_but_filled_in
 
 RECORD = {
     "id": 24115,
@@ -267,3 +267,30 @@ def test_only_dataset_and_segments_say_that_a_new_export_is_plainly_another(told
 )
 def test_an_order_without_a_filter_is_broad(path, broad):
     assert is_broad(order_of(changed(path, MISSING))[0]) == broad
+
+
+NO_VERSION = {"id": "mp"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param(NO_VERSION, {"id": "mp", "version": 3}, True, id="the-version"),
+        pytest.param(None, {"id": "mp", "version": 3}, True, id="the-policy"),
+        pytest.param(NO_VERSION, {"id": "mp", "version": None}, True, id="nothing"),
+        pytest.param(NO_VERSION, {"id": "mq", "version": 3}, False, id="another-policy"),
+        pytest.param({"id": "mp", "version": 2}, {"id": "mp", "version": 3}, False, id="another-version"),
+    ],
+)
+def test_two_orders_are_the_same_but_for_what_the_platform_fills_in(one, other, same):
+    first, second = (order_of(RECORD | {"mergePolicy": policy})[0] for policy in (one, other))
+    assert same_but_filled_in(first, second) == same
+    assert same_but_filled_in(second, first) == same
+
+
+def test_two_orders_that_differ_in_anything_else_are_not():
+    first = order_of(RECORD | {"mergePolicy": None})[0]
+    assert not same_but_filled_in(first, order_of(RECORD | {"fields": "person.name"})[0])
+    assert not same_but_filled_in(first, order_of(RECORD | {"filter": None})[0])
+    assert not same_but_filled_in(first, "")
+    assert not same_but_filled_in(first, "[")
