@@ -117,7 +117,10 @@ class Generation:
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
-        clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
+        clients = Clients(
+            self.settings, session,
+            now=clock.now, monotonic=clock.ran_s, observe=meter.called, redactor=self._lasting.redactor,
+        )  # fmt: skip
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
         if self._only is None:  # who drives one run has left other sandboxes out
