@@ -73,7 +73,7 @@ class Pipeliner:
         self._served: defaultdict[str, set[str]] = defaultdict(
             set
         )  # segment jobs of each pipeline that begin no run any more
-        self._settle_s = clock.ran_s()
+        self._began_s = self._settle_s = clock.ran_s()
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Drive all runs, for ever. One that the last process left is taken up where it stands."""
@@ -123,9 +123,13 @@ class Pipeliner:
 
     async def _trigger(self, pipeline: Pipeline, *, is_free: bool) -> None:
         """Begin a run where a segment job is there that should have begun one. is_free: none of its runs is open."""
-        name = pipeline.name
+        name, behind = pipeline.name, self._recorder.clock_behind
         if name not in self._since:
-            self._since[name] = await self._store.followed_since(self._sandbox, name, self._clock.now())
+            if behind is None:  # nothing that this process has seen could begin one, and its times are not known yet
+                return
+            ran = timedelta(seconds=self._clock.ran_s() - self._began_s)
+            began = self._clock.now() - ran - behind  # by the platform's clock, as are the ends of what begins a run
+            self._since[name] = await self._store.followed_since(self._sandbox, name, began)
             for run in await self._store.runs(RunFilter(sandbox=self._sandbox, pipeline=name)):
                 self._serves(run)
         known, served = self._recorder.known("segment_job"), self._served[name]

@@ -101,7 +101,9 @@ async def raw_platform(*script):
 
 
 @asynccontextmanager
-async def client_of(url, *, tokens=None, calls=None, session=None, rate=1000.0, timeouts=QUICK, now=lambda: NOON, **rest):
+async def client_of(
+    url, *, tokens=None, calls=None, session=None, rate=1000.0, timeouts=QUICK, now=lambda: NOON, **rest
+):
     endpoint = Endpoint(base_url=url, ims_url=url, timeouts=timeouts)
     own = session or open_session()
     try:
