@@ -187,10 +187,9 @@ class Recorder:
             news = isinstance(sighting, Missing) or reading.is_news(sighting, position, behind)
             made = decision.decide(before, sighting, now, policy, is_news=news)
             state = made.state or before
-            is_shown = listed and isinstance(sighting, Observation)
             if state and before is None and not listed:
                 state = replace(state, unlisted=True)
-            elif state and is_shown and (before is None or before.unlisted):
+            elif state and listed and isinstance(sighting, Observation) and (before is None or before.unlisted):
                 missed_at = reading.missed_at(position, sighting, behind)
                 state = replace(state, missed_at=missed_at, unlisted=False)
             if state is not None and state is not before:

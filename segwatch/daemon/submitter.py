@@ -190,7 +190,7 @@ class Submitter:
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
                 )
             case Go() as go:
-                posting = submission.posting(whole, go, self._clock.now())
+                posting = submission.posting(whole, go, self._clock.now(), behind=self._source.clock_behind)
                 post = self._intend_and_post(answer, posting, reckoned.names)
                 await finished(post, grace_s=self._grace_s, name=f"post:{self._source.sandbox}")
 
@@ -248,7 +248,9 @@ class Submitter:
             await self._unanswered(before, answer, lost)
 
     async def _unanswered(self, before: Resubmission, answer: Resubmission, how: Posted) -> None:
-        after = submission.after_post(answer, how, self._policy, self._clock.now(), before=before)
+        after = submission.after_post(
+            answer, how, self._policy, self._clock.now(), before=before, behind=self._source.clock_behind
+        )
         self._silences.of(after.failed, after.posted_at)  # it begins now
         await self._answers.move(answer, after, why=how.why)
 
