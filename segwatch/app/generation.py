@@ -235,7 +235,7 @@ class Generation:
         pipeliner = pipelines.pipeliner_of(
             self.settings, client, sources, recorder, lasting.store, lasting.clock,
             polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
-            only=self._only.id if self._only else "",
+            timeline=lasting.timeline, only=self._only.id if self._only else "",
         )  # fmt: skip
         if self._only is None:
             inspector = detectors.inspector(recorder, sources["export_job"], tokens, self._began)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from segwatch.backoff import Backoff, spread
+from segwatch.daemon.abandoned import Abandoned
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.orderer import Orderer
 from segwatch.daemon.pipeline_acts import PipelineActs
@@ -53,7 +54,7 @@ class Pipeliner:
 
     def __init__(
         self, recorder: Recorder, store: Store, clock: Clock, acts: PipelineActs, orderer: Orderer,
-        pipelines: Sequence[Pipeline], *, only: str = "",
+        abandoned: Abandoned, pipelines: Sequence[Pipeline], *, only: str = "",
     ) -> None:  # fmt: skip
         self._recorder = recorder
         self._sandbox = recorder.sandbox
@@ -61,6 +62,7 @@ class Pipeliner:
         self._clock = clock
         self._acts = acts
         self._orderer = orderer
+        self._abandoned = abandoned
         self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
         self._only = only
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
@@ -142,7 +144,7 @@ class Pipeliner:
     async def _settle_orders(self, beat: Callable[[], None]) -> None:
         """Find out what became of orders whose command has died; the runs need not wait for that."""
         try:
-            again = await self._orderer.settle_abandoned(beat)
+            again = await self._abandoned.settle(beat)
             if again is not None:
                 self._settle_s = min(self._settle_s, self._clock.ran_s() + again.total_seconds())
         except StoreError as error:

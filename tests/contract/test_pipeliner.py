@@ -92,8 +92,8 @@ class Orders:
         self.withdrawn.append(wanted.id)
         return wanted
 
-    async def settle_abandoned(self, beat: Callable[[], None]) -> None:
-        """There are none."""
+    async def settle(self, beat: Callable[[], None]) -> None:
+        """There are none that somebody has left."""
 
 
 @dataclass
@@ -119,7 +119,7 @@ class House:
         recorder.clock_behind = self.behind
         named = [Pipeline(name=f"p{number}", plan=plan, channels=channels) for number, plan in enumerate(plans)]
         worker = Pipeliner(
-            recorder, self.store, self.clock, self.acts, self.orders, named, only=only,  # type: ignore[arg-type]
+            recorder, self.store, self.clock, self.acts, self.orders, self.orders, named, only=only,  # type: ignore[arg-type]
         )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         try:
