@@ -81,8 +81,9 @@ class Submitter:
             await self._clock.sleep(_TURN_S)
 
     async def _due(self) -> list[Resubmission]:
-        now, paused = self._clock.now(), self._setbacks.paused()
-        answers = await self._answers.unsettled()
+        now, answers = self._clock.now(), await self._answers.unsettled()
+        self._setbacks.heed({one.failed: one.since for one in answers if one.manual and one.step is Step.SCHEDULED})
+        paused = self._setbacks.paused()
         self._silences.keep({answer.failed for answer in answers if answer.step is Step.POSTING})
         return [
             answer
