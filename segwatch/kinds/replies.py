@@ -11,7 +11,7 @@ import msgspec
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.kinds.base import Asked, Gap, Page, Request, UnreadableReply
 from segwatch.kinds.excerpts import excerpt
-from segwatch.kinds.fields import errors_of, identity, instant, mapping, text, whole
+from segwatch.kinds.fields import errors_of, identity, in_its_life, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
 _AHEAD_MAX = timedelta(days=1)  # no two clocks differ by more
@@ -110,12 +110,9 @@ def sighting(
     metrics = mapping(record.get("metrics"))
     created_at = past(record.get("creationTime"))
     updated_at = past(record.get("updateTime")) or past(record.get("updateEpoch"))
-
-    def in_its_life(at: datetime | None) -> datetime | None:
-        return None if at and created_at and at < created_at else at
-
-    started_at = in_its_life(past(mapping(metrics.get(runs)).get("startTimeInMs")))
-    ended_at = in_its_life(past(mapping(metrics.get("totalTime")).get("endTimeInMs"))) or in_its_life(updated_at)
+    started_at = in_its_life(past(mapping(metrics.get(runs)).get("startTimeInMs")), created_at)
+    ended_at = in_its_life(past(mapping(metrics.get("totalTime")).get("endTimeInMs")), created_at)
+    ended_at = ended_at or in_its_life(updated_at, created_at)
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,

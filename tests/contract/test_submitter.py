@@ -73,6 +73,7 @@ class Platform:
     poison: str = ""
     kind = KIND
     sandbox = "prod"
+    clock_behind = timedelta()
 
     def __post_init__(self) -> None:
         self.answers.set()
