@@ -23,7 +23,7 @@ class Clients:
 
     def __init__(
         self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
-        monotonic: Callable[[], float], observe: Callable[[Call], None] = lambda call: None,
+        monotonic: Callable[[], float] | None = None, observe: Callable[[Call], None] = lambda call: None,
         redactor: Redactor | None = None,
     ) -> None:  # fmt: skip
         """now, monotonic: as in `PlatformClient`. redactor: masks the secrets of these settings too, from now on."""
