@@ -23,12 +23,14 @@ class Clients:
 
     def __init__(
         self, settings: Settings, session: aiohttp.ClientSession, *, now: Callable[[], datetime],
-        observe: Callable[[Call], None] = lambda call: None, redactor: Redactor | None = None,
+        monotonic: Callable[[], float] | None = None, observe: Callable[[Call], None] = lambda call: None,
+        redactor: Redactor | None = None,
     ) -> None:  # fmt: skip
-        """redactor: masks the secrets of these settings too, from now on."""
+        """now, monotonic: as in `PlatformClient`. redactor: masks the secrets of these settings too, from now on."""
         timeout = settings.platform.timeout
         self._session = session
         self._now = now
+        self._monotonic = monotonic
         self._observe = observe
         self._endpoint = Endpoint(
             base_url=settings.platform.base_url,
@@ -60,6 +62,7 @@ class Clients:
             tokens=tokens,
             budget=budget,
             now=self._now,
+            monotonic=self._monotonic,
             observe=self._observe,
             redactor=self._redactor,
         )

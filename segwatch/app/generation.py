@@ -129,7 +129,10 @@ class Generation:
         session = open_session()
         self._resources.push_async_callback(session.close)
         meter, clock = self._lasting.meter, self._lasting.clock
-        clients = Clients(self.settings, session, now=clock.now, observe=meter.called, redactor=self._lasting.redactor)
+        clients = Clients(
+            self.settings, session,
+            now=clock.now, monotonic=clock.ran_s, observe=meter.called, redactor=self._lasting.redactor,
+        )  # fmt: skip
         for sandbox in self.settings.sandboxes:
             await self._start_sandbox(sandbox, clients)
         if self._only is None:
@@ -257,7 +260,7 @@ class Generation:
         pipeliner = pipelines.pipeliner_of(
             self.settings, client, sources, recorder, lasting.store, lasting.clock,
             polls=polls, under_way=lasting.commands, began=self._began, grace_s=self._grace_s,
-            only=self._only.id if self._only else "",
+            timeline=lasting.timeline, only=self._only.id if self._only else "",
         )  # fmt: skip
         if self._only is None:
             inspector = detectors.inspector(recorder, sources["export_job"], tokens, self._began)

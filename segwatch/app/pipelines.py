@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from segwatch.config import Settings
+from segwatch.daemon.abandoned import Abandoned
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.commands import Commands
 from segwatch.daemon.orderer import Orderer, OrderPolicy
@@ -11,6 +12,7 @@ from segwatch.daemon.pipeline_acts import PipelineActs
 from segwatch.daemon.pipeliner import Pipeline, Pipeliner
 from segwatch.daemon.recorder import Recorder
 from segwatch.daemon.source import Source
+from segwatch.daemon.timeline import Timeline
 from segwatch.jobs import proof
 from segwatch.jobs.model import JobState, Observation
 from segwatch.store.base import Store
@@ -37,11 +39,12 @@ def orderer_of(
 def pipeliner_of(
     settings: Settings, client: PlatformClient, sources: Mapping[str, Source], recorder: Recorder, store: Store,
     clock: Clock, *, polls: Mapping[str, Poll], under_way: Commands, began: datetime, grace_s: float, only: str,
+    timeline: Timeline,
 ) -> Pipeliner:  # fmt: skip
     """Return the worker of one sandbox's pipelines.
 
     polls: by kind, begins to look at an active job. under_way: the commands that run, also since before a reload.
-    only: the id of the one run that it drives; "" for all of them.
+    only: the id of the one run that it drives; "" for all of them. timeline: tells how long ago an order was left.
     """
 
     async def record(seen: Observation) -> None:
@@ -61,4 +64,6 @@ def pipeliner_of(
         record=record,
     )  # fmt: skip
     pipelines = [Pipeline(name=one.name, plan=one.plan, channels=one.channels) for one in sections]
-    return Pipeliner(recorder, store, clock, acts, orderer, pipelines, only=only)
+    window = settings.retry.settle_window
+    abandoned = Abandoned(recorder.sandbox, orderer, store, clock, age=timeline.surely, window=window)
+    return Pipeliner(recorder, store, clock, acts, orderer, abandoned, pipelines, only=only)

@@ -94,7 +94,7 @@ async def _asked(settings: "Settings") -> tuple[Exit, list[dict[str, Any]]]:
     kinds = load_kinds()
     asked = [(sandbox, kind) for sandbox in settings.sandboxes for kind in kinds.values()]
     async with open_session() as session:
-        clients = Clients(settings, session, now=SystemClock().now)
+        clients = Clients(settings, session, now=SystemClock().now, monotonic=SystemClock().ran_s)
         answers = await asyncio.gather(*(answer(clients, sandbox, kind) for sandbox, kind in asked))
     rows = [
         {"sandbox": sandbox.name, "asked_for": kind.name, "result": result, "what_to_do": advice}

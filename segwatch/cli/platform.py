@@ -41,7 +41,8 @@ async def calling(config: str | None, sandbox: str = "") -> AsyncIterator[Callin
     chosen = sandbox_of(settings, sandbox)
     try:
         async with open_session() as session:
-            client, budget, _ = Clients(settings, session, now=SystemClock().now).of(chosen)
+            clock = SystemClock()
+            client, budget, _ = Clients(settings, session, now=clock.now, monotonic=clock.ran_s).of(chosen)
             yield Calling(settings=settings, sandbox=chosen, client=client, budget=budget)
     except UpstreamError as error:
         fail(exit_of(error), told(error))

@@ -132,7 +132,8 @@ class Answers:
             return ""
         fits = alike(self._job_kind, answer.request, answer.fingerprints)
         orders = (await self.posts()).orders
-        return Posts(orders=orders).undecided(fits, self._clock.now())
+        now, behind = self._clock.now(), self._recorder.clock_behind or timedelta()
+        return Posts(orders=orders).undecided(fits, now, there=now - behind)
 
     async def turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""

@@ -110,11 +110,12 @@ class Lookout:
         if made.key == failed.key or (known and known.status is Status.VANISHED):
             return False
         created_at, since = (known and known.created_at) or made.created_at, proof.earliest(failed)
-        if created_at is None or since is None:  # the two clocks cannot be told apart then
-            is_since = made.posted_at is None or made.posted_at >= failed.discovered_at - proof.CLOCKS_APART
-        else:
-            is_since = created_at >= since
-        if not is_since:
+        slack = timedelta()
+        if created_at is None:
+            created_at, slack = made.posted_there, proof.CLOCKS_APART
+        if since is None:  # then only our clock tells, of whatever it was at that time
+            since, slack = failed.discovered_at, proof.CLOCKS_EVER_APART
+        if created_at and created_at < since - slack:
             return False
         return bool(made.asked & answer.fingerprints) or not self._kind.is_another(made.facts, answer.request)
 

@@ -13,9 +13,9 @@ from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
 from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import alike, fingerprints_of, posts_of, unsettled
-from segwatch.jobs import ordering, proof, quota
+from segwatch.jobs import effect, ordering, proof, quota
 from segwatch.jobs.model import Observation
-from segwatch.jobs.order import Order, OrderRefusal, OrderStep
+from segwatch.jobs.order import COMMAND, Order, OrderRefusal, OrderStep
 from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.submission import Posted
@@ -26,9 +26,6 @@ log = structlog.get_logger()
 
 _PAUSE = timedelta(seconds=5)  # after a call that failed and had no effect
 _TWIN_PAUSE = timedelta(seconds=2)  # while an equal order or submission is under way
-_OWNER_DEAD_AFTER = timedelta(hours=2)  # a pipeline's order: its run comes back to it after every restart
-_WISH_DEAD_AFTER = timedelta(hours=1)  # nothing was sent for it
-_COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +64,7 @@ class Orderer:
         self._record = record
         self.trouble: UpstreamError | None = None
         self._began = clock.now()
-        self._silences = Silences(clock, window=policy.settle_window)
+        self._silences = {kind: Silences(clock, window=policy.settle_window) for kind in sources}
 
     async def place(
         self, order: Order, beat: Callable[[], None], *, adopt: Adopt, serves: Serves, spend: Spend | None = None
@@ -112,29 +109,12 @@ class Orderer:
             return await self._store.order(order.id) or gone
         return gone
 
-    async def settle_abandoned(self, beat: Callable[[], None]) -> timedelta | None:
-        """Find out what became of orders whose command has died; to be called about once a minute.
-
-        Returns after how long to call again where that is too seldom: a silence counts only while it is listened to.
-        """
-        now = self._clock.now()
-        waits = []
-        sandbox = next(iter(self._sources.values())).sandbox
-        for order in await self._store.orders(sandbox, steps=(OrderStep.INTENDED, OrderStep.POSTING)):
-            of_command = order.owner == _COMMAND
-            try:
-                if order.step is OrderStep.INTENDED:
-                    if of_command and now - order.since > _WISH_DEAD_AFTER:
-                        await self.withdraw(order, "the command that wanted it has gone")
-                elif now - order.since > (
-                    proof.patience(self._policy.settle_window) if of_command else _OWNER_DEAD_AFTER
-                ):
-                    settled = await self._settle_anothers(order, beat)
-                    if settled.step is OrderStep.POSTING:
-                        waits.append(settled.due_at - now)
-            except (UpstreamError, Inconclusive, Conflict) as error:
-                log.info("order_waits", order=order.id, error=str(error))
-        return max(min(waits), timedelta()) if waits else None
+    async def settle_anothers(self, order: Order, beat: Callable[[], None]) -> Order:
+        """Settle an order of somebody else, who may be dead: what had no effect is not tried again."""
+        settled = await self._settle(order, beat, is_mine=False)
+        if settled.step is OrderStep.INTENDED and settled.owner == COMMAND:
+            return await self.withdraw(settled, "the platform declined it, and the command that wanted it has gone")
+        return settled
 
     async def _submit(
         self, order: Order, before: Order | None, beat: Callable[[], None], adopt: Adopt, serves: Serves,
@@ -146,7 +126,7 @@ class Orderer:
         now = self._clock.now()
         said = ordering.assess(
             order, look.rows, look.claimed, adopt=adopt, same=look.same, serves=serves,
-            doubtful=look.doubtful, filled_in=look.filled_in, now=look.asked_at,
+            doubtful=look.doubtful, filled_in=look.filled_in, now=look.asked_at, newest=look.newest,
         )  # fmt: skip
         match said:
             case Ours(job=job):
@@ -176,14 +156,16 @@ class Orderer:
             return self._later(order, _TWIN_PAUSE, "twin", f"{again} asks for the same, and is not settled yet")
         fits = alike(kind, order.request, fingerprints_of(order))
         for twin in (one for one in posts.orders if one.step is OrderStep.POSTING and one.id != order.id and fits(one)):
-            settled = await self._settle_anothers(twin, beat)
+            settled = await self.settle_anothers(twin, beat)
             if settled.step is OrderStep.POSTING:
                 return self._later(order, _TWIN_PAUSE, "twin", f"order {twin.id} for the same has got no reply yet")
-            is_ours = order.owner == twin.owner == _COMMAND and order.fingerprint == twin.fingerprint
+            is_ours = order.owner == twin.owner == COMMAND and order.fingerprint == twin.fingerprint
             if settled.step is OrderStep.PLACED and is_ours and not order.forced:
                 return ordering.inherited(order, settled, now)
         posts = await posts_of(self._store, order.sandbox, order.kind)  # some may just have been given up
-        if (lost := posts.undecided(fits, now, besides=order.id)) and not (adopt == "since" or order.forced):
+        behind = self._sources[order.kind].clock_behind
+        lost = posts.undecided(fits, now, there=now - behind, besides=order.id)
+        if lost and not (adopt == "since" or order.forced):
             why = f"the equal {lost} got no reply, so the platform may have taken it"
             return ordering.refused(order, OrderRefusal.EXISTS, why, now)
         return None
@@ -196,7 +178,7 @@ class Orderer:
         async def mark() -> None:
             nonlocal there
             if there.step is not OrderStep.POSTING:  # a second try, with a new token, is the same POST
-                marked = ordering.posting(intent, self._clock.now())
+                marked = ordering.posting(intent, self._clock.now(), behind=source.clock_behind)
                 await self._write(marked, intent, spend=spend, reckoned=look.reckoned)
                 there = marked
 
@@ -213,7 +195,7 @@ class Orderer:
             self.trouble = error if how.how is Posted.How.NOT_SENT else None
             log.warning("order_unanswered", order=intent.id, how=how.how.value, error=str(error))
             return await self._unanswered(intent, there, how, reason=error.reason)
-        if doubt := ordering.doubt_about(job, there, look.same):
+        if doubt := effect.doubt_about(job, there, look.same):
             why = f"the platform answered with job {job.key.id}, but {doubt}"
             log.warning("order_unanswered", order=intent.id, how=Posted.How.LOST.value, error=why)
             return await self._unanswered(intent, there, Posted(how=Posted.How.LOST, why=why), reason="doubt")
@@ -221,10 +203,11 @@ class Orderer:
         return await self._placed(there, there, job)
 
     async def _unanswered(self, intent: Order, marked: Order, how: Posted, *, reason: str) -> Order:
-        after = ordering.after_post(marked, how, self._clock.now(), before=intent)
+        behind = self._sources[intent.kind].clock_behind
+        after = ordering.after_post(marked, how, self._clock.now(), before=intent, behind=behind)
         if after.step.is_open:
             after = replace(after, reason=reason)
-        self._silences.of(after.id, after.posted_at)  # it begins now
+        self._silences[after.kind].of(after.id, after.posted_at)  # it begins now
         return await self._written(after, marked)
 
     async def _settle(self, order: Order, beat: Callable[[], None], *, is_mine: bool = True) -> Order:
@@ -232,12 +215,13 @@ class Orderer:
 
         Unless it is mine its owner may be alive, so nothing is written that only says when to look again.
         """
-        silence = self._silences.of(order.id, order.posted_at)
+        silences = self._silences[order.kind]
+        silence = silences.of(order.id, order.posted_at)
         try:
             look = await self._look(order, beat, None)
-            self._silences.looked(order.id)
+            silences.looked(order.id)
         except Inconclusive as error:
-            self._silences.looked(order.id)  # a list was there, though it does not tell enough
+            silences.looked(order.id)  # a list was there, though it does not tell enough
             now, window = self._clock.now(), self._policy.settle_window
             if silence < proof.patience(window):
                 return ordering.look_again(order, silence, now)
@@ -252,13 +236,6 @@ class Orderer:
         if settled.step is OrderStep.POSTING and not is_mine:
             return settled
         return await self._written(settled, order)
-
-    async def _settle_anothers(self, order: Order, beat: Callable[[], None]) -> Order:
-        """Settle an order of somebody else, who may be dead: what had no effect is not tried again."""
-        settled = await self._settle(order, beat, is_mine=False)
-        if settled.step is OrderStep.INTENDED and settled.owner == _COMMAND:
-            return await self.withdraw(settled, "the platform declined it, and the command that wanted it has gone")
-        return settled
 
     async def _look(self, order: Order, beat: Callable[[], None], serves: Serves | None) -> OrderLook:
         source, believed_after = self._sources[order.kind], self._policy.believed_after
@@ -292,7 +269,7 @@ class Orderer:
     ) -> None:
         await self._store.commit([Change(order=order, order_before=before, spend=spend, reckoned=reckoned)])
         if not order.step.is_open:
-            self._silences.forget(order.id)
+            self._silences[order.kind].forget(order.id)
 
     def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
         return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from segwatch.backoff import Backoff, spread
+from segwatch.daemon.abandoned import Abandoned
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.orderer import Orderer
 from segwatch.daemon.pipeline_acts import PipelineActs
@@ -54,7 +55,7 @@ class Pipeliner:
 
     def __init__(
         self, recorder: Recorder, store: Store, clock: Clock, acts: PipelineActs, orderer: Orderer,
-        pipelines: Sequence[Pipeline], *, only: str = "",
+        abandoned: Abandoned, pipelines: Sequence[Pipeline], *, only: str = "",
     ) -> None:  # fmt: skip
         self._recorder = recorder
         self._sandbox = recorder.sandbox
@@ -62,6 +63,7 @@ class Pipeliner:
         self._clock = clock
         self._acts = acts
         self._orderer = orderer
+        self._abandoned = abandoned
         self._pipelines: Mapping[str, Pipeline] = {one.name: one for one in pipelines}
         self._only = only
         self._long = asyncio.Semaphore(_LONG_AT_ONCE)
@@ -74,7 +76,7 @@ class Pipeliner:
         self._served: defaultdict[str, set[str]] = defaultdict(
             set
         )  # segment jobs of each pipeline that begin no run any more
-        self._settle_s = clock.ran_s()
+        self._began_s = self._settle_s = clock.ran_s()
 
     async def run(self, beat: Callable[[], None]) -> None:
         """Drive all runs, for ever. One that the last process left is taken up where it stands."""
@@ -124,9 +126,13 @@ class Pipeliner:
 
     async def _trigger(self, pipeline: Pipeline, *, is_free: bool) -> None:
         """Begin a run where a segment job is there that should have begun one. is_free: none of its runs is open."""
-        name = pipeline.name
+        name, behind = pipeline.name, self._recorder.clock_behind
         if name not in self._since:
-            self._since[name] = await self._store.followed_since(self._sandbox, name, self._clock.now())
+            if behind is None:  # nothing that this process has seen could begin one, and its times are not known yet
+                return
+            ran = timedelta(seconds=self._clock.ran_s() - self._began_s)
+            began = self._clock.now() - ran - behind  # by the platform's clock, as are the ends of what begins a run
+            self._since[name] = await self._store.followed_since(self._sandbox, name, began)
             for run in await self._store.runs(RunFilter(sandbox=self._sandbox, pipeline=name)):
                 self._serves(run)
         known, served = self._recorder.known("segment_job"), self._served[name]
@@ -139,7 +145,7 @@ class Pipeliner:
     async def _settle_orders(self, beat: Callable[[], None]) -> None:
         """Find out what became of orders whose command has died; the runs need not wait for that."""
         try:
-            again = await self._orderer.settle_abandoned(beat)
+            again = await self._abandoned.settle(beat)
             if again is not None:
                 self._settle_s = min(self._settle_s, self._clock.ran_s() + again.total_seconds())
         except StoreError as error:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
+from segwatch.daemon.listing import Inconclusive, Listing, is_before, listed, told_of
 from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import posts_of, told_by_id
 from segwatch.jobs import ordering, proof
+from segwatch.jobs.effect import Same
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.jobs.order import Order
-from segwatch.jobs.ordering import Same, Serves
+from segwatch.jobs.ordering import Serves
 from segwatch.jobs.posts import Made, Posts
 from segwatch.jobs.reading import CREATION_OVERLAP
 from segwatch.store.base import Store
@@ -26,8 +27,9 @@ _ACTIVE = tuple(status for status in Status if not status.is_final)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLook:
-    """Jobs of the order's kind, as the platform shows them now. asked_at: before the first page.
+    """Jobs of the order's kind, as the platform shows them now.
 
+    asked_at: before the first page, by the platform's clock. newest: when the youngest in the list was created.
     same: whether one of them is what the order asks for. doubtful: ids of those of which that cannot be told.
     claimed: ids of jobs that other POSTs of ours have brought about. lag: how late the list has been seen to be.
     reckoned: the names of the POSTs of ours that the look knew of from its beginning. filled_in: ids of active
@@ -36,6 +38,7 @@ class OrderLook:
 
     rows: tuple[Observation, ...]
     asked_at: datetime
+    newest: datetime | None
     same: Same
     doubtful: frozenset[str]
     claimed: frozenset[str]
@@ -65,14 +68,14 @@ class Prospect:
 
         serves: as in `ordering.assess`; None after a POST, when nobody else's job will do. Raises Inconclusive.
         """
-        asked_at, posts = self._clock.now(), await posts_of(self._store, order.sandbox, order.kind)
+        ran_s, posts = self._clock.ran_s(), await posts_of(self._store, order.sandbox, order.kind)
         same = partial(self._same, equal=posts.equal({order.fingerprint} - {""}))
-        list_ = await listed(
-            self._source, beat, horizon=self._horizon(order, asked_at, before_post=serves is not None),
-            pages_max=_PAGES_MAX,
-        )  # fmt: skip
+        list_ = await self._listed(order, beat, before_post=serves is not None)
+        # its first answer has told what the platform's clock shows
+        asked_at = self._now_there() - timedelta(seconds=self._clock.ran_s() - ran_s)
         if order.known and not list_.goes_back and not list_.rows.keys() & {*order.known}:
             raise Inconclusive("the list shows none of the jobs that were there before")
+        times = [row.created_at for row in list_.rows.values() if row.created_at]
         rows = {id_: row for id_, row in list_.rows.items() if not self._is_history(row, order)}
         for id_ in await self._recorded(order, same, serves) - rows.keys():
             record = await told_of(self._source, id_)
@@ -102,18 +105,27 @@ class Prospect:
             if same(told, order) is None and not self._is_believed(told, order, asked_at):
                 doubtful.add(row.key.id)
         return OrderLook(
-            rows=tuple(rows.values()), asked_at=asked_at, same=same, doubtful=frozenset(doubtful),
+            rows=tuple(rows.values()), asked_at=asked_at, newest=max(times, default=None), same=same,
+            doubtful=frozenset(doubtful),
             # somebody's POST may have been answered while we looked
             claimed=(await posts_of(self._store, order.sandbox, order.kind)).effects(besides=order.id),
             reckoned=posts.names, lag=await self._lag(order),
             filled_in=frozenset(id_ for id_, row in rows.items() if self._is_filled_in(row, order)),
         )  # fmt: skip
 
+    async def _listed(self, order: Order, beat: Callable[[], None], *, before_post: bool) -> Listing:
+        """Read the list; once more where its answer has told that the platform's clock is behind what we thought."""
+        horizon = self._horizon(order, before_post=before_post)
+        list_ = await listed(self._source, beat, horizon=horizon, pages_max=_PAGES_MAX)
+        if (further := self._horizon(order, before_post=before_post)) < horizon - CREATION_OVERLAP:
+            list_ = await listed(self._source, beat, horizon=further, pages_max=_PAGES_MAX)
+        return list_
+
     def _hidden(self, posts: Posts, order: Order, shown: Collection[str]) -> list[Made]:
         """Return what our POSTs made since the order's `not_before` and may be equal, where no list shows it."""
         found = []
         for made in posts.made():
-            created_at = made.created_at or made.posted_at
+            created_at = made.created_at or (made.posted_there and made.posted_there + proof.CLOCKS_APART)
             is_since = created_at is None or created_at >= order.not_before
             equal = order.fingerprint in made.asked
             if is_since and made.key.id not in shown and (equal or not self._is_another(made.facts, order)):
@@ -123,9 +135,10 @@ class Prospect:
     async def _is_gone(self, made: Made) -> bool:
         """True where the job was known to have ended, or was made too long ago to show up late."""
         known = await self._store.job(made.key)
-        if made.posted_at is None or (known and known.status.is_final):
+        if made.posted_there is None or (known and known.status.is_final):
             return True
-        return abs(self._clock.now() - made.posted_at) >= self._believed_after
+        age = self._now_there() - made.posted_there
+        return age >= self._believed_after or -age > proof.CLOCKS_EVER_APART
 
     async def _lag(self, order: Order) -> timedelta:
         """Return how late the list has been seen to be, by whoever records the jobs of this sandbox."""
@@ -134,16 +147,20 @@ class Prospect:
         jobs = await self._store.jobs(JobFilter(sandbox=order.sandbox, kind=order.kind, since=since))
         return proof.lag(jobs, watched.began_at or self._since)
 
-    def _horizon(self, order: Order, now: datetime, *, before_post: bool) -> datetime:
-        since = order.posted_at or now
+    def _now_there(self) -> datetime:
+        """Return what the platform's clock shows, as far as it is known."""
+        return self._clock.now() - self._source.clock_behind
+
+    def _horizon(self, order: Order, *, before_post: bool) -> datetime:
+        since = order.posted_there or self._now_there()
         if before_post:
-            since = min(order.not_before, since)
-        # by the platform's clock, and whatever may be mistaken for the POST's effect is to be known before it
-        return since - 2 * proof.CLOCKS_APART - CREATION_OVERLAP - max(timedelta(), self._source.clock_behind)
+            since = min(order.not_before - max(timedelta(), self._source.clock_behind), since)
+        # whatever may be mistaken for the POST's effect is to be known before it
+        return since - 2 * proof.CLOCKS_APART - CREATION_OVERLAP
 
     def _is_history(self, row: Observation, order: Order) -> bool:
         """True for what ended before anybody wanted it: nothing of it is of interest."""
-        since = min(order.not_before, order.posted_at or order.not_before)
+        since = min(order.not_before, order.posted_there or order.not_before)
         return row.status.is_final and is_before(row, since - 2 * proof.CLOCKS_APART)
 
     async def _recorded(self, order: Order, same: Same, serves: Serves | None) -> set[str]:
@@ -191,11 +208,11 @@ class Prospect:
 
         The platform may have filled in or changed what it recorded.
         """
-        if order.posted_at is None or row.key.id in order.known:
+        if order.posted_there is None or row.key.id in order.known:
             return False
-        return row.created_at is None or row.created_at >= order.posted_at - proof.CLOCKS_APART
+        return row.created_at is None or row.created_at >= order.posted_there - proof.CLOCKS_APART
 
     def _is_believed(self, row: Observation, order: Order, now: datetime) -> bool:
         if self._is_new(row, order) or row.created_at is None:
             return False
-        return now - row.created_at - self._source.clock_behind >= self._believed_after
+        return now - row.created_at >= self._believed_after

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -179,11 +179,12 @@ class Reader:
 
         position: where the last complete sweep came to. Returns where this one did.
         """
-        calls_before = self._source.calls
+        calls_before, ran_s = self._source.calls, self._clock.ran_s()
         await self._recorder.tick(self._kind.name)
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
         if reconcile:  # what was deleted from the store meanwhile is no news when a list shows it again
-            position = await self._recorder.position(self._kind.name, self._began_at)
+            on_disk = await self._recorder.position(self._kind.name, self._began_at)
+            position = replace(position, forgotten_before=on_disk.forgotten_before)
         plan = self._plan(position, started, reconcile=reconcile)
         sweep = Sweep(self._source, self._recorder, position, beat)
         distrusted = self._distrusted_until is not None and started < self._distrusted_until
@@ -201,7 +202,9 @@ class Reader:
             self._reconciled_at = started
             self._recorder.forget_old()
         if self._believes(sweep):
-            position = reading.advanced(position, sweep.listed, started)
+            # the two clocks are compared as they are now: ours may have been set while the sweep went on
+            there = self._clock.now() - self._source.clock_behind - timedelta(seconds=self._clock.ran_s() - ran_s)
+            position = reading.advanced(position, sweep.listed, started, there=there)
             await self._recorder.save_position(position)
         self._answer(started)
         if not reconcile:  # which is rare, and as large as it must be

@@ -33,6 +33,7 @@ class Recorder:
     only_own: for one who is not the daemon. Of jobs that nobody has made its `own` it only keeps in mind how they are:
     nothing of them, of the sandbox, or of how far its lists were read is written, told or answered, so that a daemon
     finds it all as if nobody had looked.
+    clock_behind: by how much the platform's clock is behind ours; None until a sweep has told it.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Recorder:
         self.sandbox = sandbox
         self.remember = remember
         self.policies = policies
+        self.clock_behind: timedelta | None = None
         self._store = store
         self._clock = clock
         self._bus = bus
@@ -120,16 +122,18 @@ class Recorder:
 
     async def record(
         self, kind: str, seen: Iterable[Observation | Missing], position: Position,
-        *, listed: bool = True, behind: timedelta = timedelta(),
+        *, listed: bool = True, behind: timedelta | None = None,
     ) -> list[JobState]:  # fmt: skip
         """Write what these sightings change, in one transaction, and return the jobs as they now are.
 
         position: where the stream's reader stood before this sweep. listed: they come from a list. behind: by how much
-        the platform's clock is behind ours. Raises StoreUnavailable, with nothing changed.
+        the platform's clock is behind ours; as at the last call where it is left out. Raises StoreUnavailable, with
+        nothing changed.
         """
+        if behind is not None:
+            self.clock_behind = behind
         latest = {sighting.key: sighting for sighting in seen}
-        missed_at = position.swept_at and position.swept_at - behind
-        return await self._write(lambda: self._decide(kind, latest.values(), position, listed, missed_at))
+        return await self._write(lambda: self._decide(kind, latest.values(), position, listed))
 
     async def tick(self, kind: str) -> None:
         """Tell of active jobs that have grown too old, also while the platform does not answer."""
@@ -175,20 +179,19 @@ class Recorder:
                 self._created[key.kind].remove(job.born_at)
 
     async def _decide(
-        self, kind: str, seen: Iterable[Observation | Missing], position: Position,
-        listed: bool, missed_at: datetime | None,
-    ) -> list[Change]:  # fmt: skip
-        now, policy = self._clock.now(), self.policies[kind]
+        self, kind: str, seen: Iterable[Observation | Missing], position: Position, listed: bool
+    ) -> list[Change]:
+        now, policy, behind = self._clock.now(), self.policies[kind], self.clock_behind or timedelta()
         changes = []
         for sighting in seen:
             before = await self.fresh(sighting.key)
-            news = isinstance(sighting, Missing) or reading.is_news(sighting, position)
+            news = isinstance(sighting, Missing) or reading.is_news(sighting, position, behind)
             made = decision.decide(before, sighting, now, policy, is_news=news)
             state = made.state or before
-            is_shown = listed and isinstance(sighting, Observation)
             if state and before is None and not listed:
                 state = replace(state, unlisted=True)
-            elif state and is_shown and (before is None or before.unlisted):
+            elif state and listed and isinstance(sighting, Observation) and (before is None or before.unlisted):
+                missed_at = reading.missed_at(position, sighting, behind)
                 state = replace(state, missed_at=missed_at, unlisted=False)
             if state is not None and state is not before:
                 events = await self._with_whom_it_answered(state, made.events)

@@ -1,6 +1,7 @@
 """What stood in the way of an answer to a failed export lately, and how long it waits for that."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,7 +9,6 @@ from segwatch.backoff import Backoff, spread
 from segwatch.daemon.clock import Clock
 from segwatch.jobs.model import JobKey
 
-_DAY = timedelta(hours=24)
 _PAUSE = timedelta(seconds=5)
 _PAUSE_MAX = timedelta(minutes=1)
 _ERROR = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))
@@ -24,25 +24,32 @@ class _Unclear:
 
 
 class Setbacks:
-    """Pauses of answers, each named by its failed job; none outlives the process."""
+    """Pauses of answers, each named by its failed job, by a clock that is never set; none outlives the process."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._paused: dict[JobKey, datetime] = {}
+        self._paused: dict[JobKey, float] = {}  # until which `ran_s`
+        self._wishes: Mapping[JobKey, datetime] = {}
         self._errors: Counter[JobKey] = Counter()
         self._conflicts: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, _Unclear] = {}
 
     def paused(self) -> frozenset[JobKey]:
         """Return those that wait now."""
-        now = self._clock.now()
-        # none is paused for longer than a day, except by a clock that was wrong
-        self._paused = {job: until for job, until in self._paused.items() if now < until <= now + _DAY}
+        now_s = self._clock.ran_s()
+        self._paused = {job: until_s for job, until_s in self._paused.items() if now_s < until_s}
         return frozenset(self._paused)
+
+    def heed(self, wishes: Mapping[JobKey, datetime]) -> None:
+        """Put off no longer what a person has asked for since. wishes: when they asked, for each that they want."""
+        for job, asked_at in wishes.items():
+            if self._wishes.get(job) != asked_at:
+                self._paused.pop(job, None)
+        self._wishes = wishes
 
     def pause(self, job: JobKey, wait: timedelta = _PAUSE) -> None:
         """Put the answer off."""
-        self._paused[job] = self._clock.now() + wait
+        self._paused[job] = self._clock.ran_s() + wait.total_seconds()
 
     def error(self, job: JobKey) -> int:
         """Put the answer off after an error of our own; return how many there were in a row."""

@@ -78,8 +78,9 @@ class Submitter:
             await self._clock.sleep(_TURN_S)
 
     async def _due(self) -> list[Resubmission]:
-        now, paused = self._clock.now(), self._setbacks.paused()
-        answers = await self._answers.unsettled()
+        now, answers = self._clock.now(), await self._answers.unsettled()
+        self._setbacks.heed({one.failed: one.since for one in answers if one.manual and one.step is Step.SCHEDULED})
+        paused = self._setbacks.paused()
         self._silences.keep({answer.failed for answer in answers if answer.step is Step.POSTING})
         return [
             answer
@@ -202,7 +203,7 @@ class Submitter:
                 waits = replace(whole, due_at=self._clock.now() + _MAY_SHOW_UP, waits_for=why)
                 await self._answers.move(answer, waits, why=f"it waits: {why}", tell=answer.waits_for != why)
             case Go() as go:
-                posting = submission.posting(whole, go, self._clock.now())
+                posting = submission.posting(whole, go, self._clock.now(), behind=self._source.clock_behind)
                 post = self._intend_and_post(answer, posting, reckoned.names)
                 await finished(post, grace_s=self._grace_s, name=f"post:{self._source.sandbox}")
 
@@ -260,7 +261,9 @@ class Submitter:
             await self._unanswered(before, answer, lost)
 
     async def _unanswered(self, before: Resubmission, answer: Resubmission, how: Posted) -> None:
-        after = submission.after_post(answer, how, self._policy, self._clock.now(), before=before)
+        after = submission.after_post(
+            answer, how, self._policy, self._clock.now(), before=before, behind=self._source.clock_behind
+        )
         self._silences.of(after.failed, after.posted_at)  # it begins now
         await self._answers.move(answer, after, why=how.why)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+COMMAND = "command"  # the owner of what a person ordered
 _FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
 
@@ -53,8 +54,11 @@ class Order:
     request: canonical JSON of the body. fingerprint: equal for two orders that ask for the same thing.
     due_at: not before. since: when it came to its step.
     not_before: jobs that were created before it never answer the order.
-    known: ids of young jobs that the look before the POST saw: none of them can be the POST's effect.
-    posted_at: when POSTING was written, or later, when the POST was known to be over. tries: POSTs so far.
+    known: ids of young jobs that the look before the POST saw: none of them can be the POST's effect. newest: when the
+    youngest of all in the list was created then, by the platform's clock: what is younger came after it. None where
+    there was none.
+    posted_at: when POSTING was written, or later, when the POST was known to be over. behind: by how much the
+    platform's clock was behind ours then, as far as it was known. tries: POSTs so far.
     declined: the platform answered the last POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so. forced: it may be posted beside an
     equal job.
@@ -76,7 +80,9 @@ class Order:
     segments: tuple[str, ...] = ()
     dataset: str = ""
     known: tuple[str, ...] = ()
+    newest: datetime | None = None
     posted_at: datetime | None = None
+    behind: timedelta = timedelta()
     tries: int = 0
     declined: bool = False
     declines: int = 0
@@ -90,6 +96,11 @@ class Order:
     def post(self) -> str:
         """A name for its last POST that may have had an effect, another for each; "" when there was none."""
         return f"{self.id}#{self.tries}" if self.posted_at else ""
+
+    @property
+    def posted_there(self) -> datetime | None:
+        """When it was posted, by the platform's clock: comparable with when jobs were created, whatever ours shows."""
+        return self.posted_at and self.posted_at - self.behind
 
     def is_due(self, now: datetime) -> bool:
         """True when its next step may be taken.

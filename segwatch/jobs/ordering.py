@@ -11,13 +11,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from segwatch.backoff import Backoff, spread
-from segwatch.jobs import proof
+from segwatch.jobs import effect, proof
+from segwatch.jobs.effect import Same
 from segwatch.jobs.model import Observation, Status
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep
 from segwatch.jobs.submission import Posted
-
-Same = Callable[[Observation, Order], bool | None]
-"""Whether the job is what the order asks for; None when what is told of it does not tell."""
 
 Serves = Callable[[Observation, Order], bool]
 """Whether somebody else's job, though not equal, does what the order wants. Asked before a POST only."""
@@ -37,9 +35,10 @@ _LONGEST = timedelta(hours=1)  # an order is not looked after for longer, whatev
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Go:
-    """Nothing stands in the way of a POST. known: as in `Order`."""
+    """Nothing stands in the way of a POST. known, newest: as in `Order`."""
 
     known: tuple[str, ...]
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,18 +99,20 @@ def covers(row: Observation, order: Order) -> bool:
 
 def assess(
     order: Order, listed: Iterable[Observation], claimed: frozenset[str], *,
-    adopt: Adopt, same: Same, serves: Serves, doubtful: Collection[str], now: datetime, filled_in: Collection[str] = (),
+    adopt: Adopt, same: Same, serves: Serves, doubtful: Collection[str], now: datetime,
+    newest: datetime | None = None, filled_in: Collection[str] = (),
 ) -> Go | Adopted | Ours | Exists | Unclear:  # fmt: skip
     """Return what the platform's jobs say about an order before its POST.
 
     listed: all jobs of its kind since `not_before`. claimed: ids of jobs that other POSTs of ours have brought about.
-    doubtful: ids of jobs that may be the same, for all that is told of them. now: when the list was asked for.
+    doubtful: ids of jobs that may be the same, for all that is told of them. now: when the list was asked for, by the
+    platform's clock. newest: when the youngest job in it was created; None where it tells of none.
     filled_in: ids of those that differ from the order in nothing but what it leaves to the platform. A command orders
     none beside such a one; nobody adopts it, since it may be another.
     """
     listed = tuple(listed)
-    if ours := _ours(order, listed, claimed, same):
-        return ours
+    if (ours := effect.earliest(order, listed, claimed, same)) is not None:
+        return Ours(job=ours)
     wanted = [row for row in listed if _is_since(row, order)]
     for row in wanted:
         if not _is_adoptable(row, adopt):
@@ -124,26 +125,32 @@ def assess(
                 return Exists(job=row)
             if adopt == "never" and row.key.id in filled_in and _is_under_way(row):
                 return Exists(job=row, filled_in=True)
-    for row in wanted:
+    for row in listed:
         if row.key.id not in doubtful:
+            if effect.is_out_of_time(row, order, claimed, same):
+                return Unclear(job=row)
+            continue
+        if not _is_since(row, order):
             continue
         matters = not order.forced and (_is_under_way(row) or _is_adoptable(row, adopt))
-        if matters or (order.posted_at is not None and _is_free(row, order, claimed)):
+        if matters or (order.posted_at is not None and effect.is_free(row, order, claimed)):
             return Unclear(job=row)
     young = now - 2 * proof.CLOCKS_APART
     known = {row.key.id for row in listed if row.created_at is None or row.created_at >= young}
-    return Go(known=tuple(sorted(known | {*order.known})))
+    return Go(known=tuple(sorted(known | {*order.known})), newest=newest)
 
 
 def intended(order: Order, go: Go, now: datetime) -> Order:
     """Return the order as it is on disk while nothing is under way."""
-    return replace(order, step=OrderStep.INTENDED, known=go.known, since=now, due_at=now, reason="", why="")
-
-
-def posting(order: Order, now: datetime) -> Order:
-    """Return the order as it must be on disk before the request's first byte leaves."""
     return replace(
-        order, step=OrderStep.POSTING, posted_at=now, since=now, tries=order.tries + 1, declined=False,
+        order, step=OrderStep.INTENDED, known=go.known, newest=go.newest, since=now, due_at=now, reason="", why=""
+    )
+
+
+def posting(order: Order, now: datetime, *, behind: timedelta = timedelta()) -> Order:
+    """Return the order as it must be on disk before the request's first byte leaves. behind: as in `Order`."""
+    return replace(
+        order, step=OrderStep.POSTING, posted_at=now, behind=behind, since=now, tries=order.tries + 1, declined=False,
         due_at=now + _LOOK.first,
     )  # fmt: skip
 
@@ -173,10 +180,11 @@ def refused(order: Order, reason: OrderRefusal, why: str, now: datetime) -> Orde
     return replace(order, step=step, reason=reason.value, why=why, since=now, due_at=now)
 
 
-def after_post(order: Order, posted: Posted, now: datetime, *, before: Order) -> Order:
+def after_post(order: Order, posted: Posted, now: datetime, *, before: Order, behind: timedelta = timedelta()) -> Order:
     """Return the POSTING order after a POST that brought no job.
 
     before: the same order without this POST. One that was not sent leaves of the earlier ones what was known of them.
+    behind: as in `Order`.
     """
     match posted.how:
         case Posted.How.REJECTED:
@@ -187,8 +195,8 @@ def after_post(order: Order, posted: Posted, now: datetime, *, before: Order) ->
         case Posted.How.DECLINED | Posted.How.LOST:
             declined = posted.how is Posted.How.DECLINED
             return replace(
-                order, declined=declined, declines=order.declines + declined, posted_at=now, why=posted.why,
-                due_at=now + _LOOK.delay(1, spread(order.id)),
+                order, declined=declined, declines=order.declines + declined, posted_at=now, behind=behind,
+                why=posted.why, due_at=now + _LOOK.delay(1, spread(order.id)),
             )  # fmt: skip
 
 
@@ -203,9 +211,11 @@ def settle(
     Where the platform itself declined the POST, a long silence lets us try anew. Without any reply nothing does: the
     order ends UNDECIDED.
     """
-    if ours := _ours(order, listed := tuple(listed), claimed, same):
-        return ours
-    unknown = [row for row in listed if row.key.id in doubtful and _is_free(row, order, claimed)]
+    listed = tuple(listed)
+    if (ours := effect.earliest(order, listed, claimed, same)) is not None:
+        return Ours(job=ours)
+    unknown = [row for row in listed if row.key.id in doubtful and effect.is_free(row, order, claimed)]
+    unknown += [row for row in listed if effect.is_out_of_time(row, order, claimed, same)]
     wanted = proof.patience(window, lag)
     enough = min(wanted, max(proof.patience(window), _LONGEST)) if order.declined or unknown else window
     if silence < enough:
@@ -227,35 +237,6 @@ def settle(
 def look_again(order: Order, silence: timedelta, now: datetime) -> Order:
     """Return a POSTING order after a look that allows no conclusion."""
     return replace(order, due_at=now + _until_next_look(order, silence))
-
-
-def doubt_about(reply: Observation, order: Order, same: Same) -> str:
-    """Return why this cannot be the job that the POST brought about; "" when it can."""
-    posted_at = order.posted_at or order.since
-    if reply.key.id in order.known:
-        return "it was there before"
-    if reply.created_at is not None and reply.created_at < posted_at - proof.CLOCKS_APART:
-        return "it was created before"
-    return "it is another one" if same(reply, order) is False else ""
-
-
-def _ours(order: Order, listed: Iterable[Observation], claimed: frozenset[str], same: Same) -> Ours | None:
-    """Return the job that an earlier POST of this order brought about, whatever has become of it since."""
-    posted_at = order.posted_at
-    if posted_at is None:
-        return None
-    fit = [
-        row for row in listed
-        if same(row, order) and _is_free(row, order, claimed)
-        and (row.created_at is None or -proof.CLOCKS_APART <= row.created_at - posted_at <= proof.REACH)
-    ]  # fmt: skip
-    return Ours(job=min(fit, key=lambda row: (row.created_at or row.asked_at, row.key.id))) if fit else None
-
-
-def _is_free(row: Observation, order: Order, claimed: frozenset[str]) -> bool:
-    """True unless the job was there before our POST, or comes of another one, or of a schedule: then it is not ours."""
-    scheduled = row.facts.source == "scheduler" or bool(row.facts.schedule_id)
-    return not scheduled and row.key.id not in claimed and row.key.id not in order.known
 
 
 def _is_since(row: Observation, order: Order) -> bool:

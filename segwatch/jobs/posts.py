@@ -20,13 +20,15 @@ class Made:
 
     asked: the fingerprints under which it was asked for. It equals them whatever its record tells: the platform may
     fill in or replace versions and defaults. facts: what was asked, as far as the row tells it.
-    posted_at: by our clock. created_at: by the platform's; None where nobody noted it.
+    posted_at: by our clock. posted_there: by the platform's, as far as it was known then. created_at: what the platform
+    said itself; None where nobody noted it.
     """
 
     key: JobKey
     asked: frozenset[str]
     facts: Facts
     posted_at: datetime | None
+    posted_there: datetime | None
     created_at: datetime | None = None
 
     def untold(self, asked_at: datetime) -> Observation:
@@ -75,10 +77,11 @@ class Posts:
                 return f"the resubmission of {one.failed.id}"
         return ""
 
-    def undecided(self, fits: Fits, now: datetime, *, besides: str = "") -> str:
+    def undecided(self, fits: Fits, now: datetime, *, there: datetime, besides: str = "") -> str:
         """Return an order or resubmission that fits, whose POST of the last hour got no reply, in words; "" for none.
 
         It was given up, and may have been taken all the same. now: by our clock, which may have been set since.
+        there: the same by the platform's.
         besides: an order by its id, or a resubmission by its failed job's name.
         """
         lost: list[tuple[str, str, Order | Resubmission]] = [
@@ -90,8 +93,8 @@ class Posts:
             ),
         ]
         for name, words, one in lost:
-            is_young = one.posted_at is not None and abs(now - one.posted_at) < UNDECIDED_BARS
-            if name != besides and is_young and fits(one):
+            ages = [abs(at - posted) for at, posted in ((now, one.posted_at), (there, one.posted_there)) if posted]
+            if name != besides and min(ages, default=UNDECIDED_BARS) < UNDECIDED_BARS and fits(one):
                 return words
         return ""
 
@@ -113,12 +116,12 @@ class Posts:
                 yield Made(
                     key=JobKey(sandbox=order.sandbox, kind=order.kind, id=order.job_id),
                     asked=frozenset(filter(None, [order.fingerprint])), facts=facts, posted_at=order.posted_at,
-                    created_at=order.job_created_at,
+                    posted_there=order.posted_there, created_at=order.job_created_at,
                 )  # fmt: skip
         for answer in self.answers:
             if answer.step is Step.SUBMITTED:
                 yield Made(
                     key=JobKey(sandbox=answer.failed.sandbox, kind=answer.failed.kind, id=answer.new_id),
                     asked=answer.fingerprints, facts=Facts(request=answer.request, fingerprint=answer.fingerprint),
-                    posted_at=answer.posted_at, created_at=answer.new_created_at,
+                    posted_at=answer.posted_at, posted_there=answer.posted_there, created_at=answer.new_created_at,
                 )  # fmt: skip

@@ -11,6 +11,7 @@ from segwatch.jobs.resubmission import Resubmission
 
 _RECORD_AGE = timedelta(minutes=10)
 CLOCKS_APART = timedelta(minutes=10)
+CLOCKS_EVER_APART = timedelta(days=1)  # more is no clock's error
 REACH = timedelta(minutes=30)  # longer than a POST takes to show an effect, shorter than the way to the next hour
 
 
@@ -55,20 +56,21 @@ def earliest(failed: JobState) -> datetime | None:
     return failed.created_at and min(failed.created_at, failed.discovered_at)
 
 
-def is_since(job: JobState, posted_at: datetime) -> bool:
+def is_since(job: JobState, posted_at: datetime, posted_there: datetime) -> bool:
     """Return whether the job may have been created by a POST of that time, whatever separates the two clocks.
 
     One that was created much later is somebody else's: the same export may run every night, or every hour.
+    posted_at: by our clock. posted_there: by the platform's.
     """
-    earliest, latest = posted_at - CLOCKS_APART, posted_at + REACH
-    return job.discovered_at >= earliest and earliest <= job.born_at <= latest
+    after = job.created_at - posted_there if job.created_at else job.discovered_at - posted_at
+    return job.discovered_at >= posted_at - CLOCKS_APART and -CLOCKS_APART <= after <= REACH
 
 
 def is_soon_after(row: Observation, posted_at: datetime, failed: JobState) -> bool:
     """Return whether an export that is newer than the failed one came early enough to be the effect of that POST.
 
-    The platform's clock may be ahead of ours, by as much at least as the failed job seemed younger than our first sight
-    of it.
+    posted_at: by the platform's clock. Where it tells no dates that is ours, and it may be ahead of ours, by as much at
+    least as the failed job seemed younger than our first sight of it.
     """
     ahead = max(timedelta(), failed.created_at - failed.discovered_at) if failed.created_at else timedelta()
     return row.created_at is None or row.created_at <= posted_at + REACH + ahead
@@ -84,6 +86,6 @@ def doubt_about(reply: Observation, answer: Resubmission, known: JobState | None
         return "it is the failed one"
     if reply.key.id in answer.known or (known and known.discovered_at < posted_at):
         return "it was there before"
-    if reply.created_at is not None and reply.created_at < posted_at - CLOCKS_APART:
+    if reply.created_at is not None and reply.created_at < (answer.posted_there or posted_at) - CLOCKS_APART:
         return "it was created before"
     return ""

@@ -20,10 +20,11 @@ PAGE_LEAST = 50  # rows to ask for where few are needed
 class Position:
     """How far the reader of one stream has come.
 
-    began_at: our clock when segwatch first began to watch it. watermark: the newest change that is wholly recorded,
-    by the platform's clock. frontier: likewise, the newest creation. swept_at: our clock at the last complete sweep;
-    None before the first. forgotten_before: jobs that did not change since then, by our clock, may have been deleted
-    from the store; None while none ever was.
+    began_at: when segwatch first began to watch it, by our clock until the first sweep is complete, and by the
+    platform's from then on. watermark: the newest change that is wholly recorded, by the platform's clock. frontier:
+    likewise, the newest creation. swept_at: our clock at the last complete sweep; None before the first. listed_at: the
+    same by the platform's clock; not on disk, so None until this process has completed a sweep. forgotten_before: jobs
+    that did not change since then, by our clock, may have been deleted from the store; None while none ever was.
     """
 
     sandbox: str
@@ -32,6 +33,7 @@ class Position:
     watermark: datetime | None = None
     frontier: datetime | None = None
     swept_at: datetime | None = None
+    listed_at: datetime | None = None
     forgotten_before: datetime | None = None
 
 
@@ -140,16 +142,22 @@ def reaches(rows: Sequence[Observation], until: datetime, *, by_change: bool) ->
     return any(time is not None and time < until for time in times)
 
 
-def is_news(row: Observation, position: Position) -> bool:
+def is_news(row: Observation, position: Position, behind: timedelta = timedelta()) -> bool:
     """True for a job, unknown so far, that had not ended when we began to watch.
 
     Those that had show up too, at the first start and when a sweep reads deeper than before; they are history. Where a
-    row stands in its list says nothing: the platform may list a job long after others that ended later.
+    row stands in its list says nothing: the platform may list a job long after others that ended later. Nothing ends
+    before it is created, whatever its other times say: they contradict each other (AEP contract 4.6).
+    behind: by how much the platform's clock is behind ours.
     """
-    ended = row.ended_at or row.updated_at
+    changed = row.ended_at or row.updated_at
+    if changed is None and position.swept_at is not None:
+        return True
+    ended = max([time for time in (changed, row.created_at) if time], default=None)
     if ended is None:
-        return position.swept_at is not None
-    began_at = min(position.began_at or row.asked_at, row.asked_at)  # else our clock was set back since
+        return False
+    # no later than now, or our clock was set back since
+    began_at = min(_by_the_platform(position, behind) or row.asked_at, row.asked_at - behind)
     if position.swept_at is None or position.watermark is position.frontier is None:
         # no sweep has shown anything yet, perhaps since several starts: what ended meanwhile ended before our eyes
         return ended >= began_at
@@ -160,18 +168,40 @@ def is_news(row: Observation, position: Position) -> bool:
     return ended >= began_at - _CLOCKS_APART
 
 
-def advanced(position: Position, rows: Iterable[Observation], at: datetime) -> Position:
+def missed_at(position: Position, row: Observation, behind: timedelta) -> datetime | None:
+    """Return when the last sweep did not show this job, by the platform's clock; None where that cannot be told.
+
+    Of a sweep of another process that is told by our clock: one that lies ahead was noted by a clock that was wrong.
+    """
+    if position.listed_at or position.swept_at is None or position.swept_at > row.asked_at:
+        return position.listed_at
+    return position.swept_at - behind
+
+
+def advanced(
+    position: Position, rows: Iterable[Observation], at: datetime, *, there: datetime | None = None
+) -> Position:
     """Return the position after a complete sweep at `at` (our clock) whose list showed `rows`.
 
-    Rows that were asked for by their ids do not belong to them: what changed before them may still be unseen.
+    there: the same time by the platform's clock, as well as it is known. Rows that were asked for by their ids do not
+    belong to them: what changed before them may still be unseen.
     """
     rows = list(rows)
+    there = there or at
     # a time that lies ahead may be a mistake, and a mark there would hide what changes until then
     changes = [row.updated_at for row in rows if row.updated_at and row.updated_at <= at]
     creations = [row.created_at for row in rows if row.created_at and row.created_at <= at]
     return replace(
         position,
+        began_at=_by_the_platform(position, at - there),
         watermark=max([*changes, *([position.watermark] if position.watermark else [])], default=None),
         frontier=max([*creations, *([position.frontier] if position.frontier else [])], default=None),
         swept_at=at,
+        listed_at=there,
     )
+
+
+def _by_the_platform(position: Position, behind: timedelta) -> datetime | None:
+    """Return when we began to watch, by the platform's clock."""
+    is_ours = position.swept_at is None
+    return position.began_at - behind if position.began_at and is_ours else position.began_at

@@ -64,6 +64,7 @@ class Resubmission:
     request, fingerprint: as in `Facts`. whole: the failed job's own record has told them, not just a row of a list.
     due_at: not before. tries: POSTs so far.
     posted_at: when POSTING was written, or later, when the POST was known to be over; what it did shows soon after.
+    behind: by how much the platform's clock was behind ours then, as far as it was known.
     known: ids of the exports since the failure that the look before the POST saw; one that is not among them is new.
     declined: the platform answered the POST with an error, so its silence afterwards is believed.
     declines: how many POSTs ended so, since a person last asked.
@@ -85,6 +86,7 @@ class Resubmission:
     since: datetime
     tries: int = 0
     posted_at: datetime | None = None
+    behind: timedelta = timedelta()
     known: tuple[str, ...] = ()
     declined: bool = False
     declines: int = 0
@@ -106,6 +108,11 @@ class Resubmission:
     def post(self) -> str:
         """A name for its last POST that may have had an effect, another for each; "" when there was none."""
         return f"{self.failed}#{self.tries}" if self.posted_at else ""
+
+    @property
+    def posted_there(self) -> datetime | None:
+        """When it was posted, by the platform's clock: comparable with when jobs were created, whatever ours shows."""
+        return self.posted_at and self.posted_at - self.behind
 
     def is_due(self, now: datetime, *, max_delay: timedelta) -> bool:
         """True when its next step may be taken.

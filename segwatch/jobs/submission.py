@@ -182,7 +182,7 @@ def led_to(answers: Iterable[Resubmission], failed: JobState, fingerprint: str) 
         if one.posted_at is not None and one.step not in (Step.POSTING, Step.SUBMITTED, Step.ADOPTED)
         and (one.reason != Refusal.NEVER or one.declined)  # else the platform refused that POST itself
         and one.fingerprint == fingerprint and one.failed != failed.key and failed.key.id not in one.known
-        and proof.is_since(failed, one.posted_at)
+        and proof.is_since(failed, one.posted_at, one.posted_at - one.behind)
     ]  # fmt: skip
     return max(fit, key=lambda one: (one.posted_at or one.since, one.failed), default=None)
 
@@ -200,7 +200,7 @@ def _ours(
     fresh = [
         row for row in listed
         if _equals(row, answer) and is_newer(row, failed) and _is_free(row, answer, claimed)
-        and (not answer.asked_anew or proof.is_soon_after(row, answer.posted_at, failed))
+        and (not answer.asked_anew or proof.is_soon_after(row, answer.posted_at - answer.behind, failed))
     ]  # fmt: skip
     if not fresh:
         return None
@@ -208,11 +208,13 @@ def _ours(
 
 
 def after_post(
-    answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime, *, before: Resubmission
-) -> Resubmission:
+    answer: Resubmission, posted: Posted, policy: RetryPolicy, now: datetime, *, before: Resubmission,
+    behind: timedelta = timedelta(),
+) -> Resubmission:  # fmt: skip
     """Return the POSTING answer after a POST that brought no job.
 
     before: the same answer without this POST. One that was not sent leaves of the earlier ones what was known of them.
+    behind: as in `Resubmission`.
     The settle window begins anew, now: the POST may have stood in line for long before it left.
     """
     match posted.how:
@@ -225,6 +227,7 @@ def after_post(
                 waiting,
                 due_at=due_at,
                 posted_at=before.posted_at,
+                behind=before.behind,
                 known=before.known,
                 declined=before.declined,
                 asked_anew=before.asked_anew,
@@ -233,14 +236,14 @@ def after_post(
             declined = posted.how is Posted.How.DECLINED
             look_at = now + _LOOK.delay(1, spread(str(answer.failed)))
             declines = answer.declines + declined
-            return replace(answer, declined=declined, declines=declines, posted_at=now, due_at=look_at)
+            return replace(answer, declined=declined, declines=declines, posted_at=now, behind=behind, due_at=look_at)
 
 
-def posting(answer: Resubmission, go: Go, now: datetime) -> Resubmission:
-    """Return the answer as it must be on disk before the POST leaves."""
+def posting(answer: Resubmission, go: Go, now: datetime, *, behind: timedelta = timedelta()) -> Resubmission:
+    """Return the answer as it must be on disk before the POST leaves. behind: as in `Resubmission`."""
     return replace(
-        answer, step=Step.POSTING, known=go.known, posted_at=now, since=now, tries=answer.tries + 1, declined=False,
-        asked_anew=False, waits_for="", due_at=now + _LOOK.first,
+        answer, step=Step.POSTING, known=go.known, posted_at=now, behind=behind, since=now,
+        tries=answer.tries + 1, declined=False, asked_anew=False, waits_for="", due_at=now + _LOOK.first,
     )  # fmt: skip
 
 

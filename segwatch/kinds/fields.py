@@ -72,6 +72,11 @@ def instant(value: Any) -> datetime | None:
     return at if at is not None and _TIMES_FROM <= at < _TIMES_UNTIL else None
 
 
+def in_its_life(at: datetime | None, created_at: datetime | None) -> datetime | None:
+    """Return a time of a job; None when it lies before the job's creation: some do (AEP contract 4.6)."""
+    return None if at and created_at and at < created_at else at
+
+
 def _instant_of(value: Any) -> datetime | None:
     if isinstance(value, str) and not value.strip().isdecimal():
         return _instant_of_iso(value.strip())

@@ -11,7 +11,7 @@ import msgspec
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.kinds.base import Asked, Gap, Page, Request, UnreadableReply
 from segwatch.kinds.excerpts import excerpt
-from segwatch.kinds.fields import errors_of, identity, instant, mapping, text, whole
+from segwatch.kinds.fields import errors_of, identity, in_its_life, instant, mapping, text, whole
 
 _POSITIONS = ("start", "offset", "page")
 _AHEAD_MAX = timedelta(days=1)  # no two clocks differ by more
@@ -92,8 +92,8 @@ def sighting(
     runs: the key in `metrics` of the phase in which the kind's work is done. started_at is when that phase began:
     `totalTime` begins when the job is created. A beginning before the creation is none (AEP contract 4.6).
     ended_at: `metrics.totalTime.endTimeInMs`, else `updateTime`; only once the status is final, since a running job may
-    show finished metrics (AEP contract 3.4, and 13 row 14). A time far ahead of our clock is unknown: everything that
-    really comes later would look older than it.
+    show finished metrics (AEP contract 3.4, and 13 row 14). An end before the creation is none either. A time far ahead
+    of our clock is unknown: everything that really comes later would look older than it.
     """
 
     def past(value: Any) -> datetime | None:
@@ -109,11 +109,10 @@ def sighting(
     status = Status.of(word)
     metrics = mapping(record.get("metrics"))
     created_at = past(record.get("creationTime"))
-    started_at = past(mapping(metrics.get(runs)).get("startTimeInMs"))
-    if created_at and started_at and started_at < created_at:
-        started_at = None
-    total = mapping(metrics.get("totalTime"))
     updated_at = past(record.get("updateTime")) or past(record.get("updateEpoch"))
+    started_at = in_its_life(past(mapping(metrics.get(runs)).get("startTimeInMs")), created_at)
+    ended_at = in_its_life(past(mapping(metrics.get("totalTime")).get("endTimeInMs")), created_at)
+    ended_at = ended_at or in_its_life(updated_at, created_at)
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,
@@ -122,7 +121,7 @@ def sighting(
         created_at=created_at,
         updated_at=updated_at,
         started_at=started_at,
-        ended_at=(past(total.get("endTimeInMs")) or updated_at) if status.is_final else None,
+        ended_at=ended_at if status.is_final else None,
         errors=errors_of(record.get("errors")),
         facts=replace(facts, api_path=item_path(collection, job_id)),
     )

@@ -221,7 +221,7 @@ class Store(Protocol):
         """Return runs, the last begun first."""
 
     async def followed_since(self, sandbox: str, pipeline: str, now: datetime) -> datetime:
-        """Return since when the pipeline is followed: from now on, if nobody has asked before."""
+        """Return since when the pipeline is followed: from `now` on, by the platform's clock, if nobody asked yet."""
 
     async def silence(self, id: str) -> Silence | None:
         """Return one silence."""

@@ -74,7 +74,8 @@ class PlatformClient:
     ) -> None:
         """redactor: what masks secrets; it learns the tokens that are used.
 
-        now: wall clock, for dates in answers. Without `monotonic` the running loop's clock is used.
+        now: wall clock, for dates in answers. monotonic: seconds of a clock that is never set; without it the running
+        loop's clock is used.
         max_wait: how long a call may stand in line for the budget. body_max_bytes: of an answer, decompressed.
         """
         self._session = session

@@ -8,7 +8,7 @@ import msgspec
 
 from segwatch.jobs.model import JobError, Status
 from segwatch.kinds.base import Request
-from segwatch.kinds.fields import errors_of, identity, instant, items, mapping, text, whole
+from segwatch.kinds.fields import errors_of, identity, in_its_life, instant, items, mapping, text, whole
 from segwatch.kinds.replies import item_path
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import NotSendable
@@ -102,7 +102,8 @@ class SegmentJob(msgspec.Struct, frozen=True, kw_only=True):
         """Return when the job ended; None while it has not, or where nothing tells (AEP contract 13, row 14)."""
         if not self.status.is_final:
             return None
-        return (self.metrics.total.ended_at if self.metrics.total else None) or self.updated_at
+        ended_at = in_its_life(self.metrics.total.ended_at if self.metrics.total else None, self.created_at)
+        return ended_at or in_its_life(self.updated_at, self.created_at)
 
 
 def create_request(segment_ids: Sequence[str]) -> Request:

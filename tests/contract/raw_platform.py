@@ -101,7 +101,9 @@ async def raw_platform(*script):
 
 
 @asynccontextmanager
-async def client_of(url, *, tokens=None, calls=None, session=None, rate=1000.0, timeouts=QUICK, **rest):
+async def client_of(
+    url, *, tokens=None, calls=None, session=None, rate=1000.0, timeouts=QUICK, now=lambda: NOON, **rest
+):
     endpoint = Endpoint(base_url=url, ims_url=url, timeouts=timeouts)
     own = session or open_session()
     try:
@@ -111,7 +113,7 @@ async def client_of(url, *, tokens=None, calls=None, session=None, rate=1000.0, 
             endpoint=endpoint,
             tokens=tokens or FixedTokens(),
             budget=Budget(requests_per_second=rate, burst=100).share(requests_per_second=rate, burst=100),
-            now=lambda: NOON,
+            now=now,
             observe=calls.append if calls is not None else lambda call: None,
             **rest,
         )

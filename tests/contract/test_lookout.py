@@ -10,10 +10,12 @@ from fakes import T0 as NOW
 from fakes import FakeClock
 from hypothesis import given
 from hypothesis import strategies as st
-from store_builders import answer, job, key
+from store_builders import answer, job, key, order
 
 from segwatch.daemon.lookout import Inconclusive, Look, Lookout
 from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.jobs.order import OrderStep
+from segwatch.jobs.posts import Posts
 from segwatch.kinds.base import Gap, Page, Request
 from segwatch.kinds.export_job import KIND
 from segwatch.upstream.errors import Fate, Unavailable
@@ -67,6 +69,34 @@ def lookout_of(source: Answers, jobs: Sequence[JobState] = ()) -> Lookout:
 
 async def look(source: Answers, failed: JobState = FAILED) -> Look:
     return await lookout_of(source).look(ANSWER, failed, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("failed_at", "posted_min", "created_min", "is_asked_for"),
+    [
+        pytest.param(-30, -5, None, True, id="no-time-told-and-the-failure-seen-by-a-clock-that-was-ahead"),
+        pytest.param(-30, -39, None, True, id="no-time-told-and-perhaps-since"),
+        pytest.param(-30, -41, None, False, id="no-time-told-and-long-before"),
+        pytest.param(-30, -5, -31, False, id="created-before"),
+        pytest.param(None, -5, None, True, id="no-time-told-of-either"),
+        pytest.param(None, -5, -5, True, id="no-time-told-of-the-failed-one"),
+        pytest.param(None, -24 * 60, None, False, id="no-clock-is-so-wrong"),
+    ],
+)
+async def test_what_we_made_since_the_failure_is_asked_for_though_no_reply_told_when_it_was_created(
+    failed_at, posted_min, created_min, is_asked_for
+):
+    def moment(minutes):
+        return None if minutes is None else NOW + timedelta(minutes=minutes)
+
+    failed = replace(FAILED, created_at=moment(failed_at), discovered_at=NOW + timedelta(hours=2))
+    made = order(
+        "cmd-x", step=OrderStep.PLACED, kind=KIND.name, job_id="99", request=WHOLE.request, fingerprint="f-whole",
+        posted_at=moment(posted_min), job_created_at=moment(created_min), tries=1,
+    )  # fmt: skip
+    source = Answers([Page(rows=(ITSELF, OLD))], records={"99": row("99", facts=WHOLE)})
+    seen = await lookout_of(source).look(ANSWER, failed, lambda: None, Posts(orders=(made,)))
+    assert ("99" in source.asked, "99" in ids(seen.rows)) == (is_asked_for, is_asked_for)
 
 
 def ids(rows: Sequence[Observation]) -> set[str]:

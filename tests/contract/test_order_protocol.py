@@ -1,6 +1,7 @@
 """Several processes order the same job, and die whenever they like: no order ever leads to two jobs, nor do equal ones.
 
-The orderer and the SQL are the real ones; the platform is a model that loses answers, declines, and lists late. Each
+The orderer and the SQL are the real ones; the platform is a model that loses answers, declines, lists late, and leaves
+out times, on a host whose clock is wrong and is set. Each
 step of a process is a turn that the test gives it, so that every order of steps and every moment of death can happen.
 """
 
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
-from fakes import FakeClock
+from fakes import T0, FakeClock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -69,12 +70,14 @@ class Platform:
     effect_s: float = 0
     fills_in: bool = False
     fortunes: list[Fortune] = field(default_factory=list)
+    replies_tell_times: bool = True
 
     def create(self, when: datetime, order: str = "") -> Job:
         self.jobs.append(Job(id=str(len(self.jobs) + 1), created_at=when, order=order))
         return self.jobs[-1]
 
     def shown(self, job: Job, now: datetime) -> Observation:
+        """now: by the platform's clock, as are all times here."""
         status = Status.SUCCEEDED if job.ended_at and job.ended_at <= now else Status.PROCESSING
         key = JobKey(sandbox="prod", kind="export_job", id=job.id)
         return Observation(
@@ -136,7 +139,6 @@ class Process:
 
     kind = KIND
     sandbox = "prod"
-    clock_behind = timedelta()
 
     def __init__(self, name: str, house: "House") -> None:
         self.name = name
@@ -152,6 +154,11 @@ class Process:
             now=house.clock.now(), not_before=house.clock.now() - timedelta(hours=6), dataset="d1",
         )  # fmt: skip
 
+    @property
+    def clock_behind(self) -> timedelta:
+        """What the dates of its answers tell, if there are any."""
+        return self.house.clock.now() - self.house.now_there() if self.house.tells_dates else timedelta()
+
     def must_live(self) -> None:
         if self.dead:
             raise Killed
@@ -162,13 +169,13 @@ class Process:
         self.must_live()
 
     async def page(self, request) -> Page:
-        rows = self.house.platform.list(self.house.clock.now())
+        rows = self.house.platform.list(self.house.now_there())
         await self._my_turn()
         return Page(rows=tuple(rows))
 
     async def one(self, job_id):
         (job,) = [job for job in self.house.platform.jobs if job.id == job_id]
-        now = self.house.clock.now()
+        now = self.house.now_there()
         if job.created_at > now:
             return Missing(key=JobKey(sandbox="prod", kind="export_job", id=job_id), asked_at=now)
         return self.house.platform.shown(job, now)
@@ -177,7 +184,7 @@ class Process:
         await self._my_turn()  # for a token, and for the budget
         await before_send()
         await self._my_turn()
-        platform, now = self.house.platform, self.house.clock.now()
+        platform, now = self.house.platform, self.house.now_there()
         fortune = platform.fortunes.pop(0) if platform.fortunes else Fortune.TAKEN
         delay_s = {
             Fortune.TAKEN: 0, Fortune.LOST_BUT_TAKEN: platform.effect_s, Fortune.DECLINED_BUT_TAKEN: platform.effect_s,
@@ -188,7 +195,8 @@ class Process:
         await self._my_turn()
         match fortune:
             case Fortune.TAKEN:
-                return platform.shown(made, self.house.clock.now())
+                reply = platform.shown(made, self.house.now_there())
+                return reply if platform.replies_tell_times else replace(reply, created_at=None)
             case Fortune.LOST | Fortune.LOST_BUT_TAKEN | Fortune.LOST_AND_TAKEN_MUCH_LATER:
                 raise Unavailable("lost", fate=Fate.LOST, reason="reset")
             case Fortune.DECLINED | Fortune.DECLINED_BUT_TAKEN:
@@ -215,11 +223,19 @@ class Process:
 
 
 class House:
-    def __init__(self) -> None:
+    """tells_dates: the platform's answers tell what its clock shows. Our clock may show anything, and be set."""
+
+    def __init__(self, *, ahead: timedelta = timedelta(), tells_dates: bool = True) -> None:
         self.clock = FakeClock()
+        self.clock.set(self.clock.now() + ahead)
+        self.tells_dates = tells_dates
         self.disk = Disk()
         self.platform = Platform()
         self.processes = {name: Process(name, self) for name in PROCESSES}
+
+    def now_there(self) -> datetime:
+        """What the platform's clock shows."""
+        return T0 + timedelta(seconds=self.clock.ran_s())
 
     async def kill(self, name: str) -> None:
         """End the process at once, and start it anew with the same wish."""
@@ -237,7 +253,7 @@ class House:
 
     async def until_all_ended(self) -> None:
         """Let everybody act for as long as anything is open."""
-        for _ in range(3000):
+        for _ in range(9000):
             idle = True
             for process in self.processes.values():
                 if process.task is not None or (process.wish.step.is_open and process.wish.is_due(self.clock.now())):
@@ -258,11 +274,17 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([1, 5, 30, 61, 200])),
     st.tuples(st.just("fortune"), st.sampled_from(list(Fortune))),
     st.tuples(st.just("end"), st.just("")),
+    st.tuples(st.just("set"), st.sampled_from([-120, -20, 20, 120])),
 )
+CLOCKS = st.sampled_from([(0, True), (0, True), (20, True), (20, False), (-40, True), (-40, False), (120, True)])
 
 
-async def lived(steps, lag_s: float, effect_s: float, *, fills_in: bool = False) -> House:
-    house = House()
+async def lived(
+    steps, lag_s: float, effect_s: float, *, fills_in: bool = False, clock=(0, True), times_told: bool = True
+) -> House:
+    ahead_min, tells_dates = clock
+    house = House(ahead=timedelta(minutes=ahead_min), tells_dates=tells_dates)
+    house.platform.replies_tell_times = times_told
     house.platform.lag_s, house.platform.effect_s, house.platform.fills_in = lag_s, effect_s, fills_in
     for what, arg in steps:
         match what:
@@ -276,38 +298,50 @@ async def lived(steps, lag_s: float, effect_s: float, *, fills_in: bool = False)
                 house.platform.fortunes.append(arg)
             case "end":
                 for job in house.platform.jobs:
-                    job.ended_at = job.ended_at or max(house.clock.now(), job.created_at)
+                    job.ended_at = job.ended_at or max(house.now_there(), job.created_at)
+            case "set" if tells_dates:  # else nobody could know
+                house.clock.set(house.clock.now() + timedelta(minutes=arg))
     await house.until_all_ended()
     return house
+
+
+RIGHT = {"clock": (0, True), "times_told": True, "fills_in": False}
 
 
 def one_death_after(steps: int) -> list[tuple[str, str]]:
     return [("step", "a")] * steps + [("kill", "a")]
 
 
-@example(steps=one_death_after(3), times=(0, 0), fills_in=False)
-@example(steps=one_death_after(4), times=(0, 0), fills_in=False)
-@example(
-    steps=[("fortune", Fortune.LOST_BUT_TAKEN), *one_death_after(4), ("step", "b")], times=(20, 30), fills_in=False
-)
-@example(
-    steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5, ("wait", 200)], times=(20, 30), fills_in=False
-)
-@example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5], times=(20, 30), fills_in=False)
-@example(steps=[("fortune", Fortune.LOST_AND_TAKEN_MUCH_LATER), *[("step", "a")] * 5], times=(0, 0), fills_in=False)
-@example(steps=[("step", "a"), ("step", "b")] * 5, times=(40, 0), fills_in=False)
-@example(steps=[("step", "a"), ("step", "c")] * 5, times=(40, 0), fills_in=True)
+DECLINED_AND_TAKEN = [
+    ("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5, ("end", ""), *[("step", "a"), ("wait", 30)] * 9,
+]  # fmt: skip
+
+
+@example(steps=one_death_after(3), times=(0, 0), **RIGHT)
+@example(steps=one_death_after(4), times=(0, 0), **RIGHT)
+@example(steps=[("fortune", Fortune.LOST_BUT_TAKEN), *one_death_after(4), ("step", "b")], times=(20, 30), **RIGHT)
+@example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5, ("wait", 200)], times=(20, 30), **RIGHT)
+@example(steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), *[("step", "a")] * 5], times=(20, 30), **RIGHT)
+@example(steps=[("fortune", Fortune.LOST_AND_TAKEN_MUCH_LATER), *[("step", "a")] * 5], times=(0, 0), **RIGHT)
+@example(steps=[("step", "a"), ("step", "b")] * 5, times=(40, 0), **RIGHT)
+@example(steps=[("step", "a"), ("step", "c")] * 5, times=(40, 0), **RIGHT | {"fills_in": True})
+@example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (20, True)})
+@example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (20, False)})
+@example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (-40, False)})
+@example(steps=[*DECLINED_AND_TAKEN[:4], ("set", 20), *DECLINED_AND_TAKEN[4:]], times=(0, 0), **RIGHT)
 @settings(max_examples=400)
 @given(
     steps=st.lists(STEPS, max_size=40),
     times=st.tuples(st.integers(0, HOLD_S), st.integers(0, HOLD_S)).filter(lambda pair: sum(pair) <= HOLD_S),
+    clock=CLOCKS,
+    times_told=st.booleans(),
     fills_in=st.booleans(),
 )
-def test_equal_orders_of_mortal_processes_never_lead_to_two_jobs_at_a_time(steps, times, fills_in):
+def test_equal_orders_of_mortal_processes_never_lead_to_two_jobs_at_a_time(steps, times, clock, times_told, fills_in):
     """One of them names what the others leave to the platform, which may tell of all jobs what it filled in."""
 
     async def story():
-        house = await lived(steps, *times, fills_in=fills_in)
+        house = await lived(steps, *times, clock=clock, times_told=times_told, fills_in=fills_in)
         try:
             made = sorted(house.platform.jobs, key=lambda job: job.created_at)
             per_order = [job.order for job in made]

@@ -11,9 +11,11 @@ import pytest
 from emulator_fixtures import DATASET, EXPORT_JOBS, OTHER_SEGMENT, SEGMENT, SEGMENT_JOBS, an_export, emulating, until
 from raw_platform import QUICK, client_of, oauth
 
+from segwatch.daemon.abandoned import Abandoned
 from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.daemon.source import Source
+from segwatch.daemon.timeline import Timeline
 from segwatch.jobs.order import Order, OrderStep, evaluation_fingerprint, wanted
 from segwatch.jobs.ordering import covers
 from segwatch.jobs.quota import Allowance, Spend
@@ -297,22 +299,40 @@ async def test_whoever_insists_gets_another_job_beside_that_of_a_dead_command(ho
     assert first.job_id != second.job_id
 
 
+def abandoned(orderer, store, age=lambda since: timedelta(hours=2)) -> Abandoned:
+    return Abandoned("prod", orderer, store, SystemClock(), age=age, window=POLICY.settle_window)
+
+
 async def test_the_orders_of_dead_commands_are_settled_by_the_daemon(house):
     for id_, where in (("cmd-1", "before the result"), ("cmd-2", "before the mark")):
         async with emulator_process(house, source_of=dying(Source, where)) as (orderer, store, _):
             order = export(id_) if id_ == "cmd-1" else evaluation(id_)
             with pytest.raises(Killed):
                 await orderer.place(order, lambda: None, adopt="never", serves=nothing_else_serves)
-            left = await store.order(id_)
-            long_ago = left.since - timedelta(hours=2)
-            await store.commit([Change(order=replace(left, since=long_ago), order_before=left)])
     async with house.process() as (orderer, store):
-        await orderer.settle_abandoned(lambda: None)
+        await abandoned(orderer, store).settle(lambda: None)
         assert (await store.order("cmd-1")).step is OrderStep.PLACED
         gone = await store.order("cmd-2")
         assert (gone.step, gone.reason) == (OrderStep.REFUSED, "withdrawn")
     assert len(await house.jobs("export_job")) == 1
     assert await house.jobs("segment_job") == []
+
+
+async def test_a_clock_that_was_set_back_keeps_no_dead_commands_order_unsettled(house):
+    """How long ago it was left is told by how long the daemon has run since, not by a time that is yet to come."""
+    async with emulator_process(house, source_of=dying(Source, "before the result")) as (orderer, store, _):
+        with pytest.raises(Killed):
+            await orderer.place(export(), lambda: None, adopt="never", serves=nothing_else_serves)
+        left = await store.order("cmd-1")
+        ahead = replace(left, since=left.since + timedelta(hours=2))
+        await store.commit([Change(order=ahead, order_before=left)])
+    async with house.process() as (orderer, store):
+        timeline = Timeline(SystemClock().now(), 0.0)
+        await abandoned(orderer, store, timeline.surely).settle(lambda: None)
+        assert (await store.order("cmd-1")).step is OrderStep.POSTING
+        timeline.look(SystemClock().now(), 2.0)
+        await abandoned(orderer, store, timeline.surely).settle(lambda: None)
+        assert (await store.order("cmd-1")).step is OrderStep.PLACED
 
 
 async def test_an_order_of_a_dead_command_is_looked_for_until_its_silence_proves_something(house):
@@ -321,11 +341,9 @@ async def test_an_order_of_a_dead_command_is_looked_for_until_its_silence_proves
         await house.fault({"reset": True}, "/data/core/ups/export/jobs")
         left = await orderer.place(export(), lambda: None, adopt="never", serves=nothing_else_serves)
         assert left.step is OrderStep.POSTING
-        long_ago = left.since - timedelta(hours=2)
-        await store.commit([Change(order=replace(left, since=long_ago), order_before=await store.order(left.id))])
     async with house.process() as (orderer, store):
-        looks = 0
-        while (again := await orderer.settle_abandoned(lambda: None)) is not None:
+        looks, left_behind = 0, abandoned(orderer, store)
+        while (again := await left_behind.settle(lambda: None)) is not None:
             looks += 1
             assert again <= timedelta(seconds=15) < timedelta(seconds=60)
             await asyncio.sleep(again.total_seconds())

@@ -93,8 +93,8 @@ class Orders:
         self.withdrawn.append(wanted.id)
         return wanted
 
-    async def settle_abandoned(self, beat: Callable[[], None]) -> None:
-        """There are none."""
+    async def settle(self, beat: Callable[[], None]) -> None:
+        """There are none that somebody has left."""
 
 
 @dataclass
@@ -103,6 +103,8 @@ class House:
     clock: FakeClock
     acts: Acts = field(default_factory=Acts)
     orders: Orders = field(default_factory=Orders)
+    behind: timedelta | None = timedelta()
+    recorder: Recorder | None = None
 
     @asynccontextmanager
     async def working(
@@ -114,9 +116,11 @@ class House:
             policies={kind: Policy(watch=watch) for kind in ("segment_job", "export_job")},
             remember=timedelta(hours=48),
         )  # fmt: skip
+        self.recorder = recorder
+        recorder.clock_behind = self.behind
         named = [Pipeline(name=f"p{number}", plan=plan, channels=channels) for number, plan in enumerate(plans)]
         worker = Pipeliner(
-            recorder, self.store, self.clock, self.acts, self.orders, named, only=only,  # type: ignore[arg-type]
+            recorder, self.store, self.clock, self.acts, self.orders, self.orders, named, only=only,  # type: ignore[arg-type]
         )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         try:
@@ -279,6 +283,32 @@ async def test_what_ended_before_a_pipeline_was_followed_begins_nothing(house: H
             await asyncio.sleep(0.002)
         assert not task.done()
     assert await house.store.runs(RunFilter()) == []
+
+
+@pytest.mark.parametrize("behind", [timedelta(hours=3), -timedelta(hours=3)], ids=["ahead", "behind"])
+async def test_a_pipeline_is_followed_from_its_first_look_on_by_the_platforms_clock(
+    house: House, behind: timedelta
+) -> None:
+    """The host's clock is wrong: an evaluation that ends after the start begins a run, one that ended before does not.
+
+    Nothing is known of the platform's clock before it is heard.
+    """
+    began, house.behind = house.clock.now() - behind, None
+    async with house.working(TRIGGERED) as task:
+        for _ in range(50):
+            await asyncio.sleep(0.002)
+        assert house.recorder is not None
+        house.recorder.clock_behind = behind
+        for id_, ended_s in (("before", -9), ("after", 1)):
+            ended = began + timedelta(seconds=ended_s)
+            over = replace(job(id_=id_), created_at=ended, ended_at=ended)
+            await house.recorder.write(lambda over=over: _made(over))
+        runs = await house.until(task, all_ended)
+        assert [run.cause for run in runs] == ["job/after"]
+
+
+async def _made(one: JobState) -> Sequence[Change]:
+    return [Change(job=one)]
 
 
 async def test_a_run_that_the_last_process_left_goes_on_where_it_was(house: House) -> None:

@@ -154,6 +154,19 @@ async def test_when_a_sweep_missed_a_job_is_noted_by_the_platforms_clock(store, 
     assert made.missed_at == POSITION.swept_at - timedelta(minutes=40)
 
 
+async def test_a_clock_that_was_set_since_the_last_sweep_is_no_lag_of_the_list(store, recorder):
+    """When that sweep was is known by the platform's clock; of one before this process, unless it is yet to come."""
+    state = await an_active_job(store, recorder)
+    new = replace(ended(state), key=replace(state.key, id="new"))
+    stepped = replace(POSITION, listed_at=at(3), swept_at=at(3) + timedelta(minutes=20))
+    (made,) = await recorder.record(KIND, [new], stepped, behind=timedelta(minutes=40))
+    assert made.missed_at == at(3)
+    (other,) = await recorder.record(
+        KIND, [replace(new, key=replace(new.key, id="other"))], replace(POSITION, swept_at=at(999)),
+    )  # fmt: skip
+    assert other.missed_at is None
+
+
 async def test_a_job_that_we_submitted_was_missed_until_a_list_shows_it(store, recorder):
     """Else the lag of the list would not be seen where it matters most: on the exports that are looked for."""
     state = await an_active_job(store, recorder)

@@ -77,6 +77,7 @@ class Platform:
     clock: FakeClock | None = None
     kind = KIND
     sandbox = "prod"
+    clock_behind = timedelta()
 
     def __post_init__(self) -> None:
         self.answers.set()

@@ -5,6 +5,7 @@ import gzip
 import socket
 import tracemalloc
 from datetime import timedelta
+from email.utils import format_datetime
 
 import aiohttp
 import pytest
@@ -262,24 +263,56 @@ async def test_a_429_slows_the_budget_and_tells_the_wait():
 async def test_how_far_apart_the_clocks_are_is_read_from_the_date_of_an_answer(date, behind_s):
     async with raw_platform(reply(Date=date)) as platform, client_of(platform.url) as client:
         await client.call(GET)
-        assert client.clock_behind == timedelta(seconds=behind_s)
+        assert abs(client.clock_behind - timedelta(seconds=behind_s)) < timedelta(seconds=1)
+
+
+async def clocks_apart(*dates_s: float, moved=lambda clock: clock) -> list[float]:
+    """What is known of the two clocks after each answer, whose date is so far from our clock of that time."""
+    clock, told = FakeClock(), []
+    sent = [clock.now() + timedelta(seconds=index + 1 + date_s) for index, date_s in enumerate(dates_s)]
+    answers = [reply(Date=format_datetime(date, usegmt=True)) for date in sent]
+    async with (
+        raw_platform(*answers) as platform,
+        client_of(platform.url, now=clock.now, monotonic=clock.ran_s) as client,
+    ):
+        for _ in answers:
+            await clock.advance(seconds=1)
+            await client.call(GET)
+            told.append(client.clock_behind.total_seconds())
+        moved(clock)
+        told.append(client.clock_behind.total_seconds())
+    assert {headers["cache-control"] for _, headers, _ in platform.requests} == {"no-cache"}
+    return told
 
 
 async def test_neither_an_answer_that_a_cache_kept_nor_one_odd_date_tells_the_time():
-    fresh, kept = reply(Date="Sat, 06 Dec 2025 11:59:58 GMT"), reply(Date="Sat, 06 Dec 2025 11:58:00 GMT")
-    odd = reply(Date="Sat, 06 Dec 2025 14:00:00 GMT")
+    assert await clocks_apart(-120, -5, -5, 7200, -5) == [120, 120, 5, 5, 5, 5]
+
+
+async def test_a_step_of_our_clock_shows_before_another_date_is_heard():
+    assert await clocks_apart(-5, -5, moved=lambda clock: clock.set(clock.now() + timedelta(minutes=20))) == [
+        5,
+        5,
+        1205,
+    ]
+
+
+async def test_what_a_date_in_whole_seconds_cannot_tell_is_no_difference():
+    assert await clocks_apart(-1, 1) == [0, 0, 0]
+
+
+async def test_after_an_hour_the_clocks_are_compared_anew():
     clock = FakeClock()
-    told = []
+    fresh, kept = clock.now(), clock.now() + timedelta(hours=2) - timedelta(seconds=120)
+    answers = [reply(Date=format_datetime(date, usegmt=True)) for date in (fresh, kept)]
     async with (
-        raw_platform(kept, fresh, fresh, odd, fresh, kept) as platform,
-        client_of(platform.url, monotonic=clock.ran_s) as client,
+        raw_platform(*answers) as platform,
+        client_of(platform.url, now=clock.now, monotonic=clock.ran_s) as client,
     ):
-        for hours in (0, 0, 0, 0, 0, 2):  # the last is so long after that a clock may have been set
-            await clock.advance(hours=hours, seconds=1)
-            await client.call(GET)
-            told.append(client.clock_behind.total_seconds())
-    assert told == [120, 120, 2, 2, 2, 120]
-    assert {headers["cache-control"] for _, headers, _ in platform.requests} == {"no-cache"}
+        await client.call(GET)
+        await clock.advance(hours=2)
+        await client.call(GET)
+        assert client.clock_behind == timedelta(seconds=120)
 
 
 async def test_a_rejected_token_is_renewed_once_and_the_call_made_again():

@@ -8,9 +8,10 @@ from enum import StrEnum
 from builders import EXPORT_PATH, T0, facts, retry_policy, seen, watch
 
 from segwatch import decision
-from segwatch.jobs import breaker, proof, retry, submission
+from segwatch.jobs import breaker, proof, reading, retry, submission
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobError, JobState, Observation, Status
+from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 from segwatch.jobs.retry import Hold, Refuse, RetryPolicy
 from segwatch.jobs.submission import Found, Posted, Unclear
@@ -64,7 +65,9 @@ class Platform:
 
     lag_s: how late its list shows an export. tells_after_s: how old an export must be for its record to tell its order;
     unless that is zero, the list never tells it. mute: the ids of those at whose records it fails, now and for ever.
-    taken_up: of those that had failed, and went on.
+    taken_up: of those that had failed, and went on. behind: by how much its clock is behind the host's, by which all
+    times here are told. odd_ends: an export seems to have changed last a day before it was created, and tells no end.
+    replies_tell_times: the answer to a POST says when the export was created.
     """
 
     exports: list[Export] = field(default_factory=list)
@@ -72,6 +75,9 @@ class Platform:
     tells_after_s: float = 0
     mute: set[str] = field(default_factory=set)
     taken_up: set[str] = field(default_factory=set)
+    behind: timedelta = timedelta()
+    odd_ends: bool = False
+    replies_tell_times: bool = True
 
     def create(self, order: str, when: datetime, wish: tuple[str, int] | None = None) -> Export:
         export = Export(id=str(len(self.exports) + 1), order=order, created_at=when, wish=wish)
@@ -96,25 +102,32 @@ class Platform:
         lag = timedelta(seconds=self.lag_s)
         shown = [export for export in self.exports if export.created_at + lag <= now]
         newest_first = sorted(shown, key=lambda one: one.created_at, reverse=True)
-        return [record(export, now, tells=not self.tells_after_s) for export in newest_first]
+        return [self.record(export, now, tells=not self.tells_after_s) for export in newest_first]
 
     def one(self, job_id: str, now: datetime) -> Observation | None:
         """None where it fails at the record."""
         (export,) = [export for export in self.exports if export.id == job_id]
         if job_id in self.mute:
             return None
-        return record(export, now, tells=now >= export.created_at + timedelta(seconds=self.tells_after_s))
+        return self.record(export, now, tells=now >= export.created_at + timedelta(seconds=self.tells_after_s))
 
     def record_of(self, job_id: str, now: datetime, *, tells: bool) -> Observation:
         (export,) = [export for export in self.exports if export.id == job_id]
-        return record(export, now, tells=tells)
+        return self.record(export, now, tells=tells)
 
+    def record(self, export: Export, asked_at: datetime, *, tells: bool = True) -> Observation:
+        created_at = export.created_at - self.behind
+        ended_at = export.ended_at and export.ended_at - self.behind
+        return seen(
+            export.status, job_id=export.id, asked_at=asked_at, created_at=created_at,
+            updated_at=created_at - timedelta(days=1) if self.odd_ends else ended_at,
+            ended_at=None if self.odd_ends else ended_at, errors=export.errors,
+            facts=facts(export.order if tells else ""),
+        )  # fmt: skip
 
-def record(export: Export, asked_at: datetime, *, tells: bool = True) -> Observation:
-    return seen(
-        export.status, job_id=export.id, asked_at=asked_at, created_at=export.created_at, ended_at=export.ended_at,
-        errors=export.errors, facts=facts(export.order if tells else ""),
-    )  # fmt: skip
+    def reply(self, export: Export, now: datetime) -> Observation:
+        told = self.record(export, now)
+        return told if self.replies_tell_times else replace(told, created_at=None)
 
 
 @dataclass(kw_only=True)
@@ -154,8 +167,8 @@ class House:
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
         self._began = T0
-        self._polled_at: datetime | None = None
         self.beside_itself: list[str] = []  # failures that were posted though the look found their job at work
+        self._position = Position(sandbox="prod", kind="export_job", began_at=T0)
 
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -167,13 +180,16 @@ class House:
 
     def poll(self) -> None:
         """Record what the platform shows."""
-        for row in self.platform.list(self.now):
-            made = decision.decide(self.disk.jobs.get(row.key.id), row, self.now, self._decides)
+        position, behind = self._position, self.platform.behind
+        rows = self.platform.list(self.now)
+        for row in rows:
+            news = reading.is_news(row, position, behind)
+            made = decision.decide(self.disk.jobs.get(row.key.id), row, self.now, self._decides, is_news=news)
             assert made.state
             known = row.key.id in self.disk.jobs
-            state = made.state if known else replace(made.state, missed_at=self._polled_at)
+            state = made.state if known else replace(made.state, missed_at=reading.missed_at(position, row, behind))
             self.disk.write(state, made.events, made.answer, None)
-        self._polled_at = self.now
+        self._position = reading.advanced(position, rows, self.now, there=self.now - behind)
 
     def ask(self, job_id: str) -> None:
         """A person wants this failure submitted again, now."""
@@ -228,7 +244,7 @@ class House:
             return self._link(answer, whole, Step.ADOPTED, assessed.job)
         if isinstance(assessed, Unclear):
             return self._look_again(answer, failed)
-        posting = submission.posting(whole, assessed, self.now)
+        posting = submission.posting(whole, assessed, self.now, behind=self.platform.behind)
         self._write(answer, posting)
         if goes_on:
             self.beside_itself.append(failed.key.id)
@@ -242,7 +258,7 @@ class House:
         settled = submission.settle(
             answer, failed, listed, self._claimed(answer), policy=self.policy, now=self.now,
             silence=asked_at - max(self._began, answer.posted_at or answer.since),
-            doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), T0),
+            doubtful=doubtful, lag=proof.lag(self.disk.jobs.values(), self._position.began_at or T0),
         )  # fmt: skip
         if isinstance(settled, Found):
             return self._link(answer, answer, Step.SUBMITTED, settled.job)
@@ -275,13 +291,16 @@ class House:
             new = self.platform.create(order, sent_at, wish)
         elif fate in (Fate.LOST_BUT_TAKEN, Fate.DECLINED_BUT_TAKEN):
             self.platform.create(order, sent_at + timedelta(seconds=effect_after_s), wish)
-        reply = new and record(new, sent_at)
+        reply = new and self.platform.reply(new, sent_at)
         yield
         if reply:
             self._link(answer, answer, Step.SUBMITTED, reply)
         else:
             posted = Posted(how=_HEARD[fate], why=fate.value)
-            self._write(answer, submission.after_post(answer, posted, self.policy, self.now, before=before))
+            after = submission.after_post(
+                answer, posted, self.policy, self.now, before=before, behind=self.platform.behind
+            )
+            self._write(answer, after)
 
     def _write(self, before: Resubmission, after: Resubmission) -> None:
         failed, events = self.disk.jobs[before.failed.id], ()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from builders import T0
 
-from segwatch.jobs import ordering
+from segwatch.jobs import effect, ordering
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.jobs.order import Order, OrderRefusal, OrderStep, evaluation_fingerprint, wanted
 from segwatch.jobs.ordering import Adopted, Exists, Go, Ours, Unclear
@@ -28,7 +28,9 @@ def order(**changes) -> Order:
 
 
 def posted(**changes) -> Order:
-    return order(**({"step": OrderStep.POSTING, "posted_at": T0, "tries": 1, "known": ("before",)} | changes))
+    return order(
+        **({"step": OrderStep.POSTING, "posted_at": T0, "tries": 1, "known": ("before",), "newest": at(-1)} | changes)
+    )
 
 
 def row(id_="1", *, segments=("s1", "s2"), minute=0.0, status=Status.PROCESSING, **facts) -> Observation:
@@ -100,7 +102,37 @@ def test_what_an_earlier_post_has_brought_about_is_found_whatever_became_of_it()
     assert assessed(late, of=order(posted_at=T0, tries=1)) == Ours(job=late)
 
 
+def test_it_remembers_when_the_youngest_of_all_that_it_saw_was_created():
+    said = ordering.assess(
+        order(), (), frozenset(), adopt="never", same=ordering.same_evaluation, serves=ordering.covers,
+        doubtful=(), now=at(1), newest=at(-3),
+    )  # fmt: skip
+    assert ordering.intended(order(), said, at(1)).newest == at(-3)
+
+
 # after the POST
+
+
+@pytest.mark.parametrize("behind", [20, -40], ids=["ahead", "behind"])
+def test_what_it_brought_about_is_known_whatever_our_clock_is_wrong_by(behind):
+    """The time of the POST is told by the platform's clock, as its answers have shown it."""
+    made = row(minute=0.2)
+    of = posted(posted_at=at(behind), behind=timedelta(minutes=behind), declined=True)
+    assert settled(made, of=of) == Ours(job=made)
+    assert effect.doubt_about(made, of, ordering.same_evaluation) == ""
+    assert assessed(made, of=replace(of, step=OrderStep.INTENDED)) == Ours(job=made)
+
+
+@pytest.mark.parametrize("minute", [-20, 40], ids=["ahead", "behind"])
+def test_a_clock_that_is_wrong_unknown_to_us_leads_to_a_doubt_and_to_no_second_post(minute):
+    """The platform told no dates; but what is equal and younger than all that we saw before may be ours."""
+    made = row(minute=minute)
+    of = posted(declined=True, declines=1, newest=at(minute - 1))
+    assert settled(made, of=of, silence=3 * WINDOW).step is OrderStep.UNDECIDED
+    assert assessed(made, of=replace(of, step=OrderStep.INTENDED, forced=True)) == Unclear(job=made)
+    assert effect.doubt_about(made, of, ordering.same_evaluation) == ""
+    for other in (row(minute=minute - 1), row("before", minute=minute), row(minute=minute, segments=("s9",))):
+        assert settled(other, of=of, silence=3 * WINDOW).step is OrderStep.INTENDED
 
 
 @pytest.mark.parametrize(
@@ -116,7 +148,7 @@ def test_what_an_earlier_post_has_brought_about_is_found_whatever_became_of_it()
     ],
 )
 def test_what_cannot_be_its_effect_is_not_taken_for_it(there):
-    done = settled(there, silence=WINDOW, claimed={"claimed"})
+    done = settled(there, silence=3 * WINDOW, claimed={"claimed"})
     assert (done.step, done.reason) == (OrderStep.UNDECIDED, OrderRefusal.UNDECIDED)
 
 
@@ -187,8 +219,8 @@ def test_a_wish_of_the_platform_to_wait_is_granted():
     ],
 )
 def test_a_reply_with_a_job_that_cannot_be_ours_is_a_doubt(reply, doubt):
-    assert doubt in ordering.doubt_about(reply, posted(), ordering.same_evaluation)
-    assert bool(doubt) == bool(ordering.doubt_about(reply, posted(), ordering.same_evaluation))
+    assert doubt in effect.doubt_about(reply, posted(), ordering.same_evaluation)
+    assert bool(doubt) == bool(effect.doubt_about(reply, posted(), ordering.same_evaluation))
 
 
 def test_an_order_is_due_again_when_the_clock_that_put_it_off_was_wrong():

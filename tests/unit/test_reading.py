@@ -194,6 +194,35 @@ def test_news_is_what_had_not_ended_when_we_began(stand, ended, news):
     assert is_news(row, stand) is news
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param({"ended_at": at(0) - DAY, "updated_at": at(8)}, id="it-ended-before-it-was-created"),
+        pytest.param({"ended_at": None, "updated_at": at(0) - DAY}, id="it-changed-before-it-was-created"),
+        pytest.param({"ended_at": None, "updated_at": None}, id="nobody-knows-when-it-ended"),
+    ],
+)
+@pytest.mark.parametrize("stand", [BEGAN, position(began_at=at(0)), position(began_at=at(0), swept_at=at(9))])
+def test_what_was_created_since_we_began_is_news_whatever_its_other_times_say(stand, times):
+    assert is_news(seen(Status.FAILED, minute=10, created_at=at(8), **times), stand)
+
+
+@pytest.mark.parametrize("apart", [-3, 3], ids=["ahead", "behind"])
+@pytest.mark.parametrize(("ended", "news"), [(-1, False), (1, True)])
+def test_the_first_sweep_tells_news_from_history_by_the_platforms_clock(apart, ended, news):
+    """Whichever way the host's clock is wrong when segwatch is started for the first time, and when it is set right."""
+    behind = apart * HOUR
+    first = position(began_at=at(0) + behind)
+    row = seen(Status.FAILED, created_at=at(-60), updated_at=at(ended), ended_at=at(ended))
+    assert is_news(replace(row, asked_at=at(2) + behind), first, behind) is news
+    then = advanced(first, [seen(updated_at=at(-9), created_at=at(-9))], at(2) + behind, there=at(2))
+    assert (then.began_at, then.listed_at) == (at(0), at(2))
+    later = seen(Status.FAILED, created_at=at(3), updated_at=at(4), ended_at=at(4))
+    for clock_of_then in (behind, timedelta()):
+        assert is_news(replace(later, asked_at=at(5) + clock_of_then), then, clock_of_then)
+    assert advanced(then, [], at(5), there=at(5)).began_at == at(0)
+
+
 def test_what_is_not_listed_for_long_is_news_all_the_same():
     late = seen(Status.FAILED, minute=600, created_at=at(1), updated_at=at(2), ended_at=at(2))
     assert is_news(late, position(began_at=at(0), swept_at=at(599), watermark=at(599), frontier=at(598)))

@@ -57,6 +57,11 @@ acts = st.one_of(
 platforms = st.tuples(  # how late its list shows an export, and its record what was ordered, in seconds
     st.sampled_from([0, 0, 0, 20, 200]), st.sampled_from([0, 0, 0, 5, 100])
 )
+hosts = st.tuples(  # by how many minutes the platform's clock is behind ours; odd ends; replies tell times
+    st.sampled_from([0, 0, 0, 20, 180, -40]),
+    st.sampled_from([False, False, True]),
+    st.sampled_from([True, True, False]),
+)
 lives = st.lists(acts, min_size=5, max_size=60)
 
 
@@ -103,9 +108,11 @@ def act(house: House, name: str, *how) -> None:
             house.now = max([house.now, *(one.due_at for one in house.open())])
 
 
-def live(policy, life, platform=(0, 0)) -> House:
+def live(policy, life, platform=(0, 0), host=(0, False, True)) -> House:
     """A house in which two exports of one thing failed, and then all this happened."""
     house = House(policy)
+    behind_min, house.platform.odd_ends, house.platform.replies_tell_times = host
+    house.platform.behind = timedelta(minutes=behind_min)
     for _ in range(2):
         house.platform.end(house.platform.create(ORDERS[0], house.now), Status.FAILED, house.now, (ABORTED,))
         house.wait(10)
@@ -146,9 +153,9 @@ def taken(house: House) -> Counter:
 
 
 @settings(max_examples=150)
-@given(policies, lives, platforms)
-def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform):
-    house = live(policy, life, platform)
+@given(policies, lives, platforms, hosts)
+def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform, host):
+    house = live(policy, life, platform, host)
     calm_down(house)
     assert not [wish for wish, times in taken(house).items() if times > 1]
     assert not house.beside_itself
@@ -162,9 +169,9 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
 
 
 @settings(max_examples=80)
-@given(policies, lives, platforms)
-def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform):
-    house = live(policy, life, platform)
+@given(policies, lives, platforms, hosts)
+def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform, host):
+    house = live(policy, life, platform, host)
     calm_down(house)
     answers = [one for one in house.disk.answers.values() if one.new_id]
     assert len({one.new_id for one in answers}) == len(answers)
@@ -178,9 +185,9 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life,
 
 
 @settings(max_examples=80)
-@given(policies, lives, platforms)
-def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform):
-    house = live(policy, life, platform)
+@given(policies, lives, platforms, hosts)
+def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform, host):
+    house = live(policy, life, platform, host)
     calm_down(house)
     closed = [one for one in house.disk.events if one.type is EventType.RECOVERED]
     mended = [job for job in house.disk.jobs.values() if job.attempt > 1 and job.status is Status.SUCCEEDED]
@@ -190,9 +197,9 @@ def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platfor
 
 
 @settings(max_examples=50)
-@given(policies, lives, platforms)
-def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform):
-    house = live(policy, life, platform)
+@given(policies, lives, platforms, hosts)
+def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform, host):
+    house = live(policy, life, platform, host)
     calm_down(house)
     for job in house.disk.jobs.values():
         told = [one for one in house.disk.events if one.job_id == job.key.id]

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from fakes import FakeClock, at
 
 from segwatch.daemon.setbacks import Setbacks
@@ -49,9 +50,26 @@ async def test_who_gives_way_looks_again_less_and_less_soon_and_knows_how_often(
     assert setbacks.conflict(JOB) == 1
 
 
-async def test_a_clock_that_was_set_back_leaves_nobody_paused_for_long():
+@pytest.mark.parametrize("minute", [-3000, -120, -1, 120], ids="{}".format)
+async def test_a_pause_lasts_as_long_as_it_was_meant_to_whatever_the_clock_is_set_to(minute):
     clock = FakeClock()
     setbacks = Setbacks(clock)
+    setbacks.outage(JOB, 10 * SECOND)
+    clock.set(at(minute))
+    await clock.advance(seconds=9)
+    assert setbacks.paused() == {JOB}
+    await clock.advance(seconds=1)
+    assert not setbacks.paused()
+
+
+async def test_a_person_who_asks_waits_for_no_pause_of_before_but_for_one_since():
+    setbacks = Setbacks(FakeClock())
+    setbacks.heed({})
     setbacks.pause(JOB)
-    clock.set(at(-3000))
+    setbacks.heed({JOB: at(1)})
+    assert not setbacks.paused()
+    setbacks.pause(JOB)
+    setbacks.heed({JOB: at(1)})
+    assert setbacks.paused() == {JOB}
+    setbacks.heed({JOB: at(2)})
     assert not setbacks.paused()

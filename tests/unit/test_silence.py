@@ -44,6 +44,28 @@ async def test_it_begins_with_a_list_that_was_seen():
     assert silences.of("1", at(0)) == timedelta(seconds=50)
 
 
+async def test_looks_that_take_long_one_after_the_other_make_no_outages_of_each_other():
+    clock, lasted = FakeClock(), []
+    silences = Silences(clock, window=WINDOW)
+    for whose in ("1", "2") * 3:
+        lasted.append(silences.of(whose, at(0)).total_seconds())
+        await clock.advance(seconds=50)
+        silences.looked(whose)
+    assert lasted == [0, 0, 100, 100, 200, 200]
+
+
+async def test_a_list_that_was_asked_for_before_a_post_tells_nothing_of_it():
+    clock = FakeClock()
+    silences = Silences(clock, window=WINDOW)
+    silences.of("1", at(0))
+    await clock.advance(seconds=10)
+    silences.of("2", at(1))  # its look fails
+    await clock.advance(seconds=10)
+    silences.looked("1")
+    await clock.advance(seconds=50)
+    assert silences.of("2", at(1)) == timedelta()
+
+
 async def test_a_silence_that_nobody_keeps_is_forgotten():
     clock = FakeClock()
     silences = Silences(clock, window=WINDOW)

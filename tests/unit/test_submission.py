@@ -9,6 +9,7 @@ from builders import facts as facts_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segwatch.jobs import proof
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal, Step
 from segwatch.jobs.retry import Go, Refuse, judge
@@ -282,3 +283,16 @@ def test_an_export_belongs_to_an_undecided_post_only_if_it_came_soon_after(minut
     undecided = answer(Step.REFUSED, job_id="1", reason="undecided", posted_at=at(10))
     late = failed(job_id="2", minute=minute + 5, created_at=at(minute))
     assert (led_to([undecided], late, facts_of().fingerprint) == undecided) is joins
+
+
+@pytest.mark.parametrize("behind", [20, -40, 180], ids="{}-min".format)
+def test_what_a_post_led_to_is_told_by_the_platforms_clock_however_wrong_ours_is(behind):
+    """Both the job that its answer names, and the one that shows up long after it was given up."""
+    apart = timedelta(minutes=behind)
+    lost = answer(Step.REFUSED, job_id="1", reason="undecided", posted_at=at(10), behind=apart)
+    created = at(10.1) - apart
+    reply, late = replace(export(), created_at=created), failed(job_id="2", minute=15, created_at=created)
+    assert proof.doubt_about(reply, lost, None) == ""
+    assert proof.doubt_about(replace(reply, created_at=created - 2 * proof.CLOCKS_APART), lost, None)
+    assert led_to([lost], late, facts_of().fingerprint) == lost
+    assert led_to([lost], replace(late, created_at=created + 2 * proof.REACH), facts_of().fingerprint) is None

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from segwatch.jobs.model import JobError, Status
@@ -117,9 +118,15 @@ def test_an_export_list_with_a_failed_job(name):
     assert dict(page.next.params) == {"limit": "2", "offset": "1538573416687_722"}
 
 
-def test_an_export_whose_metrics_end_before_it_began_is_still_read():
+def test_an_export_whose_metrics_end_before_it_was_created_ended_when_it_was_last_changed():
     seen = EXPORT.parse_one(recorded("export_job/tutorial-finished"), asked=ASKED)
-    assert seen.ended_at < seen.created_at
+    assert seen.created_at < seen.ended_at == seen.updated_at
+
+
+def test_an_end_and_a_last_change_before_the_creation_tell_no_end():
+    told = msgspec.json.decode(recorded("export_job/tutorial-finished"))
+    record = msgspec.json.encode(told | {"updateTime": told["creationTime"] - 1})
+    assert EXPORT.parse_one(record, asked=ASKED).ended_at is None
 
 
 def test_a_created_and_a_finished_export_of_the_same_order_share_a_fingerprint():
