@@ -1,7 +1,6 @@
 """A bar on stderr, for those who wait."""
 
 import re
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from segwatch.cli.output import Screen, cell
+from segwatch.cli.streams import say
 
 _WIDE = 115  # columns that show all of it
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -58,7 +58,7 @@ class Bar:
 
 def tell(text: str) -> None:
     """Say something that is no result: on stderr."""
-    print(cell(text), file=sys.stderr, flush=True)  # noqa: T201
+    say(cell(text))
 
 
 def _columns(screen: Console, *, bar_width: int) -> Progress:

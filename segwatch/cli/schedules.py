@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, beneath, fail, lines, show, show_json, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of, left_out, told
+from segwatch.cli.streams import say
 from segwatch.cron import CronError, parse
 from segwatch.daemon.clock import SystemClock
 from segwatch.upstream import schedules
@@ -219,7 +220,7 @@ def _ask(question: str) -> None:
     # the loop's own handler only cancels the task, which would notice when the answer is there
     loops = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        say(f"{question} [y/N] ", end="")
         answer = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, loops)
