@@ -1,11 +1,13 @@
 """The `segwatch` command: which commands there are, and how any of them ends."""
 
+import signal
 import sys
+from functools import partial
 
 from cyclopts import App, CycloptsError, Parameter
 
 from segwatch import __version__
-from segwatch.cli import streams
+from segwatch.cli import signals, streams
 from segwatch.cli.check import check
 from segwatch.cli.completion import completion
 from segwatch.cli.demo import demo
@@ -54,14 +56,17 @@ def main() -> None:
     streams.own()
     try:
         try:
-            app(sys.argv[1:], print_error=False, exit_on_error=False)
+            command, bound, _ = app.parse_args(sys.argv[1:], print_error=False, exit_on_error=False)
+            signals.run(partial(command, *bound.args, **bound.kwargs))
         finally:
             sys.stdout.flush()
     except CycloptsError as error:
         command_line = " ".join((app.name[0], *(error.command_chain or ())))
         fail(Exit.USAGE, f"segwatch: {error}", f"`{command_line} --help` says what can be written")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(signals.code(signal.SIGINT))
+    except signals.Stopped:
+        sys.exit(signals.code(signal.SIGTERM))
     except streams.ReaderGone:  # `| head`: there is nothing to say about it
         pass
     except streams.Unwritable as error:
