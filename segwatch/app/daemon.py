@@ -73,13 +73,13 @@ class Daemon:
         ours, OSError when the address is taken.
         """
         settings, lasting = self._generation.settings, self._lasting
-        # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
-        with suppress(StoreUnavailable):
-            await lasting.store.claim()
         try:
-            url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
-            log.info("listening", url=url)
-            async with self._changing:
+            async with self._changing:  # from the first moment: a reload would start what we have not opened yet
+                # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
+                with suppress(StoreUnavailable):
+                    await lasting.store.claim()
+                url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
+                log.info("listening", url=url)
                 if not await self._opened(stop):
                     return
                 await self._generation.start()
