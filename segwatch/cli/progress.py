@@ -6,6 +6,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from segwatch.cli.output import Screen, cell
 from segwatch.cli.streams import say
@@ -29,6 +30,8 @@ class Bar:
         if screen.is_terminal:
             self._shown = _columns(screen, bar_width=24 if self._is_wide else 8)
             shown = title if self._is_wide else _UUID.sub(r"\1…", title)
+            if shown != title:
+                screen.print(Text(cell(title)))  # whole, for whoever must name it
             self._task = self._shown.add_task(cell(shown), total=total, phase="", rest="")
             self._shown.start()
 

@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,11 +86,13 @@ async def begun(house: House, mark: Path, *, wrapper: Sequence[str] = ()) -> Run
 
 def _is_whole(mark: Path) -> Callable[[], Awaitable[bool]]:
     async def is_whole() -> bool:
-        with suppress(FileNotFoundError):
-            return mark.read_text().endswith("\n")
-        return False
+        return text_of(mark).endswith("\n")
 
     return is_whole
+
+
+def text_of(mark: Path) -> str:
+    return mark.read_text() if mark.exists() else ""
 
 
 def _is_gone(group: int) -> Callable[[], Awaitable[bool]]:
@@ -116,7 +117,7 @@ async def test_sigterm_of_a_driving_command_ends_its_local_command_and_says_who_
         driving = await begun(house, mark, wrapper=wrapper)
         driving.send(signal.SIGTERM)
         assert await driving.stop(signal.SIGTERM) == 143  # timeout(1) sends it twice
-        await until(_is_gone(int(mark.read_text())), "the end of the local command")
+        await until(_is_gone(int(text_of(mark))), "the end of the local command")
         assert "has not ended; `segwatch run` goes on with it, or the same command" in driving.text()
 
 
@@ -133,7 +134,7 @@ async def test_sigterm_of_a_driving_command_ends_its_local_command_and_says_who_
 async def test_whoever_leaves_a_job_alone_is_told_that_it_goes_on(
     tmp_path: Path, args: Sequence[str], number: signal.Signals, code: int
 ) -> None:
-    async with House(tmp_path, emulator=["--speed", "1", "--size", "500"]) as house:
+    async with House(tmp_path, emulator=["--speed", "0.1", "--size", "500"]) as house:
         house.write(quota=PLENTY)
         waiting = await house.start(*args)
         await until(_says(waiting), "that it waits", within_s=30)
