@@ -1,6 +1,15 @@
 """`python -m segwatch` and the `segwatch` command."""
 
-from segwatch.cli.commands import main
+from segwatch.cli import signals
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    signals.before_imports()
+    from segwatch.cli.commands import main as named  # here: it takes its time, and whoever regrets may press Ctrl-C
+
+    named()
+
 
 if __name__ == "__main__":
     main()

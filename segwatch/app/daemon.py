@@ -1,8 +1,8 @@
 """The whole process: how it starts, reloads and stops."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import structlog
@@ -73,16 +73,22 @@ class Daemon:
         ours, OSError when the address is taken.
         """
         settings, lasting = self._generation.settings, self._lasting
-        # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
-        with suppress(StoreUnavailable):
-            await lasting.store.claim()
+        async with AsyncExitStack() as starting:
+            await starting.enter_async_context(self._changing)  # a reload would start what we have not opened yet
+            # before anybody can take us for a daemon at work; a disk that does not let us yet is waited for below
+            with suppress(StoreUnavailable):
+                await lasting.store.claim()
+            await self._run(settings, stop, started=starting.aclose)
+
+    async def _run(self, settings: Settings, stop: asyncio.Event, *, started: Callable[[], Awaitable[None]]) -> None:
+        lasting = self._lasting
         try:
             url = await self._server.start(settings.http.listen.host, settings.http.listen.port)
             log.info("listening", url=url)
-            async with self._changing:
-                if not await self._opened(stop):
-                    return
-                await self._generation.start()
+            if not await self._opened(stop):
+                return
+            await self._generation.start()
+            await started()
             caretaker = Caretaker(
                 lasting.store, lasting.clock, self._readiness, self._metrics,
                 retention=self._retention,
@@ -99,6 +105,7 @@ class Daemon:
                 await self._generation.drain()
         finally:
             self._stopping.set()
+            await started()  # or nobody will be: a request to reload that waits is answered, before the server stops
             await lasting.supervisor.stop()
             await lasting.commands.close()
             await self._server.stop()

@@ -1,16 +1,16 @@
 """What commands do that cancel a job: that somebody wants its end is on disk before the platform hears of it."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
 from segwatch.cli.following import sources_of
 from segwatch.cli.platform import Calling
+from segwatch.cli.progress import tell
 from segwatch.cli.session import ledger
 from segwatch.daemon.clock import SystemClock
 from segwatch.daemon.source import Source
-from segwatch.jobs.model import JobKey, JobState, Missing, Status
+from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import Change, Conflict, Store
 from segwatch.upstream.errors import Fate, NotFound, RateLimited, Refused, Unauthorized, UpstreamError
@@ -22,35 +22,52 @@ _IN_DOUBT = (
 )
 
 
-async def cancelled(platform: Calling, key: JobKey) -> None:
-    """Ask the platform to cancel a job. Raises UpstreamError; ends the command where that cannot be noted before.
+async def cancelled(platform: Calling, key: JobKey) -> str:
+    """Ask the platform to cancel a job, and return ""; for one that had ended already ask nothing, and return how.
 
-    Once the platform agreed the job counts as cancelled, however it calls the end that follows. Until it has, or where
-    no word of it came, a failure is left to a person: it may be what was asked for.
+    Raises UpstreamError; ends the command where the wish cannot be noted before. Once the platform agreed the job
+    counts as cancelled, however it calls the end that follows. Until it has, or where no word of it came, a failure is
+    left to a person: it may be what was asked for.
     """
     async with ledger(platform.settings) as store:
-        asked_at = await _asked(store, sources_of(platform)[key.kind], key)
+        seen = await _seen(store, sources_of(platform)[key.kind], key)
+        if isinstance(seen, Observation) and seen.status.is_final:
+            return seen.word
+        asked_at = await _asked(store, seen, key)
         try:
             await platform.client.call(load_kinds()[key.kind].cancel(key.id))
         except UpstreamError as error:
             if not _is_without_effect(error):
-                print(_IN_DOUBT.format(id=key.id), file=sys.stderr)  # noqa: T201
+                tell(_IN_DOUBT.format(id=key.id))
             elif asked_at:
                 await _marked(store, key, lambda job: _taken_back(job, asked_at))
             raise
         now = SystemClock().now()
         await _marked(store, key, lambda job: replace(job, cancel_at=job.cancel_at or now))
+    return ""
 
 
-async def _asked(store: Store, source: Source, key: JobKey) -> datetime | None:
+async def _seen(store: Store, source: Source, key: JobKey) -> Observation | Missing | None:
+    """Return what the platform tells of the job; None when it does not answer about one that is recorded.
+
+    Such a one may be cancelled all the same. Raises UpstreamError.
+    """
+    try:
+        return await source.one(key.id)
+    except UpstreamError:
+        if await store.job(key) is None:
+            raise
+        return None
+
+
+async def _asked(store: Store, seen: Observation | Missing | None, key: JobKey) -> datetime | None:
     """Write that the job is to be cancelled; return when, or None where there was nothing to write.
 
     One that nobody has recorded is written as the platform tells it, and left to the daemon to tell of.
     """
     now = SystemClock().now()
     if await store.job(key) is None:
-        seen = await source.one(key.id)
-        if isinstance(seen, Missing) or seen.status.is_final:
+        if not isinstance(seen, Observation):
             return None  # the platform itself says so
         job = JobState(
             key=key, status=seen.status, word=seen.word, asked_at=seen.asked_at, discovered_at=now,

@@ -1,18 +1,19 @@
 """The `segwatch` command: which commands there are, and how any of them ends."""
 
-import errno
-import os
+import signal
 import sys
+from functools import partial
 
 from cyclopts import App, CycloptsError, Parameter
 
 from segwatch import __version__
+from segwatch.cli import signals, streams
 from segwatch.cli.check import check
 from segwatch.cli.completion import completion
 from segwatch.cli.demo import demo
 from segwatch.cli.emulate import emulate
 from segwatch.cli.evaluate import evaluate
-from segwatch.cli.output import Exit, Screen, fail, unwritable
+from segwatch.cli.output import Exit, Screen, fail
 from segwatch.cli.run import run
 
 
@@ -52,30 +53,24 @@ app.command("segwatch.cli.pipeline:app", name="pipeline", help="Evaluate, export
 app.command("segwatch.cli.db:app", name="db", help="Check, back up and migrate the store.")
 
 
-def _open_streams() -> None:
-    """Open those standard streams that whoever called has closed: the file opened next would be taken for one."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
-
-
 def main() -> None:
     """Run the command that the arguments name. Exit codes: 0 ok, 1 failed, 2 usage or settings, 3 unreachable."""
-    _open_streams()
+    streams.own()
     try:
         try:
-            app(sys.argv[1:], print_error=False, exit_on_error=False)
+            command, bound, _ = app.parse_args(sys.argv[1:], print_error=False, exit_on_error=False)
+            signals.run(partial(command, *bound.args, **bound.kwargs))
         finally:
-            sys.stdout.flush()  # here, where a reader that has gone is expected
+            sys.stdout.flush()
     except CycloptsError as error:
-        command = " ".join((app.name[0], *(error.command_chain or ())))
-        fail(Exit.USAGE, f"segwatch: {error}", f"`{command} --help` says what can be written")
+        command_line = " ".join((app.name[0], *(error.command_chain or ())))
+        fail(Exit.USAGE, f"segwatch: {error}", f"`{command_line} --help` says what can be written")
     except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:  # `| head`: whoever read our output has gone, and there is nothing to say about it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
-    except OSError as error:  # of a help text; commands put what they print more carefully
-        if error.errno != errno.ENOSPC:
-            raise
-        unwritable(error)
+        sys.exit(signals.code(signal.SIGINT))
+    except signals.Stopped:
+        sys.exit(signals.code(signal.SIGTERM))
+    except streams.ReaderGone:  # `| head`: there is nothing to say about it
+        pass
+    except streams.Unwritable as error:
+        fail(Exit.FAILED, f"the output cannot be written: {error}")
+    sys.exit(Exit.OK)

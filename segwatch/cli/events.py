@@ -10,6 +10,7 @@ from segwatch.app.knowledge import known
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
+from segwatch.cli.streams import needs_reader
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
@@ -81,6 +82,7 @@ async def tail(
             for one in logged:
                 if as_json:
                     show_json(_payload(one))
+                    needs_reader()
                 else:
                     line(clock(one.event.at), message_of(one.event, beside).line, style=style_of(one.event.severity))
             await asyncio.sleep(_LOOK_S)

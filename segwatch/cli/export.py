@@ -204,11 +204,13 @@ async def cancel(export: str, /, *, sandbox: InSandbox = "", as_json: Json = Fal
         Its id.
     """
     async with calling(config, sandbox) as platform:
-        await cancelled(platform, JobKey(sandbox=platform.sandbox.name, kind="export_job", id=export))
+        ended = await cancelled(platform, JobKey(sandbox=platform.sandbox.name, kind="export_job", id=export))
+    show_it = f"`segwatch export show {shlex.quote(export)}`"
+    if ended:
+        fail(Exit.FAILED, f"export {export} had ended already: it is {ended}; {show_it} tells more")
     if as_json:
         show_json({"id": export, "asked": True})
     else:
-        show_it = f"`segwatch export show {shlex.quote(export)}`"
         lines([f"the platform was asked to cancel export {export}; {show_it} tells when it ends"])
 
 

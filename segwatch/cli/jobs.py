@@ -180,7 +180,9 @@ async def cancel(job: str, /, *, as_json: Json = False, config: ConfigFile = Non
     if state.status.is_final:
         fail(Exit.FAILED, f"{state.key} has ended: it is {state.word}")
     async with calling(config, state.key.sandbox) as platform:
-        await cancelled(platform, state.key)
+        ended = await cancelled(platform, state.key)
+    if ended:
+        fail(Exit.FAILED, f"{state.key} had ended already: it is {ended}")
     if as_json:
         show_json({"id": state.key.id, "asked": True})
     else:

@@ -10,7 +10,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from segwatch.cli.output import Screen, aligned, cell, put, style_of
+from segwatch.cli.output import Screen, aligned, cell, style_of
+from segwatch.cli.streams import put
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.presentation import footer_of, headline_of
 from segwatch.notifiers.base import Body

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from segwatch.cli.streams import needs_reader, put, say
 from segwatch.daemon.clock import SystemClock
 from segwatch.jobs.events import rfc3339
 
@@ -43,20 +44,17 @@ def style_of(word: str) -> str:
 
 
 class Screen(Console):
-    """A console that leaves it to `main` what a closed pipe means, and sends no escapes at all if NO_COLOR is set."""
+    """A console that sends no escapes at all if NO_COLOR is set."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         # rich's own reading of NO_COLOR leaves bold and dim
         super().__init__(color_system=None if os.environ.get("NO_COLOR") else "auto", stderr=stderr)
 
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
 
 def fail(code: Exit, *texts: str) -> NoReturn:
     """Say what is wrong on stderr, and end."""
     for text in texts:
-        print(text, file=sys.stderr)  # noqa: T201
+        say(text)
     raise SystemExit(int(code))
 
 
@@ -151,26 +149,11 @@ def lines(texts: Iterable[str], *, style: str = "") -> None:
         screen.print(Text(cell(text), style=style))
 
 
-def put(text: str) -> None:
-    """Print a text as it is; one that cannot be written ends the command."""
-    try:
-        print(text, flush=True)  # noqa: T201
-    except BrokenPipeError:  # `main` knows what that means
-        raise
-    except OSError as error:
-        unwritable(error)
-
-
-def unwritable(error: OSError) -> NoReturn:
-    """End the command whose output cannot be written: a full disk."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else what is buffered fails again at the end
-    fail(Exit.FAILED, f"the output cannot be written: {error.strerror or error}")
-
-
 def line(when: str, text: str, *, style: str = "") -> None:
-    """Print one line of something that goes on: a terminal folds its text beside the time."""
+    """Print one line of something that goes on: a terminal folds its text beside the time. Raises ReaderGone."""
     if not sys.stdout.isatty():
-        return lines([f"{when}  {text}"])
+        lines([f"{when}  {text}"])
+        return needs_reader()
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column()

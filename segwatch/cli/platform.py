@@ -1,6 +1,5 @@
 """What commands on the API begin with: the client of one sandbox, and what its errors mean to a script."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 from segwatch.app.clients import Clients
 from segwatch.cli.output import Exit, fail
 from segwatch.cli.session import settings_of
+from segwatch.cli.streams import say
 from segwatch.config import Sandbox, Settings
 from segwatch.cron import CronError
 from segwatch.daemon.clock import SystemClock
@@ -79,4 +79,4 @@ def told(error: UpstreamError) -> str:
 def left_out(count: int) -> None:
     """Say on stderr that rows of a list are missing, since they could not be read."""
     rows = "row is" if count == 1 else "rows are"
-    print(f"{count} {rows} left out: the platform sent something else than it documents", file=sys.stderr)  # noqa: T201
+    say(f"{count} {rows} left out: the platform sent something else than it documents")

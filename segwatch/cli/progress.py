@@ -1,14 +1,15 @@
 """A bar on stderr, for those who wait."""
 
 import re
-import sys
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from segwatch.cli.output import Screen, cell
+from segwatch.cli.streams import say
 
 _WIDE = 115  # columns that show all of it
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
@@ -29,6 +30,8 @@ class Bar:
         if screen.is_terminal:
             self._shown = _columns(screen, bar_width=24 if self._is_wide else 8)
             shown = title if self._is_wide else _UUID.sub(r"\1…", title)
+            if shown != title:
+                screen.print(Text(cell(title)))  # whole, for whoever must name it
             self._task = self._shown.add_task(cell(shown), total=total, phase="", rest="")
             self._shown.start()
 
@@ -58,7 +61,7 @@ class Bar:
 
 def tell(text: str) -> None:
     """Say something that is no result: on stderr."""
-    print(cell(text), file=sys.stderr, flush=True)  # noqa: T201
+    say(cell(text))
 
 
 def _columns(screen: Console, *, bar_width: int) -> Progress:

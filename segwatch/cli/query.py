@@ -1,6 +1,8 @@
 """`segwatch query`: SQL on datasets, run by the platform."""
 
 import asyncio
+import shlex
+from datetime import timedelta
 from typing import Any
 
 from cyclopts import App
@@ -9,7 +11,8 @@ from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, fail, lines, show, show_json, show_one
 from segwatch.cli.patience import Patience
 from segwatch.cli.platform import InSandbox, calling, exit_of, told
-from segwatch.cli.progress import Bar
+from segwatch.cli.progress import Bar, tell
+from segwatch.config import format_duration
 from segwatch.upstream import queries
 from segwatch.upstream.client import PlatformClient
 from segwatch.upstream.errors import Fate, UpstreamError
@@ -60,12 +63,11 @@ async def run(
                 raise
             look = "whether it runs is not known: `segwatch query list` tells, so look before you try again"
             fail(exit_of(error), told(error), look)
+        except asyncio.CancelledError:  # Ctrl-C
+            tell("no answer has come; `segwatch query list` tells whether the query runs")
+            raise
         if wait:
-            try:
-                async with asyncio.timeout(None if most is None else most.total_seconds()):
-                    query = await _ended(client, query)
-            except TimeoutError:
-                fail(Exit.FAILED, f"query {query.id} has not ended within {timeout}; `segwatch query show` follows it")
+            query = await _followed(client, query, timeout=most)
     show_one(_record(query), as_json=as_json)
     if wait and query.state is not QueryState.SUCCESS:
         raise SystemExit(Exit.FAILED)
@@ -120,9 +122,22 @@ async def cancel(query: str, /, *, sandbox: InSandbox = "", as_json: Json = Fals
         lines([f"{query} is asked to end"])
 
 
-async def _ended(client: PlatformClient, query: Query) -> Query:
-    with Bar(f"{client.sandbox} query {query.id}") as bar:
-        return await queries.wait(client, query.id, heard=lambda seen: bar.update(0, phase=seen.word))
+async def _followed(client: PlatformClient, query: Query, *, timeout: timedelta | None) -> Query:
+    """Return the query once it has ended; whoever leaves earlier is told its id, and what can be done with it."""
+    title = f"{client.sandbox} query {query.id}"
+    try:
+        async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
+            with Bar(title) as bar:
+                return await queries.wait(client, query.id, heard=lambda seen: bar.update(0, phase=seen.word))
+    except TimeoutError:
+        assert timeout is not None
+        hint = "`segwatch query show` follows it"
+        fail(Exit.FAILED, f"{title} has not ended within {format_duration(timeout)}; {hint}")
+    except asyncio.CancelledError:  # Ctrl-C
+        tell(f"{title} goes on; `segwatch query cancel {shlex.quote(query.id)}` ends it")
+        raise
+    except UpstreamError as error:
+        fail(exit_of(error), f"{title} goes on, but cannot be followed: {told(error)}")
 
 
 def _record(query: Query) -> dict[str, Any]:

@@ -15,7 +15,7 @@ async def run(*, config: ConfigFile = None) -> None:
     import signal
 
     from segwatch.app.daemon import Daemon
-    from segwatch.cli import lifeline
+    from segwatch.cli import lifeline, signals
     from segwatch.cli.session import found_settings, settings_of
     from segwatch.store.base import StoreError
     from segwatch.telemetry import logs
@@ -35,6 +35,7 @@ async def run(*, config: ConfigFile = None) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    signals.hup_is_handled()
     lifeline.watch()
     try:
         await daemon.run(stop)

@@ -1,7 +1,6 @@
 """`segwatch schedules`: when the platform evaluates by itself."""
 
 import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,8 @@ from cyclopts import App, Parameter
 from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, beneath, fail, lines, show, show_json, show_one
 from segwatch.cli.platform import InSandbox, calling, exit_of, left_out, told
+from segwatch.cli.signals import raised
+from segwatch.cli.streams import say
 from segwatch.cron import CronError, parse
 from segwatch.daemon.clock import SystemClock
 from segwatch.upstream import schedules
@@ -216,13 +217,9 @@ def _checked(cron: str, now: datetime) -> str:
 
 def _ask(question: str) -> None:
     """End the command unless the answer is yes."""
-    # the loop's own handler only cancels the task, which would notice when the answer is there
-    loops = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    with raised():  # the loop's own handlers only cancel the task, which would notice when the answer is there
+        say(f"{question} [y/N] ", end="")
         answer = sys.stdin.readline()
-    finally:
-        signal.signal(signal.SIGINT, loops)
     if answer.strip().lower() not in ("y", "yes"):
         fail(Exit.FAILED, "nothing was deleted")
 

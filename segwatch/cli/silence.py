@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from segwatch.alerts.matching import Matcher, parse, routable
 from segwatch.alerts.silences import BadSilence, Silence, SilenceState, begun
-from segwatch.cli.options import ConfigFile, Json
+from segwatch.cli.options import ConfigFile, Json, Limit
 from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
 from segwatch.cli.session import a_time, a_while, opened
 from segwatch.daemon.clock import SystemClock
@@ -26,16 +26,18 @@ app = App(name="silence")
 async def list_(
     *,
     ended: Annotated[bool, Parameter(help="Also those that have ended.")] = False,
+    limit: Limit = 50,
     as_json: Json = False,
     config: ConfigFile = None,
 ) -> None:
-    """List the silences that are in force, or will be.
+    """List the silences that are in force, or will be, oldest first.
 
     Example: `segwatch silence list --ended`
     """
     now = SystemClock().now()
     async with opened(config) as (_, store):
         silences = [one for one in await store.silences() if ended or one.state(now) is not SilenceState.ENDED]
+    silences = silences[-limit:]
     if as_json:
         return show_json([one.payload(now) for one in silences])
     return show([_row(one, now) for one in silences], as_json=False, empty="nothing is silenced")

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -33,6 +33,8 @@ _SETBACK = Backoff(first=timedelta(seconds=5), cap=timedelta(minutes=10))  # aft
 _SETBACKS_MAX = 5
 _LONG_STEPS = (Step.DOWNLOAD, Step.COMMAND)
 _LONG_AT_ONCE = 2
+_ORDERING_STEPS = (Step.EVALUATE, Step.EXPORT)
+_LOOK_LEAST_S = 5.0  # for a look that begins shortly before the deadline
 _SETTLE_EVERY_S = 60.0
 _ENDS = (EventType.PIPELINE_SUCCEEDED, EventType.PIPELINE_FAILED)
 
@@ -160,7 +162,7 @@ class Pipeliner:
     async def _act(self, run: Run, beat: Callable[[], None]) -> None:
         """Take one run one step further. One that we did not expect is put aside, and at last given up."""
         try:
-            await self._write(run, await (self._acted(run, beat) if run.step in _LONG_STEPS else self._seen(run, beat)))
+            await self._write(run, await (self._kept if run.step in _LONG_STEPS else self._acted)(run, beat))
             self._unwritten.pop(run.id, None)
             self._setbacks.pop(run.id, None)
         except Conflict:
@@ -174,32 +176,40 @@ class Pipeliner:
         finally:
             self._under_way.discard(run.id)
 
-    async def _seen(self, run: Run, beat: Callable[[], None]) -> Turn:
-        seen = await self._acts.see(run, beat)
-        return advance.advance(run, seen, self._clock.now())
-
-    async def _acted(self, run: Run, beat: Callable[[], None]) -> Turn:
-        """Return what became of a run by an act that takes its time: at the step's deadline it is stopped.
+    async def _kept(self, run: Run, beat: Callable[[], None]) -> Turn:
+        """Return what became of a run by an act that takes its time.
 
         What could not be written is kept: a command is not told the same again because the disk was full.
         """
         version, turn = self._unwritten.get(run.id, (None, None))
         if turn is None or version != run.version:
-            turn = await self._acted_anew(run, beat)
+            turn = await self._acted(run, beat)
             self._unwritten[run.id] = (run.version, turn)
         return turn
 
-    async def _acted_anew(self, run: Run, beat: Callable[[], None]) -> Turn:
-        left = run.since + run.plan.step_deadline - self._clock.now()
-        deadline = asyncio.timeout(left.total_seconds())
+    async def _acted(self, run: Run, beat: Callable[[], None]) -> Turn:
+        """Return what became of a run by a look or an act, which is stopped at the deadline of its step."""
+        deadline = asyncio.timeout(self._bound_s(run))
         try:
-            async with deadline, self._long:
-                return await self._seen(run, beat)
+            async with deadline, self._long if run.step in _LONG_STEPS else nullcontext():
+                seen = await self._acts.see(run, beat)
+            return advance.advance(run, seen, self._clock.now())
         except TimeoutError:
             if not deadline.expired():
                 raise
         await self._acts.stop(run)
-        return advance.stopped(run, self._clock.now())
+        order = await self._store.order(order_id(run, run.step)) if run.step in _ORDERING_STEPS else None
+        return advance.stopped(run, order, self._clock.now())
+
+    def _bound_s(self, run: Run) -> float | None:
+        """Return how long this act may take; None for a look behind the deadline, which bounds itself by its calls.
+
+        What such a look shows counts: we may have been away for a day.
+        """
+        left_s = (run.since + run.plan.step_deadline - self._clock.now()).total_seconds()
+        if run.step in _LONG_STEPS:
+            return left_s
+        return max(left_s, _LOOK_LEAST_S) if left_s > 0 else None
 
     async def _set_back(self, run: Run, error: Exception) -> None:
         self._setbacks[run.id] += 1
@@ -232,7 +242,7 @@ class Pipeliner:
         self._written[run.id] = run.version
         self._later.pop(run.id, None)
         self._serves(run)
-        if run.state is RunState.FAILED and run.step in (Step.EVALUATE, Step.EXPORT):
+        if run.state is RunState.FAILED and run.step in _ORDERING_STEPS:
             await self._withdraw(run)
 
     def _channels(self, run: Run) -> tuple[str, ...]:

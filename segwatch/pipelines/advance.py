@@ -80,14 +80,21 @@ def advance(run: Run, seen: Seen, now: datetime) -> Turn:
     after = turn.run
     if after.step is run.step and after.state.is_open and now - run.since > run.plan.step_deadline:
         why = f"{run.step.value} took too long: {after.why or 'no end is in sight'}"
+        why += _fate(seen.order) if isinstance(seen, OrderStands) else ""
         return failed(after, Reason.QUOTA if _is_throttled(seen) else Reason.DEADLINE, why, now)
     return turn
 
 
-def stopped(run: Run, now: datetime) -> Turn:
-    """End a run whose act was stopped at the deadline of its step; unlike a look, an act itself takes the time."""
+def stopped(run: Run, order: Order | None, now: datetime) -> Turn:
+    """Return what becomes of a run whose look or act was stopped at the deadline of its step: it ends.
+
+    order: how the step's order stands by now, if it has one; one whose answer came while it was stopped counts.
+    """
+    if order is not None and order.step in (OrderStep.PLACED, OrderStep.ADOPTED):
+        return _ordered(run, order, now)
     why = f"{run.step.value} took too long: it was stopped after {run.plan.step_deadline.total_seconds():g} s"
-    return failed(run, Reason.DEADLINE, why + (f"; before that: {run.why}" if run.why else ""), now)
+    why += f"; before that: {run.why}" if run.why else ""
+    return failed(run, Reason.DEADLINE, why + _fate(order), now)
 
 
 def failed(run: Run, reason: Reason, why: str, now: datetime) -> Turn:
@@ -135,6 +142,17 @@ def _advance(run: Run, seen: Seen, now: datetime) -> Turn:
 def _is_throttled(seen: Seen) -> bool:
     """Return whether an evaluation was declined by 429: how the quota's end is told is not documented (contract 12)."""
     return isinstance(seen, OrderStands) and seen.order.kind == "segment_job" and seen.order.reason == "http_429"
+
+
+def _fate(order: Order | None) -> str:
+    """Return what to say of an order that a run leaves behind whose POST has no answer; "" of any other."""
+    if order is None or order.step is not OrderStep.POSTING:
+        return ""
+    what = "export" if order.kind == "export_job" else "evaluation"
+    return (
+        f". Whether the platform took the {what} is not known (order {order.id}): look for it there before you begin"
+        " another run. If it did, its job goes on without this run, and `segwatch run` watches it as any other"
+    )
 
 
 def _waits(run: Run, why: str, after: timedelta, now: datetime) -> Turn:

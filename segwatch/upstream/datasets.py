@@ -154,7 +154,7 @@ async def find_or_create(
     """Return the id of the dataset of this name, and whether it was made now. Raises UpstreamError.
 
     It looks first, and after a lost answer again: the same name is not made twice. Whoever shares the client takes
-    turns; of twins that another process made meanwhile all settle on the oldest.
+    turns; of twins that another process made meanwhile all settle on the oldest, as far as the catalog can be read.
     """
     async with client.turn(f"{_PATH} {name}"):
         try:
@@ -175,5 +175,8 @@ async def find_or_create(
                 if there := await find(client, name):
                     return there.id, True
             raise
-        there = await find(client, name)
+        try:
+            there = await find(client, name)
+        except UpstreamError:
+            there = None  # it is made, whatever became of this look
         return (there.id, there.id == made) if there else (made, True)

@@ -48,9 +48,9 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await one.close()
 
 
-async def cancel(client: Client, tmp_path: Path) -> None:
+async def cancel(client: Client, tmp_path: Path) -> str:
     settings = SimpleNamespace(store=SimpleNamespace(url=f"sqlite://{tmp_path}/segwatch.db"))
-    await cancelled(SimpleNamespace(settings=settings, client=client, budget=None), key("7"))
+    return await cancelled(SimpleNamespace(settings=settings, client=client, budget=None), key("7"))
 
 
 async def test_it_is_on_disk_before_the_platform_hears_of_it_and_confirmed_when_it_agrees(store, tmp_path):
@@ -74,11 +74,20 @@ async def test_also_of_a_job_that_nobody_has_recorded(store, tmp_path):
     assert (await store.job(key("7"))).cancel_at is not None
 
 
-@pytest.mark.parametrize("record", [None, RECORD | {"status": "FAILED"}], ids=["unknown", "ended"])
-async def test_what_cannot_be_cancelled_is_left_to_the_platform_to_say(store, tmp_path, record):
-    client = Client(store, record)
+async def test_what_the_platform_does_not_know_is_left_to_it_to_say(store, tmp_path):
+    client = Client(store, None)
     await cancel(client, tmp_path)
     assert client.at_delete == [None]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+async def test_of_a_job_that_has_ended_its_end_is_told_and_nothing_is_asked(store, tmp_path, recorded):
+    if recorded:  # as it was when the daemon last looked
+        await store.commit([told(job("7"))[1]])
+    client = Client(store, RECORD | {"status": "SUCCEEDED"})
+    assert await cancel(client, tmp_path) == "SUCCEEDED"
+    assert client.at_delete == []
+    assert not recorded or (await store.job(key("7"))).cancel_at is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """docs/reference/library.md does what it says: its blocks, one after another, against a local platform."""
 
 import ast
+import codeop
 import inspect
 import re
 from pathlib import Path
@@ -39,6 +40,21 @@ burst = 100
 """
 
 
+async def pasted(block, names):
+    """Feed a block to Python as `python -m asyncio` takes it: line by line, each statement when it is complete."""
+    take = codeop.CommandCompiler()
+    take.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    typed = []
+    for line in [*block.splitlines(), ""]:  # whoever pastes it presses Enter
+        typed.append(line)
+        code = take("\n".join(typed), "<stdin>", "single")
+        if code is not None:
+            typed.clear()
+            if (waiting := eval(code, names)) is not None:
+                await waiting
+    assert not typed, "Python waits for more"
+
+
 async def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
     async with emulating(speed=2_000, prepared=True, data=tmp_path / "platform") as platform:
         (tmp_path / "config.toml").write_text(SETTINGS.format(url=platform.base_url, org=ORG))
@@ -46,9 +62,7 @@ async def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
         names = {}
         try:
             for block in BLOCKS:
-                code = compile(block, "library.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-                if (waiting := eval(code, names)) is not None:
-                    await waiting
+                await pasted(block, names)
         finally:
             if "session" in names:
                 await names["session"].close()

@@ -12,12 +12,14 @@ import pytest
 from fakes import FakeClock
 from store_builders import at, order
 
+from segwatch.daemon import pipeliner
 from segwatch.daemon.bus import Bus
+from segwatch.daemon.pipeline_words import order_id
 from segwatch.daemon.pipeliner import Pipeline, Pipeliner
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
 from segwatch.jobs.model import Facts, JobKey, JobState, Status
-from segwatch.jobs.order import Order
+from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.tracker import Watch
 from segwatch.pipelines.advance import wished
 from segwatch.pipelines.chain import Arrived
@@ -324,9 +326,12 @@ async def test_a_run_that_the_last_process_left_goes_on_where_it_was(house: Hous
     assert list(dict.fromkeys(house.acts.seen)) == [(id_, "exporting"), (id_, "check")]
 
 
-@pytest.mark.parametrize("step", [Step.DOWNLOAD, Step.COMMAND])
-async def test_an_act_is_stopped_at_the_deadline_of_its_step(house: House, step: Step) -> None:
-    plan = replace(PLAN, download="/out", has_command=True, step_deadline=timedelta(seconds=3))
+@pytest.mark.parametrize("step", list(Step))
+async def test_an_act_is_stopped_at_the_deadline_of_its_step(
+    house: House, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeliner, "_LOOK_LEAST_S", 0.1)
+    plan = replace(PLAN, dataset="d1", download="/out", has_command=True, step_deadline=timedelta(seconds=3))
     stopped: list[str] = []
 
     async def endless(run: Run, beat: Callable[[], None]) -> Seen:
@@ -342,3 +347,39 @@ async def test_an_act_is_stopped_at_the_deadline_of_its_step(house: House, step:
         (run,) = await house.until(task, all_ended)
     assert (run.reason, stopped) == ("deadline", [step.value])
     assert run.why.startswith(f"{step.value} took too long")
+
+
+async def test_a_job_whose_answer_comes_while_its_order_is_stopped_is_the_runs(house: House) -> None:
+    plan = replace(PLAN, step_deadline=timedelta(seconds=3))
+
+    async def late(run: Run, beat: Callable[[], None]) -> Seen:
+        if run.step is not Step.EXPORT:
+            return well(run)
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            answered = replace(order(order_id(run, Step.EXPORT)), step=OrderStep.PLACED, job_id="77")
+            await house.store.commit([Change(order=answered)])
+
+    house.acts.see = late  # type: ignore[method-assign]
+    house.clock = FakeClock(at(0), runs=True)
+    await house.wishes("w1", plan, step=Step.EXPORT)
+    async with house.working(plan) as task:
+        (run,) = await house.until(task, all_ended)
+    assert (run.state, run.export_job) == (RunState.SUCCEEDED, "77"), run.why
+
+
+async def test_a_look_behind_the_deadline_has_its_time_since_what_it_shows_counts(house: House) -> None:
+    plan = replace(PLAN, step_deadline=timedelta(minutes=1))
+
+    async def slow(run: Run, beat: Callable[[], None]) -> Seen:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return well(run)
+
+    house.acts.see = slow  # type: ignore[method-assign]
+    wish = wished("p0", "prod", plan, person("w1"), at(-600))
+    await house.store.commit([Change(run=replace(wish, state=RunState.RUNNING, step=Step.EVALUATION))])
+    async with house.working(plan) as task:
+        (run,) = await house.until(task, all_ended)
+    assert run.state is RunState.SUCCEEDED, run.why

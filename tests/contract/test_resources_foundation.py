@@ -89,6 +89,12 @@ async def test_of_twins_that_another_process_made_meanwhile_the_oldest_is_taken(
         assert await datasets.find_or_create(client, "N") == ("0", False)
 
 
+@pytest.mark.parametrize("look", [reply(500, b"{}"), reply(429, b""), reply(200, b"garbled")], ids=str)
+async def test_a_dataset_that_was_made_is_told_though_the_look_after_it_fails(look):
+    async with answering(reply(200, b"{}"), reply(201, b'["@/dataSets/1"]'), look) as (_, client):
+        assert await datasets.find_or_create(client, "N") == ("1", True)
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -197,6 +197,14 @@ async def test_a_failed_export_ends_the_wait_with_its_error(alone: House) -> Non
     assert (ended.code, ended.json["errors"]) == (1, ["0090000009 No room."])
 
 
+async def test_an_export_that_has_ended_is_not_said_to_be_cancelled(alone: House) -> None:
+    done = (await export(alone, "--wait", "--json")).json
+    assert done["status"] == "SUCCEEDED"
+    asked = await command(alone, "export", "cancel", done["id"])
+    assert (asked.code, asked.out, len(asked.lines)) == (1, "", 1)
+    assert f"export {done['id']} had ended already: it is SUCCEEDED" in asked.err
+
+
 async def test_whoever_waits_for_a_job_may_give_up_and_it_goes_on(alone: House) -> None:
     await alone.platform.quirk()
     (theirs,) = await alone.platform.place("segment_job", ["PROCESSING", 9000], body=[{"segmentId": OTHER_SEGMENT}])

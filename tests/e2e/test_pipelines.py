@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -349,3 +350,14 @@ async def test_what_a_channel_has_not_taken_is_said(house: House) -> None:
     assert "not taken yet by events" in run.err
     counted = (await house.command("notify", "list", "--json")).json
     assert [one["pending"] for one in counted] == [1]
+
+
+async def test_a_run_whose_order_hangs_beyond_its_deadline_says_that_its_fate_is_open(house: House) -> None:
+    write(house, a_pipeline(step_deadline="4s", adopt_export="never"), platform={"timeout": "30s"})
+    await house.platform.fault(f"{EXPORTS}*", method="POST", fault={"delay_s": 60})
+    began = time.monotonic()
+    ended = await house.command("pipeline", "run", "nightly", "--wait", "--json", within_s=60)
+    run = ended.json
+    assert (ended.code, run["step"], run["reason"]) == (1, "export", "deadline")
+    assert "Whether the platform took the export is not known" in run["why"]
+    assert time.monotonic() - began < 30, "the platform would have had 30 s for each call"

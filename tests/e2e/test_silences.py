@@ -70,3 +70,15 @@ async def test_silences_that_cannot_be_are_refused(house: House) -> None:
     assert (unknown.code, "segwatch silence list" in unknown.err) == (1, True)
     route = await house.command("notify", "route", "evt_none")
     assert (route.code, "events list" in route.err) == (1, True)
+
+
+async def test_a_list_of_silences_shows_the_newest_within_its_limit(house: House) -> None:
+    house.write()
+    assert (await house.command("db", "migrate")).code == 0
+    ids = [
+        (await house.command("silence", "add", f"sandbox={name}", "--for", "2h", "--json")).json["id"]
+        for name in ("dev", "stage", "prod")
+    ]
+    newest = await house.command("silence", "list", "--limit", "2", "--json")
+    assert [one["id"] for one in newest.json] == ids[1:]
+    assert (await house.command("silence", "list", "--limit", "0")).code == 2

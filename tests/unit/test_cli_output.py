@@ -158,12 +158,3 @@ def test_a_failure_is_told_on_stderr_and_ends_with_its_code(capsys):
         output.fail(output.Exit.UNREACHABLE, "first", "second")
     assert ended.value.code == 3
     assert capsys.readouterr() == ("", "first\nsecond\n")
-
-
-def test_a_closed_pipe_is_left_to_the_caller(monkeypatch):
-    def closed(screen, text):
-        raise BrokenPipeError
-
-    monkeypatch.setattr(Terminal, "write", closed)
-    with pytest.raises(BrokenPipeError):
-        on_terminal(output.lines, ["anything"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from segwatch.cli.completion import completion
 from segwatch.cli.reference import commands, help_of, reference
 from segwatch.emulator.lake import own_profiles
 
@@ -61,3 +62,16 @@ def test_every_form_of_own_profiles_is_named_where_people_look(suffix):
     page = (PAGE.parent / "emulator.md").read_text(encoding="utf-8")
     assert suffix in option
     assert f"`{suffix}`" in next(line for line in page.splitlines() if line.startswith("| `--profiles"))
+
+
+def test_fish_offers_files_only_where_one_is_named(capsys):
+    completion("fish")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "complete -c segwatch -f"
+    offering = [line for line in lines if line.startswith("complete") and " -F" in line]
+    options = {found[1] for line in offering if (found := re.search(r" -l (\S+) -r -F", line))}
+    assert options == {"config", "out", "data", "profiles", "scenario"}
+    assert [line for line in offering if " -l " not in line] == [
+        "complete -c segwatch -n '__fish_segwatch_using_command db backup' -F"
+    ]
+    assert len([line for line in lines if " -l config " in line]) == len([x for x in offering if " -l config " in x])

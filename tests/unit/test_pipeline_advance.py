@@ -228,3 +228,26 @@ def test_a_run_that_a_wrong_clock_put_off_is_due():
     assert not replace(run(), due_at=at(30)).is_due(at(0))
     assert replace(run(), due_at=at(120)).is_due(at(0))
     assert not advance.failed(run(), advance.Reason.INTERNAL, "x", at(0)).run.is_due(at(5))
+
+
+@pytest.mark.parametrize(("kind", "what"), [("segment_job", "evaluation"), ("export_job", "export")])
+def test_of_an_order_whose_answer_is_still_out_a_run_says_so_at_its_deadline(kind, what):
+    before = run(step_deadline=timedelta(minutes=10))
+    out = order(OrderStep.POSTING, kind=kind, why="no answer")
+    for turn in (advance.stopped(before, out, at(10)), advance.advance(before, OrderStands(order=out), at(11))):
+        after = turn.run
+        assert (after.state, after.reason) == (RunState.FAILED, "deadline")
+        assert f"Whether the platform took the {what} is not known (order {out.id}): look for it there" in after.why
+        assert "goes on without this run, and `segwatch run` watches it as any other" in after.why
+
+
+@pytest.mark.parametrize("left", [None, OrderStep.INTENDED, OrderStep.REFUSED])
+def test_nothing_is_open_where_nothing_was_sent_or_all_was_answered(left):
+    stands = left and order(left)
+    why = advance.stopped(run(step_deadline=timedelta(minutes=10)), stands, at(10)).run.why
+    assert why == "evaluate took too long: it was stopped after 600 s"
+
+
+def test_an_answer_that_came_while_the_order_was_stopped_counts():
+    after = advance.stopped(run(), order(OrderStep.PLACED, job_id="seg-9"), at(10)).run
+    assert (after.state, after.step, after.segment_job) == (RunState.RUNNING, Step.EVALUATION, "seg-9")
