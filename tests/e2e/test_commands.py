@@ -208,7 +208,7 @@ async def test_channels_are_listed_tested_and_what_was_given_up_is_sent_again(ni
     await night.house.inbox.until("job.failed", channel="pager", job_id=night.refused)
     await night.house.inbox.until("export.recovered", channel="pager", job_id=night.new)
     again = await night.json("notify", "replay", got.data["event_id"], "--channel", "pager")
-    assert again == {"replayed": 1, "ids": [letter]}
+    assert again == {"replayed": 1, "left_out": 0, "ids": [letter]}
     await night.daemon.until_metric(0, "segwatch_dead_letters", channel="pager")
 
     none, nothing, missing = await asyncio.gather(
