@@ -92,6 +92,12 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
             '[[schedules]]\nat="2m"\nname="n"\ndue="1m"', "schedules[0]: due is '1m'. Write the time", id="due-by-then"
         ),
         pytest.param(
+            '[[schedules]]\nat=0\nname="n"\ndue="30h"', "schedules[0]: due is '30h'. Write the time", id="due-too-late"
+        ),
+        pytest.param(
+            '[[schedules]]\nat="6h"\nname="n"\ndue="30h"', "schedules[0]: due is '30h'. Write", id="due-a-day-later"
+        ),
+        pytest.param(
             DAILY.format("n", 0) + 'due="1m"',
             "schedules[0]: it has due and schedule. Write one of them.",
             id="due-twice",
@@ -219,3 +225,9 @@ def test_a_job_must_be_named_before_its_status_is_set(tmp_path):
 def test_a_file_that_is_not_there_is_told_with_what_comes_along(tmp_path):
     with pytest.raises(ScenarioError, match="night"):
         load(str(tmp_path / "none.toml"))
+
+
+def test_a_schedule_may_be_due_until_a_day_after_it_is_made(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('[[schedules]]\nat = "7h"\nname = "n"\ndue = "30h"\n')
+    assert load(str(path)).steps[0].due_s == 30 * 3600
