@@ -76,6 +76,10 @@ class Front:
             if request.content.exception() is not None:
                 response.force_close()  # where the next request begins in what comes is not known
             return response
+        except OSError as lost:
+            if request.content.exception() is not lost:
+                raise
+            return web.Response()  # nobody reads it: the client has gone, before its body was there
         finally:
             self._at_work.discard(task)
 
