@@ -1,5 +1,6 @@
 """What one sandbox holds."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID
 from segwatch.emulator.settings import Json
 
+SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
 ALL_SEGMENTS = "*"
 HISTORY = "history"  # the origin of jobs that had ended before anybody looked
 

@@ -75,6 +75,7 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param("[[faults]]\nat=1\nfault={}", "faults[0]: fault has nothing. Write one of status", id="fault"),
         pytest.param("[[quirks]]\nat=1\nno_lnks=true", "quirks[0]: it has 'no_lnks'. Known names:", id="quirk"),
         pytest.param("[[profiles]]\nat=1", "profiles[0]: Write either lose", id="profiles"),
+        pytest.param('[[evaluations]]\nat=1\nsandbox="A b"', "evaluations[0]: sandbox is 'A b'. Write", id="sandbox"),
         pytest.param("[[evaluations]]\nat=1\nsegments=[]", "evaluations[0]: segments is [].", id="segments"),
         pytest.param(
             '[[schedules]]\nat=1\nname="n"\nschedule="daily"', "schedules[0]: the cron 'daily' has 1", id="cron"
