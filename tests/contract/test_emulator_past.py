@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import duckdb
@@ -98,6 +99,12 @@ async def test_each_day_has_an_evaluation_that_has_long_ended_and_counted_for_re
     assert counts[0][SEGMENT] > 0
     assert counts[1:] == counts[:-1]
     assert (await platform.get(f"{SEGMENT_JOBS}/{later}"))["status"] in ("NEW", "QUEUED")
+
+
+async def test_what_is_left_out_is_what_the_page_shows(platform):
+    page = (Path(__file__).parents[2] / "docs/reference/emulator-control.md").read_text(encoding="utf-8")
+    shown = int(page.split('| `POST /_emulator/history` | `{"days": ')[1].split(",")[0])
+    assert len((await platform.control("history", {}))["ids"]) == shown
 
 
 async def test_a_history_comes_before_the_first_job_and_outlives_the_process(tmp_path):
@@ -283,7 +290,7 @@ async def test_a_history_comes_before_an_export_that_evaluates():
 @pytest.mark.parametrize(
     ("body", "hint"),
     [
-        ({}, "days is missing. Write how many"),
+        ({"days": 0}, "from 1 to 90"),
         ({"days": 91}, "from 1 to 90"),
         ({"days": 1.5}, "whole number"),
         ({"days": 1, "segments": ["nope"]}, "No segment definition"),

@@ -11,6 +11,7 @@ from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.sandbox import ALL_SEGMENTS
 from segwatch.emulator.settings import Json
 
+_PAST_DAYS = 15
 _PAST_DAYS_MAX = 90  # as far back as events go
 
 
@@ -62,9 +63,7 @@ def new_evaluation(body: Any) -> NewRun:
 def new_past(body: Any) -> NewPast:
     order = Order(body, "days", "segments", "sandbox", what="The body")
     days = order.whole("days", least=1, most=_PAST_DAYS_MAX)
-    if days is None:
-        raise ServiceError(400, f"days is missing. Write how many days are evaluated, from 1 to {_PAST_DAYS_MAX}.")
-    return NewPast(days=days, sandbox=order.sandbox(), body=_evaluation(order))
+    return NewPast(days=_PAST_DAYS if days is None else days, sandbox=order.sandbox(), body=_evaluation(order))
 
 
 def _evaluation(order: Order) -> Json:
