@@ -81,24 +81,29 @@ class DataBench:
         lake = await self._data.lake()
         return await lake.answer(profiles) * max(1, count)
 
-    async def evaluate(self, job: Job, *, at: datetime | None = None) -> None:
-        """Evaluate the job's segments as of then, or as of now."""
+    def order(self, job: Job, *, at: datetime) -> Evaluation:
+        """Return what the job evaluates, as of then. Raises ValueError for a segment that is gone."""
+        return Evaluation(
+            # its own, and no other's: with a new process, ids that nobody was told may come again
+            run_id=f"{job.id} {job.created_ms}",
+            sandbox=job.sandbox,
+            definitions=self._expressions(job),
+            known=frozenset(self._sandbox(job.sandbox).definitions),
+            now=at,
+        )
+
+    async def evaluate(self, job: Job) -> None:
+        """Evaluate the job's segments as of now."""
         self._data.demand_engine()
         from segwatch.emulator.lake import evaluation  # not before a job needs the engine
         from segwatch.emulator.pql import PqlError
 
-        order = Evaluation(
-            run_id=str(job.id),
-            sandbox=job.sandbox,
-            definitions=self._expressions(job),
-            known=frozenset(self._sandbox(job.sandbox).definitions),
-            now=at or datetime.fromtimestamp(self._now(), UTC),
-        )
+        order = self.order(job, at=datetime.fromtimestamp(self._now(), UTC))
         gate = Gate()
         if job.kind is Kind.SEGMENT_JOB:  # an export's effect are its batches, and comes later
             self._gates[job] = gate
         try:
-            counters = await self._computed(partial(evaluation.evaluate, order=order, settles=gate.go_through))
+            counters = await self.computed(partial(evaluation.evaluate, order=order, settles=gate.go_through))
         except PqlError as error:
             raise ValueError(str(error)) from error
         finally:
@@ -121,11 +126,10 @@ class DataBench:
         def supplied(cursor: "DuckDBPyConnection") -> None:
             external.supply(cursor, job.sandbox, now=now)
 
-        await self._computed(supplied)
+        await self.computed(supplied)
         try:
             written = [
-                await self._computed(partial(exports.write, folder=folder, order=order))
-                for order in self._extracts(job)
+                await self.computed(partial(exports.write, folder=folder, order=order)) for order in self._extracts(job)
             ]
         except asyncio.CancelledError:
             for batch_id in job.facts.batch_ids:
@@ -171,6 +175,36 @@ class DataBench:
         self.counters.clear()
         self.written.clear()
 
+    async def computed(self, work: "Work[Result]") -> Result:
+        """Return what the work returns. Cancelled, it ends the work, and returns when nothing of it goes on."""
+        lock, halted = threading.Lock(), threading.Event()
+        at_work: list[DuckDBPyConnection] = []
+
+        def watched(cursor: "DuckDBPyConnection") -> Result:
+            with lock:
+                if halted.is_set():
+                    raise InterruptedError
+                at_work.append(cursor)
+            try:
+                return work(cursor)
+            finally:
+                with lock:  # it is closed now, and must not be interrupted any more
+                    at_work.clear()
+
+        lake = await self._data.lake()
+        computing = asyncio.ensure_future(lake.compute(watched))
+        try:
+            return await asyncio.shield(computing)
+        except asyncio.CancelledError:
+            with lock:
+                halted.set()
+                for cursor in at_work:
+                    cursor.interrupt()
+            await asyncio.wait([computing])
+            if not computing.cancelled():
+                computing.exception()  # nobody else asks for it
+            raise
+
     def _end_in_vain(self, job: Job, box: Sandbox) -> None:
         if job.cancel_asked or job.status == "CANCELLED":
             self._abort(job, box)
@@ -207,36 +241,6 @@ class DataBench:
             if segment_id not in known:
                 raise ValueError(f"The segment definition {segment_id} does not exist any more.")
         return {segment_id: known[segment_id]["expression"] for segment_id in asked}
-
-    async def _computed(self, work: "Work[Result]") -> Result:
-        """Return what the work returns. Cancelled, it ends the work, and returns when nothing of it goes on."""
-        lock, halted = threading.Lock(), threading.Event()
-        at_work: list[DuckDBPyConnection] = []
-
-        def watched(cursor: "DuckDBPyConnection") -> Result:
-            with lock:
-                if halted.is_set():
-                    raise InterruptedError
-                at_work.append(cursor)
-            try:
-                return work(cursor)
-            finally:
-                with lock:  # it is closed now, and must not be interrupted any more
-                    at_work.clear()
-
-        lake = await self._data.lake()
-        computing = asyncio.ensure_future(lake.compute(watched))
-        try:
-            return await asyncio.shield(computing)
-        except asyncio.CancelledError:
-            with lock:
-                halted.set()
-                for cursor in at_work:
-                    cursor.interrupt()
-            await asyncio.wait([computing])
-            if not computing.cancelled():
-                computing.exception()  # nobody else asks for it
-            raise
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

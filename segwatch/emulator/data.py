@@ -26,12 +26,23 @@ def missing_engine() -> str | None:
 
 
 class Data:
-    """What the settings ask for, one for all sandboxes. now: epoch seconds. made: hears that the profiles are there."""
+    """What the settings ask for, one for all sandboxes. now: epoch seconds. made: hears that the profiles are there.
 
-    def __init__(self, settings: EmulatorSettings, *, now: Callable[[], float], made: Callable[[], None]) -> None:
+    was_kept: whether a sandbox has the job of that id, of a history.
+    """
+
+    def __init__(
+        self,
+        settings: EmulatorSettings,
+        *,
+        now: Callable[[], float],
+        made: Callable[[], None],
+        was_kept: Callable[[str, str], bool],
+    ) -> None:
         self._settings = settings
         self._now = now
         self._made = made
+        self._was_kept = was_kept
         self.is_made = False
         self._opening: asyncio.Task[Lake] | None = None
         self._unready: Lake | None = None
@@ -87,7 +98,7 @@ class Data:
 
         now = datetime.fromtimestamp(self._now(), UTC)
         try:
-            lake = await asyncio.to_thread(opened, self._settings, now=now, began=self._note)
+            lake = await asyncio.to_thread(opened, self._settings, now=now, began=self._note, was_kept=self._was_kept)
         except ValueError as exc:
             raise DataError(500, str(exc)) from exc
         finally:

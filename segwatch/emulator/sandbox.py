@@ -1,5 +1,6 @@
 """What one sandbox holds."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -7,7 +8,9 @@ from segwatch.emulator.engine import Job, Kind
 from segwatch.emulator.lake.model import EXTERNAL_SEGMENT_ID
 from segwatch.emulator.settings import Json
 
+SANDBOX_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
 ALL_SEGMENTS = "*"
+HISTORY = "history"  # the origin of jobs that had ended before anybody looked
 
 
 class JobBook:
@@ -42,6 +45,18 @@ class Sandbox:
     def knows(self, segment_id: str) -> bool:
         """Whether somebody can be in the segment: it is defined here, or comes from outside."""
         return segment_id in self.definitions or segment_id == EXTERNAL_SEGMENT_ID
+
+    def has_history(self, job_id: str) -> bool:
+        """Whether the job of that id is here, and of a history."""
+        job = self.books[Kind.SEGMENT_JOB].created.get(job_id)
+        return job is not None and job.origin == HISTORY
+
+    def batch_count(self, kind: Kind, request: Json) -> int:
+        """Return how many batches a job of that kind has."""
+        if kind is Kind.SEGMENT_JOB or not request["destination"].get("segmentPerBatch"):
+            return 1
+        segments = (request.get("filter") or {}).get("segments")
+        return len(segments) if segments else len(self.definitions)
 
     def shelves(self) -> Iterator[tuple[str, dict[str, Json]]]:
         """Yield what it holds besides its jobs, by name: documents under their ids."""

@@ -42,6 +42,7 @@ class Witness(Protocol):
     def touched(self) -> None: ...
     def job_gone(self, job: Job) -> None: ...
     def all_gone(self) -> None: ...
+    def flush(self) -> None: ...
 
 
 class World:
@@ -54,7 +55,7 @@ class World:
         self.stopped_by_reset: list[Callable[[], Awaitable[None]]] = []  # ends what runs outside of the world
         # a reset leaves the tokens alone: they belong to the clients, which did not ask for a new start
         self.tokens = Tokens(lifetime_s=settings.token_lifetime_s, now=now)
-        self.data = Data(settings, now=now, made=self.touch)
+        self.data = Data(settings, now=now, made=self.touch, was_kept=self._has_history)
         self.bench = DataBench(self.data, sandbox=self.sandbox, now=now, realized_is_all=self._realized_is_all)
         self.engine = Engine(speed=settings.speed, now=now, call_later=call_later, changed=self._job_changed)
         self.workshop = Workshop(self.engine, self.bench, speed=settings.speed, now=now, done=self._follow_up)
@@ -193,7 +194,7 @@ class World:
             org=org,
             origin=origin,
             request=request,
-            facts=seed.facts(rng, batches=self._batch_count(kind, sandbox, request)),
+            facts=seed.facts(rng, batches=sandbox.batch_count(kind, request)),
             script=natural,
             errors=outcome.errors,
         )
@@ -285,15 +286,12 @@ class World:
         if self.witness is not None:
             self.witness.touched()
 
+    def _has_history(self, sandbox: str, job_id: str) -> bool:
+        return sandbox in self._sandboxes and self._sandboxes[sandbox].has_history(job_id)
+
     def _schedules(self) -> Iterator[Json]:
         for sandbox in self._sandboxes.values():
             yield from sandbox.schedules.values()
 
     def _realized_is_all(self) -> bool:
         return self.settings.dialect == "current" and Quirk.EXISTING_STATUS not in self.quirks
-
-    def _batch_count(self, kind: Kind, sandbox: Sandbox, request: Json) -> int:
-        if kind is Kind.SEGMENT_JOB or not request["destination"].get("segmentPerBatch"):
-            return 1
-        segments = (request.get("filter") or {}).get("segments")
-        return len(segments) if segments else len(sandbox.definitions)

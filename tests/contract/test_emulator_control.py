@@ -211,6 +211,20 @@ async def test_a_page_out_of_ten_thousand_jobs_is_quick(platform):
         ("jobs", {"kind": "export_job", "cuont": 1}, "Known names: kind, script, count"),
         ("jobs", {"kind": "export_job", "body": {"destination": {}}}, "datasetId"),
         ("jobs", {"kind": "export_job", "sandbox": ""}, "sandbox"),
+        *(
+            (call, body | {"sandbox": "NOT Good"}, "sandbox is 'NOT Good'. Write a name in lower case, such as prod.")
+            for call, body in (
+                ("jobs", {"kind": "export_job"}),
+                ("evaluations", {}),
+                ("history", {"days": 1}),
+                ("exports", {}),
+                ("batches", {}),
+                ("schedules", {"name": "n"}),
+                ("profiles", {"lose": 0.5}),
+            )
+        ),
+        ("evaluations", {"segments": [SEGMENT] * 21}, "21 segments: write 20 or fewer"),
+        ("history", {"days": 1, "segments": [SEGMENT] * 21}, "21 segments: write 20 or fewer"),
         ("jobs", [], "not an object"),
         ("outcomes", {"kind": "export_job", "next": "FAILED"}, '["FAILED", "SUCCEEDED"]'),
         ("outcomes", {"kind": "export_job", "next": ["FAILED"], "errors": "no"}, "list of objects"),

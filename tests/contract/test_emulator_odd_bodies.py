@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating
+from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT_JOBS, an_export, emulating, until
 from exported import QUERIES
 
 from segwatch.emulator import bodies
@@ -89,6 +89,33 @@ async def test_a_body_that_cannot_be_unpacked_and_comes_behind_its_head_is_a_400
     assert (await reader.readuntil(b"\r\n")).split()[1] == b"400"
     writer.close()
     await writer.wait_closed()
+
+
+@pytest.mark.parametrize("path", [EXPORT_JOBS, "/_emulator/jobs", "/ims/token/v3"])
+@pytest.mark.parametrize("fault", [None, {"delay_s": 0.001}])
+async def test_a_client_that_goes_away_within_its_body_is_answered_by_nobody_and_logged_nowhere(
+    platform, caplog, path, fault
+):
+    if fault is not None:
+        await platform.control("faults", {"fault": fault})
+    before = await platform.ledger()
+    at_rest = len(asyncio.all_tasks())
+    address = urlsplit(platform.base_url)
+    headers = platform.headers | {"Host": "x", "Content-Type": "application/x-www-form-urlencoded"}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
+    for body in (b"Content-Length: 99\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write("\r\n".join(lines).encode() + b"\r\n" + body)
+        await platform.get("/_emulator/time")  # answered behind the other's head
+        writer.close()
+        await writer.wait_closed()
+
+    async def nobody_is_served():
+        return len(asyncio.all_tasks()) <= at_rest
+
+    await until(nobody_is_served)
+    assert not caplog.records
+    assert await platform.ledger() == before
 
 
 async def test_a_body_that_cannot_be_unpacked_meets_a_fault_all_the_same(platform):

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 UPS = "/data/core/ups"
 ORG = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
 SEGMENT = "a1b2c3d4-0001-4000-8000-000000000001"
+RECENT = "a1b2c3d4-0003-4000-8000-000000000003"
+IN_RECENT = {"segmentId": RECENT, "status": ["realized"]}
 DATASET = "65a1b2c3d4e5f60718293a4b"
 ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 EXPORT = {
@@ -133,6 +135,48 @@ async def test_whenever_it_is_killed_jobs_go_on_and_nothing_is_torn(tmp_path: Pa
         ]
         counts = [row["metrics"]["segmentedProfileCounter"][SEGMENT] for row in segments]
         assert counts[0] == counts[1] > 0
+
+
+async def counted(platform: Emulator) -> tuple[dict[str, int], int]:
+    """Return what a segment job counts by segment, and how many the platform then exports of the segment."""
+    job = await platform.call("POST", f"{UPS}/segment/jobs", [{"segmentId": RECENT}])
+    await platform.all_over()
+    metrics = (await platform.call("GET", f"{UPS}/segment/jobs/{job['id']}"))["metrics"]
+    export = await platform.call("POST", f"{UPS}/export/jobs", EXPORT | {"filter": {"segments": [IN_RECENT]}})
+    await platform.all_over()
+    written = (await platform.call("GET", f"{UPS}/export/jobs/{export['id']}"))["metrics"]
+    return metrics["segmentedProfileCounter"], written["totalExportedProfileCounter"]
+
+
+async def test_killed_within_a_history_it_has_none_and_evaluates_as_if_none_had_been_asked_for(tmp_path: Path) -> None:
+    options = ("--speed", "100000")
+    async with emulating(tmp_path, *options) as first:
+        await first.call("POST", f"{UPS}/export/jobs", EXPORT)  # opens the data
+        await first.all_over()
+        lake = tmp_path / "lake.duckdb"
+        days = [lake.stat().st_mtime_ns]
+
+        async def some_days() -> bool:
+            if days[-1] != (changed := lake.stat().st_mtime_ns):
+                days.append(changed)
+            return len(days) > 4
+
+        history = asyncio.create_task(first.call("POST", "/_emulator/history", {"days": 90}))
+        await until(some_days, "some days of the history are computed")
+        assert not history.done()
+        await first.kill()
+        with pytest.raises(aiohttp.ClientError):
+            await history
+    async with emulating(tmp_path, *options) as second:
+        assert all(job["kind"] == "export_job" for job in (await second.jobs()).values())
+        found, exported = await counted(second)
+        again, _ = await counted(second)
+        made = await second.call("POST", "/_emulator/history", {"days": 3, "sandbox": "dev"})
+        assert len(made["ids"]) == 3
+        await second.call("POST", "/_emulator/reset")
+        fresh, _ = await counted(second)
+    assert found == again == fresh == {RECENT: exported}
+    assert exported > 0
 
 
 async def test_everything_that_was_answered_is_still_there(tmp_path: Path) -> None:

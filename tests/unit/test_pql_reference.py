@@ -34,7 +34,7 @@ def test_every_example_finds_some_of_the_profiles_that_are_made_up_and_none_find
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         tables.create(connection)
-        population.create(connection, seed=0, size=size, now=now)
+        population.create(connection, seed=0, size=size, now=population.anchor(now))  # as a platform does
         expressions = {query: {"type": "PQL", "format": "pql/text", "value": query} for query in queries}
         wanted = conditions(connection, expressions)
         counts = ", ".join(f"count(*) FILTER ({wanted[query]})" for query in queries)

@@ -23,12 +23,12 @@ from segwatch.emulator.envelopes import (
 from segwatch.emulator.faults import CUT, strike
 from segwatch.emulator.keeper import Keeper
 from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.sandbox import SANDBOX_NAME
 from segwatch.emulator.world import Sandbox, World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ORG = re.compile(r"[0-9A-Fa-f]{24}@AdobeOrg")
-_SANDBOX = re.compile(r"[a-z0-9][a-z0-9-]{0,254}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,10 @@ class Front:
             if request.content.exception() is not None:
                 response.force_close()  # where the next request begins in what comes is not known
             return response
+        except OSError as lost:
+            if request.content.exception() is not lost:
+                raise
+            return web.Response()  # nobody reads it: the client has gone, before its body was there
         finally:
             self._at_work.discard(task)
 
@@ -150,7 +154,7 @@ class Front:
             raise GatewayError("403027")
         # the first tutorial sends no sandbox at all
         name = headers.get("x-sandbox-name") or seed.SANDBOX
-        if not _SANDBOX.fullmatch(name):
+        if not SANDBOX_NAME.fullmatch(name):
             raise ServiceError(400, f"x-sandbox-name is {name!r}: a sandbox name is lower case, such as prod")
         if Quirk.STRICT_CONTENT_TYPE in self._world.quirks and _lacks_type(request):
             raise ServiceError(400, "A valid content-type must be specified")

@@ -40,8 +40,6 @@ class SegmentJobs:
         caller = request[CALLER]
         body = await json_body(request)
         asked = segment_request(body, caller.sandbox)
-        if len(asked["segments"]) > _ON_DEMAND_MAX:
-            raise ServiceError(400, f"{len(asked['segments'])} segments: write {_ON_DEMAND_MAX} or fewer in one job")
         if not self._world.quota.take(caller.sandbox.name):
             raise ServiceError(429, "The evaluations that may be asked for in this sandbox today are used up")
         job = self._world.submit(Kind.SEGMENT_JOB, caller.sandbox, caller.org, asked, body=body)
@@ -126,7 +124,7 @@ def _in_order(book: JobBook, attribute: str, downwards: bool) -> Iterable[Job]:
 def segment_request(body: Any, sandbox: Sandbox, *, known_only: bool = True) -> Json:
     """Return what a create body asks for: `segments`, and `properties` of a scheduled run. AEP contract 3.2.
 
-    known_only: refuse ids of definitions that do not exist.
+    known_only: refuse ids of definitions that do not exist, and more of them than are evaluated on demand.
     """
     entries = body.get("segments") if isinstance(body, dict) else body
     schema = body.get("schema") if isinstance(body, dict) else {"name": PROFILE_SCHEMA}
@@ -137,6 +135,8 @@ def segment_request(body: Any, sandbox: Sandbox, *, known_only: bool = True) -> 
     asked: Json = {"segments": [_segment_id(entry, sandbox, known_only) for entry in entries]}
     if ALL_SEGMENTS in asked["segments"]:
         asked["segments"] = [ALL_SEGMENTS]
+    if known_only and len(entries := asked["segments"]) > _ON_DEMAND_MAX:
+        raise ServiceError(400, f"{len(entries)} segments: write {_ON_DEMAND_MAX} or fewer in one job")
     if isinstance(body, dict) and isinstance(body.get("properties"), dict):
         asked["properties"] = body["properties"]
     return asked

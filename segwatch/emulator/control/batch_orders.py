@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from segwatch.emulator import seed
 from segwatch.emulator.control.orders import Order
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.lake.made_batches import LEAST_BYTES
@@ -29,7 +28,7 @@ def new_batch(body: Any) -> NewBatch:
     new = NewBatch(
         files=order.whole("files", least=1, most=_FILES_MAX) or 1,
         length_bytes=order.whole("bytes", least=LEAST_BYTES, most=_FILE_BYTES_MAX) or 1024,
-        sandbox=order.text("sandbox", seed.SANDBOX),
+        sandbox=order.sandbox(),
         dataset=order.text("dataset") if "dataset" in order else None,
         seed=order.whole("seed", most=2**63) or 0,
     )

@@ -10,6 +10,7 @@ from segwatch.emulator.engine import Kind, Script, Step
 from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.faults import Fault
 from segwatch.emulator.quirks import Quirk
+from segwatch.emulator.sandbox import SANDBOX_NAME
 from segwatch.emulator.settings import Json
 from segwatch.emulator.world import Outcome, Sandbox
 
@@ -45,6 +46,12 @@ class Order:
         if not isinstance(value, str) or not value:
             raise _refusal(f"{name} is {value!r}. Write a text that is not empty.")
         return value
+
+    def sandbox(self) -> str:
+        name = self.text("sandbox", seed.SANDBOX)
+        if not SANDBOX_NAME.fullmatch(name):
+            raise _refusal(f"sandbox is {name!r}. Write a name in lower case, such as prod.")
+        return name
 
     def number(self, name: str, *, least: float = 0.0, most: float) -> float | None:
         value = self._body.get(name)
@@ -124,7 +131,7 @@ def new_jobs(body: Any) -> NewJobs:
         kind=kind_of(order.value("kind")),
         script=_script(order.value("script")) if "script" in order else None,
         count=1 if count is None else count,
-        sandbox=order.text("sandbox", seed.SANDBOX),
+        sandbox=order.sandbox(),
         body=order.value("body"),
         errors=order.errors(),
     )

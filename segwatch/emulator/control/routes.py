@@ -137,7 +137,8 @@ class Control:
         return answer({"id": job.id})
 
     async def _evaluate_past(self, request: web.Request) -> web.Response:
-        jobs = await self._past.make(run_orders.new_past(await json_body(request)))
+        new = run_orders.new_past(await json_body(request))
+        jobs = await self._past.make(new, is_awaited=lambda: request.transport is not None)
         return answer({"ids": [job.id for job in jobs]})
 
     async def _export(self, request: web.Request) -> web.Response:

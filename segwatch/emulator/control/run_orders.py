@@ -11,6 +11,7 @@ from segwatch.emulator.envelopes import ServiceError
 from segwatch.emulator.sandbox import ALL_SEGMENTS
 from segwatch.emulator.settings import Json
 
+_PAST_DAYS = 15
 _PAST_DAYS_MAX = 90  # as far back as events go
 
 
@@ -56,15 +57,13 @@ class ProfileChange:
 
 def new_evaluation(body: Any) -> NewRun:
     order = Order(body, "segments", "sandbox", what="The body")
-    return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=_evaluation(order))
+    return NewRun(kind=Kind.SEGMENT_JOB, sandbox=order.sandbox(), body=_evaluation(order))
 
 
 def new_past(body: Any) -> NewPast:
     order = Order(body, "days", "segments", "sandbox", what="The body")
     days = order.whole("days", least=1, most=_PAST_DAYS_MAX)
-    if days is None:
-        raise ServiceError(400, f"days is missing. Write how many days are evaluated, from 1 to {_PAST_DAYS_MAX}.")
-    return NewPast(days=days, sandbox=order.text("sandbox", seed.SANDBOX), body=_evaluation(order))
+    return NewPast(days=_PAST_DAYS if days is None else days, sandbox=order.sandbox(), body=_evaluation(order))
 
 
 def _evaluation(order: Order) -> Json:
@@ -76,7 +75,7 @@ def new_export(body: Any) -> NewRun:
     asked = order.value("body")
     if asked is not None and not isinstance(asked, dict):
         raise ServiceError(400, "body is not an object. Write what POST /export/jobs takes, or leave it out.")
-    return NewRun(kind=Kind.EXPORT_JOB, sandbox=order.text("sandbox", seed.SANDBOX), body=asked)
+    return NewRun(kind=Kind.EXPORT_JOB, sandbox=order.sandbox(), body=asked)
 
 
 def new_plan(body: Any) -> NewPlan:
@@ -88,7 +87,7 @@ def new_plan(body: Any) -> NewPlan:
         "schedule": order.value("schedule"),
         "state": order.text("state", "active"),
     }
-    return NewPlan(sandbox=order.text("sandbox", seed.SANDBOX), asked=schedule_request(asked))
+    return NewPlan(sandbox=order.sandbox(), asked=schedule_request(asked))
 
 
 def _segments(order: Order) -> list[str]:
@@ -113,7 +112,7 @@ def profile_change(body: Any) -> ProfileChange:
     segment_id = order.text("segment_id") if "segment_id" in order else None
     if lose is None and segment_id is not None:
         raise ServiceError(400, "restore gives everybody back. Leave segment_id out.")
-    return ProfileChange(sandbox=order.text("sandbox", seed.SANDBOX), lose=lose, segment_id=segment_id)
+    return ProfileChange(sandbox=order.sandbox(), lose=lose, segment_id=segment_id)
 
 
 def scenario_name(body: Any, known: list[str]) -> str:

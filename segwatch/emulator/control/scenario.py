@@ -183,8 +183,9 @@ class _Reading:
         if says is not None and not (isinstance(says, str) and says):
             wrong.append(f"says is {says!r}. Write a text, or leave it out.")
         due_s = _seconds(entry.get("due")) if table == "schedules" else None
-        if "due" in _OWN.get(table, ()) and "due" in entry and (due_s is None or due_s <= (at_s or 0.0)):
-            wrong.append(f"due is {entry['due']!r}. Write the time since the start, later than at.")
+        if "due" in _OWN.get(table, ()) and "due" in entry and not _is_first_due(at_s or 0.0, due_s):
+            told = "Write the time since the start, later than at by less than a day: it is due each day."
+            wrong.append(f"due is {entry['due']!r}. {told}")
         if due_s is not None and "schedule" in entry:
             wrong.append("it has due and schedule. Write one of them.")
         if about_key and not (isinstance(about, str) and about):
@@ -200,6 +201,11 @@ class _Reading:
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")
+
+
+def _is_first_due(at_s: float, due_s: float | None) -> bool:
+    """Whether what is due each day, and made at `at_s`, is due at `due_s` first."""
+    return due_s is not None and at_s < due_s < at_s + _UNITS_S["d"]
 
 
 def _seconds(value: object) -> float | None:

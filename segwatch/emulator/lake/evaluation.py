@@ -64,12 +64,30 @@ def evaluate(cursor: DuckDBPyConnection, order: Evaluation, *, settles: Callable
     if (known := counters(cursor, order.run_id)) is not None:
         return known
     external.supply(cursor, order.sandbox, now=order.now)
+
+    def note(counted: Counters) -> None:
+        cursor.execute("INSERT INTO run VALUES (?, ?, ?)", [order.run_id, order.sandbox, json.dumps(asdict(counted))])
+        settles()
+
+    return _applied(cursor, order, home=order.sandbox, note=note)
+
+
+def evaluate_aside(cursor: DuckDBPyConnection, order: Evaluation, *, aside: str) -> Counters:
+    """Return what the run counted, after its result is in `membership` under another name than the sandbox's.
+
+    What the runs before it left there is what it goes on from; nothing of the sandbox's own changes.
+    Raises pql.PqlError for an expression that cannot be evaluated.
+    """
+    return _applied(cursor, order, home=aside, note=lambda _: None)
+
+
+def _applied(cursor: DuckDBPyConnection, order: Evaluation, *, home: str, note: Callable[[Counters], None]) -> Counters:
+    """Return what was counted, after one transaction. note: called within it, at its end."""
     wanted = conditions(cursor, order.definitions)
     cursor.begin()
     try:
-        counted = _apply(cursor, order, list(wanted.values()))
-        cursor.execute("INSERT INTO run VALUES (?, ?, ?)", [order.run_id, order.sandbox, json.dumps(asdict(counted))])
-        settles()
+        counted = _apply(cursor, order, list(wanted.values()), home)
+        note(counted)
     except BaseException:
         cursor.rollback()
         raise
@@ -91,11 +109,11 @@ def counters(cursor: DuckDBPyConnection, run_id: str) -> Counters | None:
     )
 
 
-def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> Counters:
+def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str], home: str) -> Counters:
     flags = "".join(f",\n  ({condition}) AS s{i}" for i, condition in enumerate(wanted))
     cursor.execute(_FLAG.format(flags=flags), {"sandbox": order.sandbox, "now": order.now})
-    by_status = _settle(cursor, order)
-    _forget_deleted(cursor, order)
+    by_status = _settle(cursor, order, home)
+    _forget_deleted(cursor, order, home)
     counts = "".join(f", count(*) FILTER (s{i})" for i in range(len(wanted)))
     by_namespace = cursor.execute(_BY_NAMESPACE.format(counts=counts)).fetchall()
     (profiles,) = cursor.execute("SELECT count(*) FROM flagged WHERE NOT is_lost").fetchone() or (0,)
@@ -115,20 +133,20 @@ def _apply(cursor: DuckDBPyConnection, order: Evaluation, wanted: list[str]) -> 
     )
 
 
-def _forget_deleted(cursor: DuckDBPyConnection, order: Evaluation) -> None:
+def _forget_deleted(cursor: DuckDBPyConnection, order: Evaluation, home: str) -> None:
     """Take everybody out of the segments whose definitions were deleted since the last run."""
     if order.known is not None:
         known = sorted(order.known | order.definitions.keys())
-        cursor.execute(_FORGET_DELETED, {"sandbox": order.sandbox, "namespace": NAMESPACE, "known": known})
+        cursor.execute(_FORGET_DELETED, {"sandbox": home, "namespace": NAMESPACE, "known": known})
 
 
-def _settle(cursor: DuckDBPyConnection, order: Evaluation) -> dict[tuple[str, str], int]:
+def _settle(cursor: DuckDBPyConnection, order: Evaluation, home: str) -> dict[tuple[str, str], int]:
     """Bring `membership` up to date, and return how many there are of each segment and status."""
-    these = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segments": list(order.definitions)}
+    these = {"sandbox": home, "namespace": NAMESPACE, "segments": list(order.definitions)}
     for query in (_REMEMBER, _FORGET):
         cursor.execute(query, these)
     for i, segment_id in enumerate(order.definitions):
-        given = {"sandbox": order.sandbox, "namespace": NAMESPACE, "segment_id": segment_id, "now": order.now}
+        given = {"sandbox": home, "namespace": NAMESPACE, "segment_id": segment_id, "now": order.now}
         cursor.execute(_SETTLE.format(flag=f"s{i}"), given)
     rows = cursor.execute(_BY_STATUS, these).fetchall()
     return {(segment_id, status): count for segment_id, status, count in rows}

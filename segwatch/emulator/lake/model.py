@@ -15,6 +15,7 @@ EXTERNAL_SEGMENT_ID = "24130077"
 class Evaluation:
     """What one segment job evaluates.
 
+    run_id: of this run alone; one that comes again is the same run.
     definitions: the expression of each segment, by its id. now: what `now` means in them.
     known: all segments that the sandbox has; nobody is in another one afterwards. None leaves those as they are.
     """

@@ -5,18 +5,24 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from segwatch.emulator.lake import own_profiles, population
+from segwatch.emulator.lake import histories, own_profiles, population
 from segwatch.emulator.lake.lake import Lake
 from segwatch.emulator.settings import EmulatorSettings
 
 _FILE = "lake.duckdb"
 
 
-def opened(settings: EmulatorSettings, *, now: datetime, began: Callable[[Lake], None]) -> Lake:
+def opened(
+    settings: EmulatorSettings,
+    *,
+    now: datetime,
+    began: Callable[[Lake], None],
+    was_kept: Callable[[str, str], bool],
+) -> Lake:
     """Return the lake, in the settings' directory or in memory; takes seconds for a million profiles.
 
     Profiles are created or loaded once: a directory that holds some keeps them. now: when they are said to be created.
-    began: hears of the lake before that, so that somebody can halt it.
+    began: hears of the lake before that, so that somebody can halt it. was_kept: see histories.sweep.
     Raises ValueError when the user's own profiles cannot be read.
     """
     if settings.data is not None:
@@ -25,6 +31,7 @@ def opened(settings: EmulatorSettings, *, now: datetime, began: Callable[[Lake],
     began(lake)
     try:
         lake.prepare(lambda cursor: _populate(cursor, settings, now))
+        lake.prepare(lambda cursor: histories.sweep(cursor, was_kept))
     except BaseException:
         lake.close()
         raise

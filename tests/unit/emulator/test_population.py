@@ -136,6 +136,7 @@ def test_whenever_they_begin_on_one_day_two_platforms_hold_the_same(tmp_path):
             EmulatorSettings(size=300, data=tmp_path / str(hour)),
             now=datetime(2026, 11, 23, hour, 59, 3, tzinfo=UTC),
             began=lambda _: None,
+            was_kept=lambda _sandbox, _job_id: False,
         )
         found = []
 

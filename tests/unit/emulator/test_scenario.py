@@ -75,6 +75,7 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param("[[faults]]\nat=1\nfault={}", "faults[0]: fault has nothing. Write one of status", id="fault"),
         pytest.param("[[quirks]]\nat=1\nno_lnks=true", "quirks[0]: it has 'no_lnks'. Known names:", id="quirk"),
         pytest.param("[[profiles]]\nat=1", "profiles[0]: Write either lose", id="profiles"),
+        pytest.param('[[evaluations]]\nat=1\nsandbox="A b"', "evaluations[0]: sandbox is 'A b'. Write", id="sandbox"),
         pytest.param("[[evaluations]]\nat=1\nsegments=[]", "evaluations[0]: segments is [].", id="segments"),
         pytest.param(
             '[[schedules]]\nat=1\nname="n"\nschedule="daily"', "schedules[0]: the cron 'daily' has 1", id="cron"
@@ -90,6 +91,12 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         pytest.param('meets = "1m"\nbegins = 01:00:00', "meets: it is '1m'. Write", id="meets-and-begins"),
         pytest.param(
             '[[schedules]]\nat="2m"\nname="n"\ndue="1m"', "schedules[0]: due is '1m'. Write the time", id="due-by-then"
+        ),
+        pytest.param(
+            '[[schedules]]\nat=0\nname="n"\ndue="30h"', "schedules[0]: due is '30h'. Write the time", id="due-too-late"
+        ),
+        pytest.param(
+            '[[schedules]]\nat="6h"\nname="n"\ndue="30h"', "schedules[0]: due is '30h'. Write", id="due-a-day-later"
         ),
         pytest.param(
             DAILY.format("n", 0) + 'due="1m"',
@@ -219,3 +226,9 @@ def test_a_job_must_be_named_before_its_status_is_set(tmp_path):
 def test_a_file_that_is_not_there_is_told_with_what_comes_along(tmp_path):
     with pytest.raises(ScenarioError, match="night"):
         load(str(tmp_path / "none.toml"))
+
+
+def test_a_schedule_may_be_due_until_a_day_after_it_is_made(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('[[schedules]]\nat = "7h"\nname = "n"\ndue = "30h"\n')
+    assert load(str(path)).steps[0].due_s == 30 * 3600
