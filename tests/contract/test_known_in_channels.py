@@ -38,7 +38,7 @@ LOGS = "https://logs.example.test/24116?d=d1"
 
 
 def test_pagerduty_has_links_and_what_the_error_means():
-    order = order_of(message_of(NOTICE, KNOWN))
+    order = order_of(NOTICE, message_of(NOTICE, KNOWN))
     assert [one["href"] for one in order["links"]] == ["https://wiki.example.test/9", LOGS]
     details = order["payload"]["custom_details"]
     assert details["What it means"] == f"{CAUSE} Wait."

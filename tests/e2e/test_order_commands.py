@@ -148,6 +148,7 @@ async def test_an_equal_export_that_runs_is_refused_with_what_to_do(alone: House
     assert len(await made(alone, "export_job")) == before
     forced = await export(alone, *fields, "--force", "--json")
     assert forced.code == 0
+    await alone.platform.set_status("export_job", forced.json["id"], "PROCESSING")
     cancelled = await command(alone, "export", "cancel", forced.json["id"], "--json")
     assert cancelled.json == {"id": forced.json["id"], "asked": True}
 
