@@ -4,13 +4,13 @@ Details come through the store, also from other versions: a missing or odd one l
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from segwatch.deliveries.knowledge import Knowledge, Sort
 from segwatch.deliveries.phrases import Said, amount, around, moment, span, text, texts, times
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339
 
 LATE_S = 600.0  # a digest that comes so long after its time says so
 LISTED_MAX = 5  # alerts, silences, sandboxes
@@ -237,9 +237,11 @@ def _percent(change: float) -> str:
 
 def _clock(value: object, zone: object) -> str:
     """Return an RFC 3339 time as `Mon 5 Jan 08:00` by the clocks of the zone; "" for anything else."""
+    at = moment_of(value)
+    if at is None:
+        return ""
     try:
-        at = datetime.fromisoformat(value if isinstance(value, str) else "")
-        local = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(ZoneInfo(text(zone) or "UTC"))
+        local = at.astimezone(ZoneInfo(text(zone) or "UTC"))
     except (ValueError, OSError, OverflowError, KeyError):
         return ""
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from segwatch.jobs.events import rfc3339
+from segwatch.jobs.events import moment_of, rfc3339
 from segwatch.jobs.subject import SubjectState
 
 CAP = timedelta(days=8)  # a week, and a day on which the clocks change; what lies further back is no news
@@ -111,7 +111,7 @@ def due(mark: SubjectState, daily: Daily, now: datetime) -> Due | None:
     slot, told_day = daily.latest(now), _day_told(mark, daily)
     if slot.at <= mark.since or (told_day and slot.day <= told_day):
         return None
-    before, position = _time(mark.memory.get("to")), mark.memory.get("position")
+    before, position = moment_of(mark.memory.get("to")), mark.memory.get("position")
     earliest = now - CAP if mark.condition == Condition.TOLD else max(daily.latest(slot.at - _INSTANT).at, now - CAP)
     if before is not None and before >= earliest and isinstance(position, int):
         return Due(slot=slot, since=before, position=position)
@@ -130,11 +130,10 @@ def told(mark: SubjectState, was_due: Due, daily: Daily, now: datetime, position
 
 def _day_told(mark: SubjectState, daily: Daily) -> date | None:
     """Return the day that has had its digest, by the clocks that now count."""
-    slot, day = _time(mark.memory.get("slot")), mark.memory.get("day")
+    slot, day = moment_of(mark.memory.get("slot")), mark.memory.get("day")
     if slot and mark.memory.get("zone") != daily.zone:
         return daily.day_of(slot)
-    return date.fromisoformat(day) if isinstance(day, str) else None
-
-
-def _time(value: object) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) else None
+    try:
+        return date.fromisoformat(day) if isinstance(day, str) else None
+    except ValueError:  # a mark of another version: a digest too many is better than none ever again
+        return None

@@ -11,7 +11,7 @@ from segwatch.deliveries import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
 from segwatch.deliveries.wording import errors_of, said_of
-from segwatch.jobs.events import Event, EventType, Severity
+from segwatch.jobs.events import Event, EventType, Severity, moment_of
 
 
 class Standing(StrEnum):
@@ -177,11 +177,8 @@ def _timeline(event: Event) -> list[tuple[str, str]]:
 
 
 def _between(begin: object, end: object) -> str:
-    try:
-        both = [datetime.fromisoformat(at) for at in (begin, end) if isinstance(at, str)]
-        return span((both[1] - both[0]).total_seconds()) if len(both) == 2 else ""
-    except (ValueError, TypeError):  # no times, or one of them without its zone
-        return ""
+    since, until = moment_of(begin), moment_of(end)
+    return span((until - since).total_seconds()) if since and until else ""
 
 
 def _block(value: str) -> str:

@@ -1,9 +1,10 @@
 """What sentences are made of: numbers, times and somebody else's texts, as they may be shown."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from segwatch.deliveries.runes import clip
+from segwatch.jobs.events import moment_of
 
 _TEXT_MAX = 600  # runes of somebody else's text: an error message may hold a page of stack
 
@@ -62,13 +63,9 @@ def span(seconds: object) -> str:
 
 def moment(value: object, near: datetime) -> str:
     """Return an RFC 3339 time as `03:14:20 UTC`, with its date unless that is the date of `near`."""
-    if not isinstance(value, str):
-        return ""
-    try:
-        at = datetime.fromisoformat(value)
-    except ValueError:
-        return text(value)
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    at = moment_of(value)
+    if at is None:
+        return text(value) if isinstance(value, str) else ""
     return f"{at:%H:%M:%S} UTC" if at.date() == near.date() else f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 

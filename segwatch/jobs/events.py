@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -164,3 +164,12 @@ def about_job(state: JobState, type_: EventType, at: datetime, **fields: Any) ->
 def rfc3339(at: datetime) -> str:
     """Return an aware UTC time as `2026-01-05T02:20:00.120Z`."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment_of(value: object) -> datetime | None:
+    """Return an RFC 3339 time in UTC, the inverse of `rfc3339`; None for anything else. One without a zone is UTC."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return at and (at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    except (ValueError, OverflowError):  # no time, or one that has no year in UTC
+        return None

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from segwatch.cron import Cron, CronError, parse
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339
 from segwatch.jobs.subject import SubjectState, Turned, about
 
 _EARLY = timedelta(minutes=2)  # the platform's clock may be ahead of ours
@@ -139,7 +139,7 @@ def _judged(
     """Return the state and what is told of the firings that have come since the last look."""
     own = sorted(one.at for one in watched.begun if one.schedule_id in ("", seen.id))
     if state.condition == Condition.MISSED:
-        missed = _moment(state.memory.get("missed")) or state.since
+        missed = moment_of(state.memory.get("missed")) or state.since
         if any(at >= missed - _EARLY for at in own):
             state, event = _recovered(replace(state, memory=_without(state.memory)), sandbox, _FIRED, now)
             return _judged_on(state, sandbox, cron, own, watched, now, grace, (event,))
@@ -150,7 +150,7 @@ def _judged_on(
     state: SubjectState, sandbox: str, cron: Cron, own: Sequence[datetime], watched: Watched, now: datetime,
     grace: timedelta, told: tuple[Event, ...],
 ) -> tuple[SubjectState, tuple[Event, ...]]:  # fmt: skip
-    judged = _moment(state.memory.get("judged")) or now
+    judged = moment_of(state.memory.get("judged")) or now
     due = _due(cron, judged, min(now, watched.until) - grace)
     if not due:
         return state, told
@@ -210,7 +210,3 @@ def _read(text: str) -> Cron | None:
         return parse(text)
     except CronError:
         return None
-
-
-def _moment(value: object) -> datetime | None:
-    return datetime.fromisoformat(value) if isinstance(value, str) and value else None

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from segwatch.jobs.events import EventType, rfc3339
+from segwatch.jobs.events import EventType, moment_of, rfc3339
 from segwatch.jobs.subject import SubjectState, Turned, about
 
 PREFIX = "flapping/"
@@ -78,5 +78,7 @@ def _judged(state: SubjectState, before: SubjectState | None, subject: str, now:
 
 
 def _ends(state: SubjectState, now: datetime, habit: Habit) -> list[str]:
-    ends = [end for end in state.memory.get("ends", ()) if isinstance(end, str)]
-    return [end for end in ends if datetime.fromisoformat(end) > now - habit.window]
+    return [
+        end for end in state.memory.get("ends", ())
+        if (ended_at := moment_of(end)) is not None and ended_at > now - habit.window
+    ]  # fmt: skip

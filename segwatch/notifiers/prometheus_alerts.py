@@ -10,7 +10,7 @@ from typing import Any
 
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.runes import clip
-from segwatch.jobs.events import Event, Severity, rfc3339
+from segwatch.jobs.events import Event, Severity, moment_of, rfc3339
 
 _DESCRIPTION_MAX = 8000
 
@@ -23,7 +23,7 @@ _RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
     """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
-    begun = min([since for one in _alerts(event) if (since := _moment(one.get("since")))], default=event.at)
+    begun = min([since for one in _alerts(event) if (since := moment_of(one.get("since")))], default=event.at)
     begun = min(begun, event.at, now)
     ends = now + fires_for if message.standing is Standing.FIRING else now
     alert = {
@@ -82,14 +82,6 @@ def _annotations(event: Event, message: Message) -> dict[str, str]:
 def _alerts(event: Event) -> list[Mapping[str, Any]]:
     alerts = event.details.get("alerts")
     return [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    return at if at is not None and at.tzinfo is not None else None
 
 
 def _word(name: str) -> str:

@@ -298,6 +298,18 @@ async def test_a_store_that_fails_or_has_moved_on_is_tried_again(here, monkeypat
     assert len(await here.digests()) == 1
 
 
+async def test_an_odd_mark_in_the_store_keeps_no_digest_away(here):
+    await here.at("08:00", day=-1)
+    await here.at("08:00")
+    (mark,) = await here.store.subjects("digests/")
+    odd = replace(mark, memory=mark.memory | {"to": "2026-01-05 8 o'clock", "day": "Monday", "slot": ""})
+    await here.store.commit([Change(subject=odd, subject_before=mark)])
+    (event,) = await here.at("08:00", day=1)
+    assert event.details["from"] == "2026-01-02T00:00:00.000Z"  # all that was watched: up to where is not known
+    (mended,) = await here.store.subjects("digests/")
+    assert mended.memory["day"] == "2026-01-06"
+
+
 async def test_the_mark_and_the_promise_are_written_together(here, monkeypatch):
     await here.at("07:30")
     second = Digester(here.store, here.clock, (plan(),), SANDBOXES, KINDS, here.told.extend)

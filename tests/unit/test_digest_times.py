@@ -175,6 +175,14 @@ def test_a_clock_that_was_far_ahead_does_not_keep_digests_away():
     assert tell(mark, daily(), utc("2026-01-06T07:00"))[1].since == utc("2026-01-05T07:00")
 
 
-def test_a_mark_of_another_version_is_read_as_far_as_it_goes():
-    mark = replace(told_on_monday(), memory={"slot": 5, "position": "x"})
+@pytest.mark.parametrize(
+    "memory",
+    [
+        pytest.param({"slot": 5, "position": "x"}, id="other-types"),
+        pytest.param({"slot": "at noon", "to": "today", "day": "Monday", "zone": AMSTERDAM, "position": 3}, id="words"),
+        pytest.param({"to": "2026-01-05T07:00:00", "slot": "2026-01-05T07:00:00"}, id="times-without-zone"),
+    ],
+)
+def test_a_mark_of_another_version_is_read_as_far_as_it_goes(memory):
+    mark = replace(told_on_monday(), memory=memory)
     assert tell(mark, daily(), utc("2026-01-06T07:00"))[1].position is None

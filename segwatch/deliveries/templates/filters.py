@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from jinja2.runtime import Context
 
 from segwatch.deliveries import phrases, runes
 from segwatch.deliveries.templates.budget import TEXT_MAX, Budget, Refused
+from segwatch.jobs.events import moment_of
 
 BUDGET = "the budget"  # under this name it is in the context; no template can write it, for its blank
 _DIGITS_MAX = 12
@@ -248,13 +249,10 @@ def _kind(value: object) -> str:
 
 
 def _time(value: object) -> datetime:
-    try:
-        at = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        at = None
+    at = moment_of(value)
     if at is None or not _YEAR_FIRST <= at.year <= _YEAR_LAST:
         raise Refused(f"this filter takes a time, such as event.at, and has {_kind(value)}")
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    return at
 
 
 _YEAR_FIRST, _YEAR_LAST = 2, 9998  # another zone leads no further than a day
