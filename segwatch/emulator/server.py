@@ -94,6 +94,7 @@ def build_app(
         await playback.stop()
         await queries.stop()
         await hand.stop()
+        await past.stop()
         if keeper is not None:
             keeper.close()  # before the jobs are stopped: they go on when it starts again
         await world.close()

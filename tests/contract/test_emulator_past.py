@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -166,14 +167,18 @@ async def test_of_two_histories_at_once_the_later_is_refused_and_the_first_is_as
         assert [await counts_of(platform, one) for one in (await first)["ids"]] == expected
 
 
+async def asked_for(platform, order):
+    """Ask for a history over a connection of its own, and return where that is closed."""
+    address, body = urlsplit(platform.base_url), json.dumps(order).encode()
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"POST {HISTORY} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    return writer
+
+
 async def test_a_history_whose_caller_goes_away_leaves_nothing(monkeypatch):
     async with emulating(size=2000, speed=100_000) as platform:
         halt = Halt(monkeypatch)
-        address, body = urlsplit(platform.base_url), json.dumps({"days": 30, "segments": [RECENT]}).encode()
-        _, writer = await asyncio.open_connection(address.hostname, address.port)
-        writer.write(
-            b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (HISTORY.encode(), len(body)) + body
-        )
+        writer = await asked_for(platform, {"days": 30, "segments": [RECENT]})
         await halt.reached.wait()
         writer.close()
         await writer.wait_closed()
@@ -257,6 +262,34 @@ async def test_killed_in_the_moment_in_which_it_takes_effect_a_history_is_whole_
         assert [row["id"] for row in rows] == made
         assert [await counts_of(platform, one) for one in made] == expected
         assert await exported(platform, "exited") == left
+
+
+async def test_stopped_while_it_takes_effect_a_history_is_whole_or_not_at_all(monkeypatch, tmp_path):
+    put_in_place, reached, stopping = histories.put_in_place, threading.Event(), threading.Event()
+
+    def slow(*args, **rest):
+        reached.set()
+        stopping.wait(timeout=10)
+        return put_in_place(*args, **rest)
+
+    async def is_reached():
+        return reached.is_set()
+
+    settings = {"size": 2000, "speed": 100_000, "data": tmp_path}
+    async with emulating(**settings) as platform:
+        with monkeypatch.context() as patched:
+            patched.setattr(histories, "put_in_place", slow)
+            writer = await asked_for(platform, {"days": 3, "segments": [RECENT]})
+            await until(is_reached)
+            asyncio.get_running_loop().call_later(1, stopping.set)  # in the midst of the server's stop
+    writer.close()
+    await writer.wait_closed()
+    async with emulating(**settings) as platform:
+        if rows := (await platform.get(SEGMENT_JOBS))["children"]:
+            assert len(rows) == 3
+            assert await exported(platform, "realized") > 0
+        else:
+            await demand_nothing_left(platform)
 
 
 async def test_a_run_of_another_job_is_not_taken_for_a_jobs_own_though_the_id_is_the_same(tmp_path):

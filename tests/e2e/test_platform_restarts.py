@@ -63,8 +63,12 @@ class Emulator:
         return await until(over, "all jobs have ended", within_s=30)
 
     async def kill(self) -> None:
-        self.child.send_signal(signal.SIGKILL)
-        await self.child.wait()
+        await self.end(signal.SIGKILL)
+
+    async def end(self, by: signal.Signals) -> None:
+        self.child.send_signal(by)
+        async with asyncio.timeout(20):
+            await self.child.wait()
 
 
 async def process(data: Path, *options: str) -> asyncio.subprocess.Process:
@@ -148,7 +152,10 @@ async def counted(platform: Emulator) -> tuple[dict[str, int], int]:
     return metrics["segmentedProfileCounter"], written["totalExportedProfileCounter"]
 
 
-async def test_killed_within_a_history_it_has_none_and_evaluates_as_if_none_had_been_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+async def test_ended_within_a_history_it_has_none_and_evaluates_as_if_none_had_been_asked_for(
+    tmp_path: Path, by: signal.Signals
+) -> None:
     options = ("--speed", "100000")
     async with emulating(tmp_path, *options) as first:
         await first.call("POST", f"{UPS}/export/jobs", EXPORT)  # opens the data
@@ -164,7 +171,7 @@ async def test_killed_within_a_history_it_has_none_and_evaluates_as_if_none_had_
         history = asyncio.create_task(first.call("POST", "/_emulator/history", {"days": 90}))
         await until(some_days, "some days of the history are computed")
         assert not history.done()
-        await first.kill()
+        await first.end(by)
         with pytest.raises(aiohttp.ClientError):
             await history
     async with emulating(tmp_path, *options) as second:

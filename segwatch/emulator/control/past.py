@@ -37,7 +37,7 @@ class Past:
         """Give up what is being computed, and return when nothing of it goes on."""
         making = list(self._making.values())
         for one in making:
-            one.cancel()
+            _give_up(one)
         await asyncio.gather(*making, return_exceptions=True)
 
     async def make(self, new: NewPast, *, is_awaited: Callable[[], bool]) -> list[Job]:
@@ -49,14 +49,14 @@ class Past:
             raise ServiceError(409, f"A history of the sandbox '{new.sandbox}' is being computed already.")
         making = asyncio.create_task(self._made(new, is_awaited), name=f"history:{new.sandbox}")
         self._making[new.sandbox] = making
+        # not before it has ended: whoever asks may be gone by then
+        making.add_done_callback(lambda _: self._making.pop(new.sandbox))
         try:
             await asyncio.wait([making])
         except asyncio.CancelledError:  # nobody waits for it any more
-            making.cancel()
+            _give_up(making)
             await asyncio.wait([making])
             raise
-        finally:
-            del self._making[new.sandbox]
         if making.cancelled():
             raise ServiceError(409, "The platform was reset while its history was computed. Ask again.")
         return making.result()
@@ -147,6 +147,11 @@ class Past:
             for job in jobs:
                 witness.job_changed(job)
             witness.flush()
+
+
+def _give_up(making: asyncio.Task[list[Job]]) -> None:
+    if not making.cancelling():  # it waits for what goes on in the lake, and must not be disturbed in that
+        making.cancel()
 
 
 def _demand_no_jobs(sandbox: Sandbox) -> None:
