@@ -373,6 +373,12 @@ def test_the_page_lists_every_type_once_and_no_other():
 
 
 @pytest.mark.parametrize("type_", EventType)
+def test_the_changelog_names_every_type_or_its_family(type_):
+    changes = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert any(f"`{name}`" in changes for name in (type_.value, f"{type_.value.partition('.')[0]}.*"))
+
+
+@pytest.mark.parametrize("type_", EventType)
 def test_an_example_has_the_public_form(type_):
     body = example(type_)
     data = body["data"]

@@ -97,6 +97,19 @@ def test_the_index_names_every_page():
     assert pages - {"README.md"} <= set(_LINK.findall(index))
 
 
+def test_the_index_of_decisions_is_the_folder_without_a_gap():
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8").partition("**Decisions**")[2]
+    # no ordered list: one counts on by itself, so a page that is missing would shift all numbers behind it
+    listed = [
+        (int(number), path) for number, path in re.findall(r"^- ADR (\d+): \[.+\]\((adr/.+\.md)\)", index, re.MULTILINE)
+    ]
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert listed == [(number, f"adr/{page.name}") for number, page in enumerate(pages, start=1)]
+    for number, page in enumerate(pages, start=1):
+        assert page.name.startswith(f"{number:04}-")
+        assert page.read_text(encoding="utf-8").startswith(f"# {number}. ")
+
+
 def test_the_map_of_the_house_shows_its_rooms():
     text = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
     there = {path.name for path in (ROOT / "segwatch").rglob("*.py")}
