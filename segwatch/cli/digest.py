@@ -21,7 +21,7 @@ from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import stream_of
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
-from segwatch.deliveries.model import Accepted, Delivery
+from segwatch.deliveries.model import Accepted, promised
 from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event, rfc3339
 from segwatch.kinds.base import load_kinds
@@ -115,6 +115,6 @@ async def _send(settings: Settings, channel: str, event: Event, clock: SystemClo
     now = clock.now()
     async with open_session() as session:
         notifier = channel_of(settings, channel, session, clock, known=lambda: names).notifier
-        outcome = await notifier.send(Delivery(event=event, channel=channel, promised_at=now, due_at=now))
+        outcome = await notifier.send(promised(event, channel, now))
     if not isinstance(outcome, Accepted):
         fail(Exit.FAILED, f"{channel}: not accepted: {outcome.reason}")

@@ -16,7 +16,7 @@ from segwatch.cli.session import left_to_daemon, opened, settings_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
-from segwatch.deliveries.model import Accepted, Delivery, Stage
+from segwatch.deliveries.model import Accepted, Stage, promised
 from segwatch.deliveries.templates.rewriting import Fault
 from segwatch.jobs.events import EventType
 
@@ -78,7 +78,7 @@ async def try_(
     _known(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
+    delivery = promised(sample(EventType(event), now), channel, now)
     faults: dict[Fault, None] = {}
     async with open_session() as session:
         told = channel_of(settings, channel, session, clock, failed=lambda name, event, fault: faults.setdefault(fault))
@@ -151,7 +151,7 @@ async def replay(
         else:
             chosen = [one for name in ids for one in await named(store, settings, name, channel, now)]
             left_out = 0
-        again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
+        again = [promised(one.event, one.channel, now) for one in chosen]
         count = await store.promise(again)
         kept = [await store.deliveries(event_id=one.event.id, channel=one.channel) for one in again]
     if as_json:

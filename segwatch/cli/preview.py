@@ -23,7 +23,7 @@ from segwatch.daemon.alerter import words_of
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import Message, Standing, message_of
-from segwatch.deliveries.model import Delivery, Rejected
+from segwatch.deliveries.model import Rejected, promised
 from segwatch.deliveries.routing import Route, leading
 from segwatch.deliveries.templates.rewriting import Worded
 from segwatch.deliveries.ways import way_of, ways_of
@@ -137,7 +137,7 @@ def _telling(
         return _Telling(channel=name, kind=kind, how=how, event=None, worded=None, note=note, body=None)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=said, channel=name, promised_at=now, due_at=now)
+    delivery = promised(said, name, now)
     body = channel_of(settings, name, session, clock, known=lambda: names).notifier.body(delivery)
     worded = wording_of(settings, name, known=lambda: names).worded(said) if is_worded(load_notifiers()[kind]) else None
     refused = _STORY if isinstance(body, Rejected) else ""

@@ -9,7 +9,7 @@ from segwatch.app.channels import routes_of, stateful_channels
 from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
 from segwatch.config import Settings
-from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.model import Delivery, Stage, promised
 from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType
 from segwatch.store.base import Store
@@ -38,7 +38,7 @@ async def named(store: Store, settings: Settings, name: str, channel: str, now: 
         if channel not in ("", its_own):
             fail(Exit.USAGE, f"{name} is a message to {its_own} alone, not to {channel}; leave out --channel")
         await _refuse_what_is_over(store, settings, name, event, its_own)
-        return [_promise(event, its_own, now)]
+        return [promised(event, its_own, now)]
     return await _of_event(store, settings, event, channel, now)
 
 
@@ -64,11 +64,11 @@ async def _of_event(store: Store, settings: Settings, event: Event, channel: str
     found, untold = [], []
     for name, route in told.items():
         if name not in stateful and (route is None or not route.groups):
-            found.append(_promise(event, name, now))
+            found.append(promised(event, name, now))
         elif own := [one for one in notices if one.details["channel"] == name]:
-            found.append(_promise(await _last(store, own[-1], whole_group=name in stateful), name, now))
+            found.append(promised(await _last(store, own[-1], whole_group=name in stateful), name, now))
         elif channel and name not in stateful:
-            found.append(_promise(event, name, now))  # somebody wants this one, there
+            found.append(promised(event, name, now))  # somebody wants this one, there
         else:
             untold.append(name)
     if not found:
@@ -107,7 +107,3 @@ async def _last(store: Store, notice: Event, *, whole_group: bool) -> Event:
         return notice
     (last,) = await store.events(EventFilter(stream=notice.stream), limit=1)
     return last.event
-
-
-def _promise(event: Event, channel: str, now: datetime) -> Delivery:
-    return Delivery(event=event, channel=channel, promised_at=now, due_at=now)

@@ -9,7 +9,7 @@ from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Labels, worst
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import Delivery, promised
 from segwatch.deliveries.phrases import moment
 from segwatch.deliveries.routing import Route, told_at_once
 from segwatch.deliveries.wording import said_of
@@ -53,7 +53,7 @@ def told(
     }
     event = _event(silence, still, now, known)
     channels = dict.fromkeys(channel for one in (event, *still.values()) for channel in told_at_once(one, routes))
-    deliveries = tuple(Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in channels)
+    deliveries = tuple(promised(event, one, now) for one in channels)
     return replace(silence, told_at=now), event, deliveries
 
 
