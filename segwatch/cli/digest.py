@@ -12,7 +12,7 @@ from segwatch.app.knowledge import known
 from segwatch.cli.message_panel import show_message
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, fail, lines, show_json
-from segwatch.cli.session import a_while, opened
+from segwatch.cli.session import a_while, opened, the_channel
 from segwatch.config import Settings
 from segwatch.config.channels import ChannelSection
 from segwatch.daemon.clock import SystemClock
@@ -88,10 +88,7 @@ async def digest(
 
 
 def _chosen(settings: Settings, channel: str, *, send: bool) -> ChannelSection:
-    found = next((one for one in settings.channels if one.name == channel), None)
-    if found is None:
-        names = ", ".join(one.name for one in settings.channels) or "none"
-        fail(Exit.USAGE, f"no channel is named {channel}; configured: {names}")
+    found = the_channel(settings, channel)
     if send and channel in stateful_channels(settings):
         fail(Exit.USAGE, f"{channel} is of kind {found.kind}, which keeps incidents, and a digest is none")
     return found

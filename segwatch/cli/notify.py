@@ -12,8 +12,7 @@ from segwatch.cli.preview import preview
 from segwatch.cli.replaying import named, without_what_is_over
 from segwatch.cli.route import route
 from segwatch.cli.samples import sample
-from segwatch.cli.session import left_to_daemon, opened, settings_of
-from segwatch.config import Settings
+from segwatch.cli.session import left_to_daemon, opened, settings_of, the_channel
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
 from segwatch.deliveries.model import Accepted, Stage, promised
@@ -75,7 +74,7 @@ async def try_(
         What the sample tells of.
     """
     settings = settings_of(config)
-    _known(settings, channel)
+    the_channel(settings, channel)
     clock = SystemClock()
     now = clock.now()
     delivery = promised(sample(EventType(event), now), channel, now)
@@ -142,7 +141,7 @@ async def replay(
         fail(Exit.USAGE, "write either ids or --dead; `segwatch notify dead` lists the ids")
     async with opened(config, readonly=False) as (settings, store):
         if channel:
-            _known(settings, channel)
+            the_channel(settings, channel)
         now = SystemClock().now()
         if dead:
             letters = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
@@ -159,9 +158,3 @@ async def replay(
     else:
         noun = "notification" if count == 1 else "notifications"
         lines([left_to_daemon(settings, f"send {count} {noun} again") if count else "nothing to send again"])
-
-
-def _known(settings: Settings, channel: str) -> None:
-    names = [one.name for one in settings.channels]
-    if channel not in names:
-        fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")

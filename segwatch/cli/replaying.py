@@ -8,6 +8,7 @@ from segwatch.alerts.notices import FOR_ONE
 from segwatch.app.channels import routes_of, stateful_channels
 from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
+from segwatch.cli.session import the_event
 from segwatch.config import Settings
 from segwatch.deliveries.model import Delivery, Stage, promised
 from segwatch.deliveries.routing import leading
@@ -30,9 +31,7 @@ async def named(store: Store, settings: Settings, name: str, channel: str, now: 
             fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
         await _refuse_what_is_over(store, settings, name, found[0].event, found[0].channel)
         return found
-    event = next((one.event for one in await store.events(EventFilter(id=name))), None)
-    if event is None:
-        fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+    event = await the_event(store, name)
     if event.type in FOR_ONE:
         its_own = str(event.details["channel"])
         if channel not in ("", its_own):
