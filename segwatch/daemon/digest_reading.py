@@ -11,7 +11,7 @@ from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence, SilenceState
 from segwatch.deliveries.digest import LISTED_MAX
 from segwatch.deliveries.scope import Scope
-from segwatch.jobs.events import Event, Severity, rfc3339
+from segwatch.jobs.events import Event, rfc3339
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.summary import COUNTED, Past, Tally
 from segwatch.store.base import Store
@@ -172,7 +172,7 @@ def _concerns(silence: Silence, sandboxes: Sequence[str]) -> bool:
 
 
 def _worst_first(alert: Alert) -> tuple[int, datetime, str]:
-    return -tuple(Severity).index(alert.severity), alert.since, alert.subject
+    return -alert.severity.rank, alert.since, alert.subject
 
 
 def _row(alert: Alert) -> dict[str, Any]:

@@ -61,6 +61,10 @@ class JobError:
     text: str
 
 
+NOUNS = {"export_job": "export", "segment_job": "segment job"}
+"""What one job of a kind is called in a sentence; a kind that is not here goes by its name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What a job's record says beside its status; every field may be missing from any record.
