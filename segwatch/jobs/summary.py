@@ -38,11 +38,6 @@ _AUDIENCES_MAX = 50_000
 _NUMBER = re.compile("[0-9]+")
 
 
-def same_work(fingerprint: str, segments: Iterable[str]) -> str:
-    """Return a name that jobs share which do the same; "" where nobody knows."""
-    return fingerprint or ",".join(sorted(segments))
-
-
 @dataclass(slots=True)
 class Past:
     """How many members audiences had before."""
