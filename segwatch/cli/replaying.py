@@ -65,7 +65,8 @@ async def _of_event(store: Store, settings: Settings, event: Event, channel: str
         if name not in stateful and (route is None or not route.groups):
             found.append(promised(event, name, now))
         elif own := [one for one in notices if one.details["channel"] == name]:
-            found.append(promised(await _last(store, own[-1], whole_group=name in stateful), name, now))
+            last = await _last(store, own[-1]) if name in stateful else own[-1]
+            found.append(promised(last, name, now))
         elif channel and name not in stateful:
             found.append(promised(event, name, now))  # somebody wants this one, there
         else:
@@ -95,14 +96,12 @@ async def _ended_by(store: Store, settings: Settings, event: Event, channel: str
     """Return the later message that a channel with incidents has had about this group; None where none is behind."""
     if event.type is not EventType.ALERT_FIRING or channel not in stateful_channels(settings):
         return None
-    last = await _last(store, event, whole_group=True)
+    last = await _last(store, event)
     waiting = await store.deliveries(event_id=last.id, channel=channel, stages=(Stage.PENDING,))
     return None if last.id == event.id or waiting else last
 
 
-async def _last(store: Store, notice: Event, *, whole_group: bool) -> Event:
-    """Return the last message about the whole group, which is what an incident stands for; or the notice itself."""
-    if not whole_group:
-        return notice
+async def _last(store: Store, notice: Event) -> Event:
+    """Return the last message about the whole group of a notice, which is what an incident stands for."""
     (last,) = await store.events(EventFilter(stream=notice.stream), limit=1)
     return last.event
