@@ -1,9 +1,8 @@
 """What each event means for alerts: what it opens, adds to, closes. Nothing else knows the types so well."""
 
-import hashlib
-
 from segwatch.alerts.model import Effect, Turn
 from segwatch.jobs.events import Event, EventType
+from segwatch.jobs.model import work_of
 
 _OF_ITS_STREAM = {  # one alert for each sandbox, channel, breaker, schedule, audience
     EventType.SANDBOX_UNREACHABLE: Turn.OPENS,
@@ -92,10 +91,6 @@ def _work(event: Event) -> list[tuple[str, Turn]]:
 
 
 def _same_work(event: Event) -> str:
-    fingerprint = event.details.get("fingerprint")
-    if isinstance(fingerprint, str) and fingerprint:
-        return fingerprint
-    segments = event.details.get("segments")
-    if event.kind != "segment_job" or not isinstance(segments, list) or not segments:
-        return ""
-    return hashlib.sha256("\n".join(sorted(map(str, segments))).encode()).hexdigest()[:16]
+    fingerprint, segments = event.details.get("fingerprint"), event.details.get("segments")
+    of_segments = segments if event.kind == "segment_job" and isinstance(segments, list) else []
+    return work_of(fingerprint if isinstance(fingerprint, str) else "", [str(one) for one in of_segments])

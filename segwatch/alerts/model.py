@@ -11,8 +11,6 @@ from segwatch.jobs.events import Severity
 Labels = Mapping[str, tuple[str, ...]]
 """What matchers and groups go by: the values of each label, most of them one, of `segment` any number."""
 
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
-
 
 class Turn(StrEnum):
     """What an event does to an alert."""
@@ -97,9 +95,9 @@ class Alert:
 
 def worst(*severities: Severity) -> Severity:
     """Return the one that hurts most; INFO of none."""
-    return max(severities, key=_RANKS.__getitem__, default=Severity.INFO)
+    return max(severities, key=lambda one: one.rank, default=Severity.INFO)
 
 
 def is_below(one: Severity, other: Severity) -> bool:
     """True when it hurts less than the other."""
-    return _RANKS[one] < _RANKS[other]
+    return one.rank < other.rank

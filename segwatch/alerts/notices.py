@@ -8,6 +8,7 @@ from typing import Any
 from segwatch.alerts.grouping import Group, Notice
 from segwatch.alerts.model import Alert, worst
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.jobs.model import NOUNS
 
 ITEMS_MAX = 50  # lines, and alerts, of one message; the rest is counted
 
@@ -27,7 +28,6 @@ def follows_no_route(type_: EventType) -> str:
     return ", which follows no route: a channel has it by its setting `digest`. Write another type, such as job.failed."
 
 
-_NOUNS = {"export_job": "export", "segment_job": "segment job"}
 _VERBS = {  # behind "1 export" and "200 exports"
     EventType.JOB_FAILED.value: "failed",
     EventType.JOB_VANISHED.value: "vanished",
@@ -163,7 +163,7 @@ def counted(alerts: Collection[Alert]) -> str:
 
 def _phrase(type_: str, kind: str, number: int) -> str:
     if type_ in _VERBS:
-        noun = _NOUNS.get(kind, "job")
+        noun = NOUNS.get(kind, "job")
         return f"{number:,} {noun}{'' if number == 1 else 's'} {_VERBS[type_]}"
     if type_ in _THINGS:
         return f"{number:,} {_THINGS[type_][number != 1]}"

@@ -12,7 +12,7 @@ from segwatch.app.knowledge import known
 from segwatch.cli.message_panel import show_message
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, fail, lines, show_json
-from segwatch.cli.session import a_while, opened
+from segwatch.cli.session import a_while, opened, the_channel
 from segwatch.config import Settings
 from segwatch.config.channels import ChannelSection
 from segwatch.daemon.clock import SystemClock
@@ -21,7 +21,7 @@ from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import stream_of
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
-from segwatch.deliveries.model import Accepted, Delivery
+from segwatch.deliveries.model import Accepted, promised
 from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event, rfc3339
 from segwatch.kinds.base import load_kinds
@@ -88,10 +88,7 @@ async def digest(
 
 
 def _chosen(settings: Settings, channel: str, *, send: bool) -> ChannelSection:
-    found = next((one for one in settings.channels if one.name == channel), None)
-    if found is None:
-        names = ", ".join(one.name for one in settings.channels) or "none"
-        fail(Exit.USAGE, f"no channel is named {channel}; configured: {names}")
+    found = the_channel(settings, channel)
     if send and channel in stateful_channels(settings):
         fail(Exit.USAGE, f"{channel} is of kind {found.kind}, which keeps incidents, and a digest is none")
     return found
@@ -115,6 +112,6 @@ async def _send(settings: Settings, channel: str, event: Event, clock: SystemClo
     now = clock.now()
     async with open_session() as session:
         notifier = channel_of(settings, channel, session, clock, known=lambda: names).notifier
-        outcome = await notifier.send(Delivery(event=event, channel=channel, promised_at=now, due_at=now))
+        outcome = await notifier.send(promised(event, channel, now))
     if not isinstance(outcome, Accepted):
         fail(Exit.FAILED, f"{channel}: not accepted: {outcome.reason}")

@@ -12,11 +12,10 @@ from segwatch.cli.preview import preview
 from segwatch.cli.replaying import named, without_what_is_over
 from segwatch.cli.route import route
 from segwatch.cli.samples import sample
-from segwatch.cli.session import left_to_daemon, opened, settings_of
-from segwatch.config import Settings
+from segwatch.cli.session import left_to_daemon, opened, settings_of, the_channel
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
-from segwatch.deliveries.model import Accepted, Delivery, Stage
+from segwatch.deliveries.model import Accepted, Stage, promised
 from segwatch.deliveries.templates.rewriting import Fault
 from segwatch.jobs.events import EventType
 
@@ -75,10 +74,10 @@ async def try_(
         What the sample tells of.
     """
     settings = settings_of(config)
-    _known(settings, channel)
+    the_channel(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=sample(EventType(event), now), channel=channel, promised_at=now, due_at=now)
+    delivery = promised(sample(EventType(event), now), channel, now)
     faults: dict[Fault, None] = {}
     async with open_session() as session:
         told = channel_of(settings, channel, session, clock, failed=lambda name, event, fault: faults.setdefault(fault))
@@ -142,7 +141,7 @@ async def replay(
         fail(Exit.USAGE, "write either ids or --dead; `segwatch notify dead` lists the ids")
     async with opened(config, readonly=False) as (settings, store):
         if channel:
-            _known(settings, channel)
+            the_channel(settings, channel)
         now = SystemClock().now()
         if dead:
             letters = await store.deliveries(channel=channel, stages=(Stage.DEAD,))
@@ -151,7 +150,7 @@ async def replay(
         else:
             chosen = [one for name in ids for one in await named(store, settings, name, channel, now)]
             left_out = 0
-        again = [Delivery(event=one.event, channel=one.channel, promised_at=now, due_at=now) for one in chosen]
+        again = [promised(one.event, one.channel, now) for one in chosen]
         count = await store.promise(again)
         kept = [await store.deliveries(event_id=one.event.id, channel=one.channel) for one in again]
     if as_json:
@@ -159,9 +158,3 @@ async def replay(
     else:
         noun = "notification" if count == 1 else "notifications"
         lines([left_to_daemon(settings, f"send {count} {noun} again") if count else "nothing to send again"])
-
-
-def _known(settings: Settings, channel: str) -> None:
-    names = [one.name for one in settings.channels]
-    if channel not in names:
-        fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(names) or 'none'}")

@@ -17,19 +17,18 @@ from segwatch.cli.message_panel import show_message, show_note, show_payload
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
 from segwatch.cli.output import Exit, fail, lines, show_json
 from segwatch.cli.samples import Labels, labelled, sample, type_of
-from segwatch.cli.session import opened, settings_of
+from segwatch.cli.session import opened, settings_of, the_channel, the_event
 from segwatch.config import Settings
 from segwatch.daemon.alerter import words_of
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import Message, Standing, message_of
-from segwatch.deliveries.model import Delivery, Rejected
+from segwatch.deliveries.model import Rejected, promised
 from segwatch.deliveries.routing import Route, leading
 from segwatch.deliveries.templates.rewriting import Worded
 from segwatch.deliveries.ways import way_of, ways_of
 from segwatch.jobs.events import Event, EventType, rfc3339
 from segwatch.notifiers.base import Body, is_worded, load_notifiers
-from segwatch.store.filters import EventFilter
 
 Type = Annotated[
     str | None, Parameter(name="--type", choices=EVENT_TYPES, help="A sample of this type, in place of EVENT.")
@@ -83,17 +82,14 @@ async def preview(
         fail(Exit.USAGE, f"{event} has its own labels; leave out --label, or name a type of event")
     if event.startswith("evt_"):
         async with opened(config) as (settings, store):
-            found = next((one.event for one in await store.events(EventFilter(id=event))), None)
+            found = await the_event(store, event)
             names = await known(settings, store)
-        if found is None:
-            fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
     else:
         kind = type_of(event or type_ or EventType.JOB_FAILED.value)
         found, settings = labelled(sample(kind, SystemClock().now()), label or []), settings_of(config)
         names = settled(settings)
-    channels = [one.name for one in settings.channels]
-    if channel and channel not in channels:
-        fail(Exit.USAGE, f"no channel is named {channel}; configured: {', '.join(channels) or 'none'}")
+    if channel:
+        the_channel(settings, channel)
     async with open_session() as session:
         told = [_telling(settings, session, one, found, way, names) for one, way in _reached(settings, found, channel)]
     if as_json:
@@ -137,7 +133,7 @@ def _telling(
         return _Telling(channel=name, kind=kind, how=how, event=None, worded=None, note=note, body=None)
     clock = SystemClock()
     now = clock.now()
-    delivery = Delivery(event=said, channel=name, promised_at=now, due_at=now)
+    delivery = promised(said, name, now)
     body = channel_of(settings, name, session, clock, known=lambda: names).notifier.body(delivery)
     worded = wording_of(settings, name, known=lambda: names).worded(said) if is_worded(load_notifiers()[kind]) else None
     refused = _STORY if isinstance(body, Rejected) else ""

@@ -8,8 +8,9 @@ from segwatch.alerts.notices import FOR_ONE
 from segwatch.app.channels import routes_of, stateful_channels
 from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
+from segwatch.cli.session import the_event
 from segwatch.config import Settings
-from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.model import Delivery, Stage, promised
 from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType
 from segwatch.store.base import Store
@@ -30,15 +31,13 @@ async def named(store: Store, settings: Settings, name: str, channel: str, now: 
             fail(Exit.USAGE, f"{whose}; leave out --channel, or name its event")
         await _refuse_what_is_over(store, settings, name, found[0].event, found[0].channel)
         return found
-    event = next((one.event for one in await store.events(EventFilter(id=name))), None)
-    if event is None:
-        fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+    event = await the_event(store, name)
     if event.type in FOR_ONE:
         its_own = str(event.details["channel"])
         if channel not in ("", its_own):
             fail(Exit.USAGE, f"{name} is a message to {its_own} alone, not to {channel}; leave out --channel")
         await _refuse_what_is_over(store, settings, name, event, its_own)
-        return [_promise(event, its_own, now)]
+        return [promised(event, its_own, now)]
     return await _of_event(store, settings, event, channel, now)
 
 
@@ -64,11 +63,12 @@ async def _of_event(store: Store, settings: Settings, event: Event, channel: str
     found, untold = [], []
     for name, route in told.items():
         if name not in stateful and (route is None or not route.groups):
-            found.append(_promise(event, name, now))
+            found.append(promised(event, name, now))
         elif own := [one for one in notices if one.details["channel"] == name]:
-            found.append(_promise(await _last(store, own[-1], whole_group=name in stateful), name, now))
+            last = await _last(store, own[-1]) if name in stateful else own[-1]
+            found.append(promised(last, name, now))
         elif channel and name not in stateful:
-            found.append(_promise(event, name, now))  # somebody wants this one, there
+            found.append(promised(event, name, now))  # somebody wants this one, there
         else:
             untold.append(name)
     if not found:
@@ -96,18 +96,12 @@ async def _ended_by(store: Store, settings: Settings, event: Event, channel: str
     """Return the later message that a channel with incidents has had about this group; None where none is behind."""
     if event.type is not EventType.ALERT_FIRING or channel not in stateful_channels(settings):
         return None
-    last = await _last(store, event, whole_group=True)
+    last = await _last(store, event)
     waiting = await store.deliveries(event_id=last.id, channel=channel, stages=(Stage.PENDING,))
     return None if last.id == event.id or waiting else last
 
 
-async def _last(store: Store, notice: Event, *, whole_group: bool) -> Event:
-    """Return the last message about the whole group, which is what an incident stands for; or the notice itself."""
-    if not whole_group:
-        return notice
+async def _last(store: Store, notice: Event) -> Event:
+    """Return the last message about the whole group of a notice, which is what an incident stands for."""
     (last,) = await store.events(EventFilter(stream=notice.stream), limit=1)
     return last.event
-
-
-def _promise(event: Event, channel: str, now: datetime) -> Delivery:
-    return Delivery(event=event, channel=channel, promised_at=now, due_at=now)

@@ -12,12 +12,11 @@ from segwatch.cli.closings import told_the_opening
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, clock, fail, lines, show, show_json
 from segwatch.cli.samples import Labels, bare, labelled, type_of
-from segwatch.cli.session import opened, settings_of
+from segwatch.cli.session import opened, settings_of, the_event
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.routing import Route, Verdict, channels_for, judge
 from segwatch.jobs.events import Event
 from segwatch.store.factory import file_of
-from segwatch.store.filters import EventFilter
 
 
 async def route(event: str, /, *, label: Labels = None, as_json: Json = False, config: ConfigFile = None) -> None:
@@ -37,11 +36,9 @@ async def route(event: str, /, *, label: Labels = None, as_json: Json = False, c
     now = SystemClock().now()
     if event.startswith("evt_"):
         async with opened(config) as (settings, store):
-            found = next((one.event for one in await store.events(EventFilter(id=event))), None)
+            found = await the_event(store, event)
             silences = await store.silences()
-            openings = await told_the_opening(store, found) if found else ()
-        if found is None:
-            fail(Exit.FAILED, f"no event has the id {event}; `segwatch events list --json` shows them as data.event_id")
+            openings = await told_the_opening(store, found)
     else:
         kind = type_of(event)
         if kind in FOR_ONE:

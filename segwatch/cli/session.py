@@ -9,10 +9,12 @@ from pathlib import Path
 
 from segwatch.cli.output import Exit, fail
 from segwatch.config import ConfigError, Settings, find, load, parse_duration
+from segwatch.config.channels import ChannelSection
+from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobState
 from segwatch.store.base import Store, StoreBlank, StoreError, StoreHeld
 from segwatch.store.factory import file_of, holder_of, store_of
-from segwatch.store.filters import JobFilter
+from segwatch.store.filters import EventFilter, JobFilter
 
 _MAKER = "db migrate"  # what a command that makes the store says to be
 _MAKING_LOOKS, _MAKING_LOOK_S = 100, 0.1
@@ -109,6 +111,23 @@ async def the_job(store: Store, name: str) -> JobState:
     if len(found) > 1:
         fail(Exit.USAGE, f"{name} is ambiguous; write one of: {', '.join(str(job.key) for job in found)}")
     return found[0]
+
+
+async def the_event(store: Store, name: str) -> Event:
+    """Return the event of that id."""
+    found = await store.events(EventFilter(id=name))
+    if not found:
+        fail(Exit.FAILED, f"no event has the id {name}; `segwatch events list --json` shows them as data.event_id")
+    return found[0].event
+
+
+def the_channel(settings: Settings, name: str) -> ChannelSection:
+    """Return the channel of that name."""
+    found = next((one for one in settings.channels if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in settings.channels) or "none"
+        fail(Exit.USAGE, f"no channel is named {name}; configured: {names}")
+    return found
 
 
 def a_while(text: str | None, option: str) -> timedelta | None:

@@ -10,10 +10,8 @@ from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName
 from segwatch.deliveries.templates.checking import Unusable
 from segwatch.deliveries.templates.language import Text
-from segwatch.deliveries.templates.rewriting import NAME_MAX, REST, TemplateRule
+from segwatch.deliveries.templates.rewriting import NAME_MAX, REST, TEXTS, TemplateRule
 from segwatch.errors import BadValue
-
-_TEXTS = ("title", "summary", "explanation", "action", "items")
 
 
 def _compiles(source: str) -> str:
@@ -65,14 +63,14 @@ class TemplateSection(Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> "TemplateSection":
-        if all(getattr(self, name) is None for name in _TEXTS) and not self.fields:
+        if all(getattr(self, name) is None for name in TEXTS) and not self.fields:
             raise BadValue(" changes nothing. Write title, summary, explanation, action, items or fields.")
         return self
 
     @property
     def rule(self) -> TemplateRule:
         """Return these settings in the form that decides."""
-        texts = {name: getattr(self, name) for name in _TEXTS}
+        texts = {name: getattr(self, name) for name in TEXTS}
         return TemplateRule(
             name=self.name,
             channels=self.channels,

@@ -18,7 +18,7 @@ from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.error_codes import first_code
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import Delivery, promised
 from segwatch.deliveries.phrases import text
 from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event
@@ -129,11 +129,11 @@ class Alerter:
         limit = _EVENTS_AT_ONCE if read.cursor else None
         logged = await self._store.events(EventFilter(), after=read.cursor, limit=limit)
         weighty = [one.event for one in logged if effects_of(one.event)]
-        promised = await self._store.channels_told([event.id for event in weighty]) if weighty else {}
+        told_of = await self._store.channels_told([event.id for event in weighty]) if weighty else {}
         closings: list[Delivery] = []
         now = self._clock.now()
         for event in (one.event for one in logged):
-            told = promised.get(event.id, ())
+            told = told_of.get(event.id, ())
             silenced = self._silenced(labels_of(event), event.at)
             closing = read.book.take(
                 event,
@@ -143,7 +143,7 @@ class Alerter:
                 withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
                 silenced=silenced,
             )
-            closings += [_promise(event, channel, now) for channel in closing]
+            closings += [promised(event, channel, now) for channel in closing]
         if logged:
             cursor = logged[-1].position
             await self._write(read, (), closings, cursor)
@@ -154,7 +154,7 @@ class Alerter:
         """Write and tell what is due."""
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
-        deliveries = [_promise(event, channel, now) for channel, event in due]
+        deliveries = [promised(event, channel, now) for channel, event in due]
         await self._write(read, tuple(event for _, event in due), deliveries, read.cursor)
 
     async def _write(
@@ -196,7 +196,3 @@ def words_of(event: Event, known: Knowledge = NOTHING) -> Words:
     return Words(
         title=said.title, cause=cause if opens else "", code=first_code(event) if opens else "", action=said.action
     )
-
-
-def _promise(event: Event, channel: str, now: datetime) -> Delivery:
-    return Delivery(event=event, channel=channel, promised_at=now, due_at=now)

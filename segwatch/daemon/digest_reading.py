@@ -11,7 +11,7 @@ from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence, SilenceState
 from segwatch.deliveries.digest import LISTED_MAX
 from segwatch.deliveries.scope import Scope
-from segwatch.jobs.events import Event, Severity, rfc3339
+from segwatch.jobs.events import Event, rfc3339
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.summary import COUNTED, Past, Tally
 from segwatch.store.base import Store
@@ -19,7 +19,8 @@ from segwatch.store.filters import AlertFilter, JobFilter
 
 _PAGE = 200  # events: one may hold the sizes of some thousand audiences
 _PAST = timedelta(weeks=4)
-_PAST_RUNS = 200  # of a kind in a sandbox: what is usual shows in less
+_PAST_RUNS = 200  # of a sandbox: the newest ones tell all audiences that are still counted
+_EVALUATION = "segment_job"  # the kind that counts audiences
 _ACTIVE_MAX = 5000
 _COUNTED = tuple(type_.value for type_ in COUNTED)
 _ACTIVE = tuple(status for status in Status if not status.is_final)
@@ -29,8 +30,8 @@ _ACTIVE = tuple(status for status in Status if not status.is_final)
 class Stretch:
     """A part of the log: what is behind position `after`, up to `upto`.
 
-    began: when it begins, for what was usual before. since, until: without what is of before or of later; None where
-    the positions alone say what belongs to it.
+    began: when it begins, for the sizes that audiences had before. since, until: without what is of before or of later;
+    None where the positions alone say what belongs to it.
     """
 
     began: datetime
@@ -137,14 +138,13 @@ async def _past(
     on_page: Callable[[], None],
 ) -> Past:  # fmt: skip
     past = Past()
-    for sandbox in sandboxes:
-        for kind in kinds:
-            wanted = JobFilter(
-                sandbox=sandbox, kind=kind, statuses=(Status.SUCCEEDED,), since=before - _PAST, until=before
-            )
-            jobs = await store.jobs(wanted, limit=_PAST_RUNS)
-            await asyncio.to_thread(past.take, [job for job in jobs if scope.covers(labels_of_job(job))])
-            on_page()
+    for sandbox in sandboxes if _EVALUATION in kinds else ():
+        wanted = JobFilter(
+            sandbox=sandbox, kind=_EVALUATION, statuses=(Status.SUCCEEDED,), since=before - _PAST, until=before
+        )
+        jobs = await store.jobs(wanted, limit=_PAST_RUNS)
+        await asyncio.to_thread(past.take, [job for job in jobs if scope.covers(labels_of_job(job))])
+        on_page()
     return past
 
 
@@ -172,7 +172,7 @@ def _concerns(silence: Silence, sandboxes: Sequence[str]) -> bool:
 
 
 def _worst_first(alert: Alert) -> tuple[int, datetime, str]:
-    return -tuple(Severity).index(alert.severity), alert.since, alert.subject
+    return -alert.severity.rank, alert.since, alert.subject
 
 
 def _row(alert: Alert) -> dict[str, Any]:

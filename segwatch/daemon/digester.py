@@ -11,7 +11,7 @@ from segwatch.daemon.digest_reading import figures, stretch_behind, watched_sinc
 from segwatch.deliveries import digest_times
 from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import Daily
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import promised
 from segwatch.deliveries.scope import Scope
 from segwatch.jobs.events import Event
 from segwatch.jobs.subject import SubjectState
@@ -101,7 +101,7 @@ class Digester:
             mark.stream, after.sequence, plan.channel, counted,
             since=since, until=now, zone=plan.daily.zone, now=now, slot=due.slot.at,
         )  # fmt: skip
-        delivery = Delivery(event=event, channel=plan.channel, promised_at=now, due_at=now)
+        delivery = promised(event, plan.channel, now)
         change = Change(subject=after, subject_before=mark, events=(event,), deliveries=(delivery,))
         await self._store.commit([change])
         log.info("digest_told", channel=plan.channel, runs=counted["runs"], failed=counted["failed"])

@@ -10,7 +10,6 @@ from segwatch.jobs.band import HISTORY, Size
 from segwatch.jobs.baseline import Usual, eta, usual
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.plausible import Yield
-from segwatch.jobs.summary import same_work
 from segwatch.store.base import Store
 from segwatch.store.filters import JobFilter
 
@@ -77,7 +76,7 @@ class History:
         return eta(now - job.born_at, self._like(job)[1])
 
     def _like(self, job: JobState) -> tuple[Usual | None, list[timedelta]]:
-        kind, work = job.key.kind, work_of(job)
+        kind, work = job.key.kind, job.facts.work
         own = self._of_work(kind, work)
         return own if own[0] or not work else self._of_work(kind, "")
 
@@ -98,7 +97,7 @@ class History:
 
     def yields(self, job: JobState) -> list[Yield]:
         """Return what the same order exported before this job, the oldest first."""
-        work = work_of(job)
+        work = job.facts.work
         earlier = sorted(
             (run for id_, run in self._runs[job.key.kind].items() if run.work == work and id_ != job.key.id),
             key=lambda run: run.at,
@@ -121,14 +120,9 @@ class History:
         return self._usual[kind, work]
 
 
-def work_of(job: JobState) -> str:
-    """Return a name that jobs share which do the same; "" where nobody knows."""
-    return same_work(job.facts.fingerprint, job.facts.segments)
-
-
 def _run_of(job: JobState) -> _Run:
     span = max(job.ended_at - job.born_at, timedelta()) if job.ended_at else None
     return _Run(
-        at=job.over_at, born_at=job.born_at, span=span, work=work_of(job), segments=job.facts.segments,
+        at=job.over_at, born_at=job.born_at, span=span, work=job.facts.work, segments=job.facts.segments,
         profiles=job.facts.profiles, exported=job.facts.exported, names_batches=bool(job.facts.batches),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from segwatch.daemon.orderer import Orderer
 from segwatch.daemon.pipeline_acts import PipelineActs
 from segwatch.daemon.pipeline_words import order_id
 from segwatch.daemon.recorder import Recorder
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import promised
 from segwatch.jobs.events import EventType
 from segwatch.jobs.order import OrderStep
 from segwatch.pipelines import advance, trigger
@@ -229,7 +229,7 @@ class Pipeliner:
         run = replace(run, version=before.version + 1 if before else 1)
         now = self._clock.now()
         promises = tuple(
-            Delivery(event=event, channel=channel, promised_at=now, due_at=now)
+            promised(event, channel, now)
             for event in turn.events
             if event.type in _ENDS
             for channel in self._channels(run)

@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from segwatch.deliveries.knowledge import Knowledge, Sort
 from segwatch.deliveries.phrases import Said, amount, around, moment, span, text, texts, times
 from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339
+from segwatch.jobs.model import NOUNS
 
 LATE_S = 600.0  # a digest that comes so long after its time says so
 LISTED_MAX = 5  # alerts, silences, sandboxes
 _WORK_MAX = 12
 _SLOWEST_MAX = 3
 _NOTABLE = 0.1  # a smaller difference from what is usual is none
-_NOUNS = {"export_job": "export", "segment_job": "segment job"}
 _ODD = {"empty": "which is not usual", "shrunk": "far below what is usual", "grown": "far above what is usual"}
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -95,7 +95,7 @@ def _headline(d: dict[str, Any]) -> str:
 def _nothing(d: dict[str, Any]) -> str:
     """Return what it is that did not run, for a channel that may see one kind of job only."""
     kinds = texts(d.get("kinds"))
-    return f"no {_NOUNS.get(kinds[0], kinds[0].replace('_', ' '))}" if len(kinds) == 1 else "nothing"
+    return f"no {NOUNS.get(kinds[0], kinds[0].replace('_', ' '))}" if len(kinds) == 1 else "nothing"
 
 
 def _where(sandboxes: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def _work(d: dict[str, Any]) -> list[str]:
 
 
 def _of_work(row: dict[str, Any]) -> str:
-    noun = _NOUNS.get(text(row.get("kind")), text(row.get("kind")).replace("_", " ") or "run")
+    noun = NOUNS.get(text(row.get("kind")), text(row.get("kind")).replace("_", " ") or "run")
     ends = [f"{row[end]:,} {end}" for end in ("failed", "cancelled", "vanished") if _number(row, end)]
     took = around("; took {} at the median", span(row.get("median_s")))
     usual = around(", usually {}", span(row.get("usual_s"))) if took else ""
@@ -209,7 +209,7 @@ def _silent(d: dict[str, Any]) -> list[str]:
 
 
 def _job(row: dict[str, Any]) -> str:
-    noun = _NOUNS.get(text(row.get("kind")), "job")
+    noun = NOUNS.get(text(row.get("kind")), "job")
     return f"{noun} {text(row.get('job_id'))} in {text(row.get('sandbox'))}"
 
 

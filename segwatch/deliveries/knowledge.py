@@ -9,11 +9,10 @@ from segwatch.deliveries.error_codes import ErrorCode, Meaning, meaning_of
 from segwatch.deliveries.links import Link, links_for
 from segwatch.deliveries.phrases import printable, text, texts
 from segwatch.jobs.events import Event
+from segwatch.jobs.model import NOUNS
 
 NAME_MAX = 120  # runes that are kept of a name
 _SHOWN_MAX = 40  # runes of a name within a headline, which has two of them and 150 runes in all
-
-_KINDS = {"export_job": "Export", "segment_job": "Segment job"}
 
 
 class Sort(StrEnum):
@@ -72,7 +71,7 @@ class Knowledge:
 
         job_id: another job of the event's kind that does the same work.
         """
-        noun = _KINDS.get(event.kind) or text(event.kind.replace("_", " ").capitalize()) or "Job"
+        noun = text(NOUNS.get(event.kind, event.kind.replace("_", " ")).capitalize()) or "Job"
         return f"{noun} {text(job_id or event.job_id)}".rstrip() + self.work(event)
 
     def work(self, event: Event) -> str:

@@ -46,6 +46,11 @@ class Delivery:
         return "msg_" + hashlib.sha256(whose.encode()).hexdigest()[:32]
 
 
+def promised(event: Event, channel: str, now: datetime) -> Delivery:
+    """Return the promise, made now, to tell the channel of the event at once."""
+    return Delivery(event=event, channel=channel, promised_at=now, due_at=now)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The receiver took it. thread: its name for the thread that holds the message, where it has threads."""

@@ -9,7 +9,7 @@ from segwatch.alerts.matching import Matcher
 from segwatch.alerts.model import Labels, is_below
 from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.quiet import QuietHours
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import Delivery, promised
 from segwatch.jobs.events import Event, Severity
 
 Scalar = str | int | bool
@@ -150,7 +150,7 @@ def promises(
     silenced: what it says of is kept from everybody; the end of a silence tells what is wrong by then.
     """
     return tuple(
-        Delivery(event=event, channel=channel, promised_at=now, due_at=now)
+        promised(event, channel, now)
         for event in events
         if not silenced(labels_of(event), now)
         for channel in told_at_once(event, routes)

@@ -9,11 +9,11 @@ from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Labels, worst
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
-from segwatch.deliveries.model import Delivery
+from segwatch.deliveries.model import Delivery, promised
 from segwatch.deliveries.phrases import moment
 from segwatch.deliveries.routing import Route, told_at_once
 from segwatch.deliveries.wording import said_of
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339
+from segwatch.jobs.events import Event, EventType, rfc3339
 
 LISTED_MAX = 50
 
@@ -29,8 +29,7 @@ def labels_of_alert(subject: str, opened: Event) -> Labels:
 def matched(silence: Silence, wrong: Wrong) -> dict[str, Event]:
     """Return the open alerts that a silence is about, the worst first, and of these the oldest."""
     found = {subject: event for subject, event in wrong.items() if silence.matches(labels_of_alert(subject, event))}
-    ranks = tuple(Severity)
-    return dict(sorted(found.items(), key=lambda one: (-ranks.index(one[1].severity), one[1].at, one[0])))
+    return dict(sorted(found.items(), key=lambda one: (-one[1].severity.rank, one[1].at, one[0])))
 
 
 def told(
@@ -53,7 +52,7 @@ def told(
     }
     event = _event(silence, still, now, known)
     channels = dict.fromkeys(channel for one in (event, *still.values()) for channel in told_at_once(one, routes))
-    deliveries = tuple(Delivery(event=event, channel=one, promised_at=now, due_at=now) for one in channels)
+    deliveries = tuple(promised(event, one, now) for one in channels)
     return replace(silence, told_at=now), event, deliveries
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 _FEWEST = 3  # fewer say nothing
 _FEWEST_TAIL = 8  # fewer have no tail to speak of
-_P90 = 0.9
 _P95 = 0.95
 _ABOVE_LONGEST = 1.3
 
@@ -17,7 +16,6 @@ class Estimate:
     """How long jobs like this one took. count: how many of them."""
 
     median: timedelta
-    p90: timedelta
     count: int
 
 
@@ -26,7 +24,7 @@ def estimate(spans: Iterable[timedelta]) -> Estimate | None:
     known = sorted(spans)
     if len(known) < _FEWEST:
         return None
-    return Estimate(median=_median(known), p90=known[int(_P90 * (len(known) - 1))], count=len(known))
+    return Estimate(median=_median(known), count=len(known))
 
 
 def eta(elapsed: timedelta, spans: Iterable[timedelta]) -> timedelta | None:

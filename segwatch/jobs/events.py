@@ -66,6 +66,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     CRITICAL = "critical"
 
+    @property
+    def rank(self) -> int:
+        """Its place among all, the mildest first."""
+        return tuple(Severity).index(self)
+
 
 _SEVERITY = {
     EventType.JOB_FAILED: Severity.CRITICAL,

@@ -1,5 +1,7 @@
 """A job, one sighting of it, and what we know of it."""
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -61,6 +63,23 @@ class JobError:
     text: str
 
 
+NOUNS = {"export_job": "export", "segment_job": "segment job"}
+"""What one job of a kind is called in a sentence; a kind that is not here goes by its name."""
+
+
+def work_of(fingerprint: str, segments: Sequence[str]) -> str:
+    """Return a name that jobs share which do the same: an export its fingerprint, an evaluation its segments; or "".
+
+    It is part of the subjects of alerts in the store, and so keeps its length.
+    """
+    return fingerprint or (digest_of_segments(segments)[:16] if segments else "")
+
+
+def digest_of_segments(segments: Iterable[str]) -> str:
+    """Return 64 hexadecimal digits that equal sets of segments share."""
+    return hashlib.sha256("\n".join(sorted(set(segments))).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What a job's record says beside its status; every field may be missing from any record.
@@ -81,6 +100,11 @@ class Facts:
     api_path: str = ""
     request: str = ""
     fingerprint: str = ""
+
+    @property
+    def work(self) -> str:
+        """A name that jobs share which do the same; "" where nobody knows."""
+        return work_of(self.fingerprint, self.segments)
 
     def joined(self, new: "Facts") -> "Facts":
         """Return all that either record told, the new one first: a list row may be shorter than the record.

@@ -1,10 +1,11 @@
 """A job that we want once: what is asked, and how far it came."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from segwatch.jobs.model import digest_of_segments
 
 COMMAND = "command"  # the owner of what a person ordered
 _FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
@@ -123,4 +124,4 @@ def wanted(
 
 def evaluation_fingerprint(segments: Iterable[str]) -> str:
     """Return the fingerprint of an order to evaluate these segments."""
-    return hashlib.sha256("\n".join(sorted(set(segments))).encode()).hexdigest()[:32]
+    return digest_of_segments(segments)[:32]

@@ -10,11 +10,9 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from statistics import median
-from typing import Any
+from typing import Any, TypeGuard
 
-from segwatch.jobs.baseline import estimate
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobState
 
@@ -40,36 +38,18 @@ _AUDIENCES_MAX = 50_000
 _NUMBER = re.compile("[0-9]+")
 
 
-def same_work(fingerprint: str, segments: Iterable[str]) -> str:
-    """Return a name that jobs share which do the same; "" where nobody knows."""
-    return fingerprint or ",".join(sorted(segments))
-
-
 @dataclass(slots=True)
 class Past:
-    """What was usual before: how long jobs took, and how many members audiences had."""
+    """How many members audiences had before."""
 
-    _usual: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _members: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def take(self, jobs: Iterable[JobState]) -> None:
-        """Take in all jobs of one kind in one sandbox that succeeded before, the newest first."""
-        spans: dict[tuple[str, str, str], list[timedelta]] = {}
-        for job in jobs:
-            sandbox, kind = job.key.sandbox, job.key.kind
+    def take(self, evaluations: Iterable[JobState]) -> None:
+        """Take in evaluations that succeeded before, the newest first."""
+        for job in evaluations:
             for segment, members in job.facts.profiles.items():
                 if len(self._members) < _AUDIENCES_MAX:
-                    self._members.setdefault((sandbox, segment), members)
-            if job.ended_at is not None:
-                work = same_work(job.facts.fingerprint, job.facts.segments)
-                for name in {"", work}:
-                    spans.setdefault((sandbox, kind, name), []).append(max(job.ended_at - job.born_at, timedelta()))
-        known = {name: estimate(of_work) for name, of_work in spans.items()}
-        self._usual |= {name: one.median.total_seconds() for name, one in known.items() if one}
-
-    def usual_s(self, sandbox: str, kind: str, work: str) -> float | None:
-        """Return how long such a job takes at the median, in seconds; of a work hardly known, any of its kind."""
-        return self._usual.get((sandbox, kind, work), self._usual.get((sandbox, kind, "")))
+                    self._members.setdefault((job.key.sandbox, segment), members)
 
     def members(self, sandbox: str, segment: str) -> int | None:
         """Return how many members the audience had."""
@@ -96,7 +76,7 @@ class _Cause:
 
 
 class Tally:
-    """Counts events as they come, in the order of the log. past: what was usual before the first of them."""
+    """Counts events as they come, in the order of the log. past: what was before the first of them."""
 
     def __init__(self, past: Past) -> None:
         self._past = past
@@ -129,9 +109,9 @@ class Tally:
 
         runs: jobs that ended, and how: succeeded, failed, cancelled, vanished. saved: exports that recovered through a
         resubmission. given_up: exports of which no attempt is left. work: the same of each kind in each sandbox, with
-        the median duration and the one that is usual for such jobs. failures: by cause, the most frequent first, with
-        the first job; other_failures: of further causes. slowest: the longest runs. moved: audiences, the largest
-        change first; more_moved: how many are not listed.
+        the median duration, and the median of what was usual for each by its event. failures: by cause, the most
+        frequent first, with the first job; other_failures: of further causes. slowest: the longest runs. moved:
+        audiences, the largest change first; more_moved: how many are not listed.
         """
         totals: Counter[str] = Counter()
         for work in self._work.values():
@@ -167,15 +147,12 @@ class Tally:
         for segment, members in profiles.items() if isinstance(profiles, dict) else ():
             self._counted(event.sandbox, segment, members)
         took = event.details.get("duration_s")
-        if isinstance(took, int | float) and not isinstance(took, bool):
+        if _is_number(took):
             self._took(event, work, float(took))
 
     def _took(self, event: Event, work: _Work, took_s: float) -> None:
-        fingerprint, segments = event.details.get("fingerprint"), event.details.get("segments")
-        name = same_work(
-            fingerprint if isinstance(fingerprint, str) else "", segments if isinstance(segments, list) else ()
-        )
-        usual_s = self._past.usual_s(event.sandbox, event.kind, name)
+        told = event.details.get("usual_s")  # by what was before this very run: a later look would say something else
+        usual_s = float(told) if _is_number(told) else None
         if len(work.took) < _SPANS_MAX:
             work.took.append(took_s)
             if usual_s is not None:
@@ -213,6 +190,10 @@ class Tally:
                 row = {"sandbox": sandbox, "segment": segment, "members": members}
                 ranked.append((not odd, -far, segment, sandbox, row | _known(before=before, odd=odd or None)))
         return [row for *_, row in sorted(ranked, key=lambda one: one[:4])]
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_far(before: int, members: int) -> bool:

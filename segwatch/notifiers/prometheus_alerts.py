@@ -18,7 +18,6 @@ _NAMES = {  # by the first part of the subject; of others that part itself
     "work": "JobFailed", "overdue": "JobOverdue", "unknown_status": "JobUnknownStatus", "pipeline": "PipelineFailed",
     "sandbox": "SandboxFailing", "channel": "ChannelFailing", "retries": "RetriesHeld",
 }  # fmt: skip
-_RANK = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
 def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
@@ -65,10 +64,10 @@ def _severity(event: Event, message: Message) -> Severity:
     """Return how bad it is; of what is resolved, how bad it was told to be, which may be worse than all in it now."""
     if message.standing is Standing.FIRING:
         return event.severity
-    if (told := event.details.get("was_severity")) in _RANK:
+    if (told := event.details.get("was_severity")) in tuple(Severity):
         return Severity(told)
     was = {str(one.get("severity")) for one in _alerts(event)}
-    return max((severity for severity in _RANK if severity in was), key=_RANK.index, default=event.severity)
+    return max((one for one in Severity if one in was), key=lambda one: one.rank, default=event.severity)
 
 
 def _annotations(event: Event, message: Message) -> dict[str, str]:

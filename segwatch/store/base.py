@@ -229,8 +229,8 @@ class Store(Protocol):
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         """Return silences, oldest first. untold: without those whose end was told."""
 
-    async def names(self, sandbox: str = "") -> list[Naming]:
-        """Return what is known of names, also where the platform knows none; of one sandbox if it is given."""
+    async def names(self) -> list[Naming]:
+        """Return what is known of names, also where the platform knows none."""
 
     async def keep_names(self, found: Sequence[Naming]) -> None:
         """Write names as the platform told them; the last word counts."""

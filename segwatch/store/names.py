@@ -7,9 +7,9 @@ from segwatch.deliveries.knowledge import NameKey, Naming, Sort
 from segwatch.store.rows import micros, moment
 
 
-def names(db: sqlite3.Connection, sandbox: str) -> list[Naming]:
-    where, values = (" WHERE sandbox = ?", (sandbox,)) if sandbox else ("", ())
-    rows = db.execute(f"SELECT sandbox, sort, id, name, at_us FROM name{where} ORDER BY sandbox, sort, id", values)  # noqa: S608
+def names(db: sqlite3.Connection) -> list[Naming]:
+    """Return all that is known, without sorts that only a newer version knows."""
+    rows = db.execute("SELECT sandbox, sort, id, name, at_us FROM name ORDER BY sandbox, sort, id")
     return [
         Naming(key=NameKey(sandbox=of, sort=Sort(sort), id=id_), name=name, at=moment(at_us))
         for of, sort, id_, name, at_us in rows

@@ -149,8 +149,8 @@ class SqliteStore:
     async def silences(self, *, untold: bool = False) -> list[Silence]:
         return await self._read(lambda db: silences.silences(db, untold))
 
-    async def names(self, sandbox: str = "") -> list[Naming]:
-        return await self._read(lambda db: names.names(db, sandbox))
+    async def names(self) -> list[Naming]:
+        return await self._read(names.names)
 
     async def keep_names(self, found: Sequence[Naming]) -> None:
         await self._write(lambda db: names.keep(db, found))

@@ -24,7 +24,7 @@ from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event, EventType, Severity, about_job
 from segwatch.jobs.model import Facts, JobState, Status
 from segwatch.jobs.reading import Position
-from segwatch.jobs.tracker import job_details
+from segwatch.jobs.telling import job_details
 from segwatch.store.base import Change, Conflict, Store, StoreUnavailable
 from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter
@@ -63,14 +63,17 @@ class Here:
                 )
                 await self.store.commit([Change(position=at)])
 
-    async def ends(self, id_: str, status=Status.SUCCEEDED, *, took_s=60.0, sandbox="prod", kind="export_job", **facts):
-        """Record a job that ended now."""
+    async def ends(
+        self, id_: str, status=Status.SUCCEEDED, *, took_s=60.0, sandbox="prod", kind="export_job", usual_s=None,
+        **facts,
+    ):  # fmt: skip
+        """Record a job that ended now. usual_s: what its event says of such jobs."""
         now = self.clock.now()
         job = JobState(
             key=key(id_, kind=kind, sandbox=sandbox), status=status, word=status.value, asked_at=now, discovered_at=now,
             since=now, created_at=now - timedelta(seconds=took_s), ended_at=now, sequence=1, facts=Facts(**facts),
         )  # fmt: skip
-        event = about_job(job, ENDS[status], now, details=job_details(job))
+        event = about_job(job, ENDS[status], now, details=job_details(job) | ({"usual_s": usual_s} if usual_s else {}))
         await self.store.commit([Change(job=job, events=(event,))])
 
     async def at(self, clock: str, *, day: int = 0, swept: bool = True) -> list[Event]:
@@ -194,12 +197,12 @@ async def test_channels_have_their_own_hours_and_see_what_their_routes_show(here
     ]  # fmt: skip
 
 
-async def test_it_is_compared_with_the_weeks_before(here):
+async def test_sizes_are_compared_with_the_weeks_before(here):
     for n in range(4):
         here.clock.set(MONDAY - timedelta(days=2, minutes=-n))
         await here.ends(f"b{n}", took_s=60, kind="segment_job", segments=("nl",), profiles={"nl": 1000 + n})
     await here.at("07:30")
-    await here.ends("1", took_s=150, kind="segment_job", segments=("nl",), profiles={"nl": 1500})
+    await here.ends("1", took_s=150, usual_s=60.0, kind="segment_job", segments=("nl",), profiles={"nl": 1500})
     (event,) = await here.at("08:00")
     assert event.details["work"] == [{
         "sandbox": "prod", "kind": "segment_job", "runs": 1, "succeeded": 1, "failed": 0, "cancelled": 0, "vanished": 0,
@@ -316,5 +319,8 @@ async def test_the_mark_and_the_promise_are_written_together(here, monkeypatch):
     here.clock.set(MONDAY + timedelta(hours=8))
     await here.swept()
     results = await asyncio.gather(here.digester.turn(), second.turn(), return_exceptions=True)
-    assert sum(isinstance(one, Conflict) for one in results) <= 1
-    assert len(await here.digests()) == len(here.told) == 1
+    failed = [one for one in results if isinstance(one, BaseException)]
+    assert [type(one) for one in failed] in ([], [Conflict])
+    (event,), (mark,) = await here.digests(), await here.store.subjects("digests/")
+    (promise,) = await here.store.deliveries(event_id=event.id)
+    assert (promise.channel, mark.sequence, event.sequence, here.told) == ("team", 1, 1, [event])

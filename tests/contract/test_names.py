@@ -123,7 +123,7 @@ async def test_a_deleted_segment_keeps_the_name_it_had(house):
     await house.clock.advance(hours=25)
     await house.turns()
     assert house.book.known().names[segment()] == name
-    assert [one.at for one in await house.store.names("prod")] == [house.clock.now()]
+    assert [one.at for one in await house.store.names()] == [house.clock.now()]
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -31,7 +31,7 @@ from segwatch.app.wording import Wording
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
 from segwatch.deliveries.templates.language import Text
-from segwatch.deliveries.templates.rewriting import NAME_MAX, TemplateRule, worded
+from segwatch.deliveries.templates.rewriting import NAME_MAX, TEXTS, TemplateRule, worded
 from segwatch.notifiers.base import MASK, NotifierContext
 from segwatch.notifiers.posting import json_body
 
@@ -45,7 +45,7 @@ def hostile(said: str = HOSTILE) -> TemplateRule:
     """A template that says this wherever it can say something, in as many lines and fields as it can."""
     verbatim = Text("{% raw %}" + "\n".join([said] * (3500 // (len(said) + 1) or 1))[:3900] + "{% endraw %}")
     fields = {f"{'*<b>@' * 7}{number}"[-NAME_MAX:]: verbatim for number in range(30)} | {"Sandbox": Text("")}
-    texts = dict.fromkeys(("title", "summary", "action", "items"), verbatim)
+    texts = dict.fromkeys(TEXTS, verbatim)
     return TemplateRule(name="hostile", fields=fields, **texts)
 
 

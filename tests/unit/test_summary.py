@@ -97,20 +97,14 @@ def test_failures_of_one_cause_are_one_line():
     assert told == [(3, "1", "Batch 17 of job 1 timed out"), (2, "2", "No space"), (1, "6", None)]
 
 
-def test_a_run_is_compared_with_its_own_work():
-    past = [before(60, job_id=f"s{n}", fingerprint="small") for n in range(3)]
-    past += [before(6000, job_id=f"l{n}", fingerprint="large") for n in range(3)]
+def test_what_is_usual_is_what_each_run_s_own_event_says():
     counted = figures(
-        event(job_id="1", fingerprint="small", duration_s=120), event(job_id="2", fingerprint="large", duration_s=6000),
-        event(job_id="3", fingerprint="new", duration_s=10), past=past,
+        event(job_id="1", usual_s=60, duration_s=120), event(job_id="2", usual_s=6000.0, duration_s=6000),
+        event(job_id="3", duration_s=10), event(job_id="4", usual_s="odd", duration_s=5),
     )  # fmt: skip
-    assert [(row["job_id"], row["usual_s"]) for row in counted["slowest"]] == [("2", 6000), ("1", 60), ("3", 3030)]
+    told = [(row["job_id"], row.get("usual_s")) for row in counted["slowest"]]
+    assert told == [("2", 6000), ("1", 60), ("3", None), ("4", None)]
     assert counted["work"][0]["usual_s"] == 3030
-
-
-def test_two_runs_say_nothing_of_what_is_usual():
-    past = [before(60), before(60)]
-    assert "usual_s" not in figures(event(duration_s=120), past=past)["slowest"][0]
 
 
 def counting(**members):

@@ -16,7 +16,7 @@ from segwatch.deliveries.templates.budget import STEPS_MAX, Budget
 from segwatch.deliveries.templates.checking import Unusable
 from segwatch.deliveries.templates.filters import PLAIN
 from segwatch.deliveries.templates.language import SOURCE_MAX, Text
-from segwatch.deliveries.templates.rewriting import FIELDS_MAX, ITEMS_MAX, TemplateRule, worded
+from segwatch.deliveries.templates.rewriting import FIELDS_MAX, ITEMS_MAX, TEXTS, TemplateRule, worded
 from segwatch.deliveries.templates.view import KNOWN, view_of
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -228,9 +228,17 @@ def test_only_what_has_a_template_changes_and_never_what_the_message_is_known_by
     assert reworded(title="PROD: {{ message.title }}") == replace(before, title="PROD: Export 24116 failed in prod")
     assert reworded(action="") == replace(before, action="")
     assert reworded(items="{% for one in event.details.errors %}{{ one.code }}\n{% endfor %}").items == ("11", "12")
-    every = reworded(title="t", summary="s", action="a", items="i", fields={"F": "f"})
+    every = reworded(**{name: f"my {name}" for name in TEXTS}, fields={"F": "f"})
+    for name in TEXTS:
+        assert getattr(every, name) == (("my items",) if name == "items" else f"my {name}")
     for name in ("event_id", "type", "at", "severity", "standing", "subject", "links"):
         assert getattr(every, name) == getattr(before, name)
+
+
+def test_an_explanation_that_comes_out_empty_is_left_out():
+    explained = replace(message_of(event()), explanation="Ask the team.")
+    rule = TemplateRule(name="mine", explanation=Text("{% if event.late %}x{% endif %}"))
+    assert worded(event(), explained, [rule], "ops").message.explanation == ""
 
 
 def test_a_title_or_summary_that_comes_out_empty_is_the_standard_one():

@@ -27,6 +27,7 @@ ITEM_MAX = 600
 LINES_MAX = 12  # of a summary, an explanation, an action or a value
 ITEMS_MAX = 50
 FIELDS_MAX = 30  # with those that were there
+TEXTS = ("title", "summary", "explanation", "action", "items")  # what a template can say, beside the fields
 REST = "*"  # in place of a field's name: all that have no template
 
 
