@@ -68,8 +68,7 @@ def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     return tuple(
         routing.Route(
             channels=route.channels,
-            match=route.match.wanted,
-            matchers=route.parsed,
+            condition=route.condition,
             min_severity=route.min_severity,
             continues=route.continues,
             default=route.default,

@@ -1,6 +1,7 @@
 """Who is told of what: the routes."""
 
 import re
+from collections.abc import Iterable
 from datetime import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -10,7 +11,7 @@ from pydantic_core import CoreSchema
 
 from segwatch.alerts import matching
 from segwatch.alerts.labels import LABELS
-from segwatch.alerts.matching import Matcher
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.alerts.quiet import QuietHours
 from segwatch.config.sections import Section, setting
@@ -104,6 +105,11 @@ class RouteMatch(Match):
     type: OneOrMore[RoutedType] | None = setting("The event's type, such as `job.failed`.", default=None)
 
 
+def condition_of(match: Match, matchers: Iterable[str]) -> Condition:
+    """Return `match` and `matchers` in the form that decides."""
+    return Condition(match=match.wanted, matchers=matching.parse_all(matchers))
+
+
 def _matcher(text: str) -> str:
     matching.parse(text)
     return text
@@ -194,9 +200,9 @@ class _Route(Section):
         return None if quiet is None else quiet.hours
 
     @property
-    def parsed(self) -> tuple[Matcher, ...]:
-        """Return the matchers in the form that decides."""
-        return matching.parse_all(self.matchers)
+    def condition(self) -> Condition:
+        """Return what events must have, in the form that decides."""
+        return condition_of(self.match, self.matchers)
 
 
 if TYPE_CHECKING:  # `from` and `continue` are words of Python's own, so their fields cannot be written in a class

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.matching import Matcher, fit
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Labels
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.error_codes import first_code
@@ -23,18 +23,12 @@ _STEPS = frozenset({".", ".."})  # of a path: quoting leaves them as they are
 class Link:
     """A link of all messages about events that fit.
 
-    url: with any of PLACEHOLDERS in braces, but not in its host. match, matchers: as a route has them.
+    url: with any of PLACEHOLDERS in braces, but not in its host. condition: which events fit.
     """
 
     name: str
     url: str
-    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    matchers: tuple[Matcher, ...] = ()
-
-    def fits(self, labels: Labels) -> bool:
-        """True when all that it asks for is there."""
-        wanted = all(set(words) & set(labels[label] or ("",)) for label, words in self.match.items())
-        return wanted and fit(self.matchers, labels)
+    condition: Condition = field(default_factory=Condition)
 
 
 def links_for(event: Event, links: Iterable[Link]) -> tuple[tuple[str, str], ...]:
@@ -49,7 +43,7 @@ def links_for(event: Event, links: Iterable[Link]) -> tuple[tuple[str, str], ...
     found = []
     for link in links:
         names = PLACEHOLDER.findall(link.url)
-        if link.fits(labels) and all(values.get(name) for name in names):
+        if not link.condition.objection(labels) and all(values.get(name) for name in names):
             found.append((link.name, PLACEHOLDER.sub(lambda found: values[found[1]], link.url)))
     return tuple(found)
 

@@ -92,7 +92,6 @@ def _about(route: Route, labels: frozenset[str]) -> Route:
     """Return the route with only what it demands of these labels."""
     return replace(
         route,
-        match={label: value for label, value in route.match.items() if label in labels},
-        matchers=tuple(matcher for matcher in route.matchers if matcher.label in labels),
+        condition=route.condition.about(labels),
         min_severity=Severity.INFO,
     )

@@ -11,7 +11,7 @@ from fakes import FakeClock
 from store_builders import key
 
 from segwatch.alerts.book import Alerting
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
 from segwatch.daemon import digest_reading
@@ -183,7 +183,7 @@ async def test_a_digest_that_was_taken_out_is_new_when_it_comes_back(here):
 
 
 async def test_channels_have_their_own_hours_and_see_what_their_routes_show(here):
-    routes = (Route(channels=("dev",), match={"sandbox": "dev"}), Route(channels=("team",)))
+    routes = (Route(channels=("dev",), condition=Condition(match={"sandbox": "dev"})), Route(channels=("team",)))
     here.restarted(plan(routes=routes), plan("dev", at="08:30", routes=routes))
     await here.at("07:30")
     await here.ends("1")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.ending import Watched, ended, reason_to_end
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
@@ -35,13 +36,15 @@ groupings = st.fixed_dictionaries(
         "repeat_interval": st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
     }
 )
-matches = st.sampled_from(
+conditions = st.sampled_from(
     [{}, {"severity": "critical"}, {"type": "job.failed"}, {"type": ["job.failed", "job.overdue"]}, {"late": "true"}]
 )
 routes = st.lists(
     st.builds(
-        lambda match, channels, grouping: Route(match=match, channels=channels, stateful=STATEFUL, **grouping),
-        matches,
+        lambda condition, channels, grouping: Route(
+            condition=condition, channels=channels, stateful=STATEFUL, **grouping
+        ),
+        conditions.map(lambda match: Condition(match=match)),
         st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
         st.just({}) | groupings,
     ),

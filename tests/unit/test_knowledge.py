@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.daemon.alerter import words_of
 from segwatch.deliveries.error_codes import ErrorCode
 from segwatch.deliveries.knowledge import NAME_MAX, Knowledge, NameKey, Sort, as_name
@@ -223,7 +223,9 @@ def test_events_of_resubmissions_say_which_attempt_of_how_many():
 
 
 def linked(url, details=None, *, of=None, **link):
-    return message_of(of or event(details=details), Knowledge(links=(Link(name="Logs", url=url, **link),))).links
+    return message_of(
+        of or event(details=details), Knowledge(links=(Link(name="Logs", url=url, condition=Condition(**link)),))
+    ).links
 
 
 def test_a_link_is_filled_in():

@@ -2,15 +2,15 @@
 
 import pytest
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.deliveries.routing import Route
 from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Severity
 
 
-def route(*channels, **fields):
-    fields |= {"matchers": parse(fields["matchers"])} if "matchers" in fields else {}
-    return Route(channels=channels or ("team",), **fields)
+def route(*channels, matchers="", **fields):
+    condition = Condition(match=fields.pop("match", {}), matchers=parse(matchers) if matchers else ())
+    return Route(channels=channels or ("team",), condition=condition, **fields)
 
 
 def labels(sandbox="prod", kind="export_job", **more):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segwatch.alerts import matching
+from segwatch.alerts.matching import Condition, parse
 from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.templates.budget import STEPS_MAX, Budget
 from segwatch.deliveries.templates.checking import Unusable
@@ -280,8 +280,8 @@ def test_what_a_template_says_holds_no_control_characters_and_keeps_its_limits()
 def test_the_first_that_matches_on_a_channel_speaks_and_the_others_are_not_asked():
     rules = [
         TemplateRule(name="far", channels=("pager",), title=Text("far")),
-        TemplateRule(name="dev", match={"sandbox": ("dev",)}, title=Text("dev")),
-        TemplateRule(name="nl", matchers=matching.parse_all(['segment=~"nl-.*"']), title=Text("nl")),
+        TemplateRule(name="dev", condition=Condition(match={"sandbox": ("dev",)}), title=Text("dev")),
+        TemplateRule(name="nl", condition=Condition(matchers=parse('segment=~"nl-.*"')), title=Text("nl")),
         TemplateRule(name="all", title=Text("all")),
     ]
     chosen = {name: worded(event(), message_of(event()), rules, name) for name in ("ops", "pager")}
