@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from segwatch.deliveries.knowledge import Knowledge, Sort
 from segwatch.deliveries.phrases import Said, amount, around, moment, span, text, texts, times
-from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339
+from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339, rows_in
 from segwatch.jobs.model import NOUNS
 
 LATE_S = 600.0  # a digest that comes so long after its time says so
@@ -123,7 +123,7 @@ def _period(event: Event) -> str:
 
 
 def _work(d: dict[str, Any]) -> list[str]:
-    rows = sorted(_rows(d, "work"), key=lambda row: -_number(row, "runs"))
+    rows = sorted(rows_in(d, "work"), key=lambda row: -_number(row, "runs"))
     shown = sorted(rows[:_WORK_MAX], key=lambda row: (text(row.get("sandbox")), text(row.get("kind"))))
     return [_of_work(row) for row in shown] + _more(len(rows) - _WORK_MAX, "further kind", "of run")
 
@@ -147,7 +147,7 @@ def _apart(row: dict[str, Any]) -> str:
 
 def _failures(d: dict[str, Any]) -> list[str]:
     found = []
-    for row in _rows(d, "failures"):
+    for row in rows_in(d, "failures"):
         message, code = text(row.get("message")).rstrip("."), text(row.get("code"))
         cause = message + around(" ({})", code) if message else around("error {}", code) or "no error text"
         first = f"{'first ' if _number(row, 'count') > 1 else ''}{_job(row)}"
@@ -160,7 +160,7 @@ def _times(row: dict[str, Any]) -> str:
 
 
 def _slowest(d: dict[str, Any]) -> list[str]:
-    rows = [row for row in _rows(d, "slowest") if span(row.get("took_s"))][:_SLOWEST_MAX]
+    rows = [row for row in rows_in(d, "slowest") if span(row.get("took_s"))][:_SLOWEST_MAX]
     return [
         f"{'Then' if number else 'Slowest'}: {_job(row)}, {span(row['took_s'])}"
         + around(", usually {}", span(row.get("usual_s")))
@@ -170,7 +170,7 @@ def _slowest(d: dict[str, Any]) -> list[str]:
 
 def _moved(d: dict[str, Any], known: Knowledge) -> list[str]:
     found = []
-    for row in _rows(d, "moved"):
+    for row in rows_in(d, "moved"):
         members, before = _number(row, "members"), _number(row, "before")
         was = around(", was {}", amount(row.get("before")))
         change = f" ({_percent(members / before - 1)})" if members > 0 and before > 0 else ""
@@ -182,13 +182,13 @@ def _moved(d: dict[str, Any], known: Knowledge) -> list[str]:
 
 
 def _open(d: dict[str, Any], now: datetime) -> list[str]:
-    rows = _rows(d, "alerts")
+    rows = rows_in(d, "alerts")
     found = [f"Open{around(' since {}', moment(row.get('since'), now))}: {text(row.get('title'))}" for row in rows]
     return found + _more(_number(d, "open_alerts") - len(rows), "more open alert")
 
 
 def _silences(d: dict[str, Any], now: datetime) -> list[str]:
-    rows = _rows(d, "silenced")
+    rows = rows_in(d, "silenced")
     ends = [around("until {}", moment(row.get("until"), now)) or "until resolved" for row in rows]
     found = [f"Silenced {end}: {text(row.get('matchers'))}" for row, end in zip(rows, ends, strict=True)]
     return found + _more(_number(d, "silences") - len(rows), "more silence")
@@ -215,11 +215,6 @@ def _job(row: dict[str, Any]) -> str:
 
 def _more(number: int, noun: str, tail: str = "") -> list[str]:
     return [f"and {times(number, noun)}{around(' {}', tail)}"] if number > 0 else []
-
-
-def _rows(d: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    rows = d.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _number(d: dict[str, Any], name: str) -> int:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeGuard
 
-from segwatch.jobs.events import Event, EventType
-from segwatch.jobs.model import JobState
+from segwatch.jobs.events import Event, EventType, errors_in
+from segwatch.jobs.model import JobError, JobState
 
 ENDS = {
     EventType.JOB_SUCCEEDED: "succeeded",
@@ -165,9 +165,8 @@ class Tally:
             heapq.heappushpop(self._slowest, entry)
 
     def _failed(self, event: Event) -> None:
-        errors = event.details.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        code, message = (str(first.get(name) or "")[:_TEXT_MAX] for name in ("code", "message"))
+        first = next(iter(errors_in(event)), JobError(code="", text=""))
+        code, message = first.code[:_TEXT_MAX], first.text[:_TEXT_MAX]
         # messages of one cause name different jobs, batches and times
         name = (event.sandbox, event.kind, code or _NUMBER.sub("#", message))
         if name not in self._causes and len(self._causes) >= _CAUSES_MAX:
