@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from segwatch.alerts.labels import labels_of
+from segwatch.alerts.labels import labels_of_alert
 from segwatch.alerts.model import Alert, Effect, Turn, Words, worst
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -63,7 +63,7 @@ def _opened(
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
         awaits=awaits if isinstance(awaits, str) else "",
-        labels=labels_of(event) | {"alert": (effect.subject,)},
+        labels=labels_of_alert(effect.subject, event),
         told=tuple(told),
         withheld=tuple(withheld),
     )

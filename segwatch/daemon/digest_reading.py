@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from segwatch.alerts.labels import labels_of
+from segwatch.alerts.labels import labels_of, labels_of_job
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence, SilenceState
 from segwatch.deliveries.digest import LISTED_MAX
@@ -119,17 +119,6 @@ async def figures(
             for one in silences[:LISTED_MAX]
         ],
         "dead_letters": dead,
-    }
-
-
-def labels_of_job(job: JobState) -> dict[str, tuple[str, ...]]:
-    """Return what a channel's routes may say of a job, whatever happens to it."""
-    return {
-        "sandbox": (job.key.sandbox,),
-        "kind": (job.key.kind,),
-        "job_id": (job.key.id,),
-        "segment": job.facts.segments,
-        "dataset": (job.facts.dataset,) if job.facts.dataset else (),
     }
 
 

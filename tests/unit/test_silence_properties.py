@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segwatch.alerts.effects import effects_of
+from segwatch.alerts.labels import labels_of_alert
 from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Turn
 from segwatch.alerts.silences import must_be_told, resolved, silenced_by
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.silence_end import labels_of_alert, told
+from segwatch.deliveries.silence_end import told
 from segwatch.jobs.events import Event, EventType, severity_of
 
 HOURS = 3
