@@ -1,7 +1,7 @@
 """From the settings to channels and routes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -17,8 +17,9 @@ from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle, ways
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
-from segwatch.deliveries.scope import scope_of
+from segwatch.deliveries.scope import Scope, scope_of
 from segwatch.jobs.events import Event
+from segwatch.kinds.base import load_kinds
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
 
@@ -65,22 +66,7 @@ def channel_of(
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     """Return the configured routes in the form that decides."""
     stateful = stateful_channels(settings)
-    return tuple(
-        routing.Route(
-            channels=route.channels,
-            condition=route.condition,
-            min_severity=route.min_severity,
-            continues=route.continues,
-            default=route.default,
-            group_by=route.group_by,
-            group_wait=route.group_wait,
-            group_interval=route.group_interval,
-            repeat_interval=route.repeat_interval,
-            quiet_hours=route.quiet,
-            stateful=stateful.intersection(route.channels),
-        )
-        for route in settings.routes
-    )
+    return tuple(replace(one.route, stateful=stateful.intersection(one.channels)) for one in settings.routes)
 
 
 def stateful_channels(settings: Settings) -> frozenset[str]:
@@ -103,16 +89,20 @@ def watched_of(settings: Settings) -> Watched:
 
 def digests_of(settings: Settings) -> tuple[Plan, ...]:
     """Return the digests that channels are told."""
-    routes = routes_of(settings)
     return tuple(
-        Plan(
-            channel=one.name,
-            daily=one.digest.daily,
-            scope=scope_of(one.name, routes, one.digest.sandboxes or ()),
-        )
+        Plan(channel=one.name, daily=one.digest.daily, scope=scope_for(settings, one.name, one.digest.sandboxes or ()))
         for one in settings.channels
         if one.digest
     )
+
+
+def scope_for(settings: Settings, channel: str, only: Sequence[str] = ()) -> Scope:
+    """Return what a channel may see; all that is watched for "". only: of these sandboxes alone; () for all."""
+    return scope_of(
+        channel, routes_of(settings), only=only,
+        watched=[one.name for one in settings.sandboxes], kinds=tuple(load_kinds()),
+        pipelines=[(settings.sandbox_of(one), one.name) for one in settings.pipelines],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

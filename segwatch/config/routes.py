@@ -16,6 +16,7 @@ from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.alerts.quiet import QuietHours
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import Duration, ShortDuration
+from segwatch.deliveries.routing import Route
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 from segwatch.kinds.base import load_kinds
@@ -200,9 +201,20 @@ class _Route(Section):
         return None if quiet is None else quiet.hours
 
     @property
-    def condition(self) -> Condition:
-        """Return what events must have, in the form that decides."""
-        return condition_of(self.match, self.matchers)
+    def route(self) -> Route:
+        """Return these settings in the form that decides; which of the channels are stateful, their kinds say."""
+        return Route(
+            channels=self.channels,
+            condition=condition_of(self.match, self.matchers),
+            min_severity=self.min_severity,
+            continues=self.continues,
+            default=self.default,
+            group_by=self.group_by,
+            group_wait=self.group_wait,
+            group_interval=self.group_interval,
+            repeat_interval=self.repeat_interval,
+            quiet_hours=self.quiet,
+        )
 
 
 if TYPE_CHECKING:  # `from` and `continue` are words of Python's own, so their fields cannot be written in a class

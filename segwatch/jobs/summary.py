@@ -23,8 +23,10 @@ ENDS = {
     EventType.JOB_VANISHED: "vanished",
 }
 """How a run can end, and what it is counted as."""
+_RUN_ENDS = {EventType.PIPELINE_SUCCEEDED: "succeeded", EventType.PIPELINE_FAILED: "failed"}
 COUNTED = (
-    *ENDS, EventType.RECOVERED, EventType.RETRY_EXHAUSTED, EventType.AUDIENCE_ANOMALY, EventType.AUDIENCE_RECOVERED,
+    *ENDS, *_RUN_ENDS, EventType.RECOVERED, EventType.RETRY_EXHAUSTED, EventType.AUDIENCE_ANOMALY,
+    EventType.AUDIENCE_RECOVERED,
 )  # fmt: skip
 """The types that a summary is made of."""
 
@@ -88,12 +90,16 @@ class Tally:
         self._members: dict[tuple[str, str], int] = {}
         self._odd: dict[tuple[str, str], str] = {}
         self._saved = self._given_up = 0
+        self._pipelines: dict[tuple[str, str], Counter[str]] = {}
 
     def take(self, events: Iterable[Event]) -> None:
         """Take in the next events; those of other types are passed over."""
         for event in events:
             if event.type in ENDS:
                 self._ended(event)
+            elif event.type in _RUN_ENDS:
+                name = (event.sandbox, str(event.details.get("pipeline", "")))
+                self._pipelines.setdefault(name, Counter())[_RUN_ENDS[event.type]] += 1
             elif event.type is EventType.RECOVERED:
                 self._saved += 1
             elif event.type is EventType.RETRY_EXHAUSTED:
@@ -111,7 +117,8 @@ class Tally:
         resubmission. given_up: exports of which no attempt is left. work: the same of each kind in each sandbox, with
         the median duration, and the median of what was usual for each by its event. failures: by cause, the most
         frequent first, with the first job; other_failures: of further causes. slowest: the longest runs. moved:
-        audiences, the largest change first; more_moved: how many are not listed.
+        audiences, the largest change first; more_moved: how many are not listed. pipelines: of each, the executions
+        that ended, and how; their jobs are counted above.
         """
         totals: Counter[str] = Counter()
         for work in self._work.values():
@@ -133,6 +140,11 @@ class Tally:
             "slowest": [run for *_, run in sorted(self._slowest, key=lambda one: (-one[0], -one[1]))],
             "moved": moved[:LISTED_MAX],
             "more_moved": max(0, len(moved) - LISTED_MAX),
+            "pipelines": [
+                {"sandbox": sandbox, "pipeline": pipeline, "runs": ends.total()}
+                | {end: ends[end] for end in _RUN_ENDS.values()}
+                for (sandbox, pipeline), ends in sorted(self._pipelines.items())
+            ],
         }
 
     def _ended(self, event: Event) -> None:

@@ -17,6 +17,7 @@ FIGURES = {
         {"sandbox": "prod", "kind": "export_job", "runs": 42, "failed": 3, "median_s": 452.0, "usual_s": 361.0},
         {"sandbox": "prod", "kind": "segment_job", "runs": 2, "median_s": 886.0},
     ],
+    "pipelines": [{"sandbox": "prod", "pipeline": "nightly", "runs": 3, "succeeded": 2, "failed": 1}],
     "failures": [
         {"sandbox": "prod", "kind": "export_job", "count": 3, "job_id": "24116", "code": "0090000009",
          "message": "Error writing profiles to output path"},
