@@ -1,8 +1,7 @@
 """What one setting demands of another. Checked on the values as written, so that every mistake is told at once."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,12 +9,14 @@ from segwatch.config.layout import Loc, inner
 from segwatch.config.pipelines import PipelineSection
 from segwatch.config.problems import Draft, known_or_hint, shown
 from segwatch.config.routes import RouteSection
-from segwatch.config.values import parse_duration
+from segwatch.config.values import parse_duration, parse_time_of_day
 from segwatch.deliveries.routing import Route
 from segwatch.deliveries.scope import scope_of
 from segwatch.errors import BadValue
 from segwatch.kinds.base import load_kinds
 from segwatch.notifiers.base import is_worded, load_notifiers
+
+_T = TypeVar("_T")
 
 
 def check_relations(draft: Draft) -> None:
@@ -84,8 +85,8 @@ def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None
 def _check_route(draft: Draft, index: int, route: dict[str, Any], channels: list[str]) -> None:
     _check_told(draft, ("routes", index), route, channels)
     quiet = route.get("quiet_hours")
-    begin, end = (str(inner(quiet, key))[:5] for key in ("from", "to"))  # quoted or not: a time in TOML has seconds
-    if isinstance(quiet, dict) and quiet.get("from") is not None and begin == end:
+    begin, end = (inner(quiet, key) for key in ("from", "to"))
+    if (at := _read(parse_time_of_day, end)) is not None and at == _read(parse_time_of_day, begin):
         tail = f" is {shown(end)}, as `from` is, so they would never end. Write another time."
         draft.wrong(("routes", index, "quiet_hours", "to"), tail)
 
@@ -183,7 +184,7 @@ def _check_pipeline(draft: Draft, index: int, pipeline: dict[str, Any], sandboxe
 def _check_spans(draft: Draft, index: int, pipeline: dict[str, Any]) -> None:
     """Note what is waited for longer than its step may take."""
     written = {name: _or_default(pipeline, name) for name in ("adopt_within", "command_timeout", "step_deadline")}
-    adopts, command, deadline = (_span(value) for value in written.values())
+    adopts, command, deadline = (_read(parse_duration, value) for value in written.values())
     if deadline is None:
         return
     ends = f"and step_deadline ends the step after {shown(written['step_deadline'])}"
@@ -199,9 +200,9 @@ def _or_default(pipeline: dict[str, Any], name: str) -> Any:
     return pipeline.get(name, PipelineSection.model_fields[name].default)
 
 
-def _span(written: object) -> timedelta | None:
+def _read(parse: Callable[[object], _T], written: object) -> _T | None:
     try:
-        return parse_duration(written)
+        return parse(written)
     except BadValue:  # the model tells of it
         return None
 
