@@ -86,8 +86,8 @@ Job = "{{ event.job_id }}"
     settings = loaded(tmp_path, text)
     rule = settings.templates[0].rule
     assert (rule.name, rule.channels, list(rule.fields)) == ("oncall", ("ops",), ["*", "Job"])
-    assert rule.match == {"type": ("job.failed",), "sandbox": ("prod",)}
-    assert [str(one) for one in rule.matchers] == ['segment=~"nl-.*"']
+    assert rule.condition.match == {"type": ("job.failed",), "sandbox": ("prod",)}
+    assert [str(one) for one in rule.condition.matchers] == ['segment=~"nl-.*"']
     assert rule.title is not None
     assert rule.action is not None
     assert rule.summary is None
