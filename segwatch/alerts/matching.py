@@ -5,7 +5,6 @@ Matchers are written and read as Alertmanager's: `severity=critical`, `sandbox!=
 Source of their syntax: https://prometheus.io/docs/alerting/latest/configuration/#matcher
 """
 
-import difflib
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import re2
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.model import Labels
 from segwatch.alerts.notices import FOR_ONE, follows_no_route
-from segwatch.errors import BadValue
+from segwatch.errors import BadValue, hint
 from segwatch.jobs.events import EventType, Severity
 
 _WORDS = {
@@ -207,9 +206,9 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _checked(matcher: Matcher) -> Matcher:
     if matcher.label not in LABELS:
-        close = difflib.get_close_matches(matcher.label, LABELS, n=1)
-        likely = f" Did you mean {close[0]}?" if close else ""
-        raise BadValue(f", which names no label of ours. Known labels: {', '.join(LABELS)}.{likely}")
+        raise BadValue(
+            f", which names no label of ours. Known labels: {', '.join(LABELS)}.{hint(matcher.label, LABELS)}"
+        )
     if matcher.operator.is_regex:
         _compiled(matcher.value)
     words = _WORDS.get(matcher.label)
@@ -218,8 +217,7 @@ def _checked(matcher: Matcher) -> Matcher:
     positive = Operator.MATCHES if matcher.operator.is_regex else Operator.EQUAL
     one = Matcher(label=matcher.label, operator=positive, value=matcher.value)
     if not any(one.fits({matcher.label: (word,)}) for word in words):
-        close = difflib.get_close_matches(matcher.value, words, n=1)
-        likely = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(words)}."
+        likely = hint(matcher.value, words) or f" Known: {', '.join(words)}."
         whole = " A pattern must fit the whole value." if matcher.operator.is_regex else ""
         raise BadValue(f", and no event has that {matcher.label}.{whole}{likely}")
     return matcher

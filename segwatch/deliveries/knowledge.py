@@ -8,6 +8,7 @@ from enum import StrEnum
 from segwatch.deliveries.error_codes import ErrorCode, Meaning, meaning_of
 from segwatch.deliveries.links import Link, links_for
 from segwatch.deliveries.phrases import printable, text, texts
+from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import NOUNS
 
@@ -42,8 +43,7 @@ class Naming:
 
 def as_name(given: str) -> str:
     """Return somebody's name for something in one line of bearable length, without what steers a terminal."""
-    line = printable(given[: 4 * NAME_MAX])
-    return line if len(line) <= NAME_MAX else line[: NAME_MAX - 1] + "…"
+    return clip(printable(given[: 4 * NAME_MAX]), NAME_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,4 +111,4 @@ def mentioned(event: Event) -> Iterable[tuple[Sort, str]]:
 
 def quoted(name: str) -> str:
     """Return a name as it stands in a sentence."""
-    return f'"{name if len(name) <= _SHOWN_MAX else name[: _SHOWN_MAX - 1] + "…"}"'
+    return f'"{clip(name, _SHOWN_MAX)}"'
