@@ -14,6 +14,4 @@ def settled(settings: Settings) -> Knowledge:
 
 async def known(settings: Settings, store: Store) -> Knowledge:
     """Return the same with all names that the store has; for one who reads once. Raises StoreError."""
-    names = {one.key: one.name for one in await store.names() if one.name}
-    base = settled(settings)
-    return Knowledge(names=names, errors=base.errors, links=base.links)
+    return settled(settings).with_names(await store.names())

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from segwatch.deliveries.knowledge import Knowledge, Sort
+from segwatch.deliveries.knowledge import Knowledge
+from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import Said, amount, around, moment, span, text, texts, times
 from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339, rows_in
 from segwatch.jobs.model import NOUNS
@@ -213,7 +214,7 @@ def _moved(d: dict[str, Any], known: Knowledge) -> list[str]:
         change = f" ({_percent(members / before - 1)})" if members > 0 and before > 0 else ""
         odd = around(", {}", _ODD.get(text(row.get("odd")), ""))
         sandbox = text(row.get("sandbox"))
-        audience = known.shown(sandbox, Sort.SEGMENT, text(row.get("segment")))
+        audience = known.shown(sandbox, Resource.SEGMENT, text(row.get("segment")))
         found.append(f"Audience {audience} in {sandbox}: {members:,}{was}{change}{odd}")
     return found + _more(_number(d, "more_moved"), "more audience", "that moved")
 

@@ -16,7 +16,8 @@ from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.names import NameBook, NameReader
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
-from segwatch.deliveries.knowledge import NAME_MAX, Knowledge, NameKey, Naming, Sort
+from segwatch.deliveries.knowledge import Knowledge
+from segwatch.deliveries.names import NAME_MAX, NameKey, Naming, Resource
 from segwatch.jobs.events import Event, EventType, Severity
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
 from segwatch.jobs.reading import Position
@@ -28,11 +29,11 @@ POSITION = Position(sandbox="prod", kind=KIND, began_at=at(-60), frontier=at(-60
 
 
 def segment(id_: str = SEGMENT) -> NameKey:
-    return NameKey(sandbox="prod", sort=Sort.SEGMENT, id=id_)
+    return NameKey(sandbox="prod", resource=Resource.SEGMENT, id=id_)
 
 
 def dataset(id_: str = DATASET) -> NameKey:
-    return NameKey(sandbox="prod", sort=Sort.DATASET, id=id_)
+    return NameKey(sandbox="prod", resource=Resource.DATASET, id=id_)
 
 
 class House:
