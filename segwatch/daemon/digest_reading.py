@@ -9,11 +9,10 @@ from typing import Any
 from segwatch.alerts.labels import labels_of_job
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import SilenceState
-from segwatch.deliveries.digest import LISTED_MAX
 from segwatch.deliveries.scope import Scope
 from segwatch.jobs.events import Event, rfc3339
 from segwatch.jobs.model import JobState, Status
-from segwatch.jobs.summary import COUNTED, Past, Tally
+from segwatch.jobs.summary import COUNTED, LISTED_MAX, Past, Tally
 from segwatch.store.base import Store
 from segwatch.store.filters import AlertFilter, JobFilter
 

@@ -13,9 +13,9 @@ from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import Said, amount, around, moment, span, text, texts, times
 from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339, rows_in
 from segwatch.jobs.model import NOUNS
+from segwatch.jobs.summary import LISTED_MAX
 
 LATE_S = 600.0  # a digest that comes so long after its time says so
-LISTED_MAX = 5  # alerts, silences, sandboxes
 _WORK_MAX = 12
 _PIPELINES_MAX = 5
 _SLOWEST_MAX = 3

@@ -30,7 +30,7 @@ COUNTED = (
 )  # fmt: skip
 """The types that a summary is made of."""
 
-LISTED_MAX = 5  # causes, runs, audiences
+LISTED_MAX = 5  # of anything that a summary, and the digest made of it, tells one by one
 MOVED = 0.1  # an audience has moved when it has grown or shrunk by that share,
 MOVED_LEAST = 10  # and by so many members
 _SPANS_MAX = 100_000  # of one kind in one sandbox; the medians are those of the first so many
@@ -42,12 +42,12 @@ _NUMBER = re.compile("[0-9]+")
 
 @dataclass(slots=True)
 class Past:
-    """How many members audiences had before."""
+    """How many members audiences had before: (sandbox, segment) -> the newest size."""
 
     _members: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def take(self, evaluations: Iterable[JobState]) -> None:
-        """Take in evaluations that succeeded before, the newest first."""
+        """Take in evaluations that succeeded before, of any sandboxes, the newest first."""
         for job in evaluations:
             for segment, members in job.facts.profiles.items():
                 if len(self._members) < _AUDIENCES_MAX:
