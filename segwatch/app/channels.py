@@ -9,7 +9,7 @@ import aiohttp
 from segwatch.alerts.ending import Watched
 from segwatch.alerts.grouping import Way
 from segwatch.app.knowledge import settled
-from segwatch.app.wording import Failed, Wording, rules_of
+from segwatch.app.wording import Failed, Wording, rules_of, unheard
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.digester import Plan
@@ -31,7 +31,7 @@ def open_session() -> aiohttp.ClientSession:
 
 def wording_of(
     settings: Settings, name: str,
-    *, known: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, known: Callable[[], Knowledge] | None = None, failed: Failed = unheard,
 ) -> Wording:  # fmt: skip
     """Return what the channel of that name says of events.
 
@@ -45,7 +45,7 @@ def wording_of(
 
 def channel_of(
     settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock,
-    *, known: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, known: Callable[[], Knowledge] | None = None, failed: Failed = unheard,
 ) -> Channel:  # fmt: skip
     """Return the configured channel of that name, ready to send. known, failed: as in `wording_of`."""
     chosen = next(channel for channel in settings.channels if channel.name == name)

@@ -13,7 +13,7 @@ from segwatch.cli.message_panel import show_message
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.templates import budget, checking, language, rewriting, view
 from segwatch.deliveries.templates.filters import PLAIN, form_of
-from segwatch.deliveries.templates.rewriting import worded
+from segwatch.deliveries.templates.rewriting import composed
 from segwatch.jobs.events import Event, EventType, Severity
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -100,7 +100,7 @@ def test_the_bounds_are_those_of_the_code():
 def test_the_example_says_what_the_page_shows(tmp_path, capsys):
     of = documented("job.failed")
     (one,) = settings_with(tmp_path, CHANNEL + EXAMPLES[0]).templates
-    told = worded(of, message_of(of), [one.rule], "ops")
+    told = composed(of, message_of(of), [one.rule], "ops")
     assert told.fault is None
     show_message("ops", told.message)
     assert capsys.readouterr().out == re.search(r"```text\n(.*?)```", REFERENCE, re.DOTALL)[1]
@@ -114,7 +114,7 @@ def test_every_example_words_the_documented_events_that_it_is_for(tmp_path, bloc
         of = replace(documented(type_.value), sandbox="prod")
         if rule.takes(of, "ops"):
             asked += 1
-            told = worded(of, message_of(of), [rule], "ops")
+            told = composed(of, message_of(of), [rule], "ops")
             assert told.fault is None, (type_, str(told.fault))
             assert told.template == rule.name
     assert asked

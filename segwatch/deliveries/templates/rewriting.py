@@ -68,7 +68,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worded:
+class Composed:
     """What is said of an event. template: the name of the one that says it, "" for the standard texts.
 
     fault: why it is the standard texts, although there is a template.
@@ -79,20 +79,20 @@ class Worded:
     fault: Fault | None = None
 
 
-def worded(event: Event, message: Message, rules: Sequence[TemplateRule], channel: str) -> Worded:
+def composed(event: Event, message: Message, rules: Sequence[TemplateRule], channel: str) -> Composed:
     """Return what the channel says of an event: as the first rule that takes it says, else the message as it is.
 
     A rule that fails changes nothing of it: somebody is told in any case, and of everything.
     """
     rule = next((one for one in rules if one.takes(event, channel)), None)
     if rule is None:
-        return Worded(message=message)
+        return Composed(message=message)
     writer = _Writer(event, message)
     try:
-        return Worded(message=_rewritten(rule, message, writer), template=rule.name)
+        return Composed(message=_rewritten(rule, message, writer), template=rule.name)
     except Unusable as error:
         fault = Fault(template=rule.name, part=writer.part, line=error.line, why=str(error))
-        return Worded(message=message, fault=fault)
+        return Composed(message=message, fault=fault)
 
 
 class _Writer:
