@@ -14,9 +14,9 @@ from segwatch.jobs.model import JobError, JobState, Status
 _MARKS = re.compile(r"[\s()\[\],]+|:(?=\s|$)")
 _CLAUSES = re.compile(r"(?<=[.!])\s+|[;\n]")
 
-_ENDED = r"(?:cancell?ed|aborted|terminated|killed|stopped|interrupted|deleted|ended)"
-_ENDING = r"(?:cancell?ing|aborting|terminating|killing|stopping|deleting|ending)"
-_AN_END = r"(?:cancell?ation|abort|abortion|termination|kill|stop|deletion)"
+_ENDED = r"(?:cancel[l]?ed|aborted|terminated|killed|stopped|interrupted|deleted|ended)"
+_ENDING = r"(?:cancel[l]?ing|aborting|terminating|killing|stopping|deleting|ending)"
+_AN_END = r"(?:cancel[l]?ation|abort|abortion|termination|kill|stop|deletion)"
 _HOW = r"(?:(?:manually|explicitly|forcibly) )?"
 _WORK = (
     r"(?:profile|segment|segmentation|audience|batch|export|job|request|run|operation|execution|query|task|stage|step"
@@ -25,12 +25,13 @@ _WORK = (
 _THE_WORK = rf"(?:(?:the|this|your|its) )?(?:{_WORK} )*"
 _OBJECT = rf"(?: of)?(?: (?:the|this|your|its))?(?: {_WORK})*"
 _SUBJECT = rf"{_THE_WORK}(?:(?:was|is|got|were|has been|have been) )?"
-_THROWN = r"(?:[\w$.]*(?:spark|interrupted|runtime|execution|cancell?ation|cancell?ed|aborted)exception )?"
+_THROWN = r"(?:[\w$.]*(?:spark|interrupted|runtime|execution|cancel[l]?ation|cancel[l]?ed|aborted)exception )?"
 
 # as whom machines work, and what belongs to a user without being one: a quota, a session, a time limit
 _NO_NAMES = (
-    r"time|limit|quota|session|expir|polic|server|service|system|process|script|schedul|default|daemon|cluster|agent"
-    r"|activ|idle|error|code|fail|kill|empt|mainten|shut|root|yarn|spark|hadoop|hdfs|airflow|kube|reply"
+    r"time|limit|quota|session|expir|polic|server|service|system|process|script|schedule|scheduling|default|daemon"
+    r"|cluster|agent|activity|inactive|idle|error|code|fail|kill|empt|mainten|shut|root|yarn|spark|hadoop|hdfs"
+    r"|airflow|kube|reply"
 )
 _HOSTS = r"ip-\d|ec2-|\S*(?:amazonaws|gserviceaccount|techacct)\.|\S*\.(?:internal|local|localdomain|lan|svc)\b"
 _MAIL = rf"(?![^\s@]*(?:{_NO_NAMES}))[\w.+%'-]+@(?!{_HOSTS})(?:[a-z0-9-]+\.)+[a-z]{{2,}}"
@@ -53,8 +54,8 @@ _BY_SOMEBODY = re.compile(
     rf"{_THROWN}(?:{_SUBJECT}{_HOW}{_ENDED} {_HOW}{_BY}"
     rf"|{_ENDING} {_THE_WORK}{_BY}"
     rf"|{_SUBJECT}(?:manually {_ENDED}|{_ENDED} manually){_PLACE_AND_TIME}"
-    rf"|{_SUBJECT}marked for cancell?(?:ing|ation)(?: {_BY})?"
-    rf"|{_THE_WORK}cancell?ation{_OBJECT} (?:(?:was|has been) )?requested(?: {_BY})?"
+    rf"|{_SUBJECT}marked for cancel[l]?(?:ing|ation)(?: {_BY})?"
+    rf"|{_THE_WORK}cancel[l]?ation{_OBJECT} (?:(?:was|has been) )?requested(?: {_BY})?"
     rf"|{_THE_WORK}{_AN_END}{_OBJECT} (?:(?:was|has been) )?requested {_BY}"
     rf"|{_PERSON} (?:has )?{_HOW}(?:{_ENDED}|requested (?:(?:an?|the|its) )?{_AN_END}){_OBJECT}{_PLACE_AND_TIME})",
     re.IGNORECASE,
@@ -63,8 +64,8 @@ _EXPORT = (  # the work as a whole: that a task or a stage in it was cancelled m
     r"(?:the |this |your )?(?:(?:profile|segment|audience|batch|export|job|request|run|operation|execution) )*"
     r"(?:[^\s\d]*\d\S* )?(?:was |is |got |has been )?"
 )
-_PLAINLY = re.compile(rf"{_EXPORT}cancell?ed", re.IGNORECASE)
-_NO_CAUSE = re.compile(rf"(?:{_EXPORT}(?:cancell?ed|aborted|failed|killed|stopped|terminated|ended))?", re.IGNORECASE)
+_PLAINLY = re.compile(rf"{_EXPORT}cancel[l]?ed", re.IGNORECASE)
+_NO_CAUSE = re.compile(rf"(?:{_EXPORT}(?:cancel[l]?ed|aborted|failed|killed|stopped|terminated|ended))?", re.IGNORECASE)
 
 
 def said_by(errors: Iterable[JobError]) -> JobError | None:

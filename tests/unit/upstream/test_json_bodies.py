@@ -121,7 +121,7 @@ def test_whatever_a_record_holds_the_others_are_read(errors, label, write):
     [
         {"destination": {"datasetId": "d\ufffd"}},
         {"destination": {"datasetId": "d"}, "filter": {"segments": [{"segmentId": "s\ufffd"}]}},
-        {"destination": {"datasetId": "d"}, "fields": "caf\ufffd"},
+        {"destination": {"datasetId": "d"}, "fields": "Z\ufffdrich"},
         {"destination": {"datasetId": "d"}, "additionalFields": {"\ufffd": "x"}},
     ],
 )
