@@ -16,7 +16,7 @@ from segwatch.cli.session import left_to_daemon, opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.jobs.model import JobState, Status
-from segwatch.jobs.resubmission import Step
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import NotNow, wished
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import Change, Conflict, Store
@@ -159,7 +159,7 @@ async def retry(job: str, /, *, force: bool = False, as_json: Json = False, conf
         show_json(answer_of(wish))
     else:
         then = f"`segwatch jobs explain {state.key.id}` shows how it goes"
-        lines([f"{left_to_daemon(settings, f'submit {state.key} again within seconds')}; {then}"])
+        lines([f"{left_to_daemon(settings, _will(state, before))}; {then}"])
 
 
 @app.command
@@ -187,6 +187,13 @@ async def cancel(job: str, /, *, as_json: Json = False, config: ConfigFile = Non
         show_json({"id": state.key.id, "asked": True})
     else:
         lines([f"the platform was asked to cancel {state.key}; `segwatch jobs show {state.key.id}` tells when it ends"])
+
+
+def _will(failed: JobState, before: Resubmission | None) -> str:
+    """Return what the daemon does for a person who wants the job submitted again, and what may keep it from that."""
+    if before and before.step is Step.SCHEDULED and before.waits_for:
+        return f"look anew within seconds, and submit {failed.key} again unless it still waits: {before.waits_for}"
+    return f"look within seconds, and submit {failed.key} again if nothing stands in the way"
 
 
 async def _answered_by(store: Store, job: JobState) -> str:

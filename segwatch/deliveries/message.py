@@ -94,10 +94,13 @@ def _standing(event: Event) -> Standing:
         return _NOTICES[event.type]
     if event.type in _STATUS_ONLY:  # it would close the alert of an unknown status, which next to no job has
         return Standing.STORY
-    turns = {effect.turn for effect in effects_of(event)}
-    if Turn.OPENS in turns:
-        return Standing.FIRING
-    return Standing.RESOLVED if Turn.CLOSES in turns else Standing.STORY
+    match next((effect.turn for effect in effects_of(event)), Turn.ADDS):  # the first one is of its subject
+        case Turn.OPENS:
+            return Standing.FIRING
+        case Turn.CLOSES:
+            return Standing.RESOLVED
+        case Turn.ADDS:
+            return Standing.STORY
 
 
 def _leads_somewhere(url: str) -> bool:

@@ -206,9 +206,11 @@ def _changed(
     return state, (event, *more)
 
 
-def _why(state: JobState) -> dict[str, str]:
-    """Return why a job that the platform calls FAILED is told as cancelled."""
-    return {"why": state.cancel_why} if state.was_cancelled and state.cancel_why else {}
+def _why(state: JobState) -> dict[str, str | bool]:
+    """Return why a job that the platform calls FAILED is told as cancelled, and whether only its error says so."""
+    if not state.was_cancelled or not state.cancel_why:
+        return {}
+    return {"why": state.cancel_why} | ({"only_said": True} if cancellation.is_only_said(state) else {})
 
 
 def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:

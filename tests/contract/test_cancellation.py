@@ -15,6 +15,7 @@ from segwatch.jobs.model import Status
 from segwatch.store.base import Store
 from segwatch.store.factory import store_of
 from segwatch.upstream.errors import Fate, NotFound, Refused, Unavailable, UpstreamError
+from segwatch.upstream.wire import Reply
 
 RECORD = {"id": 7, "status": "PROCESSING", "creationTime": 1767579600000, "destination": {"datasetId": "d1"}}
 
@@ -36,7 +37,7 @@ class Client:
             return None
         if self._record is None:
             raise NotFound("no such job", fate=Fate.ANSWERED, reason="http_404", status=404)
-        return SimpleNamespace(body=json.dumps(self._record).encode())
+        return Reply(status=200, body=json.dumps(self._record).encode())
 
 
 @pytest.fixture

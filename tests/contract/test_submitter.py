@@ -54,6 +54,10 @@ UNREADABLE = Page(rows=(), unreadable=1)
 CUT = Page(rows=())
 
 
+USUALLY_OVER = at(60)
+LOST_POST_IS_OVER = at(80)  # more than an hour after it, an equal failure waits no longer for its effect
+
+
 @dataclass
 class Platform:
     """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
@@ -122,7 +126,7 @@ class House:
         await self.failed(before)
         return await self.over(**policy)
 
-    async def over(self, job_id: str = "1", **policy: object) -> Resubmission:
+    async def over(self, job_id: str = "1", *, until: datetime = USUALLY_OVER, **policy: object) -> Resubmission:
         """Return what has become of an answer once it is neither scheduled nor on its way; within fifty minutes."""
         async with self.working(**policy) as task:
             async with asyncio.timeout(30):
@@ -131,7 +135,7 @@ class House:
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
                         return after
                     assert not task.done(), task.exception()
-                    assert self.clock.now() < at(60), after
+                    assert self.clock.now() < until, after
                     await asyncio.sleep(0.002)  # or we would take the threads of the store their time
 
     async def until(self, condition: Callable[[Resubmission], bool]) -> Resubmission:
@@ -615,7 +619,7 @@ async def test_the_late_effect_of_an_undecided_submission_counts_as_an_attempt_o
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"fingerprint": "f-other"}, id="of-another-order"),
+        pytest.param({"fingerprint": "f-other", "request": ELSEWHERE.request}, id="of-another-order"),
         pytest.param({"known": ("7",)}, id="it-was-there-before"),
         pytest.param({"posted_at": at(13)}, id="it-was-created-before"),
         pytest.param({"reason": "never"}, id="it-was-refused-by-the-platform"),
@@ -625,7 +629,7 @@ async def test_a_failed_export_that_no_submission_can_have_made_is_answered_by_i
     await two_failures(house)
     given_up = await house.store.resubmission(key("1"))
     await house.store.commit([Change(resubmission=replace(given_up, **fields), resubmission_before=given_up)])
-    ended = await house.over("7", max_attempts=2)
+    ended = await house.over("7", until=LOST_POST_IS_OVER, max_attempts=2)
     assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
 
 
@@ -798,6 +802,46 @@ async def test_an_equal_order_that_got_no_reply_may_have_been_taken_and_its_job_
     assert [event.details["why"] for event in told] == [f"it waits: {waits.waits_for}"]
 
 
+async def answered_in_vain(house, **fields) -> None:
+    """Let another equal export have failed, whose resubmission got no reply and was given up."""
+    lost = {"root": "2", "reason": "undecided", "posted_at": at(9), "since": at(9.5), "tries": 1}
+    given_up = replace(due(Step.REFUSED, **(lost | fields)), failed=key("2"))
+    failed = job("2", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+    await house.store.commit([Change(job=failed, resubmission=given_up)])
+
+
+@pytest.mark.parametrize("asked", [WHOLE, FILLED], ids=["in-the-same-words", "with-what-was-filled-in"])
+async def test_an_equal_resubmission_that_got_no_reply_may_have_been_taken_as_well(house, asked):
+    await answered_in_vain(house, fingerprint=asked.fingerprint, request=asked.request)
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 30)
+        waits = await house.store.resubmission(key("1"))
+        assert waits.waits_for == (
+            "resubmission of 2 asks for the same and got no reply, so the platform may have taken it"
+        )  # fmt: skip
+        house.platform.exports.insert(0, export("9", minute=9))
+        done = await house.until(lambda after: after.step is not Step.SCHEDULED)
+    assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "manual"),
+    [
+        pytest.param({"posted_at": at(-51)}, False, id="an-hour-ago"),
+        pytest.param({"posted_at": None, "tries": 0}, False, id="it-was-never-sent"),
+        pytest.param({}, True, id="but-a-person-insists"),
+        pytest.param({"fingerprint": "f-else", "request": ELSEWHERE.request}, False, id="of-something-else"),
+    ],
+)
+async def test_a_resubmission_that_got_no_reply_is_no_obstacle_for_ever(house, fields, manual):
+    await answered_in_vain(house, **fields)
+    await house.failed(due(manual=manual))
+    async with house.working():
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+        assert house.clock.now() < at(12)
+
+
 @pytest.mark.parametrize(
     ("fields", "manual"),
     [
@@ -875,7 +919,7 @@ async def test_an_order_of_another_time_or_place_is_not_asked_for(house):
 async def test_a_persons_own_order_that_fails_is_no_late_effect_of_a_submission_that_was_given_up(house):
     await two_failures(house)
     await house.store.commit([Change(order=ordered(job_id="7", job_created_at=at(9)))])
-    ended = await house.over("7", max_attempts=2)
+    ended = await house.over("7", until=LOST_POST_IS_OVER, max_attempts=2)
     assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
     assert (await house.store.resubmission(key("1"))).step is Step.REFUSED
 

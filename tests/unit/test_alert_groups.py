@@ -9,6 +9,7 @@ from fakes import at
 
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.quiet import QuietHours
+from segwatch.deliveries.message import Standing, message_of
 from segwatch.jobs.events import EventType, Severity
 
 OPS = Way(route="r", channel="ops")
@@ -41,6 +42,20 @@ def test_what_comes_later_waits_for_the_interval_and_joins_the_same_stream():
     (second,) = house.tick(at(5, second=30))
     assert (second.stream, second.sequence) == (first.stream, first.sequence + 1)
     assert said([first, second]) == [("alert.firing", 1, 0), ("alert.firing", 2, 0)]
+
+
+def test_an_error_that_speaks_of_a_cancellation_ends_no_alert_and_what_somebody_asked_for_does():
+    house, work = Told(ways=(OPS, PAGER)), {"fingerprint": "f"}
+    house.take(failed("1", details=work))
+    house.tick(at(second=30))
+    said_so = event(EventType.JOB_CANCELLED, "2", when=at(1), details=work | {"only_said": True})
+    house.take(said_so)
+    assert [alert.jobs for alert in house.book.open.values()] == [("1", "2")]
+    assert message_of(said_so).standing is Standing.STORY
+    asked_for = event(EventType.JOB_CANCELLED, "3", when=at(2), details=work)
+    house.take(asked_for)
+    assert not house.book.open
+    assert message_of(asked_for).standing is Standing.RESOLVED
 
 
 def test_a_wave_of_recoveries_is_told_once_it_is_over():
