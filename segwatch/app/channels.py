@@ -8,6 +8,8 @@ import aiohttp
 
 from segwatch.alerts.ending import Watched
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.model import Alert
+from segwatch.alerts.rerouting import Leads
 from segwatch.app.knowledge import settled
 from segwatch.app.wording import Failed, Wording, rules_of
 from segwatch.config import Settings
@@ -130,6 +132,10 @@ class Routes:
     def ways_for(self, event: Event) -> Sequence[Way]:
         """Return those that are told of this one, each channel once."""
         return ways.ways_for(event, self.routes)
+
+    def leads(self, alert: Alert) -> Leads:
+        """Return who is told of an open alert."""
+        return ways.leads_of(alert, self.routes)
 
     def promised(self, event: Event) -> Sequence[str]:
         """Return the channels that are told of the event itself, but for a silence."""

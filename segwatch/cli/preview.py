@@ -149,7 +149,7 @@ def _notice(event: Event, way: Way, names: Knowledge) -> Event | None:
     at_once = replace(way, group_wait=timedelta(), quiet=None)
     book.take(event, words=words_of(event, names), ways=(at_once,))
     due = book.tick(event.at, lambda labels, now: False)
-    return next((one for _, one in due), None)
+    return next((one.event() for one in due), None)
 
 
 def _show(told: _Telling, *, payload: bool) -> None:

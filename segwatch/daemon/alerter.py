@@ -13,7 +13,8 @@ from segwatch.alerts.book import Book, Silenced
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Turn, Words
+from segwatch.alerts.model import Alert, Turn, Words
+from segwatch.alerts.rerouting import Leads
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.error_codes import first_code
@@ -43,18 +44,25 @@ class Routing(Protocol):
     def ways_for(self, event: Event) -> Sequence[Way]:
         """Return those that are told of this one, each channel once."""
 
+    def leads(self, alert: Alert) -> Leads:
+        """Return who is told of an open alert."""
+
     def promised(self, event: Event) -> Sequence[str]:
         """Return the channels that are told of the event itself, but for a silence."""
 
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of the store, and how far. written_at: when the cursor was last on disk."""
+    """What was read of the store, and how far. written_at: when the cursor was last on disk.
+
+    is_behind: the log was not taken in to its end yet, and may hold what was promised by other routes.
+    """
 
     book: Book
     cursor: int
     written: int
     written_at: datetime
+    is_behind: bool = True
 
 
 class Alerter:
@@ -96,6 +104,9 @@ class Alerter:
             read = self._read or await self._begin()
             self._read = None  # whatever goes wrong from here, the book is ahead of the disk, and is read again
             more = await self._take(read)
+            if not more and read.is_behind:
+                await self._adopt(read)
+                read.is_behind = False
             if not more:  # what is behind us may be over in what is still to come
                 await self._tell(read)
         except Conflict:
@@ -119,9 +130,19 @@ class Alerter:
         alerts = await store.alerts(AlertFilter(open_only=True))
         wanted = {id_ for group in groups for id_ in group.members} - {alert.id for alert in alerts}
         alerts += await store.alerts(AlertFilter(ids=tuple(sorted(wanted))))
-        book = Book(alerts, groups)
-        book.adopt(self._routing.ways)
-        return _Read(book=book, cursor=cursor, written=cursor, written_at=now)
+        read = _Read(book=Book(alerts, groups), cursor=cursor, written=cursor, written_at=now)
+        await self._adopt(read)
+        return read
+
+    async def _adopt(self, read: _Read) -> None:
+        """Let all that is open go the ways of the routes as they are now."""
+        now = self._clock.now()
+        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._silenced)
+        ids = tuple({id_ for _, id_ in owed})
+        events = await self._store.events(EventFilter(ids=ids)) if ids else []
+        by_id = {one.event.id: one.event for one in events}
+        deliveries = [promised(by_id[id_], channel, now) for channel, id_ in owed if id_ in by_id]
+        await self._write(read, (), deliveries, read.cursor)
 
     async def _take(self, read: _Read) -> bool:
         """Take in the next events of the log; return whether there are more."""
@@ -154,8 +175,9 @@ class Alerter:
         """Write and tell what is due."""
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
-        deliveries = [promised(event, channel, now) for channel, event in due]
-        await self._write(read, tuple(event for _, event in due), deliveries, read.cursor)
+        events = tuple(one.event() for one in due)
+        deliveries = [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
+        await self._write(read, events, deliveries, read.cursor)
 
     async def _write(
         self, read: _Read, notices: tuple[Event, ...], deliveries: Sequence[Delivery], cursor: int

@@ -1,6 +1,7 @@
 """The worker of alerts on a real store: what it promises to whom, and that a restart repeats and loses nothing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -166,3 +167,35 @@ async def test_settings_that_change_close_what_the_old_ones_opened(house):
     await house.passes(minutes=10)
     assert await house.told("ops") == ["alert.firing", "alert.resolved"]
     assert await house.told("chat") == ["alert.firing", "alert.resolved"]
+
+
+async def test_an_edit_of_a_route_forgets_no_alert_and_a_new_channel_is_told_of_what_is_open(house):
+    grouped = Route(
+        match={"severity": ["critical", "warning"]}, channels=("ops", "pager"), group_by=ALL,
+        repeat_interval=timedelta(minutes=10), stateful=frozenset({"pager"}),
+    )  # fmt: skip
+    house.routes = (grouped,)
+    failure = await house.happens(EventType.JOB_FAILED)
+    await house.passes(minutes=1)
+    house.routes = (replace(grouped, match=CRITICAL, channels=("ops", "pager", "late")), Route(channels=("direct",)))
+    await house.passes(minutes=5)
+    assert await house.told("late") == ["alert.firing"]
+    assert await house.told("direct") == ["job.failed"]
+    assert (await house.store.deliveries(channel="direct"))[0].event.id == failure.id
+    await house.passes(minutes=6)
+    await house.happens(EventType.JOB_SUCCEEDED)
+    await house.passes(minutes=10)
+    assert await house.told("ops") == ["alert.firing", "alert.firing", "alert.resolved"]
+    assert await house.told("pager") == ["alert.firing", "alert.resolved"]
+    assert await house.told("direct") == ["job.failed", "job.succeeded"]
+    for channel in ("ops", "pager"):
+        assert len({one.event.stream for one in await house.store.deliveries(channel=channel)}) == 1
+
+
+async def test_what_was_logged_before_an_edit_and_not_taken_in_is_told_to_a_new_channel_too(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",)),)
+    await house.happens(EventType.JOB_FAILED)
+    house.routes = (*house.routes, Route(match=CRITICAL, channels=("direct",)))
+    await house.passes(minutes=1)
+    assert await house.told("direct") == ["job.failed"]
+    assert await house.told("ops") == ["job.failed"]
