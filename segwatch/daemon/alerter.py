@@ -17,6 +17,7 @@ from segwatch.alerts.model import Alert, Turn, Words
 from segwatch.alerts.rerouting import Leads
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.retelling import retelling
 from segwatch.deliveries.error_codes import first_code
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery, promised
@@ -175,7 +176,9 @@ class Alerter:
         """Write and tell what is due."""
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
-        events = tuple(one.event() for one in due)
+        alerts = {alert.id: alert for one in due for alert in one.alerts}
+        as_of_now = await retelling(self._store, list(alerts.values()), self._known(), now) if alerts else {}
+        events = tuple(one.event(as_of_now) for one in due)
         deliveries = [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
         await self._write(read, events, deliveries, read.cursor)
 

@@ -9,10 +9,12 @@ import pytest
 from alert_builders import event
 from alerting import Faulty, House
 from fakes import FakeClock, at
+from store_builders import answer
 
 from segwatch.cli.closings import notices_about, told_the_opening
+from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
 from segwatch.deliveries.routing import Route
-from segwatch.jobs.events import EventType
+from segwatch.jobs.events import EventType, rfc3339
 from segwatch.store.base import Change
 from segwatch.store.filters import AlertFilter
 
@@ -199,3 +201,24 @@ async def test_what_was_logged_before_an_edit_and_not_taken_in_is_told_to_a_new_
     await house.passes(minutes=1)
     assert await house.told("direct") == ["job.failed"]
     assert await house.told("ops") == ["job.failed"]
+
+
+async def test_what_is_told_again_says_what_is_so_by_then(house):
+    house.routes = (Route(channels=("ops",), group_by=ALL, repeat_interval=timedelta(minutes=5)),)
+    due = house.clock.now() + timedelta(minutes=3)
+    await house.happens(EventType.JOB_FAILED, details={"segments": ["g-1"]})
+    await house.happens(EventType.RETRY_SCHEDULED, details={"attempt": 2, "due_at": rfc3339(due)})
+    scheduled = answer("1", due_at=due)
+    await house.store.commit([Change(resubmission=scheduled)])
+    await house.passes(minutes=1)
+    key = NameKey(sandbox="prod", sort=Sort.SEGMENT, id="g-1")
+    house.knowledge = Knowledge(names={key: "Gold members"})
+    waits = replace(scheduled, waits_for="24116 asks for the same, and is not settled yet")
+    await house.store.commit([Change(resubmission=waits, resubmission_before=scheduled)])
+    await house.passes(minutes=5)
+    first, again = await house.notices()
+    assert first.details["action"] == "Resubmitting at 03:03:00 UTC."
+    assert again.details["action"] == "Attempt 2 waits: 24116 asks for the same, and is not settled yet."
+    assert first.details["title"] == "Export 1 failed in prod"
+    assert again.details["title"] == 'Still: Export 1 of "Gold members" failed in prod'
+    assert [row["title"] for row in again.details["alerts"]] == ['Export 1 of "Gold members" failed in prod']
