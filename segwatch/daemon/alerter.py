@@ -70,20 +70,20 @@ class Alerter:
     """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
 
     silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
-    known: what is known by now beside the events.
+    knowledge: what is known by now beside the events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routing: Routing,
         *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
-        known: Callable[[], Knowledge] = lambda: NOTHING,
+        knowledge: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routing = routing
         self._silenced = silenced
         self._told = told
-        self._known = known
+        self._knowledge = knowledge
         self._read: _Read | None = None
         self._failures = 0
         self._wake = asyncio.Event()
@@ -159,7 +159,7 @@ class Alerter:
             silenced = self._silenced(labels_of(event), event.at)
             closing = read.book.take(
                 event,
-                words=words_of(event, self._known()),
+                words=words_of(event, self._knowledge()),
                 ways=self._routing.ways_for(event),
                 told=told,
                 withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
@@ -177,7 +177,7 @@ class Alerter:
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
         alerts = {alert.id: alert for one in due for alert in one.alerts}
-        as_of_now = await retelling(self._store, list(alerts.values()), self._known(), now) if alerts else {}
+        as_of_now = await retelling(self._store, list(alerts.values()), self._knowledge(), now) if alerts else {}
         events = tuple(one.event(as_of_now) for one in due)
         deliveries = [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
         await self._write(read, events, deliveries, read.cursor)
@@ -212,12 +212,12 @@ class Alerter:
             woken.cancel()
 
 
-def words_of(event: Event, known: Knowledge = NOTHING) -> Words:
+def words_of(event: Event, knowledge: Knowledge = NOTHING) -> Words:
     """Return what alerts say of an event: its headline, and the first error or reason behind it."""
     errors = errors_of(event)
     cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
     opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
-    said = said_of(event, known)
+    said = said_of(event, knowledge)
     return Words(
         title=said.title, cause=cause if opens else "", code=first_code(event) if opens else "", action=said.action
     )
