@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.app import knowledge
+from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.cancellation import cancelled
 from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
@@ -63,10 +63,10 @@ async def list_(
         wanted = tuple(one for one in Status if not one.is_final and (not wanted or one in wanted))
     async with opened(config) as (settings, store):
         jobs = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, statuses=wanted), limit=limit)
-        names = await knowledge.known(settings, store)
+        knowledge = await knowledge_of(settings, store)
     # a screen of 80 columns holds a whole id beside the rest only without a column that says one thing
     in_sandbox = not sys.stdout.isatty() or len({job.key.sandbox for job in jobs}) > 1
-    rows = [record_of(job, names) if as_json else _row(job, names, in_sandbox=in_sandbox) for job in jobs]
+    rows = [record_of(job, knowledge) if as_json else _row(job, knowledge, in_sandbox=in_sandbox) for job in jobs]
     show(rows, as_json=as_json, empty="no jobs match")
 
 
@@ -82,7 +82,7 @@ async def show_(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         Its id, or `sandbox/kind/id` where several sandboxes have that id.
     """
     async with opened(config) as (settings, store):
-        record = record_of(await the_job(store, job), await knowledge.known(settings, store))
+        record = record_of(await the_job(store, job), await knowledge_of(settings, store))
     show_one(record if as_json else for_people(record), as_json=as_json)
 
 
@@ -205,9 +205,9 @@ async def _answered_by(store: Store, job: JobState) -> str:
     return ids[0] if ids else ""
 
 
-def _row(job: JobState, names: Knowledge, *, in_sandbox: bool) -> dict[str, Any]:
+def _row(job: JobState, knowledge: Knowledge, *, in_sandbox: bool) -> dict[str, Any]:
     error = job.errors[0].text if job.errors and job.status is Status.FAILED else ""
-    work = names.work_of(job.key.sandbox, job.facts.segments, job.facts.dataset).strip()
+    work = knowledge.work_of(job.key.sandbox, job.facts.segments, job.facts.dataset).strip()
     both = {"what": ": ".join(filter(None, (work, error)))}  # a terminal has room for one long column, or beneath
     told = both if sys.stdout.isatty() else {"work": work, "error": error}
     return ({"sandbox": job.key.sandbox} if in_sandbox else {}) | {

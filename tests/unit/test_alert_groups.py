@@ -9,6 +9,7 @@ from fakes import at
 
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.quiet import QuietHours
+from segwatch.alerts.rerouting import Leads
 from segwatch.deliveries.message import Standing, message_of
 from segwatch.jobs.events import EventType, Severity
 
@@ -237,6 +238,13 @@ def test_whoever_was_promised_the_opening_is_promised_the_closing():
     assert house.take(succeeded("1", at(2)), told=[]) == ()
 
 
+def test_whoever_is_told_the_end_of_one_alert_by_what_begins_another_is_told_the_end_of_that_too():
+    house = Told(ways=())
+    house.take(event(EventType.JOB_OVERDUE), told=["ops"])
+    assert house.take(failed("1", at(1))) == ("ops",)
+    assert house.take(succeeded("1", at(2))) == ("ops",)
+
+
 def test_the_success_of_a_later_attempt_leaves_the_closing_to_what_tells_of_the_chain():
     house = Told(ways=())
     house.take(failed("1", details={"root": "1", "fingerprint": "f"}), told=["ops"])
@@ -252,7 +260,7 @@ def test_a_group_whose_route_is_gone_closes_what_it_opened_and_repeats_nothing()
     house = Told()
     house.take(failed("1"))
     house.tick(at(second=30))
-    house.book.adopt(())
+    house.book.adopt((), lambda alert: Leads(), at(1))
     assert house.through(at(600), at(1)) == []
     house.ways = ()
     house.take(succeeded("1", at(601)))
@@ -262,7 +270,8 @@ def test_a_group_whose_route_is_gone_closes_what_it_opened_and_repeats_nothing()
 def test_a_group_goes_by_the_waits_that_are_set_now():
     house = Told()
     house.take(failed("1"))
-    house.book.adopt([replace(OPS, group_wait=timedelta(minutes=2))])
+    slower = replace(OPS, group_wait=timedelta(minutes=2))
+    house.book.adopt([slower], lambda alert: Leads(ways=((slower, alert.labels),)), at())
     assert house.through(at(1, second=55)) == []
     assert len(house.tick(at(2))) == 1
 
