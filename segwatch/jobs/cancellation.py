@@ -1,7 +1,8 @@
 """Whether a job that ended FAILED was ended on purpose: by what the platform told of it, and what we asked for.
 
-No document says how a deleted export ends (AEP contract 4.4), so three things count: it was being cancelled, its error
-says that somebody cancelled it, or we asked for that without hearing how it went. The last one decides nothing.
+No document says how a deleted export ends (AEP contract 4.4), so four things count: it was being cancelled, its error
+says that somebody cancelled it, the platform agreed to end it, or we asked for that without hearing how it went. That
+it agreed proves little: it does so of a job that has ended, too (AEP contract 3.6). The last one decides nothing.
 """
 
 import re
@@ -51,19 +52,29 @@ def judged(job: JobState, *, is_failure: bool = False) -> JobState:
     if job.status is not Status.FAILED:
         return job
     why, error = "", None if is_failure else said_by(job.errors)
-    if job.cancel_at:
-        why = f"it was being cancelled since {rfc3339(job.cancel_at)}"
+    if job.cancelling_at:
+        why = f"it was being cancelled since {rfc3339(job.cancelling_at)}"
+    elif job.cancel_at and not job.ended_unasked and not _names_another_cause(job.errors):
+        why = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
     elif error:
         why = f'its error says that somebody cancelled it: "{error.text}"'
     return replace(job, cancel_why=why)
 
 
+def _names_another_cause(errors: Iterable[JobError]) -> bool:
+    texts = [_normal(error.text) for error in errors]
+    return not any("cancel" in text for text in texts) and not all(_NO_CAUSE.fullmatch(text) for text in texts)
+
+
 def words(job: JobState) -> str:
     """Return why a FAILED job is, or may be, ended on purpose, for people; "" where nothing says so."""
-    if job.cancel_in_doubt and job.cancel_asked_at:
-        asked = rfc3339(job.cancel_asked_at)
-        return f"segwatch asked to cancel it at {asked}, and never heard whether that took effect"
-    return job.cancel_why
+    if not job.cancel_in_doubt:
+        return job.cancel_why
+    if job.cancel_at:
+        agreed = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
+        return f"{agreed}; but it never told that it was being cancelled, and its error names another cause"
+    asked = f" at {rfc3339(job.cancel_asked_at)}" if job.cancel_asked_at else ""
+    return f"segwatch asked to cancel it{asked}, and never heard whether that took effect"
 
 
 def _normal(text: str) -> str:

@@ -18,6 +18,7 @@ from segwatch.jobs.submission import Found, Posted, Unclear
 
 HOLD_S = 60  # the platform may act on a request, and list what came of it, so long after it was sent
 NEVER = JobError(code="7", text="No such dataset.")
+QUOTA = JobError(code="8", text="Storage quota of dataset exceeded.")
 
 
 class Fate(StrEnum):
@@ -199,6 +200,12 @@ class House:
         wish = replace(before, step=Step.SCHEDULED, manual=True, reason="", due_at=self.now, since=self.now)
         self.disk.wishes[job_id] = self.disk.wishes.get(job_id, 0) + 1
         self._write(before, wish)
+
+    def cancel(self, job_id: str) -> None:
+        """A command asks to end this job, and the platform answers with a 2xx; whether it does it is another matter."""
+        job = self.disk.jobs.get(job_id)
+        if job and job.is_active:
+            self.disk.jobs[job_id] = replace(job, cancel_asked_at=self.now, cancel_at=self.now)
 
     def step(self) -> None:
         """Go on with what is under way, else begin with an answer that is due."""
