@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.listing import Inconclusive, TooLittle
 from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
@@ -38,6 +38,11 @@ class OrderPolicy:
 
     settle_window: timedelta
     believed_after: timedelta
+
+    @property
+    def doubted_for(self) -> timedelta:
+        """For how long what tells too little is asked again; it decides nothing any more after that."""
+        return self.believed_after + self.settle_window
 
 
 async def nobody(seen: Observation) -> None:
@@ -88,7 +93,7 @@ class Orderer:
             self.trouble = error
             return self._later(order, wish(error) or _PAUSE, error.reason, str(error))
         except Inconclusive as error:
-            return self._later(order, _PAUSE, "unclear", str(error))
+            return self._later(order, _PAUSE, "unread", str(error))
         except Conflict as error:
             now_there = await self._store.order(order.id) or order
             if not now_there.step.is_open:
@@ -137,7 +142,7 @@ class Orderer:
                 told = replace(order, job_id=said.job.key.id)
                 return await self._written(ordering.refused(told, OrderRefusal.EXISTS, said.why, now), before)
             case Unclear():
-                if now - order.since > self._policy.believed_after + self._policy.settle_window:
+                if now - order.since > self._policy.doubted_for:
                     return await self._written(ordering.refused(order, OrderRefusal.UNCLEAR, said.why, now), before)
                 return self._later(order, _PAUSE, "unclear", said.why)
             case Go():
@@ -223,9 +228,10 @@ class Orderer:
         except Inconclusive as error:
             silences.looked(order.id)  # a list was there, though it does not tell enough
             now, window = self._clock.now(), self._policy.settle_window
-            if silence < proof.patience(window):
-                return ordering.look_again(order, silence, now)
-            why = f"no reply came to the POST, and {error}"
+            if silence < (self._policy.doubted_for if isinstance(error, TooLittle) else proof.patience(window)):
+                return replace(ordering.look_again(order, silence, now), reason="unread", why=str(error))
+            came = "an error was the reply" if order.declined else "no reply came"
+            why = f"{came} to the POST, and {error}"
             return await self._written(ordering.refused(order, OrderRefusal.UNDECIDED, why, now), order)
         settled = ordering.settle(
             order, look.rows, look.claimed, same=look.same, doubtful=look.doubtful, silence=silence,

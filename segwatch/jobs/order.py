@@ -64,8 +64,8 @@ class Order:
     declines: how many POSTs ended so. forced: it may be posted beside an
     equal job.
     job_id: the job that answers. job_created_at: when the platform says that it was created.
-    reason: an OrderRefusal, or one word for what an open order waits for: `unclear`, `twin`, or the `reason` of the
-    UpstreamError that came, such as `http_429`. why: the same in words.
+    reason: an OrderRefusal, or one word for what an open order waits for: `unclear`, `unread` (the list), `twin`, or
+    the `reason` of the UpstreamError that came, such as `http_429`. why: the same in words.
     """
 
     id: str

@@ -167,6 +167,7 @@ class House:
         self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
+        self.cut_until = T0  # until then a page behind the first fails, and no look says anything
         self._began = T0
         self.beside_itself: list[str] = []  # failures that were posted though the look found their job at work
         self._position = Position(sandbox="prod", kind="export_job", began_at=T0)
@@ -224,6 +225,8 @@ class House:
 
     def _advance(self, answer: Resubmission) -> Steps:
         failed = self.disk.jobs[answer.failed.id]
+        if self.now < self.cut_until:
+            return self._look_again(answer, failed)
         if answer.step is Step.POSTING:
             asked_at, listed, doubtful = self._look(failed)
             yield

@@ -46,6 +46,7 @@ acts = st.one_of(
     steps, steps, steps,
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 20, 60, 130, 600])),
     st.tuples(st.just("poll")),
+    st.tuples(st.just("cut"), st.sampled_from([30, 300, 900])),
     st.tuples(st.just("crash")),
     st.tuples(st.just("ask"), st.integers(0, 9)),
     st.tuples(st.just("order"), st.sampled_from(ORDERS)),
@@ -84,6 +85,8 @@ def act(house: House, name: str, *how) -> None:
             house.wait(how[0])
         case "poll":
             house.poll()
+        case "cut":
+            house.cut_until = house.now + timedelta(seconds=how[0])
         case "crash":
             house.crash()
         case "ask":
