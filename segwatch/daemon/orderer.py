@@ -15,7 +15,7 @@ from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import alike, fingerprints_of, posts_of, unsettled
 from segwatch.jobs import effect, ordering, proof, quota
 from segwatch.jobs.model import Observation
-from segwatch.jobs.order import COMMAND, Order, OrderRefusal, OrderStep
+from segwatch.jobs.order import COMMAND, ODD_TIME, Order, OrderRefusal, OrderStep
 from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.submission import Posted
@@ -69,6 +69,7 @@ class Orderer:
         self._record = record
         self.trouble: UpstreamError | None = None
         self._began = clock.now()
+        self._posted_s: dict[str, float] = {}  # `ran_s` at the last POST of each of our own orders that got no reply
         self._silences = {kind: Silences(clock, window=policy.settle_window) for kind in sources}
 
     async def place(
@@ -213,6 +214,7 @@ class Orderer:
         if after.step.is_open:
             after = replace(after, reason=reason)
         self._silences[after.kind].of(after.id, after.posted_at)  # it begins now
+        self._posted_s[after.id] = self._clock.ran_s()
         return await self._written(after, marked)
 
     async def _settle(self, order: Order, beat: Callable[[], None], *, is_mine: bool = True) -> Order:
@@ -235,10 +237,10 @@ class Orderer:
             return await self._written(ordering.refused(order, OrderRefusal.UNDECIDED, why, now), order)
         settled = ordering.settle(
             order, look.rows, look.claimed, same=look.same, doubtful=look.doubtful, silence=silence,
-            window=self._policy.settle_window, lag=look.lag, now=self._clock.now(),
+            window=self._policy.settle_window, lag=look.lag, now=self._clock.now(), is_recent=self._is_recent(order),
         )  # fmt: skip
         if isinstance(settled, Ours):
-            return await self._placed(order, order, settled.job)
+            return await self._placed(order, order, settled.job, reason=ODD_TIME if settled.odd_time else "")
         if settled.step is OrderStep.POSTING and not is_mine:
             return settled
         return await self._written(settled, order)
@@ -248,9 +250,13 @@ class Orderer:
         prospect = Prospect(source, self._store, self._clock, believed_after=believed_after, since=self._began)
         return await prospect.look(order, beat, serves)
 
-    async def _placed(self, order: Order, before: Order | None, job: Observation) -> Order:
+    def _is_recent(self, order: Order) -> bool:
+        posted_s = self._posted_s.get(order.id)
+        return posted_s is not None and self._clock.ran_s() - posted_s <= proof.REACH.total_seconds()
+
+    async def _placed(self, order: Order, before: Order | None, job: Observation, *, reason: str = "") -> Order:
         """Write the job that a POST of ours brought about: we know it, whatever others have concluded meanwhile."""
-        done = ordering.answered(order, job, OrderStep.PLACED, self._clock.now())
+        done = replace(ordering.answered(order, job, OrderStep.PLACED, self._clock.now()), reason=reason)
         for last_try in (False, False, True):
             try:
                 await self._write(done, before)
@@ -276,6 +282,7 @@ class Orderer:
         await self._store.commit([Change(order=order, order_before=before, spend=spend, reckoned=reckoned)])
         if not order.step.is_open:
             self._silences[order.kind].forget(order.id)
+            self._posted_s.pop(order.id, None)
 
     def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
         return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)

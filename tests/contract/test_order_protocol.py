@@ -339,6 +339,10 @@ DECLINED_AND_TAKEN = [
 @example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (20, False)})
 @example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (-40, False)})
 @example(steps=[*DECLINED_AND_TAKEN[:4], ("set", 20), *DECLINED_AND_TAKEN[4:]], times=(0, 0), **RIGHT)
+@example(
+    steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), ("step", "a"), ("step", "a"), ("step", "b")], times=(29, 15),
+    clock=(20, False), times_told=True, fills_in=True,
+)  # fmt: skip
 @example(steps=[("fortune", Fortune.LOST_BUT_TAKEN), *[("step", "a")] * 5, ("cut", 900)], times=(0, 0), **RIGHT)
 @settings(max_examples=400)
 @given(

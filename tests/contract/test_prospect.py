@@ -11,7 +11,7 @@ from store_builders import answer, at, job, key, order
 
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
-from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.order import ODD_TIME, Order, OrderStep
 from segwatch.jobs.resubmission import Step
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
@@ -39,13 +39,14 @@ DEEPER = Request(method="GET", path="/deeper", endpoint="/deeper")
 class Platform:
     """A Source. rows: what its list shows. hidden: by id, what only its records show; None is a 500.
 
-    is_cut: it fails at every page of its list but the first.
+    is_cut: it fails at every page of its list but the first. made: what a POST makes, though its answer is a 500.
     """
 
     rows: list[Observation] = field(default_factory=list)
     hidden: dict[str, Observation | None] = field(default_factory=dict)
     posts: int = 0
     is_cut: bool = False
+    made: Observation | None = None
     kind = KIND
     sandbox = "prod"
     clock_behind = timedelta()
@@ -64,6 +65,9 @@ class Platform:
     async def post(self, request, *, before_send):
         await before_send()
         self.posts += 1
+        if self.made:
+            self.rows.insert(0, self.made)
+            raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
         return export("99", minute=10)
 
 
@@ -82,9 +86,13 @@ class House:
         return await self.orderer.place(order, lambda: None, adopt="never", serves=lambda row, order: False)
 
     async def settled(self, **fields: object) -> Order:
-        """Return what has become of an order whose POST got no reply just now, within half an hour."""
+        """Return what has become of an order whose POST got no reply just now; see `ended`."""
         posting = ordered("cmd-new", OrderStep.POSTING, **({"posted_at": self.clock.now(), "tries": 1} | fields))
         await self.store.commit([Change(order=posting)])
+        return await self.ended()
+
+    async def ended(self) -> Order:
+        """Return what has become of an order within half an hour."""
         for _ in range(1800):
             after = await self.placed()
             if not after.step.is_open:
@@ -256,3 +264,22 @@ async def test_an_order_without_a_reply_is_undecided_once_such_a_page_has_failed
     assert (gone.step, house.platform.posts) == (OrderStep.UNDECIDED, 0)
     assert gone.why.startswith(f"{came} to the POST, and the platform fails at page 2 of its list")
     assert at(21) <= house.clock.now() <= at(22)
+
+
+@pytest.mark.parametrize("by", ["us", "another-process"])
+async def test_a_job_that_came_alone_since_our_own_post_is_its_effect_and_keeps_equal_orders_away(house, by):
+    """Another process cannot know what came in the time in which nobody looked."""
+    house.platform.made = export("99", ASKED, minute=-10)
+    assert (await house.placed()).step is OrderStep.POSTING
+    if by != "us":
+        house.__post_init__()
+    done = await house.ended()
+    if by != "us":
+        assert (done.step, house.platform.posts) == (OrderStep.UNDECIDED, 1)
+        return
+    assert (done.step, done.job_id, done.reason) == (OrderStep.PLACED, "99", ODD_TIME)
+    house.platform.rows = [export("99", ASKED, minute=-10, status=Status.SUCCEEDED)]
+    assert (await house.placed(id="cmd-next")).reason == "exists"
+    await house.clock.advance(hours=1)
+    assert (await house.placed(id="cmd-later", due_at=house.clock.now())).step is OrderStep.POSTING
+    assert house.platform.posts == 2
