@@ -143,6 +143,10 @@ def _advice(order: Order) -> tuple[str, ...]:
             return (f"{order.why}{'' if none else ', and it is the last'}; --force {then}",)
         case OrderRefusal.UNCLEAR | "unclear":
             return (f"{order.sandbox}: {order.why}; {_insist(order)} orders another all the same",)
+        case "unread":
+            return (
+                f"{order.sandbox}: {order.why}. Whether an equal {what} is there is not known: nothing was ordered",
+            )
         case OrderRefusal.UNDECIDED:
             return (
                 f"{order.sandbox}: {order.why}. Whether the {what} was taken cannot be known (order {order.id});",

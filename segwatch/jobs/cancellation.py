@@ -1,7 +1,8 @@
 """Whether a job that ended FAILED was ended on purpose: by what the platform told of it, and what we asked for.
 
-No document says how a deleted export ends (AEP contract 4.4), so three things count: it was being cancelled, its error
-says that somebody cancelled it, or we asked for that without hearing how it went. The last one decides nothing.
+No document says how a deleted export ends (AEP contract 4.4), so four things count: it was being cancelled, its error
+says that somebody cancelled it, the platform agreed to end it, or we asked for that without hearing how it went. That
+it agreed proves little: it does so of a job that has ended, too (AEP contract 3.6). The last one decides nothing.
 """
 
 import re
@@ -92,8 +93,10 @@ def judged(job: JobState, *, is_failure: bool = False) -> JobState:
     if job.status is not Status.FAILED:
         return job
     why, error = "", None if is_failure else said_by(job.errors)
-    if job.cancel_at:
-        why = f"it was being cancelled since {rfc3339(job.cancel_at)}"
+    if job.cancelling_at:
+        why = f"it was being cancelled since {rfc3339(job.cancelling_at)}"
+    elif job.cancel_at and not job.ended_unasked and not _names_another_cause(job.errors):
+        why = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
     elif error:
         why = f'its error says that somebody cancelled it: "{error.text}"'
     return replace(job, cancel_why=why)
@@ -101,15 +104,25 @@ def judged(job: JobState, *, is_failure: bool = False) -> JobState:
 
 def is_only_said(job: JobState) -> bool:
     """True where nothing but the job's own error tells of the cancellation: it may be wrong, or say it of itself."""
-    return bool(job.status is Status.FAILED and job.cancel_why and not job.cancel_at and not job.cancel_asked_at)
+    asked = job.cancel_at or job.cancelling_at or job.cancel_asked_at
+    return bool(job.status is Status.FAILED and job.cancel_why and not asked)
+
+
+def _names_another_cause(errors: Iterable[JobError]) -> bool:
+    clauses = [clause for error in errors for clause in _clauses(error.text)]
+    is_of_a_cancellation = any("cancel" in clause.lower() for clause in clauses)
+    return not is_of_a_cancellation and not all(map(_NO_CAUSE.fullmatch, clauses))
 
 
 def words(job: JobState) -> str:
     """Return why a FAILED job is, or may be, ended on purpose, for people; "" where nothing says so."""
-    if job.cancel_in_doubt and job.cancel_asked_at:
-        asked = rfc3339(job.cancel_asked_at)
-        return f"segwatch asked to cancel it at {asked}, and never heard whether that took effect"
-    return job.cancel_why
+    if not job.cancel_in_doubt:
+        return job.cancel_why
+    if job.cancel_at:
+        agreed = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
+        return f"{agreed}; but it never told that it was being cancelled, and its error names another cause"
+    asked = f" at {rfc3339(job.cancel_asked_at)}" if job.cancel_asked_at else ""
+    return f"segwatch asked to cancel it{asked}, and never heard whether that took effect"
 
 
 def _names_somebody(clauses: list[str]) -> bool:

@@ -8,7 +8,7 @@ from builders import ABORTED, CANCELLED, at, facts, retry_policy
 from builders import job as a_job
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from platform_model import HOLD_S, NEVER, Fate, House
+from platform_model import HOLD_S, NEVER, QUOTA, Fate, House
 
 from segwatch.backoff import Backoff
 from segwatch.jobs import proof
@@ -46,12 +46,13 @@ acts = st.one_of(
     steps, steps, steps,
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 20, 60, 130, 600])),
     st.tuples(st.just("poll")),
+    st.tuples(st.just("cut"), st.sampled_from([30, 300, 900])),
     st.tuples(st.just("crash")),
     st.tuples(st.just("ask"), st.integers(0, 9)),
     st.tuples(st.just("order"), st.sampled_from(ORDERS)),
     st.tuples(st.sampled_from(["mute", "take up", "take up"]), st.integers(0, 9)),
     st.tuples(st.just("end"), st.integers(0, 9), ends),
-    st.tuples(st.just("fail and fall due"), st.integers(0, 9)),
+    st.tuples(st.sampled_from(["fail and fall due", "cancel in vain"]), st.integers(0, 9)),
     st.tuples(st.just("work"), st.integers(1, 15), st.sampled_from([1, 5])),
 )  # fmt: skip
 platforms = st.tuples(  # how late its list shows an export, and its record what was ordered, in seconds
@@ -84,12 +85,18 @@ def act(house: House, name: str, *how) -> None:
             house.wait(how[0])
         case "poll":
             house.poll()
+        case "cut":
+            house.cut_until = house.now + timedelta(seconds=how[0])
         case "crash":
             house.crash()
         case "ask":
             failures = sorted(house.disk.answers)
             if failures:
                 house.ask(failures[how[0] % len(failures)])
+        case "cancel in vain":
+            if running := house.platform.running(house.now):
+                house.cancel((one := running[how[0] % len(running)]).id)
+                house.platform.end(one, Status.FAILED, house.now, (QUOTA,))
         case "mute":
             house.platform.mute.add(house.platform.exports[how[0] % len(house.platform.exports)].id)
         case "take up":
@@ -166,6 +173,8 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
             assert answer.step in (Step.SUBMITTED, Step.ADOPTED, Step.REFUSED)
             assert bool(answer.reason) == (answer.step is Step.REFUSED)
             assert bool(answer.new_id) == (answer.step is not Step.REFUSED)
+            assert not (job.cancel_at and taken(house)[job.key.id, 0])
+            assert not (job.errors == (QUOTA,) and answer.reason == "cancelled")
 
 
 @settings(max_examples=80)

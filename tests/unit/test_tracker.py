@@ -454,7 +454,7 @@ def test_what_fails_after_segwatch_itself_was_about_to_cancel_it_was_cancelled()
 
 
 def test_a_job_that_a_command_noted_to_cancel_it_is_told_from_its_first_look_on():
-    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0))
+    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0), cancel_there=at(-1))
     state, events = observe(noted, seen(S.FAILED, minute=2), at(2), watch())
     assert types(events) == ["job.discovered", "job.cancelled"]
-    assert (state.sequence, state.looks, state.cancel_at) == (2, 1, at(0))
+    assert (state.sequence, state.looks, state.cancel_at, state.cancel_there) == (2, 1, at(0), at(-1))
