@@ -15,9 +15,10 @@ import hypothesis
 import pytest
 import structlog
 from aiohttp import ClientResponse
+from examples import examples
 
 # how long an example takes says more about the machine than about what is tested
-hypothesis.settings.register_profile("segwatch", deadline=None)
+hypothesis.settings.register_profile("segwatch", deadline=None, max_examples=examples(50))
 hypothesis.settings.load_profile("segwatch")
 
 
