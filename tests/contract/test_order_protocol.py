@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from examples import examples
 from fakes import T0, FakeClock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -344,7 +345,7 @@ DECLINED_AND_TAKEN = [
     clock=(20, False), times_told=True, fills_in=True,
 )  # fmt: skip
 @example(steps=[("fortune", Fortune.LOST_BUT_TAKEN), *[("step", "a")] * 5, ("cut", 900)], times=(0, 0), **RIGHT)
-@settings(max_examples=400)
+@settings(max_examples=examples(100))
 @given(
     steps=st.lists(STEPS, max_size=40),
     times=st.tuples(st.integers(0, HOLD_S), st.integers(0, HOLD_S)).filter(lambda pair: sum(pair) <= HOLD_S),

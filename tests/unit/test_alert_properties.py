@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 
 from alert_builders import Told, about_sandbox, event, failed, succeeded, words_of
+from examples import examples
 from fakes import at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -197,7 +198,7 @@ def alerts_told(got: list[Event]) -> set[str]:
     return {one.id for one in got} | {row["event_id"] for one in got for row in one.details.get("alerts", ())}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(routes, steps, st.booleans())
 def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(
     routes, steps, by_removal
@@ -232,7 +233,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
     assert not history.house.book._holding
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(50))
 @given(routes, steps)
 def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
     steps = [step for step in steps if step[0] != "restart"]

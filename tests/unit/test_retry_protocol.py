@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from builders import ABORTED, CANCELLED, at, facts, retry_policy
 from builders import job as a_job
+from examples import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from platform_model import HOLD_S, NEVER, QUOTA, Fate, House
@@ -159,7 +160,7 @@ def taken(house: House) -> Counter:
     return Counter(export.wish for export in house.platform.exports if export.wish)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(75))
 @given(policies, lives, platforms, hosts)
 def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -177,7 +178,7 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
             assert not (job.errors == (QUOTA,) and answer.reason == "cancelled")
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 @given(policies, lives, platforms, hosts)
 def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -193,7 +194,7 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life,
     assert all(one.attempt <= policy.max_attempts or one.manual for one in answers)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 @given(policies, lives, platforms, hosts)
 def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -205,7 +206,7 @@ def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platfor
     assert {one.job_id: one.details["root"] for one in closed} == {job.key.id: job.root for job in mended}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(policies, lives, platforms, hosts)
 def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform, host):
     house = live(policy, life, platform, host)

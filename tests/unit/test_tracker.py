@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from builders import ABORTED, CANCELLED, SEGMENT_PATH, at, facts, job, missing, seen, types, watch
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -322,7 +323,7 @@ sightings = st.one_of(records, records, st.builds(missing, minute=st.integers(0,
 histories = st.tuples(st.lists(sightings, max_size=10), st.booleans())  # in any order; is the first sight news?
 polled = histories.map(lambda told: (sorted(told[0], key=lambda sighting: sighting.asked_at), told[1]))
 WATCH = watch(since=at(20), overdue_after=timedelta(minutes=30))
-EVERY_HISTORY = settings(max_examples=40)
+EVERY_HISTORY = settings(max_examples=examples(25))
 
 
 def replay(history):
