@@ -56,7 +56,7 @@ async def ordered(
     policy = OrderPolicy(settle_window=window, believed_after=proof.believed_after(window))
     orderer = Orderer(sources_of(calling), store, SystemClock(), policy, grace_s=_GRACE_S)
     try:
-        async with asyncio.timeout(patience.left_s()):
+        async with patience.limit():
             order = await _ended(orderer, order, adopt, serves, spend)
     except TimeoutError:
         order = await _left(orderer, store, order, span(patience.given or timedelta()))

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -17,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from segwatch.app.knowledge import knowledge_of, knowledge_without_names
+from segwatch.cli import signals
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
 from segwatch.cli.story import HISTORY_DAYS, PROFILES, Tell, grace_s, lived, overdue_after_s, speed_for, told
@@ -164,8 +164,7 @@ class Ticker:
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
     """Play the story to its end, or until somebody interrupts it, and print the summary."""
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    signals.on_told(stop.set)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
         async with _staged(Path(folder), port, seed, length_s) as stage:
             if not as_json:
