@@ -13,7 +13,7 @@ import structlog
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.detectors import SandboxDetectors
-from segwatch.app.knowledge import settled
+from segwatch.app.knowledge import knowledge_without_names
 from segwatch.app.meter import Meter
 from segwatch.config import Sandbox, Settings
 from segwatch.daemon.alerter import Alerter
@@ -92,16 +92,16 @@ class Generation:
         self._began = began
         self._lasting = lasting
         routes = channels.routes_of(settings)
-        self._names = NameBook(lasting.store, settled(settings))
+        self._names = NameBook(lasting.store, knowledge_without_names(settings))
         self.silencer = Silencer(
-            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.known
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge
         )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
         self._alerter = Alerter(
             lasting.store, lasting.clock, channels.Routes(routes),
-            silenced=self.silencer.silenced, told=self._told_of_alerts, known=self._names.known,
+            silenced=self.silencer.silenced, told=self._told_of_alerts, knowledge=self._names.knowledge,
         )  # fmt: skip
         self._recorders: list[Recorder] = []
         self._budgets: dict[str, Share] = {}
@@ -197,7 +197,7 @@ class Generation:
         for one in self.settings.channels:
             channel = channels.channel_of(
                 self.settings, one.name, session, lasting.clock,
-                known=self._names.known, failed=lasting.meter.unworded,
+                knowledge=self._names.knowledge, failed=lasting.meter.unworded,
             )  # fmt: skip
             worker = ChannelWorker(
                 channel,

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -16,7 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from segwatch.app import knowledge
+from segwatch.app.knowledge import knowledge_of, knowledge_without_names
+from segwatch.cli import signals
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
 from segwatch.cli.story import HISTORY_DAYS, PROFILES, Tell, grace_s, lived, overdue_after_s, speed_for, told
@@ -115,15 +115,15 @@ class DemoStage:
             events: list[dict[str, Any]] = (await reply.json())["events"]
             return events
 
-    async def known(self) -> Knowledge:
+    async def knowledge(self) -> Knowledge:
         """Return what the daemon knows beside events by now."""
         settings = load(self.settings, {})
         store = store_of(settings.store.url, exclusive=False, readonly=True)
         try:
             await store.open()
-            return await knowledge.known(settings, store)
+            return await knowledge_of(settings, store)
         except StoreError:  # it is busy, or not there yet
-            return knowledge.settled(settings)
+            return knowledge_without_names(settings)
         finally:
             await store.close()
 
@@ -154,18 +154,17 @@ class Ticker:
     async def catch_up(self) -> None:
         """Print what is new."""
         received = await self._stage.received(after=self._shown)
-        known = await self._stage.known() if received and not self._quiet else NOTHING
+        knowledge = await self._stage.knowledge() if received and not self._quiet else NOTHING
         for event in map(event_of, received):
             self._shown += 1
             if not self._quiet:
-                line(f"{event.at:%H:%M:%S}", message_of(event, known).line, style=_style(event))
+                line(f"{event.at:%H:%M:%S}", message_of(event, knowledge).line, style=_style(event))
 
 
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
     """Play the story to its end, or until somebody interrupts it, and print the summary."""
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    signals.on_told(stop.set)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
         async with _staged(Path(folder), port, seed, length_s) as stage:
             if not as_json:
