@@ -87,10 +87,16 @@ class Scope:
         """
         if self.only and not set(self.only) & set(known.get("sandbox", ())):
             return False
-        if not any(self.channel in route.channels for route in self.routes):
+        ours = [route for route in self.routes if self.channel in route.channels]
+        if not ours:
             return True  # no route names it, so that nothing is kept from it
         certain = _certain(topic, known)
-        rules = [rule for route in self.routes if (rule := _rule(route, certain)) is not None]
+        if all(_rule(route, certain) is None for route in ours):
+            return False
+        # the rest of the others changes nothing, and this is asked for each of thousands of events
+        falls_back = any(route.default for route in ours)
+        relevant = (one for one in self.routes if self.channel in one.channels or falls_back or not one.continues)
+        rules = [rule for route in relevant if (rule := _rule(route, certain)) is not None]
         return any(self._leads(type_, rules) for type_ in (topic.types if types is None else types))
 
     def _leads(self, type_: str, rules: Sequence["_Rule"]) -> bool:
