@@ -162,12 +162,15 @@ class Ticker:
 
 
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
-    """Play the story to its end, or until somebody interrupts it, and print the summary."""
+    """Play the story to its end, or until somebody interrupts it, and print the summary.
+
+    Interrupted before the stage stands, it ends as any command does: there is nothing to sum up.
+    """
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
         async with _staged(Path(folder), port, seed, length_s) as stage:
+            for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(name, stop.set)
             if not as_json:
                 _announce(stage)
             ticker = Ticker(stage, quiet=as_json)
@@ -206,6 +209,8 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         emulate += ["--size", str(PROFILES)]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
         history = asyncio.create_task(lived(session, platform.url))
+        stack.push_async_callback(asyncio.gather, history, return_exceptions=True)
+        stack.callback(history.cancel)
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
         try:
             await history  # before the daemon begins: what had ended by then is known to it, and told to nobody
