@@ -58,7 +58,7 @@ async def started(
                 stdout=asyncio.subprocess.PIPE, stderr=sink, env=env, start_new_session=True, pass_fds=(line,),
             )  # fmt: skip
         assert child.stdout is not None
-        ends_it = signal.SIGKILL  # before it has begun it has nothing to put away, and may be deaf: it is at its imports
+        ends_it = signal.SIGKILL  # before it has begun it has nothing to put away, and is deaf while it imports
         try:
             try:
                 async with asyncio.timeout(_START_S):

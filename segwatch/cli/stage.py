@@ -209,8 +209,7 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         emulate += ["--size", str(PROFILES)]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
         history = asyncio.create_task(lived(session, platform.url))
-        stack.push_async_callback(asyncio.gather, history, return_exceptions=True)
-        stack.callback(history.cancel)
+        stack.push_async_callback(_given_up, history)
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
         try:
             await history  # before the daemon begins: what had ended by then is known to it, and told to nobody
@@ -220,6 +219,11 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
         yield DemoStage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
+
+
+async def _given_up(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _settings_file(folder: Path, platform: str, receiver: str, port: int, length_s: float) -> Path:
