@@ -71,7 +71,7 @@ class Told:
         return closing
 
     def tick(self, now: datetime) -> list[Event]:
-        told = self.book.tick(now, self.silenced)
+        told = [(one.channel, one.event()) for one in self.book.tick(now, self.silenced)]
         self.messages += told
         return [message for _, message in told]
 

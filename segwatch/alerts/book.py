@@ -4,13 +4,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from segwatch.alerts import grouping, notices
+from segwatch.alerts import grouping
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.folding import fold, is_loud
 from segwatch.alerts.grouping import Group, Hearing, Hush, Member, Way
 from segwatch.alerts.inhibition import Inhibitors
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Alert, Labels, Words
+from segwatch.alerts.notices import NOTICES, Telling
+from segwatch.alerts.rerouting import Lead, rerouted
 from segwatch.jobs.events import Event
 
 Silenced = Callable[[Labels, datetime], bool]
@@ -77,15 +79,39 @@ class Book:
         """The groups that have something left to tell."""
         return self._groups.values()
 
-    def adopt(self, ways: Iterable[Way]) -> None:
-        """Go by these settings. A group whose route is gone closes what it has opened, and repeats nothing."""
+    def adopt(
+        self, ways: Iterable[Way], lead: Lead, now: datetime, silenced: Silenced = lambda labels, now: False
+    ) -> tuple[tuple[str, str], ...]:
+        """Go by these routes, with all that is open; return who must be told at once what they were not: by event id.
+
+        ways: all that there are. lead: who is told of an open alert.
+        """
         known: dict[tuple[str, str], Way] = {}
         for way in ways:  # of equal routes the first is followed
             known.setdefault((way.route, way.channel), way)
+        since: dict[tuple[str, str], datetime] = {}  # when those began to wait who leave a group untold
         for group in list(self._groups.values()):
-            way = known.get((group.way.route, group.way.channel)) or replace(group.way, repeat_interval=None)
-            if way != group.way:
-                self._keep(replace(group, way=way))
+            way = known.get((group.way.route, group.way.channel), group.way)
+            after = rerouted(replace(group, way=way), self._alerts, lead)
+            gone = group.members.keys() - after.members.keys()
+            since |= {(way.channel, id_): group.members[id_].at for id_ in gone}
+            if after != group:
+                self._keep(after)
+        owed: list[tuple[str, str]] = []
+        for alert in list(self._open.values()):
+            leads = lead(alert)
+            informed = {*alert.told, *alert.withheld, *(way.channel for way in self._ways_of(alert))}
+            for way, labels in leads.ways:
+                if way.channel not in informed:
+                    informed.add(way.channel)
+                    self._join(way, alert, labels, Member(at=since.get((way.channel, alert.id), now)))
+            at_once = {channel: id_ for channel, id_ in leads.at_once.items() if channel not in informed}
+            if at_once and silenced(alert.labels, now):
+                self._write(replace(alert, withheld=(*alert.withheld, *at_once)))
+            elif at_once:
+                self._write(replace(alert, told=(*alert.told, *at_once)))
+                owed += at_once.items()
+        return tuple(owed)
 
     def take(
         self, event: Event, *, words: Words, ways: Sequence[Way],
@@ -96,7 +122,7 @@ class Book:
         ways: those of grouped routes that take the event, one for each channel. told: channels that were promised it
         already. withheld: those that would have been, but for a silence. silenced: whether one holds for the event.
         """
-        if event.type in notices.NOTICES:
+        if event.type in NOTICES:
             return ()
         touched: list[Alert] = []
         rising: list[Alert] = []
@@ -112,26 +138,30 @@ class Book:
                 closing |= dict.fromkeys(alert.told)
             elif is_loud(effect, event):
                 rising.append(alert)
+        ends = tuple(channel for channel in closing if channel not in told)
+        for alert in rising if ends else ():  # the end of the one is told by what begins the other
+            self._write(replace(alert, told=tuple(dict.fromkeys([*alert.told, *ends]))))
         for way in ways:
             for alert in rising:
-                self._join(way, alert, event, Hush.SILENCED if silenced else Hush.NONE)
+                member = Member(at=event.at, hush=Hush.SILENCED if silenced else Hush.NONE)
+                self._join(way, alert, labels_of(event), member)
             if not silenced and not way.stateful and not any(self._is_in(way, alert) for alert in touched):
                 group = self._group(way, labels_of(event), event.id)
                 self._keep(group.noting(words.title, event.at))
-        return tuple(channel for channel in closing if channel not in told)
+        return ends
 
-    def tick(self, now: datetime, silenced: Silenced) -> list[tuple[str, Event]]:
-        """Return what is to be told at `now`: a channel and its message.
+    def tick(self, now: datetime, silenced: Silenced) -> list[Telling]:
+        """Return what is to be told at `now`.
 
         Those of whom a silence kept something learn of it from the event that tells of the silence's end.
         """
         inhibitors = Inhibitors.among(self._open.values())
         hushed = {subject for subject, alert in self._open.items() if silenced(alert.labels, now)}
-        told: list[tuple[str, Event]] = []
+        told: list[Telling] = []
         for group in list(self._groups.values()):
             after, notice = grouping.advance(group, self._alerts, self._ears(group, inhibitors, hushed), now)
             if notice is not None:
-                told.append((group.way.channel, notices.event_of(after, notice, now, before=group)))
+                told.append(Telling(before=group, group=after, notice=notice, at=now))
             if after != group:
                 self._keep(after)
         for alert in list(self._open.values()):
@@ -165,12 +195,26 @@ class Book:
 
         return hear
 
-    def _join(self, way: Way, alert: Alert, event: Event, hush: Hush) -> None:
-        """Put the alert into the way's group, unless it is in one of this way's already."""
-        if self._is_in(way, alert):
-            return
-        group = self._group(way, labels_of(event) | {"alert": (alert.subject,)}, alert.id)
-        group.members[alert.id] = Member(at=event.at, hush=hush)  # in place: a night adds thousands to one group
+    def _join(self, way: Way, alert: Alert, labels: Labels, member: Member) -> None:
+        """Put the alert into the way's group, unless it is in one of this way's already.
+
+        A channel with incidents of its own has one for an alert, however many ways lead there; and where an alert waits
+        to be closed that no route took any more, it goes on.
+        """
+        for held in [self._groups[id_] for id_ in self._holding.get(alert.id, ())]:
+            if held.way.channel != way.channel:
+                continue
+            there = held.members[alert.id]
+            if there.hush is Hush.UNROUTED:
+                self._keep(_resumed(held, alert.id, way))
+                return
+            if held.way.route == way.route or (way.stateful and there.known):
+                return
+            if way.stateful:  # nobody knows of it yet: it need not wait as long as others do there
+                rest = {id_: one for id_, one in held.members.items() if id_ != alert.id}
+                self._keep(replace(held, members=rest))
+        group = self._group(way, {**labels, "alert": (alert.subject,)}, alert.id)
+        group.members[alert.id] = member  # in place: a night adds thousands to one group
         self._holding.setdefault(alert.id, set()).add(group.id)
         self._put(group)
 
@@ -199,6 +243,8 @@ class Book:
 
     def _keep(self, group: Group) -> None:
         before = self._groups.get(group.id)
+        if before and _key(before) != _key(group):
+            self._unlist(before)
         gone = before.members.keys() - group.members.keys() if before else ()
         for id_ in gone:
             self._holding[id_].discard(group.id)
@@ -206,7 +252,7 @@ class Book:
                 self._forget(id_)
         if group.is_over:
             self._groups.pop(group.id, None)
-            self._by_key.pop(_key(group), None)
+            self._unlist(group)
             self._dirty.groups.pop(group.id, None)
             self._dirty.finished.add(group.id)
             return
@@ -218,6 +264,10 @@ class Book:
         self._by_key[_key(group)] = group.id
         self._dirty.groups[group.id] = group
 
+    def _unlist(self, group: Group) -> None:
+        if self._by_key.get(_key(group)) == group.id:  # an edit may have brought two groups to one way
+            del self._by_key[_key(group)]
+
     def _hold(self, group: Group) -> None:
         for id_ in group.members:
             self._holding.setdefault(id_, set()).add(group.id)
@@ -225,6 +275,13 @@ class Book:
     def _forget(self, alert_id: str) -> None:
         self._alerts.pop(alert_id, None)
         self._holding.pop(alert_id, None)
+
+
+def _resumed(group: Group, alert_id: str, way: Way) -> Group:
+    """Return the group with an alert in it that a route takes again; on that route's way if all others are unrouted."""
+    is_led = any(member.hush is not Hush.UNROUTED for member in group.members.values())
+    members = group.members | {alert_id: replace(group.members[alert_id], hush=Hush.NONE)}
+    return replace(group, members=members, way=group.way if is_led else way)
 
 
 def _key(group: Group) -> _GroupKey:

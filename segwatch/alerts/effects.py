@@ -81,6 +81,8 @@ def _work(event: Event) -> list[tuple[str, Turn]]:
     An export's work is its fingerprint, an evaluation's its segments; of one that tells neither, its own chain.
     """
     turn = _OF_ITS_WORK.get(event.type)
+    if event.type is EventType.JOB_CANCELLED and event.details.get("only_said"):
+        turn = Turn.ADDS  # an error's word makes good nothing that failed before
     attempt = event.details.get("attempt")
     if turn is None or (event.type is EventType.JOB_SUCCEEDED and isinstance(attempt, int) and attempt > 1):
         return []  # the success of a later attempt is told as `export.recovered` in the same breath

@@ -4,10 +4,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Alert, Effect, Turn, Words, worst
+from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, worst
 from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
+_ALARMS_MAX = 20  # of one alert: they differ by type, severity, status, reason
 
 
 def fold(
@@ -46,6 +47,7 @@ def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
     awaits = event.details.get("segment_job")
+    labels = labels_of(event) | {"alert": (effect.subject,)}
     return Alert(
         subject=effect.subject,
         event_id=event.id,
@@ -58,12 +60,15 @@ def _opened(
         cause=words.cause,
         code=words.code,
         action=words.action,
+        titled_by=event.id,
+        acted_by=event.id,
+        alarms=(_alarm(event, labels),),
         types=(event.type.value,),
         sandbox=event.sandbox,
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
         awaits=awaits if isinstance(awaits, str) else "",
-        labels=labels_of(event) | {"alert": (effect.subject,)},
+        labels=labels,
         told=tuple(told),
         withheld=tuple(withheld),
     )
@@ -73,7 +78,9 @@ def _added(
     alert: Alert, effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
     jobs = alert.jobs if event.job_id in ("", *alert.jobs) else (*alert.jobs, event.job_id)[-_JOBS_MAX:]
-    alert = replace(alert, changed_at=event.at, jobs=jobs, action=words.action or alert.action)
+    alert = replace(alert, changed_at=event.at, jobs=jobs)
+    if words.action:
+        alert = replace(alert, action=words.action, acted_by=event.id)
     if not is_loud(effect, event):
         return alert
     is_new = event.type.value not in alert.types
@@ -84,11 +91,28 @@ def _added(
         loud_id=event.id,
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
+        titled_by=event.id if is_new else alert.titled_by,
+        alarms=_alarms(alert, event),
         cause=words.cause or alert.cause,
         code=words.code if words.cause else alert.code,
         told=_united(alert.told, told),
         withheld=_united(alert.withheld, withheld),
     )
+
+
+def _alarm(event: Event, labels: Labels) -> Alarm:
+    own = labels_of(event)
+    return Alarm(event_id=event.id, labels={name: own[name] for name in own if own[name] != labels[name]})
+
+
+def _alarms(alert: Alert, event: Event) -> tuple[Alarm, ...]:
+    """Return the alarms with this one, which stands for those before it that only another job tells from it."""
+    new = _alarm(event, alert.labels)
+    return (*(one for one in alert.alarms if _kind(one) != _kind(new)), new)[-_ALARMS_MAX:]
+
+
+def _kind(alarm: Alarm) -> Labels:
+    return {name: value for name, value in alarm.labels.items() if name != "job_id"}
 
 
 def _united(some: Collection[str], more: Collection[str]) -> tuple[str, ...]:

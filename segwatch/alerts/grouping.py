@@ -51,6 +51,7 @@ class Hush(StrEnum):
     NONE = ""
     INHIBITED = "inhibited"  # another alert explains it
     SILENCED = "silenced"  # somebody does not want to hear of it
+    UNROUTED = "unrouted"  # no route leads it here any more: only that it is over is still told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +180,10 @@ def _look(group: Group, alerts: Mapping[str, Alert], hear: Hear, now: datetime) 
                 view.passed.append(alert)
             members[id_] = member
             continue
-        heard = hear(alert)
+        is_unrouted = member.hush is Hush.UNROUTED
+        heard = Hearing(types=(), hush=Hush.UNROUTED) if is_unrouted else hear(alert)
         members[id_] = member = _heard(member, heard.hush, now)
-        if member.known or heard.hush is Hush.NONE:
+        if heard.hush is Hush.NONE or (member.known and (group.way.stateful or not is_unrouted)):
             view.firing.append(alert)
         if heard.hush is Hush.NONE:
             view.sayable[id_] = heard.types

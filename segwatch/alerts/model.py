@@ -42,12 +42,22 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """An event that said aloud that something is wrong. labels: those that differ from the labels of its alert."""
+
+    event_id: str
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """Something is wrong about one subject.
 
     event_id: the event that opened it. types: the types of all that has been said of it aloud, in that order;
-    loud_at, loud_id: when the last of them came, and that event. severity: the worst of them.
-    title, cause, code, action: as in `Words`; the action is that of the last event, loud or not.
+    loud_at, loud_id: when the last of them came, and that event. severity: the worst of them. alarms: the events, the
+    last of those that routes cannot tell apart.
+    title, cause, code, action: as in `Words`; the action is that of the last event, loud or not. titled_by, acted_by:
+    the events that title and action are from.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
     told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
     ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
@@ -66,6 +76,9 @@ class Alert:
     cause: str = ""
     code: str = ""
     action: str = ""
+    titled_by: str = ""
+    acted_by: str = ""
+    alarms: tuple[Alarm, ...] = ()
     sandbox: str = ""
     kind: str = ""
     jobs: tuple[str, ...] = ()
@@ -86,6 +99,12 @@ class Alert:
     def is_open(self) -> bool:
         """True until it is over."""
         return self.ended_at is None
+
+    @property
+    def alarmed(self) -> tuple[tuple[str, Labels], ...]:
+        """The id and the labels of each event that said aloud that it is wrong, as far as routes tell them apart."""
+        told = ((one.event_id, self.labels | one.labels) for one in self.alarms)
+        return tuple(told) or ((self.event_id, self.labels),)
 
     @property
     def first_type(self) -> str:

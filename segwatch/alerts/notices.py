@@ -1,8 +1,10 @@
 """What a group's message says: one cause becomes one message that counts what it hit and lists it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from segwatch.alerts.grouping import Group, Notice
@@ -43,6 +45,35 @@ _THINGS = {  # ("one", "many")
     EventType.RETRIES_HELD.value: ("sandbox with held resubmissions", "sandboxes with held resubmissions"),
     EventType.PIPELINE_FAILED.value: ("pipeline failed", "pipelines failed"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """A message that is due. before, group: the group without it, and when it is told."""
+
+    before: Group
+    group: Group
+    notice: Notice
+    at: datetime
+
+    @property
+    def channel(self) -> str:
+        """Whom it is for."""
+        return self.group.way.channel
+
+    @property
+    def alerts(self) -> list[Alert]:
+        """The alerts of which it says more than how many there are."""
+        return [*_worst_first(self.notice.firing)[:ITEMS_MAX], *self.notice.resolved[:ITEMS_MAX]]
+
+    def event(self, as_of_now: Mapping[str, Alert] = MappingProxyType({})) -> Event:
+        """Return the message. as_of_now: by their ids, alerts in the words of now; the others keep those of then."""
+        firing, resolved = (
+            tuple(as_of_now.get(alert.id, alert) for alert in alerts)
+            for alerts in (self.notice.firing, self.notice.resolved)
+        )
+        notice = replace(self.notice, firing=firing, resolved=resolved)
+        return event_of(self.group, notice, self.at, before=self.before)
 
 
 def event_of(group: Group, notice: Notice, now: datetime, *, before: Group) -> Event:

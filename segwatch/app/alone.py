@@ -76,6 +76,10 @@ class Alone:
         await self._lasting.supervisor.stop()
         await self._lasting.commands.close()
 
+    def has_command(self) -> bool:
+        """True while the run's local command is under way, or being ended."""
+        return self._lasting.commands.at_work
+
     async def told(self) -> None:
         """Return when the channels have taken all that was to be told of the run, or have had enough time for it."""
         until = self._clock.now() + _TELLING

@@ -8,7 +8,9 @@ import aiohttp
 
 from segwatch.alerts.ending import Watched
 from segwatch.alerts.grouping import Way
-from segwatch.app.knowledge import settled
+from segwatch.alerts.model import Alert
+from segwatch.alerts.rerouting import Leads
+from segwatch.app.knowledge import knowledge_without_names
 from segwatch.app.wording import Failed, Wording, rules_of
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
@@ -30,29 +32,32 @@ def open_session() -> aiohttp.ClientSession:
 
 def wording_of(
     settings: Settings, name: str,
-    *, known: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
 ) -> Wording:  # fmt: skip
     """Return what the channel of that name says of events.
 
-    known: what is known when a message is composed; what the settings say, without it. failed: as in `Wording`.
+    knowledge: what is known when a message is composed; what the settings say, without it. failed: as in `Wording`.
     """
-    base = settled(settings)
+    base = knowledge_without_names(settings)
     return Wording(
-        name, rules_of(settings), standard=lambda event: message_of(event, known() if known else base), failed=failed
+        name,
+        rules_of(settings),
+        standard=lambda event: message_of(event, knowledge() if knowledge else base),
+        failed=failed,
     )
 
 
 def channel_of(
     settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock,
-    *, known: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
 ) -> Channel:  # fmt: skip
-    """Return the configured channel of that name, ready to send. known, failed: as in `wording_of`."""
+    """Return the configured channel of that name, ready to send. knowledge, failed: as in `wording_of`."""
     chosen = next(channel for channel in settings.channels if channel.name == name)
     kind = load_notifiers()[chosen.kind]
     timeout_s = chosen.timeout.total_seconds()
     context = NotifierContext(
         channel=name, session=session, now=clock.now, timeout_s=timeout_s, route_to=_through_proxy,
-        compose=wording_of(settings, name, known=known, failed=failed).compose,
+        compose=wording_of(settings, name, knowledge=knowledge, failed=failed).compose,
     )  # fmt: skip
     return Channel(
         name=name,
@@ -130,6 +135,10 @@ class Routes:
     def ways_for(self, event: Event) -> Sequence[Way]:
         """Return those that are told of this one, each channel once."""
         return ways.ways_for(event, self.routes)
+
+    def leads(self, alert: Alert) -> Leads:
+        """Return who is told of an open alert."""
+        return ways.leads_of(alert, self.routes)
 
     def promised(self, event: Event) -> Sequence[str]:
         """Return the channels that are told of the event itself, but for a silence."""

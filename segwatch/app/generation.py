@@ -10,7 +10,7 @@ import structlog
 
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
-from segwatch.app.knowledge import settled
+from segwatch.app.knowledge import knowledge_without_names
 from segwatch.app.lasting import Lasting
 from segwatch.app.sandboxes import Sandboxes
 from segwatch.config import Settings
@@ -51,16 +51,16 @@ class Generation:
         self._only = only
         self._lasting = lasting
         routes = channels.routes_of(settings)
-        self._names = NameBook(lasting.store, settled(settings))
+        self._names = NameBook(lasting.store, knowledge_without_names(settings))
         self.silencer = Silencer(
-            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.known
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge
         )
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
         self._alerter = Alerter(
             lasting.store, lasting.clock, channels.Routes(routes),
-            silenced=self.silencer.silenced, told=self._told_of_alerts, known=self._names.known,
+            silenced=self.silencer.silenced, told=self._told_of_alerts, knowledge=self._names.knowledge,
         )  # fmt: skip
         self._sandboxes = Sandboxes(
             settings, lasting, self._names, self._promise, began, grace_s=self._grace_s, only=only
@@ -146,7 +146,7 @@ class Generation:
         for one in self.settings.channels:
             channel = channels.channel_of(
                 self.settings, one.name, session, lasting.clock,
-                known=self._names.known, failed=lasting.meter.unworded,
+                knowledge=self._names.knowledge, failed=lasting.meter.unworded,
             )  # fmt: skip
             worker = ChannelWorker(
                 channel,

@@ -6,14 +6,14 @@ from segwatch.deliveries.knowledge import Knowledge
 from segwatch.store.base import Store
 
 
-def settled(settings: Settings) -> Knowledge:
+def knowledge_without_names(settings: Settings) -> Knowledge:
     """Return what the settings say of errors, before what comes along, and of links; no names."""
     own = tuple(one.known for one in settings.error_codes)
     return Knowledge(errors=own + known_codes(), links=tuple(one.link for one in settings.links))
 
 
-async def known(settings: Settings, store: Store) -> Knowledge:
+async def knowledge_of(settings: Settings, store: Store) -> Knowledge:
     """Return the same with all names that the store has; for one who reads once. Raises StoreError."""
     names = {one.key: one.name for one in await store.names() if one.name}
-    base = settled(settings)
+    base = knowledge_without_names(settings)
     return Knowledge(names=names, errors=base.errors, links=base.links)

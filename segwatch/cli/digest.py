@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from cyclopts import Parameter
 
 from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels, wording_of
-from segwatch.app.knowledge import known
+from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.message_panel import show_message
 from segwatch.cli.options import ConfigFile, Json
 from segwatch.cli.output import Exit, fail, lines, show_json
@@ -67,7 +67,7 @@ async def digest(
             when = f"since {rfc3339(watched)} only" if watched else "not yet; `segwatch run` begins"
             fail(Exit.FAILED, f"nothing can be said of that time: it is watched {when}")
         begin = max(begin, watched)
-        names = await known(settings, store)
+        knowledge = await knowledge_of(settings, store)
         counted = await figures(store, scope, sandboxes, kinds, await stretch_between(store, begin, end), now)
     # a stream of its own: a receiver must not take the daemon's next digest for this one
     event = event_of(
@@ -78,11 +78,13 @@ async def digest(
         show_json(event.payload())
     else:
         said = (
-            wording_of(settings, channel, known=lambda: names).compose(event) if channel else message_of(event, names)
+            wording_of(settings, channel, knowledge=lambda: knowledge).compose(event)
+            if channel
+            else message_of(event, knowledge)
         )
         show_message(channel or "all that is watched", said)
     if send:
-        await _send(settings, channel, event, clock, names)
+        await _send(settings, channel, event, clock, knowledge)
         if not as_json:
             lines(["", f"sent to {channel}"])
 
@@ -108,10 +110,10 @@ def _midnight(day: date, zone: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
-async def _send(settings: Settings, channel: str, event: Event, clock: SystemClock, names: Knowledge) -> None:
+async def _send(settings: Settings, channel: str, event: Event, clock: SystemClock, knowledge: Knowledge) -> None:
     now = clock.now()
     async with open_session() as session:
-        notifier = channel_of(settings, channel, session, clock, known=lambda: names).notifier
+        notifier = channel_of(settings, channel, session, clock, knowledge=lambda: knowledge).notifier
         outcome = await notifier.send(promised(event, channel, now))
     if not isinstance(outcome, Accepted):
         fail(Exit.FAILED, f"{channel}: not accepted: {outcome.reason}")

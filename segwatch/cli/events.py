@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from segwatch.app.knowledge import known
+from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json, Limit
 from segwatch.cli.output import clock, line, show, show_json, style_of
 from segwatch.cli.session import a_while, opened
@@ -48,8 +48,10 @@ async def list_(
     wanted = _filter(types, sandbox, job, since)
     async with opened(config) as (settings, store):
         logged = await store.events(wanted, limit=limit)
-        beside = await known(settings, store)
-    show([_payload(one) if as_json else _row(one, beside) for one in logged], as_json=as_json, empty="no events match")
+        knowledge = await knowledge_of(settings, store)
+    show(
+        [_payload(one) if as_json else _row(one, knowledge) for one in logged], as_json=as_json, empty="no events match"
+    )
 
 
 @app.command
@@ -72,7 +74,7 @@ async def tail(
     """
     wanted = _filter(types, sandbox, job, None)
     async with opened(config) as (settings, store):
-        beside = await known(settings, store)
+        knowledge = await knowledge_of(settings, store)
         logged: Sequence[LoggedEvent] = await store.events(wanted, limit=limit) if limit else ()
         position = max((one.position for one in logged), default=0)
         if not logged:
@@ -84,11 +86,11 @@ async def tail(
                     show_json(_payload(one))
                     needs_reader()
                 else:
-                    line(clock(one.event.at), message_of(one.event, beside).line, style=style_of(one.event.severity))
+                    line(clock(one.event.at), message_of(one.event, knowledge).line, style=style_of(one.event.severity))
             await asyncio.sleep(_LOOK_S)
             logged = await store.events(wanted, after=position, limit=_PAGE)
             if logged and not as_json:  # names are learned meanwhile
-                beside = await known(settings, store)
+                knowledge = await knowledge_of(settings, store)
             position = max((one.position for one in logged), default=position)
 
 
@@ -102,9 +104,9 @@ def _payload(logged: LoggedEvent) -> dict[str, Any]:
     return {"position": logged.position} | logged.event.payload()
 
 
-def _row(logged: LoggedEvent, beside: Knowledge) -> dict[str, Any]:
+def _row(logged: LoggedEvent, knowledge: Knowledge) -> dict[str, Any]:
     event = logged.event
     return {
         "at": event.at, "severity": event.severity.value, "event": event.type.value,
-        "what": message_of(event, beside).summary,
+        "what": message_of(event, knowledge).summary,
     }  # fmt: skip

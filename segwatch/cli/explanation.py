@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from segwatch.app import knowledge
 from segwatch.app.channels import routes_of
+from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.cli.output import clock, span
 from segwatch.config import Settings
@@ -31,14 +31,14 @@ from segwatch.store.filters import EventFilter
 async def explained(settings: Settings, store: Store, state: JobState) -> dict[str, Any]:
     """Return everything that is known of a job, under the names that `jobs explain --json` prints."""
     logged = await store.events(EventFilter(stream=state.key.stream))
-    known = await knowledge.known(settings, store)
+    knowledge = await knowledge_of(settings, store)
     answer = await store.resubmission(state.key)
     chain = [one for one in await store.resubmissions(state.key.sandbox) if one.root == state.root]
     breaker_state = await store.subject(breaker.stream_of(state.key.sandbox)) if resubmits(state) else None
     return {
-        "job": record_of(state, known),
+        "job": record_of(state, knowledge),
         "polls": {"looks": state.looks, "last_at": state.asked_at, "misses": state.misses},
-        "told": [_told(one.event, known) for one in logged],
+        "told": [_told(one.event, knowledge) for one in logged],
         "events": [{"position": one.position} | one.event.payload() for one in logged],
         "retry": answer_of(answer),
         "policy": _policy(settings.retry.policy) if resubmits(state) else None,
@@ -50,10 +50,10 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
     }
 
 
-def record_of(job: JobState, names: Knowledge) -> dict[str, Any]:
+def record_of(job: JobState, knowledge: Knowledge) -> dict[str, Any]:
     """Return a job as commands show it: what it is, where it stands, and what its record says."""
-    called = {one: names.name(job.key.sandbox, Sort.SEGMENT, one) for one in job.facts.segments}
-    called |= {job.facts.dataset: names.name(job.key.sandbox, Sort.DATASET, job.facts.dataset)}
+    called = {one: knowledge.name(job.key.sandbox, Sort.SEGMENT, one) for one in job.facts.segments}
+    called |= {job.facts.dataset: knowledge.name(job.key.sandbox, Sort.DATASET, job.facts.dataset)}
     known = job_details(job) | {
         name: at
         for name, at in (("created_at", job.created_at), ("started_at", job.started_at), ("ended_at", job.ended_at))
@@ -221,11 +221,11 @@ async def _chain(store: Store, state: JobState, answers: Sequence[Resubmission])
     return rows
 
 
-def _told(event: Event, known: Knowledge) -> dict[str, Any]:
+def _told(event: Event, knowledge: Knowledge) -> dict[str, Any]:
     skipped = event.details.get("skipped")
     return {
         "at": event.at, "event": event.type.value,
-        "what": message_of(event, known).line + (f" Not seen: {', '.join(skipped)}." if skipped else ""),
+        "what": message_of(event, knowledge).line + (f" Not seen: {', '.join(skipped)}." if skipped else ""),
     }  # fmt: skip
 
 

@@ -43,11 +43,11 @@ async def follow(calling: Calling, kind: str, job_id: str, *, store: Store, pati
     title = f"{calling.sandbox.name} {kind} {job_id}"
     with Bar(title) as bar:
         try:
-            async with asyncio.timeout(patience.left_s()):
+            async with patience.limit():
                 return await _ended(source, job_id, store, bar, title)
         except TimeoutError:
             fail(Exit.FAILED, f"{title} has not ended after {span(patience.given or timedelta())}; it goes on")
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except asyncio.CancelledError:
             bar.close()
             tell(f"{title} goes on")
             raise

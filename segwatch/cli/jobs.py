@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from segwatch.app import knowledge
+from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.cancellation import cancelled
 from segwatch.cli.explanation import answer_of, explained, for_people, record_of, resubmits
 from segwatch.cli.options import ConfigFile, Json, Limit
@@ -16,7 +16,7 @@ from segwatch.cli.session import left_to_daemon, opened, the_job
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.jobs.model import JobState, Status
-from segwatch.jobs.resubmission import Step
+from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.retry import NotNow, wished
 from segwatch.kinds.base import load_kinds
 from segwatch.store.base import Change, Conflict, Store
@@ -63,10 +63,10 @@ async def list_(
         wanted = tuple(one for one in Status if not one.is_final and (not wanted or one in wanted))
     async with opened(config) as (settings, store):
         jobs = await store.jobs(JobFilter(sandbox=sandbox, kind=kind, statuses=wanted), limit=limit)
-        names = await knowledge.known(settings, store)
+        knowledge = await knowledge_of(settings, store)
     # a screen of 80 columns holds a whole id beside the rest only without a column that says one thing
     in_sandbox = not sys.stdout.isatty() or len({job.key.sandbox for job in jobs}) > 1
-    rows = [record_of(job, names) if as_json else _row(job, names, in_sandbox=in_sandbox) for job in jobs]
+    rows = [record_of(job, knowledge) if as_json else _row(job, knowledge, in_sandbox=in_sandbox) for job in jobs]
     show(rows, as_json=as_json, empty="no jobs match")
 
 
@@ -82,7 +82,7 @@ async def show_(job: str, /, *, as_json: Json = False, config: ConfigFile = None
         Its id, or `sandbox/kind/id` where several sandboxes have that id.
     """
     async with opened(config) as (settings, store):
-        record = record_of(await the_job(store, job), await knowledge.known(settings, store))
+        record = record_of(await the_job(store, job), await knowledge_of(settings, store))
     show_one(record if as_json else for_people(record), as_json=as_json)
 
 
@@ -159,7 +159,7 @@ async def retry(job: str, /, *, force: bool = False, as_json: Json = False, conf
         show_json(answer_of(wish))
     else:
         then = f"`segwatch jobs explain {state.key.id}` shows how it goes"
-        lines([f"{left_to_daemon(settings, f'submit {state.key} again within seconds')}; {then}"])
+        lines([f"{left_to_daemon(settings, _will(state, before))}; {then}"])
 
 
 @app.command
@@ -189,6 +189,13 @@ async def cancel(job: str, /, *, as_json: Json = False, config: ConfigFile = Non
         lines([f"the platform was asked to cancel {state.key}; `segwatch jobs show {state.key.id}` tells when it ends"])
 
 
+def _will(failed: JobState, before: Resubmission | None) -> str:
+    """Return what the daemon does for a person who wants the job submitted again, and what may keep it from that."""
+    if before and before.step is Step.SCHEDULED and before.waits_for:
+        return f"look anew within seconds, and submit {failed.key} again unless it still waits: {before.waits_for}"
+    return f"look within seconds, and submit {failed.key} again if nothing stands in the way"
+
+
 async def _answered_by(store: Store, job: JobState) -> str:
     """Return the failed export that this job was to answer, if it has vanished or nobody knows its status; else ""."""
     if job.status not in (Status.VANISHED, Status.UNKNOWN):
@@ -198,9 +205,9 @@ async def _answered_by(store: Store, job: JobState) -> str:
     return ids[0] if ids else ""
 
 
-def _row(job: JobState, names: Knowledge, *, in_sandbox: bool) -> dict[str, Any]:
+def _row(job: JobState, knowledge: Knowledge, *, in_sandbox: bool) -> dict[str, Any]:
     error = job.errors[0].text if job.errors and job.status is Status.FAILED else ""
-    work = names.work_of(job.key.sandbox, job.facts.segments, job.facts.dataset).strip()
+    work = knowledge.work_of(job.key.sandbox, job.facts.segments, job.facts.dataset).strip()
     both = {"what": ": ".join(filter(None, (work, error)))}  # a terminal has room for one long column, or beneath
     told = both if sys.stdout.isatty() else {"work": work, "error": error}
     return ({"sandbox": job.key.sandbox} if in_sandbox else {}) | {

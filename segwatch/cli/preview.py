@@ -12,7 +12,7 @@ from segwatch.alerts.book import Book
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.notices import FOR_ONE
 from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels, wording_of
-from segwatch.app.knowledge import known, settled
+from segwatch.app.knowledge import knowledge_of, knowledge_without_names
 from segwatch.cli.message_panel import show_message, show_note, show_payload
 from segwatch.cli.options import EVENT_TYPES, ConfigFile, Json
 from segwatch.cli.output import Exit, fail, lines, show_json
@@ -83,15 +83,17 @@ async def preview(
     if event.startswith("evt_"):
         async with opened(config) as (settings, store):
             found = await the_event(store, event)
-            names = await known(settings, store)
+            knowledge = await knowledge_of(settings, store)
     else:
         kind = type_of(event or type_ or EventType.JOB_FAILED.value)
         found, settings = labelled(sample(kind, SystemClock().now()), label or []), settings_of(config)
-        names = settled(settings)
+        knowledge = knowledge_without_names(settings)
     if channel:
         the_channel(settings, channel)
     async with open_session() as session:
-        told = [_telling(settings, session, one, found, way, names) for one, way in _reached(settings, found, channel)]
+        told = [
+            _telling(settings, session, one, found, way, knowledge) for one, way in _reached(settings, found, channel)
+        ]
     if as_json:
         show_json(_report(found, told, payload=payload))
     elif not told:
@@ -112,8 +114,8 @@ def _reached(settings: Settings, event: Event, channel: str) -> Iterator[tuple[s
         if event.type is EventType.DIGEST_DAILY:
             told = dict.fromkeys(one.name for one in settings.channels if one.digest)
         meant = [str(event.details["channel"])] if event.details.get("channel") else list(told)
-        known = [one.name for one in settings.channels]
-        yield from ((name, None) for name in ([channel] if channel else meant or known) if name in known)
+        configured = [one.name for one in settings.channels]
+        yield from ((name, None) for name in ([channel] if channel else meant or configured) if name in configured)
         return
     found = leading(event, routes)
     if channel:
@@ -123,10 +125,10 @@ def _reached(settings: Settings, event: Event, channel: str) -> Iterator[tuple[s
 
 
 def _telling(
-    settings: Settings, session: aiohttp.ClientSession, name: str, event: Event, way: Way | None, names: Knowledge
+    settings: Settings, session: aiohttp.ClientSession, name: str, event: Event, way: Way | None, knowledge: Knowledge
 ) -> _Telling:  # fmt: skip
     kind = next(one.kind for one in settings.channels if one.name == name)
-    said = event if way is None else _notice(event, way, names)
+    said = event if way is None else _notice(event, way, knowledge)
     how = "at once" if way is None else "as an incident of its own" if way.stateful else "in a group"
     if said is None:
         note = _STORY if message_of(event).standing is Standing.STORY else _CLOSES
@@ -134,8 +136,12 @@ def _telling(
     clock = SystemClock()
     now = clock.now()
     delivery = promised(said, name, now)
-    body = channel_of(settings, name, session, clock, known=lambda: names).notifier.body(delivery)
-    worded = wording_of(settings, name, known=lambda: names).worded(said) if is_worded(load_notifiers()[kind]) else None
+    body = channel_of(settings, name, session, clock, knowledge=lambda: knowledge).notifier.body(delivery)
+    worded = (
+        wording_of(settings, name, knowledge=lambda: knowledge).worded(said)
+        if is_worded(load_notifiers()[kind])
+        else None
+    )
     refused = _STORY if isinstance(body, Rejected) else ""
     return _Telling(
         channel=name, kind=kind, how=how, event=said, worded=None if refused else worded,
@@ -143,13 +149,13 @@ def _telling(
     )  # fmt: skip
 
 
-def _notice(event: Event, way: Way, names: Knowledge) -> Event | None:
+def _notice(event: Event, way: Way, knowledge: Knowledge) -> Event | None:
     """Return the message about the alert that this event opens, as if it were the only one; None if it opens none."""
     book = Book((), ())
     at_once = replace(way, group_wait=timedelta(), quiet=None)
-    book.take(event, words=words_of(event, names), ways=(at_once,))
+    book.take(event, words=words_of(event, knowledge), ways=(at_once,))
     due = book.tick(event.at, lambda labels, now: False)
-    return next((one for _, one in due), None)
+    return next((one.event() for one in due), None)
 
 
 def _show(told: _Telling, *, payload: bool) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -16,8 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from segwatch.app import knowledge
-from segwatch.cli import stage_settings
+from segwatch.app.knowledge import knowledge_of, knowledge_without_names
+from segwatch.cli import signals, stage_settings
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
 from segwatch.cli.story import PROFILES, Tell, lived, speed_for, told
@@ -54,15 +53,15 @@ class DemoStage:
             events: list[dict[str, Any]] = (await reply.json())["events"]
             return events
 
-    async def known(self) -> Knowledge:
+    async def knowledge(self) -> Knowledge:
         """Return what the daemon knows beside events by now."""
         settings = load(self.settings, {})
         store = store_of(settings.store.url, exclusive=False, readonly=True)
         try:
             await store.open()
-            return await knowledge.known(settings, store)
+            return await knowledge_of(settings, store)
         except StoreError:  # it is busy, or not there yet
-            return knowledge.settled(settings)
+            return knowledge_without_names(settings)
         finally:
             await store.close()
 
@@ -93,11 +92,11 @@ class Ticker:
     async def catch_up(self) -> None:
         """Print what is new."""
         received = await self._stage.received(after=self._shown)
-        known = await self._stage.known() if received and not self._quiet else NOTHING
+        knowledge = await self._stage.knowledge() if received and not self._quiet else NOTHING
         for event in map(event_of, received):
             self._shown += 1
             if not self._quiet:
-                line(f"{event.at:%H:%M:%S}", message_of(event, known).line, style=_style(event))
+                line(f"{event.at:%H:%M:%S}", message_of(event, knowledge).line, style=_style(event))
 
 
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
@@ -108,8 +107,7 @@ async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> No
     stop = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
         async with _staged(Path(folder), port, seed, length_s) as stage:
-            for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(name, stop.set)
+            signals.on_told(stop.set)
             if not as_json:
                 _announce(stage)
             ticker = Ticker(stage, quiet=as_json)

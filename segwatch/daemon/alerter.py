@@ -13,9 +13,11 @@ from segwatch.alerts.book import Book, Silenced
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Turn, Words
+from segwatch.alerts.model import Alert, Turn, Words
+from segwatch.alerts.rerouting import Leads
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.retelling import retelling
 from segwatch.deliveries.error_codes import first_code
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery, promised
@@ -43,38 +45,45 @@ class Routing(Protocol):
     def ways_for(self, event: Event) -> Sequence[Way]:
         """Return those that are told of this one, each channel once."""
 
+    def leads(self, alert: Alert) -> Leads:
+        """Return who is told of an open alert."""
+
     def promised(self, event: Event) -> Sequence[str]:
         """Return the channels that are told of the event itself, but for a silence."""
 
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of the store, and how far. written_at: when the cursor was last on disk."""
+    """What was read of the store, and how far. written_at: when the cursor was last on disk.
+
+    is_behind: the log was not taken in to its end yet, and may hold what was promised by other routes.
+    """
 
     book: Book
     cursor: int
     written: int
     written_at: datetime
+    is_behind: bool = True
 
 
 class Alerter:
     """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
 
     silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
-    known: what is known by now beside the events.
+    knowledge: what is known by now beside the events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routing: Routing,
         *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
-        known: Callable[[], Knowledge] = lambda: NOTHING,
+        knowledge: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routing = routing
         self._silenced = silenced
         self._told = told
-        self._known = known
+        self._knowledge = knowledge
         self._read: _Read | None = None
         self._failures = 0
         self._wake = asyncio.Event()
@@ -96,6 +105,9 @@ class Alerter:
             read = self._read or await self._begin()
             self._read = None  # whatever goes wrong from here, the book is ahead of the disk, and is read again
             more = await self._take(read)
+            if not more and read.is_behind:
+                await self._adopt(read)
+                read.is_behind = False
             if not more:  # what is behind us may be over in what is still to come
                 await self._tell(read)
         except Conflict:
@@ -119,9 +131,19 @@ class Alerter:
         alerts = await store.alerts(AlertFilter(open_only=True))
         wanted = {id_ for group in groups for id_ in group.members} - {alert.id for alert in alerts}
         alerts += await store.alerts(AlertFilter(ids=tuple(sorted(wanted))))
-        book = Book(alerts, groups)
-        book.adopt(self._routing.ways)
-        return _Read(book=book, cursor=cursor, written=cursor, written_at=now)
+        read = _Read(book=Book(alerts, groups), cursor=cursor, written=cursor, written_at=now)
+        await self._adopt(read)
+        return read
+
+    async def _adopt(self, read: _Read) -> None:
+        """Let all that is open go the ways of the routes as they are now."""
+        now = self._clock.now()
+        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._silenced)
+        ids = tuple({id_ for _, id_ in owed})
+        events = await self._store.events(EventFilter(ids=ids)) if ids else []
+        by_id = {one.event.id: one.event for one in events}
+        deliveries = [promised(by_id[id_], channel, now) for channel, id_ in owed if id_ in by_id]
+        await self._write(read, (), deliveries, read.cursor)
 
     async def _take(self, read: _Read) -> bool:
         """Take in the next events of the log; return whether there are more."""
@@ -137,7 +159,7 @@ class Alerter:
             silenced = self._silenced(labels_of(event), event.at)
             closing = read.book.take(
                 event,
-                words=words_of(event, self._known()),
+                words=words_of(event, self._knowledge()),
                 ways=self._routing.ways_for(event),
                 told=told,
                 withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
@@ -154,8 +176,11 @@ class Alerter:
         """Write and tell what is due."""
         now = self._clock.now()
         due = read.book.tick(now, self._silenced)
-        deliveries = [promised(event, channel, now) for channel, event in due]
-        await self._write(read, tuple(event for _, event in due), deliveries, read.cursor)
+        alerts = {alert.id: alert for one in due for alert in one.alerts}
+        as_of_now = await retelling(self._store, list(alerts.values()), self._knowledge(), now) if alerts else {}
+        events = tuple(one.event(as_of_now) for one in due)
+        deliveries = [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
+        await self._write(read, events, deliveries, read.cursor)
 
     async def _write(
         self, read: _Read, notices: tuple[Event, ...], deliveries: Sequence[Delivery], cursor: int
@@ -187,12 +212,12 @@ class Alerter:
             woken.cancel()
 
 
-def words_of(event: Event, known: Knowledge = NOTHING) -> Words:
+def words_of(event: Event, knowledge: Knowledge = NOTHING) -> Words:
     """Return what alerts say of an event: its headline, and the first error or reason behind it."""
     errors = errors_of(event)
     cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
     opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
-    said = said_of(event, known)
+    said = said_of(event, knowledge)
     return Words(
         title=said.title, cause=cause if opens else "", code=first_code(event) if opens else "", action=said.action
     )

@@ -124,16 +124,16 @@ class Answers:
         )
 
     async def undecided_twin(self, answer: Resubmission) -> str:
-        """Return an order for the same that got no reply within the last hour, and was given up; "" for none.
+        """Return an order or another resubmission for the same that got no reply within the last hour; "" for none.
 
-        It may have been taken, and show up late. A person who insists passes over it.
+        It was given up, and may have been taken, and show up late. A person who insists passes over it.
         """
         if answer.manual:
             return ""
         fits = alike(self._job_kind, answer.request, answer.fingerprints)
-        orders = (await self.posts()).orders
-        now, behind = self._clock.now(), self._recorder.clock_behind or timedelta()
-        return Posts(orders=orders).undecided(fits, now, there=now - behind)
+        posts, now = await self.posts(), self._clock.now()
+        behind = self._recorder.clock_behind or timedelta()
+        return posts.undecided(fits, now, there=now - behind, besides=str(answer.failed))
 
     async def turn_breaker(self) -> breaker.Failing:
         """Return what fails of late, and tell when that begins or ceases to hold the submissions."""
@@ -164,9 +164,9 @@ class Answers:
     ) -> None:  # fmt: skip
         """Write the answer's next step, and tell of it on the failed job's stream. reckoned: as in `Change`.
 
-        tell: also where the step is the same.
+        tell: also where the step, or all of it, is the same.
         """
-        if after == before:
+        if after == before and not tell:
             return
 
         async def changes() -> Sequence[Change]:

@@ -57,7 +57,7 @@ class NameBook:
         self._take(found)
         await self._store.keep_names(found)
 
-    def known(self) -> Knowledge:
+    def knowledge(self) -> Knowledge:
         """Return what is known by now."""
         return self._knowledge
 

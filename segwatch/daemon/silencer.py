@@ -31,20 +31,20 @@ class NothingWrong(SegwatchError):
 class Silencer:
     """Knows the silences, and ends those whose time has come.
 
-    open_alerts: returns what is wrong now. told: hears of the events that were just recorded. known: what
+    open_alerts: returns what is wrong now. told: hears of the events that were just recorded. knowledge: what
     is known by now beside events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routes: Sequence[Route], open_alerts: Callable[[], Awaitable[Wrong]],
-        told: Callable[[tuple[Event, ...]], None], known: Callable[[], Knowledge] = lambda: NOTHING,
+        told: Callable[[tuple[Event, ...]], None], knowledge: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routes = routes
         self._open_alerts = open_alerts
         self._told = told
-        self._known = known
+        self._knowledge = knowledge
         self._silences: tuple[Silence, ...] = ()
 
     def promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
@@ -107,7 +107,9 @@ class Silencer:
         return ended
 
     async def _tell(self, silence: Silence, wrong: Wrong, now: datetime) -> None:
-        ended, event, deliveries = silence_end.told(silence, wrong, self._silences, self._routes, now, self._known())
+        ended, event, deliveries = silence_end.told(
+            silence, wrong, self._silences, self._routes, now, self._knowledge()
+        )
         change = Change(silence=ended, silence_before=silence, events=(event,), deliveries=deliveries)
         if await self._commit(change):
             log.info("silence_ended", silence=silence.id, reason=event.reason, open=event.details["open"])

@@ -19,7 +19,8 @@ class Source:
     """Asks, and reads the answers. Every call may raise UpstreamError; nothing is tried twice here.
 
     places: one for each call that may be under way in this sandbox.
-    unreadable: told of each reply (or number of rows) that could not be read, by part. odd: and what was wrong with it.
+    unreadable: told of each reply (or number of rows) that could not be read as it is, by part. odd: and what was wrong
+    with it.
     """
 
     def __init__(
@@ -97,6 +98,10 @@ class Source:
             except BadReply:
                 self._unreadable(self.kind.name, 1)
                 raise
+        if reply.faults:
+            self._unreadable(self.kind.name, 1)
+        for fault in reply.faults:
+            self._odd(self.kind.name, f"JSON with {fault}")
         try:
             return read(reply.body, asked)
         except UnreadableReply as error:

@@ -11,10 +11,10 @@ _SCHEDULE_CHANGES = {
 _ODDITIES = {"empty": "is empty", "shrunk": "is much smaller than usual", "grown": "is much larger than usual"}
 
 
-def detected(event: Event, known: Knowledge = NOTHING) -> Said:
-    """Return the words for an event of a detector. known: what it is told with."""
+def detected(event: Event, knowledge: Knowledge = NOTHING) -> Said:
+    """Return the words for an event of a detector. knowledge: what it is told with."""
     d = event.details
-    job, where = known.job(event), f" in {event.sandbox}" if event.sandbox else ""
+    job, where = knowledge.job(event), f" in {event.sandbox}" if event.sandbox else ""
     why, since = text(d.get("why")).removesuffix("."), moment(d.get("since"), event.at)
     match event.type:
         case EventType.SCHEDULE_MISSED:
@@ -36,11 +36,11 @@ def detected(event: Event, known: Knowledge = NOTHING) -> Said:
             usually = around(" where {} are usual", amount(d.get("expected")))
             tail = around(": {} members", amount(d.get("members"))) + usually
             action = "Nothing is stopped: look at what it is made of before it is exported."
-            return said(f"{_audience(event, known)} {words}{where}", tail, action)
+            return said(f"{_audience(event, knowledge)} {words}{where}", tail, action)
         case EventType.AUDIENCE_RECOVERED:
             words = "keeps its new size" if event.reason == "settled" else "has its usual size again"
             tail = around(": {} members", amount(d.get("members")))
-            return said(f"{_audience(event, known)} {words}{where}", tail)
+            return said(f"{_audience(event, knowledge)} {words}{where}", tail)
         case EventType.EXPORT_IMPLAUSIBLE:
             action = "The platform calls it a success, so nothing is submitted again."
             action += around(" Look: segwatch export show {}", text(event.job_id))
@@ -60,9 +60,11 @@ def detected(event: Event, known: Knowledge = NOTHING) -> Said:
             within = around(" within {}, each made good", span(d.get("window_s")))
             tail = around(": {}", times(d.get("times"), "failure")) + within
             action = "Each was told by itself; what they have in common needs somebody who looks."
-            return said(f"{_flapper(event, known)} fails and recovers again and again{where}", tail, action)
+            return said(f"{_flapper(event, knowledge)} fails and recovers again and again{where}", tail, action)
         case EventType.FLAPPING_STOPPED:
-            return said(f"{_flapper(event, known)} is steady again{where}", around(" after trouble since {}", since))
+            return said(
+                f"{_flapper(event, knowledge)} is steady again{where}", around(" after trouble since {}", since)
+            )
         case _:
             return said(f"{event.type.value}{where}")
 
@@ -71,12 +73,12 @@ def _schedule(event: Event) -> str:
     return f"Schedule {text(event.details.get('name')) or text(event.details.get('schedule'))}".rstrip()
 
 
-def _audience(event: Event, known: Knowledge) -> str:
+def _audience(event: Event, knowledge: Knowledge) -> str:
     id_ = text(event.details.get("segment"))
-    name = known.name(event.sandbox, Sort.SEGMENT, id_)
+    name = knowledge.name(event.sandbox, Sort.SEGMENT, id_)
     return f"Audience {quoted(name) if name else id_}"
 
 
-def _flapper(event: Event, known: Knowledge) -> str:
+def _flapper(event: Event, knowledge: Knowledge) -> str:
     """Return what flaps: of all jobs that do the same work the last one is named."""
-    return known.job(event, text(event.details.get("last_job_id"))) if event.kind else f"Sandbox {event.sandbox}"
+    return knowledge.job(event, text(event.details.get("last_job_id"))) if event.kind else f"Sandbox {event.sandbox}"

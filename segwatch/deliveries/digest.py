@@ -71,7 +71,7 @@ def fields(event: Event) -> list[tuple[str, str]]:
     ]
 
 
-def lines(event: Event, known: Knowledge) -> list[str]:
+def lines(event: Event, knowledge: Knowledge) -> list[str]:
     """Return the lines of a digest: the work of each sandbox, then what is worth a look."""
     d = event.details
     return [
@@ -79,7 +79,7 @@ def lines(event: Event, known: Knowledge) -> list[str]:
         *(f"{_nothing(d).capitalize()} ran in {name}" for name in _silent(d)),
         *_failures(d),
         *_slowest(d),
-        *_moved(d, known),
+        *_moved(d, knowledge),
         *_open(d, event.at),
         *_silences(d, event.at),
         *_dead(d),
@@ -168,7 +168,7 @@ def _slowest(d: dict[str, Any]) -> list[str]:
     ]
 
 
-def _moved(d: dict[str, Any], known: Knowledge) -> list[str]:
+def _moved(d: dict[str, Any], knowledge: Knowledge) -> list[str]:
     found = []
     for row in _rows(d, "moved"):
         members, before = _number(row, "members"), _number(row, "before")
@@ -176,7 +176,7 @@ def _moved(d: dict[str, Any], known: Knowledge) -> list[str]:
         change = f" ({_percent(members / before - 1)})" if members > 0 and before > 0 else ""
         odd = around(", {}", _ODD.get(text(row.get("odd")), ""))
         sandbox = text(row.get("sandbox"))
-        audience = known.shown(sandbox, Sort.SEGMENT, text(row.get("segment")))
+        audience = knowledge.shown(sandbox, Sort.SEGMENT, text(row.get("segment")))
         found.append(f"Audience {audience} in {sandbox}: {members:,}{was}{change}{odd}")
     return found + _more(_number(d, "more_moved"), "more audience", "that moved")
 

@@ -68,10 +68,10 @@ class Message:
         return tuple(filter(None, (self.summary, self.explanation, self.action)))
 
 
-def message_of(event: Event, known: Knowledge = NOTHING) -> Message:
-    """Return what is said of `event`. known: what it is told with."""
-    said, standing = said_of(event, known), _standing(event)
-    links = ((text(name), url) for name, url in (*event.links.items(), *known.links_of(event)))
+def message_of(event: Event, knowledge: Knowledge = NOTHING) -> Message:
+    """Return what is said of `event`. knowledge: what it is told with."""
+    said, standing = said_of(event, knowledge), _standing(event)
+    links = ((text(name), url) for name, url in (*event.links.items(), *knowledge.links_of(event)))
     return Message(
         event_id=event.id,
         type=event.type,
@@ -79,12 +79,12 @@ def message_of(event: Event, known: Knowledge = NOTHING) -> Message:
         severity=event.severity,
         title=printable(said.title),
         summary=printable(said.summary),
-        explanation="" if standing is Standing.RESOLVED else printable(known.meaning(event).words),
+        explanation="" if standing is Standing.RESOLVED else printable(knowledge.meaning(event).words),
         action=printable(said.action),
-        fields=tuple((name, shown) for name, value in _fields(event, known) if (shown := _block(value))),
+        fields=tuple((name, shown) for name, value in _fields(event, knowledge) if (shown := _block(value))),
         standing=standing,
         subject=event.stream if event.type in _NOTICES else subject_of(event),
-        items=tuple(map(printable, _items(event, known))),
+        items=tuple(map(printable, _items(event, knowledge))),
         links=tuple(dict.fromkeys((name, url) for name, url in links if _leads_somewhere(url))),
     )
 
@@ -94,10 +94,13 @@ def _standing(event: Event) -> Standing:
         return _NOTICES[event.type]
     if event.type in _STATUS_ONLY:  # it would close the alert of an unknown status, which next to no job has
         return Standing.STORY
-    turns = {effect.turn for effect in effects_of(event)}
-    if Turn.OPENS in turns:
-        return Standing.FIRING
-    return Standing.RESOLVED if Turn.CLOSES in turns else Standing.STORY
+    match next((effect.turn for effect in effects_of(event)), Turn.ADDS):  # the first one is of its subject
+        case Turn.OPENS:
+            return Standing.FIRING
+        case Turn.CLOSES:
+            return Standing.RESOLVED
+        case Turn.ADDS:
+            return Standing.STORY
 
 
 def _leads_somewhere(url: str) -> bool:
@@ -105,15 +108,15 @@ def _leads_somewhere(url: str) -> bool:
     return url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
 
 
-def _items(event: Event, known: Knowledge) -> list[str]:
-    return digest.lines(event, known) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
+def _items(event: Event, knowledge: Knowledge) -> list[str]:
+    return digest.lines(event, knowledge) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
 
 
-def _fields(event: Event, known: Knowledge) -> list[tuple[str, str]]:
+def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
     if event.type is EventType.DIGEST_DAILY:
         return digest.fields(event)
     details = event.details
-    sizes = _profiles(event, known, "profiles") or _profiles(event, known, "members")
+    sizes = _profiles(event, knowledge, "profiles") or _profiles(event, knowledge, "members")
     return [
         ("Sandbox", text(event.sandbox)),
         ("Pipeline", text(details.get("pipeline"))),
@@ -138,8 +141,8 @@ def _fields(event: Event, known: Knowledge) -> list[tuple[str, str]]:
         ("Export", text(details.get("export_job"))),
         ("Batches", _named(texts(details.get("batches")))),
         ("Exported profiles", amount(details.get("exported"))),
-        ("Audiences", sizes or _segments(event, known)),
-        ("Dataset", known.shown(event.sandbox, Sort.DATASET, text(details.get("dataset")))),
+        ("Audiences", sizes or _segments(event, knowledge)),
+        ("Dataset", knowledge.shown(event.sandbox, Sort.DATASET, text(details.get("dataset")))),
         ("Steps not seen", ", ".join(texts(details.get("skipped")))),
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
@@ -192,19 +195,19 @@ def _errors(event: Event) -> str:
     return _named(others, most=_ERRORS_MAX, between="\n")
 
 
-def _profiles(event: Event, known: Knowledge, detail: str) -> str:
+def _profiles(event: Event, knowledge: Knowledge, detail: str) -> str:
     """Return `segment: members` for the largest audiences."""
     value = event.details.get(detail)
     if not isinstance(value, dict):
         return ""
     sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return _named([f"{known.shown(event.sandbox, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
+    return _named([f"{knowledge.shown(event.sandbox, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
 
 
-def _segments(event: Event, known: Knowledge) -> str:
+def _segments(event: Event, knowledge: Knowledge) -> str:
     ids = texts(event.details.get("segments")) or texts([event.details.get("segment")])
-    return _named([known.shown(event.sandbox, Sort.SEGMENT, one) for one in ids])
+    return _named([knowledge.shown(event.sandbox, Sort.SEGMENT, one) for one in ids])
 
 
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:

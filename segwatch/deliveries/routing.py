@@ -91,11 +91,14 @@ class Verdict:
 
 def judge(event: Event, routes: Iterable[Route]) -> tuple[Verdict, ...]:
     """Return a verdict on every route, in their order. What tells of alerts is for one channel, and follows none."""
-    labels = labels_of(event)
     stopped = "it is made for one channel, and follows no route" if event.type in FOR_ONE else ""
+    return _verdicts(labels_of(event), event.severity, routes, stopped)
+
+
+def _verdicts(labels: Labels, severity: Severity, routes: Iterable[Route], stopped: str = "") -> tuple[Verdict, ...]:
     verdicts: list[Verdict] = []
     for number, route in enumerate(routes):
-        against = stopped or route.objection(labels, event.severity)
+        against = stopped or route.objection(labels, severity)
         if not against and not route.default and not route.continues:
             stopped = f"routes[{number}] took it, and has continue = false"
         verdicts.append(Verdict(route=route, taken=not against, why=against or "everything that it asks for fits"))
@@ -111,11 +114,6 @@ def _fallen_back(verdict: Verdict, is_taken: bool) -> Verdict:
     return verdict
 
 
-def routes_for(event: Event, routes: Iterable[Route]) -> tuple[Route, ...]:
-    """Return the routes that the event takes, in their order."""
-    return tuple(verdict.route for verdict in judge(event, routes) if verdict.taken)
-
-
 def channels_for(event: Event, routes: Iterable[Route]) -> tuple[str, ...]:
     """Return the channels of all routes that take the event, each once, in the order of the routes.
 
@@ -129,10 +127,15 @@ def leading(event: Event, routes: Iterable[Route]) -> dict[str, Route]:
 
     What tells of alerts, and a digest, is promised to whom it is meant for, and follows no route.
     """
+    return {} if event.type in FOR_ONE else leading_labels(labels_of(event), event.severity, routes)
+
+
+def leading_labels(labels: Labels, severity: Severity, routes: Iterable[Route]) -> dict[str, Route]:
+    """Return the same of an event with these labels."""
     found: dict[str, Route] = {}
-    for route in routes_for(event, routes) if event.type not in FOR_ONE else ():
-        for channel in route.channels:
-            found.setdefault(channel, route)
+    for verdict in _verdicts(labels, severity, routes):
+        for channel in verdict.route.channels if verdict.taken else ():
+            found.setdefault(channel, verdict.route)
     return found
 
 

@@ -38,25 +38,25 @@ def told(
     silences: Sequence[Silence],
     routes: Sequence[Route],
     now: datetime,
-    known: Knowledge = NOTHING,
+    knowledge: Knowledge = NOTHING,
 ) -> tuple[Silence, Event, tuple[Delivery, ...]]:
     """Return the silence whose end is told, the event that tells it, and the deliveries to whom it concerns.
 
     Those are all who are told of such an event at once, and all who would have been told of one of the alerts that are
-    still open. What another one of `silences` is about waits for the end of that one. known: what it is told with.
+    still open. What another one of `silences` is about waits for the end of that one. knowledge: what it is told with.
     """
     still = {
         subject: event
         for subject, event in matched(silence, wrong).items()
         if not silenced_by(labels_of_alert(subject, event), silences, now)
     }
-    event = _event(silence, still, now, known)
+    event = _event(silence, still, now, knowledge)
     channels = dict.fromkeys(channel for one in (event, *still.values()) for channel in told_at_once(one, routes))
     deliveries = tuple(promised(event, one, now) for one in channels)
     return replace(silence, told_at=now), event, deliveries
 
 
-def _event(silence: Silence, still: Wrong, now: datetime, known: Knowledge) -> Event:
+def _event(silence: Silence, still: Wrong, now: datetime, knowledge: Knowledge) -> Event:
     details: dict[str, Any] = {
         "silence": silence.id,
         "matchers": silence.what,
@@ -64,8 +64,8 @@ def _event(silence: Silence, still: Wrong, now: datetime, known: Knowledge) -> E
         "why": silence.reason,
         "since": rfc3339(silence.starts_at),
         "open": len(still),
-        "items": _items(list(still.values()), now, known),
-        "alerts": [_alert(subject, event, known) for subject, event in list(still.items())[:LISTED_MAX]],
+        "items": _items(list(still.values()), now, knowledge),
+        "alerts": [_alert(subject, event, knowledge) for subject, event in list(still.items())[:LISTED_MAX]],
     }
     return Event(
         type=EventType.SILENCE_ENDED,
@@ -80,15 +80,17 @@ def _event(silence: Silence, still: Wrong, now: datetime, known: Knowledge) -> E
     )
 
 
-def _items(events: Sequence[Event], now: datetime, known: Knowledge) -> list[str]:
-    lines = [f"{said_of(event, known).title}, since {moment(rfc3339(event.at), now)}" for event in events[:LISTED_MAX]]
+def _items(events: Sequence[Event], now: datetime, knowledge: Knowledge) -> list[str]:
+    lines = [
+        f"{said_of(event, knowledge).title}, since {moment(rfc3339(event.at), now)}" for event in events[:LISTED_MAX]
+    ]
     return lines + ([f"and {len(events) - LISTED_MAX} more"] if len(events) > LISTED_MAX else [])
 
 
-def _alert(subject: str, event: Event, known: Knowledge) -> dict[str, Any]:
+def _alert(subject: str, event: Event, knowledge: Knowledge) -> dict[str, Any]:
     return {
         "subject": subject,
-        "title": said_of(event, known).title,
+        "title": said_of(event, knowledge).title,
         "since": rfc3339(event.at),
         "severity": event.severity.value,
         "type": event.type.value,

@@ -1,13 +1,15 @@
 """How channels are told of alerts: what the routes say of it, for the groups."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from segwatch.alerts.grouping import GROUP_INTERVAL, GROUP_WAIT, REPEAT_INTERVAL, Way
-from segwatch.deliveries.routing import Route, leading
-from segwatch.jobs.events import Event
+from segwatch.alerts.model import Alert, Labels
+from segwatch.alerts.rerouting import Leads
+from segwatch.deliveries.routing import Route, leading, leading_labels
+from segwatch.jobs.events import Event, Severity
 
 _AT_ONCE = timedelta()
 
@@ -21,6 +23,20 @@ def ways_for(event: Event, routes: Iterable[Route]) -> tuple[Way, ...]:
 def ways_of(routes: Iterable[Route]) -> tuple[Way, ...]:
     """Return all ways that these routes have."""
     return tuple(way for route in routes for channel in route.channels if (way := way_of(route, channel)))
+
+
+def leads_of(alert: Alert, routes: Sequence[Route]) -> Leads:
+    """Return who is told of an open alert by these routes, judged by each event that said that it is wrong."""
+    ways: dict[tuple[str, str], tuple[Way, Labels]] = {}
+    at_once: dict[str, str] = {}
+    for event_id, labels in alert.alarmed:
+        (severity,) = labels["severity"]
+        for channel, route in leading_labels(labels, Severity(severity), routes).items():
+            if way := way_of(route, channel):
+                ways.setdefault((way.route, channel), (way, labels))
+            else:
+                at_once[channel] = event_id
+    return Leads(ways=tuple(ways.values()), at_once=at_once)
 
 
 def way_of(route: Route, channel: str) -> Way | None:

@@ -17,10 +17,10 @@ from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
 
 
-def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
-    """Return the words for an event of any type. known: what it is told with."""
+def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
+    """Return the words for an event of any type. knowledge: what it is told with."""
     d = event.details
-    job, where = known.job(event), f" in {event.sandbox}" if event.sandbox else ""
+    job, where = knowledge.job(event), f" in {event.sandbox}" if event.sandbox else ""
     attempt, why = count(d.get("attempt")), text(d.get("why")).removesuffix(".")
     since = moment(d.get("since"), event.at)
     match event.type:
@@ -97,7 +97,7 @@ def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
         case EventType.RETRIES_RELEASED:
             return _said(f"Resubmissions go on{where}", action="The exports that waited are submitted now.")
         case EventType.RECOVERED:
-            chain = f"Export {root}{known.work(event)}" if (root := text(d.get("root"))) else job
+            chain = f"Export {root}{knowledge.work(event)}" if (root := text(d.get("root"))) else job
             last = _with(": {} succeeded", text(d.get("last_job_id")))
             return _said(f"{chain} recovered{where}", last + _with(" after {}", _times(d.get("attempts"), "attempt")))
         case EventType.SANDBOX_UNREACHABLE:
@@ -151,7 +151,7 @@ def said_of(event: Event, known: Knowledge = NOTHING) -> Said:
             | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
-            return detected(event, known)
+            return detected(event, knowledge)
 
 
 def _of_alerts(event: Event) -> Said:

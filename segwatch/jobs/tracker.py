@@ -87,7 +87,9 @@ def observe(
     # known words come in any case (AEP contract 13, no. 18); of unknown ones each is another status
     if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
-    known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at, cancel_at=_cancelled(state, seen))
+    known = replace(
+        known, status=seen.status, word=seen.word, since=seen.asked_at, cancelling_at=_cancelling(state, seen)
+    )  # fmt: skip
     known = cancellation.judged(known, is_failure=is_failure)
     return _changed(known, state, now, watch)
 
@@ -174,7 +176,9 @@ def _first_sight(
         root=root,
         attempt=attempt,
         cancel_asked_at=noted.cancel_asked_at if noted else None,
-        cancel_at=_cancelled(noted, seen),
+        cancel_there=noted.cancel_there if noted else None,
+        cancel_at=noted.cancel_at if noted else None,
+        cancelling_at=_cancelling(noted, seen),
     )
     state = cancellation.judged(state, is_failure=is_failure)
     if not is_news and seen.status.is_final:
@@ -206,9 +210,11 @@ def _changed(
     return state, (event, *more)
 
 
-def _why(state: JobState) -> dict[str, str]:
-    """Return why a job that the platform calls FAILED is told as cancelled."""
-    return {"why": state.cancel_why} if state.was_cancelled and state.cancel_why else {}
+def _why(state: JobState) -> dict[str, str | bool]:
+    """Return why a job that the platform calls FAILED is told as cancelled, and whether only its error says so."""
+    if not state.was_cancelled or not state.cancel_why:
+        return {}
+    return {"why": state.cancel_why} | ({"only_said": True} if cancellation.is_only_said(state) else {})
 
 
 def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
@@ -227,9 +233,9 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     return state, (event,)
 
 
-def _cancelled(before: JobState | None, seen: Observation) -> datetime | None:
-    """Return since when the platform is known to cancel the job; its error text need not say so."""
-    return (before.cancel_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
+def _cancelling(before: JobState | None, seen: Observation) -> datetime | None:
+    """Return since when the platform tells that it cancels the job; its error text need not say so."""
+    return (before.cancelling_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
 
 
 def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from segwatch.jobs.model import JobError
 
+LOST = "\ufffd"  # in place of a character that could not be read
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW = 10**11
 _MILLISECONDS_BELOW = 10**14
@@ -25,9 +26,13 @@ def text(value: Any) -> str:
 
 
 def identity(value: Any) -> str:
-    """Return an id as text, whether JSON holds a string or a number (AEP contract 13, row 1); "" for none."""
+    """Return an id as text, whether JSON holds a string or a number (AEP contract 13, row 1); "" for none.
+
+    One that did not come whole names nothing: it may be that of several.
+    """
     word = text(value)
-    return "" if word in (".", "..") else word  # they would climb out of the path of a later request
+    is_climbing = word in (".", "..")  # out of the path of a later request
+    return "" if is_climbing or LOST in word else word
 
 
 def whole(value: Any) -> int | None:

@@ -42,9 +42,10 @@ class AlertFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """Which events to read; empty fields match everything."""
+    """Which events to read; empty fields match everything. ids: only these, None for all."""
 
     id: str = ""
+    ids: tuple[str, ...] | None = None
     stream: str = ""
     sandbox: str = ""
     job_id: str = ""

@@ -1,5 +1,6 @@
 """What is asked, in SQL."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -134,6 +135,8 @@ def subjects(db: sqlite3.Connection, prefix: str) -> list[SubjectState]:
 def events(db: sqlite3.Connection, wanted: EventFilter, after: int, limit: int | None) -> list[LoggedEvent]:
     where = Where()
     where.given("id = ?", wanted.id)
+    if wanted.ids is not None:
+        where.given("id IN (SELECT value FROM json_each(?))", json.dumps(list(wanted.ids)))
     where.given("stream = ?", wanted.stream)
     where.given("sandbox = ?", wanted.sandbox)
     where.given("job_id <> '' AND job_id = ?", wanted.job_id)  # the first half names the partial index

@@ -15,6 +15,7 @@ from segwatch.backoff import Backoff
 from segwatch.kinds.fields import mapping, text, whole
 from segwatch.upstream.envelopes import complaint_of, retry_after_of
 from segwatch.upstream.errors import BadReply, Fate, RateLimited, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.json_bodies import mended
 from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.tokens import FileTokens, FixedToken, FixedTokens, TokenFile, TokenSource, is_header_safe
 from segwatch.upstream.wire import USER_AGENT, Endpoint, exchange, proxy_for
@@ -204,9 +205,10 @@ class OAuthTokens:
         except UpstreamError as exc:
             exc.fate = Fate.NOT_SENT  # whatever became of this request, the call that needs the token was not made
             raise
+        body, _ = mended(reply.body)
         if reply.status == 200:
-            return _token_of(reply.body, what)
-        raise self._refusal(reply.status, reply.body, reply.headers, what)
+            return _token_of(body, what)
+        raise self._refusal(reply.status, body, reply.headers, what)
 
     def _refusal(self, status: int, body: bytes, headers: dict[str, str], what: str) -> UpstreamError:
         said = complaint_of(body, self._redactor)

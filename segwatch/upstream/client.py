@@ -19,8 +19,9 @@ from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
 from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of, words_of
 from segwatch.upstream.errors import BadReply, Fate, UpstreamError
+from segwatch.upstream.json_bodies import is_json, mended
 from segwatch.upstream.platform_clock import PlatformClock
-from segwatch.upstream.redaction import Redactor, is_json
+from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.streaming import Opened, beginning, open_exchange
 from segwatch.upstream.tokens import TokenSource
 from segwatch.upstream.verdicts import failure_of
@@ -116,12 +117,17 @@ class PlatformClient:
         """By how much the platform's clock is behind ours, as in `PlatformClock`."""
         return self._clock.behind
 
+    @property
+    def clock_shows(self) -> datetime | None:
+        """What the platform's clock shows, as in `PlatformClock`."""
+        return self._clock.shows
+
     def turn(self, what: str) -> asyncio.Lock:
         """Return the lock under which those who share this client do `what`, one after the other."""
         return self._turns.setdefault(what, asyncio.Lock())
 
     async def call(self, request: Request, *, before_send: Callable[[], Awaitable[None]] | None = None) -> Reply:
-        """Return the answer: any 2xx, its body whole JSON or empty.
+        """Return the answer: any 2xx, its body whole JSON or empty; what was no strict JSON is made so.
 
         before_send: awaited when nothing but the connection stands between us and the request's bytes, and again before
         the second try after a 401. What it raises ends the call before anything was sent.
@@ -130,6 +136,8 @@ class PlatformClient:
         what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
         try:
             reply = await self._renewing(lambda token: self._send(request, token, what, before_send))
+            body, faults = mended(reply.body)
+            reply = replace(reply, body=body, faults=faults)
             if 200 <= reply.status < 300:
                 return self._checked(reply, what)
             raise self._failure(reply, what)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote, quote_plus
 
-import msgspec
+from segwatch.upstream.json_bodies import is_json
 
 MASK = "[masked]"
 _KEPT = 64  # of each credential and sort remembered: an answer may still speak of one that was renewed since
@@ -99,15 +99,6 @@ class Redactor:
         if not is_json(body):
             return _masked(text, self._secret.forms).encode()
         return _LITERAL.sub(lambda found: _masked_literal(found[0], told), text).encode()
-
-
-def is_json(body: bytes) -> bool:
-    """True for one whole JSON value: a body may be cut short and still have the length that it announces."""
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def _with(index: _Index, forms: Iterable[str]) -> _Index:

@@ -58,11 +58,15 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer with its whole body, decompressed. headers: names in lower case."""
+    """An answer with its whole body, decompressed.
+
+    headers: names in lower case. faults: what was wrong with the body before it was mended, in words.
+    """
 
     status: int
     body: bytes = field(repr=False)
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    faults: tuple[str, ...] = ()
 
 
 def open_session() -> aiohttp.ClientSession:

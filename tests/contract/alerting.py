@@ -13,6 +13,7 @@ from fakes import FakeClock
 from segwatch.alerts.book import Silenced
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
 from segwatch.jobs.events import Event, EventType
@@ -48,6 +49,7 @@ class House:
     clock: FakeClock
     routes: tuple[Route, ...] = ()
     silenced: Silenced = lambda labels, now: False
+    knowledge: Knowledge = NOTHING
     heard: list[Event] = field(default_factory=list)
     _sequences: Counter[str] = field(default_factory=Counter)
 
@@ -66,7 +68,8 @@ class House:
         """Let an alerter work for a while, and then end as a process does that is killed."""
         until = self.clock.now() + timedelta(**by)
         worker = Alerter(
-            self.store, self.clock, Routes(self.routes), silenced=self.silenced, told=self.heard.extend
+            self.store, self.clock, Routes(self.routes),
+            silenced=self.silenced, told=self.heard.extend, knowledge=lambda: self.knowledge,
         )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         async with asyncio.timeout(30):

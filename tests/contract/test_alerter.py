@@ -1,6 +1,7 @@
 """The worker of alerts on a real store: what it promises to whom, and that a restart repeats and loses nothing."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 from alert_builders import event
 from alerting import Faulty, House
 from fakes import FakeClock, at
+from store_builders import answer
 
 from segwatch.cli.closings import notices_about, told_the_opening
+from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
 from segwatch.deliveries.routing import Route
-from segwatch.jobs.events import EventType
+from segwatch.jobs.events import EventType, rfc3339
 from segwatch.store.base import Change
 from segwatch.store.filters import AlertFilter
 
@@ -166,3 +169,56 @@ async def test_settings_that_change_close_what_the_old_ones_opened(house):
     await house.passes(minutes=10)
     assert await house.told("ops") == ["alert.firing", "alert.resolved"]
     assert await house.told("chat") == ["alert.firing", "alert.resolved"]
+
+
+async def test_an_edit_of_a_route_forgets_no_alert_and_a_new_channel_is_told_of_what_is_open(house):
+    grouped = Route(
+        match={"severity": ["critical", "warning"]}, channels=("ops", "pager"), group_by=ALL,
+        repeat_interval=timedelta(minutes=10), stateful=frozenset({"pager"}),
+    )  # fmt: skip
+    house.routes = (grouped,)
+    failure = await house.happens(EventType.JOB_FAILED)
+    await house.passes(minutes=1)
+    house.routes = (replace(grouped, match=CRITICAL, channels=("ops", "pager", "late")), Route(channels=("direct",)))
+    await house.passes(minutes=5)
+    assert await house.told("late") == ["alert.firing"]
+    assert await house.told("direct") == ["job.failed"]
+    assert (await house.store.deliveries(channel="direct"))[0].event.id == failure.id
+    await house.passes(minutes=6)
+    await house.happens(EventType.JOB_SUCCEEDED)
+    await house.passes(minutes=10)
+    assert await house.told("ops") == ["alert.firing", "alert.firing", "alert.resolved"]
+    assert await house.told("pager") == ["alert.firing", "alert.resolved"]
+    assert await house.told("direct") == ["job.failed", "job.succeeded"]
+    for channel in ("ops", "pager"):
+        assert len({one.event.stream for one in await house.store.deliveries(channel=channel)}) == 1
+
+
+async def test_what_was_logged_before_an_edit_and_not_taken_in_is_told_to_a_new_channel_too(house):
+    house.routes = (Route(match=CRITICAL, channels=("ops",)),)
+    await house.happens(EventType.JOB_FAILED)
+    house.routes = (*house.routes, Route(match=CRITICAL, channels=("direct",)))
+    await house.passes(minutes=1)
+    assert await house.told("direct") == ["job.failed"]
+    assert await house.told("ops") == ["job.failed"]
+
+
+async def test_what_is_told_again_says_what_is_so_by_then(house):
+    house.routes = (Route(channels=("ops",), group_by=ALL, repeat_interval=timedelta(minutes=5)),)
+    due = house.clock.now() + timedelta(minutes=3)
+    await house.happens(EventType.JOB_FAILED, details={"segments": ["g-1"]})
+    await house.happens(EventType.RETRY_SCHEDULED, details={"attempt": 2, "due_at": rfc3339(due)})
+    scheduled = answer("1", due_at=due)
+    await house.store.commit([Change(resubmission=scheduled)])
+    await house.passes(minutes=1)
+    key = NameKey(sandbox="prod", sort=Sort.SEGMENT, id="g-1")
+    house.knowledge = Knowledge(names={key: "Gold members"})
+    waits = replace(scheduled, waits_for="24116 asks for the same, and is not settled yet")
+    await house.store.commit([Change(resubmission=waits, resubmission_before=scheduled)])
+    await house.passes(minutes=5)
+    first, again = await house.notices()
+    assert first.details["action"] == "Resubmitting at 03:03:00 UTC."
+    assert again.details["action"] == "Attempt 2 waits: 24116 asks for the same, and is not settled yet."
+    assert first.details["title"] == "Export 1 failed in prod"
+    assert again.details["title"] == 'Still: Export 1 of "Gold members" failed in prod'
+    assert [row["title"] for row in again.details["alerts"]] == ['Export 1 of "Gold members" failed in prod']

@@ -109,7 +109,7 @@ KNOWN = Knowledge(
 async def test_a_message_looks_as_it_should_and_keeps_the_limits(name, sample):
     case, golden = CASES[name], FIXTURES / CASES[name].kind / f"{name}-{sample}.json"
     async with aiohttp.ClientSession() as session, Receiver(case.answered(Answer())) as receiver:
-        compose = partial(message_of, known=KNOWN) if sample == "known" else message_of
+        compose = partial(message_of, knowledge=KNOWN) if sample == "known" else message_of
         await case.build(receiver.url, session, compose=compose).send(delivery(SAMPLES[sample]))
     (got,) = receiver.got
     assert_within_limits(name, got.body)

@@ -1,5 +1,6 @@
 """What is noticed beside the jobs, on a real store: exports without a batch, jobs that take too long, odd replies."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes import FakeClock
+from raw_platform import GET, client_of, raw_platform, reply
 from store_builders import at
 
 from segwatch.daemon.bus import Bus
@@ -14,6 +16,7 @@ from segwatch.daemon.detectors import Detection, Detectors
 from segwatch.daemon.history import History
 from segwatch.daemon.inspector import Inspector, Oddities
 from segwatch.daemon.recorder import Recorder
+from segwatch.daemon.source import Source
 from segwatch.decision import Policy
 from segwatch.deliveries.message import message_of
 from segwatch.jobs.events import Event
@@ -21,9 +24,11 @@ from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.subject import SubjectState
 from segwatch.jobs.tracker import Watch
+from segwatch.kinds.export_job import KIND as EXPORT
 from segwatch.store.base import Change
 from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
+from segwatch.upstream.budget import Budget
 from segwatch.upstream.errors import Fate, Unavailable
 
 KIND = "export_job"
@@ -219,6 +224,46 @@ async def test_odd_replies_are_told_once_a_day_also_by_the_next_process(house):
     assert [event.details["part"] for event in house.told if event.type.value == "sandbox.unknown_reply"] == [
         "export_job_row", "export_job",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("broken", "text", "why"),
+    [
+        pytest.param(rb'"Summer \ud83c"', "Summer \ufffd", "half of a character in a text", id="half-an-emoji"),
+        pytest.param(
+            b'"Z\xfcrich \tis full"', "Z\ufffdrich \tis full", "text that is not UTF-8", id="latin-1-and-a-tab"
+        ),
+        pytest.param(b'"full", "rate": -Infinity', "full", "a number that is none", id="infinity"),
+    ],
+)
+async def test_a_failure_whose_text_was_cut_in_a_character_is_told_and_so_is_its_neighbour(house, broken, text, why):
+    def page(status: bytes, words: bytes) -> bytes:
+        row = b'{"id": %d, "status": "%s", "errors": [{"code": "1", "msg": %s}]}'
+        rows = row % (8, status, words), row % (9, status, b'"Job aborted."')
+        return reply(body=b'{"records": [' + b", ".join(rows) + b"]}")
+
+    house.begin()
+    await house.recorder.load()
+    counted: list[tuple[str, int]] = []
+    failures = [page(b"FAILED", broken)] * 2
+    async with raw_platform(page(b"PROCESSING", b'""'), *failures) as platform, client_of(platform.url) as client:
+        share, places = Budget(requests_per_second=50, burst=9).share(requests_per_second=50, burst=9), asyncio.Lock()
+        source = Source(
+            EXPORT, client, share, house.clock,
+            unreadable=lambda *count: counted.append(count), odd=house.oddities.note, places=places,
+        )  # fmt: skip
+        for _ in range(3):
+            seen = (await source.page(GET)).rows
+            await house.recorder.record(KIND, seen, POSITION)
+            await house.clock.advance(seconds=1)
+            told = await house.look()
+    failed = {event.job_id: event for event in house.told if event.type.value == "job.failed"}
+    assert [failed[job].details["errors"][0]["message"] for job in ("8", "9")] == [text, "Job aborted."]
+    odd = [event.details for event in house.told if event.type.value == "sandbox.unknown_reply"]
+    assert told == [], "once a day"
+    assert {one["part"] for one in odd} == {KIND}
+    assert any(why in one["why"] for one in odd)
+    assert counted == [(KIND, 1)] * 2
 
 
 async def test_what_a_subject_remembers_is_kept_and_found_by_its_prefix(house):

@@ -78,6 +78,6 @@ async def test_names_and_causes_of_any_length_stay_within_the_limits(name, text,
     case, of = CASES[name], filled(text, type_)
     known = knowledge(text, text * 20, sandbox=text, id_=as_told(text))
     async with aiohttp.ClientSession() as session, Receiver(case.answered(Answer())) as receiver:
-        await case.build(receiver.url, session, compose=partial(message_of, known=known)).send(delivery(of))
+        await case.build(receiver.url, session, compose=partial(message_of, knowledge=known)).send(delivery(of))
     (got,) = receiver.got
     assert_within_limits(name, got.body)

@@ -88,13 +88,13 @@ async def test_names_are_learned_with_one_call_for_all_segments_and_survive_a_re
     house.heard(SEGMENT, OTHER_SEGMENT, "*", "nobody-knows", dataset=DATASET)
     house.heard(SEGMENT, sandbox="elsewhere")
     await house.turns()
-    learned = house.book.known().names
+    learned = house.book.knowledge().names
     assert set(learned) == {segment(), segment(OTHER_SEGMENT), dataset()}
     assert learned[dataset()] == "Segment Export"
     assert await house.calls() == 2
     house.begin()
     await house.book.load()
-    assert house.book.known().names == learned
+    assert house.book.knowledge().names == learned
     house.heard(SEGMENT, "nobody-knows", dataset=DATASET)
     await house.turns()
     assert await house.calls() == 2
@@ -118,11 +118,11 @@ async def test_a_name_is_asked_for_again_after_a_day_and_an_unknown_id_after_six
 async def test_a_deleted_segment_keeps_the_name_it_had(house):
     house.heard(SEGMENT)
     await house.turns()
-    name = house.book.known().names[segment()]
+    name = house.book.knowledge().names[segment()]
     await house.platform.call("DELETE", f"{DEFINITIONS}/{SEGMENT}")
     await house.clock.advance(hours=25)
     await house.turns()
-    assert house.book.known().names[segment()] == name
+    assert house.book.knowledge().names[segment()] == name
     assert [one.at for one in await house.store.names()] == [house.clock.now()]
 
 
@@ -139,7 +139,7 @@ async def test_without_the_permission_it_is_said_once_and_other_names_are_learne
     told = [line for line in lines if line["event"].startswith("names_")]
     assert [(line["event"], line["names_of"]) for line in told] == [("names_not_permitted", "segment")]
     assert "polling.names" in told[0]["hint"]
-    assert set(house.book.known().names) == {segment(), dataset()}
+    assert set(house.book.knowledge().names) == {segment(), dataset()}
 
 
 async def test_while_the_permission_is_missing_it_is_asked_for_once_an_hour(house):
@@ -162,12 +162,12 @@ async def test_trouble_costs_a_call_now_and_then_and_no_name_is_made_up(house, f
         await house.clock.advance(minutes=2)
         await house.turns()
     assert [line["event"] for line in lines if line["event"].startswith("names_")] == ["names_not_read"]
-    assert house.book.known().names == {}
+    assert house.book.knowledge().names == {}
     assert await house.store.names() == []
     await house.platform.control("faults", method="DELETE")
     await house.clock.advance(minutes=10)
     await house.turns()
-    assert segment() in house.book.known().names
+    assert segment() in house.book.knowledge().names
 
 
 async def test_one_dataset_that_cannot_be_read_does_not_keep_the_others_waiting(house):
@@ -177,7 +177,7 @@ async def test_one_dataset_that_cannot_be_read_does_not_keep_the_others_waiting(
     await house.turns()
     await house.clock.advance(minutes=2)
     await house.turns()
-    assert set(house.book.known().names) == {dataset()}
+    assert set(house.book.knowledge().names) == {dataset()}
 
 
 async def test_many_datasets_are_asked_for_a_few_at_a_time(house):
@@ -194,7 +194,7 @@ async def test_a_refusal_is_followed_by_fewer_ids_until_it_is_known_which_is_ref
     await house.platform.control("faults", order)
     house.heard("refused", SEGMENT, OTHER_SEGMENT, "nobody-knows")  # by 4, by 2, by itself; then the others
     await house.turns()
-    assert set(house.book.known().names) == {segment(), segment(OTHER_SEGMENT)}
+    assert set(house.book.knowledge().names) == {segment(), segment(OTHER_SEGMENT)}
     assert len(await house.store.names()) == 4
 
 
@@ -217,7 +217,7 @@ async def test_odd_names_are_clipped_or_passed_over(house, given, kept):
     await house.platform.control("faults", {"path": f"{DEFINITIONS}/bulk-get", "fault": {"rewrite": patch}})
     house.heard(SEGMENT)
     await house.turns()
-    assert house.book.known().names.get(segment()) == kept
+    assert house.book.knowledge().names.get(segment()) == kept
 
 
 async def test_the_worker_learns_of_what_is_watched_and_of_what_comes(house):
@@ -233,7 +233,7 @@ async def test_the_worker_learns_of_what_is_watched_and_of_what_comes(house):
     worker = asyncio.create_task(reader.run(lambda: beats.append(None)))
 
     async def knows(*keys: NameKey) -> bool:
-        return set(keys) <= set(house.book.known().names)
+        return set(keys) <= set(house.book.knowledge().names)
 
     await until(lambda: knows(segment(), dataset()))
     about = Event(

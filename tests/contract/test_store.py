@@ -235,6 +235,8 @@ async def test_events_are_read_forward_from_a_position_or_backward_from_now(stor
     assert await read(stream="sandbox/prod") == log[5:]
     assert await read(types=("sandbox.unreachable",), since=at(3)) == log[5:]
     assert await read(since=at(4), sandbox="prod") == log[4:]
+    assert await read(ids=(log[4].event.id, log[1].event.id, "evt_of_nobody")) == [log[1], log[4]]
+    assert await read(ids=()) == []
 
 
 async def test_positions_are_not_given_again_after_forgetting(store):

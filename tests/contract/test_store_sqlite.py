@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_builders import at, job, key, moved, order, run, run_event, silence, told
@@ -798,7 +799,7 @@ async def test_one_of_two_backups_to_one_file_is_refused_and_harms_neither(store
 _step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(st.lists(st.lists(_step, min_size=1, max_size=5), max_size=12))
 def test_of_those_who_read_the_same_only_one_writes(groups):
     """Three writers, who remember what they read, write in groups; the model counts versions."""

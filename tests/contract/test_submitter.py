@@ -28,7 +28,7 @@ from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change, Conflict
 from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
-from segwatch.upstream.errors import Fate, Refused, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.errors import Fate, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
 ORDER = '{"destination":{"datasetId":"d1"},"fields":"x","filter":"y"}'
 WHOLE = Facts(dataset="d1", request=ORDER, fingerprint="f-whole")
@@ -50,8 +50,13 @@ def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, fa
 
 
 ITSELF = export("1", minute=-5, status=Status.FAILED)
+DEEPER = Request(method="GET", path="/deeper", endpoint="/deeper")
 UNREADABLE = Page(rows=(), unreadable=1)
 CUT = Page(rows=())
+
+
+USUALLY_OVER = at(60)
+LOST_POST_IS_OVER = at(80)  # more than an hour after it, an equal failure waits no longer for its effect
 
 
 @dataclass
@@ -59,7 +64,8 @@ class Platform:
     """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
 
     record: what is told of any other job by its id than those of `hidden`, which no list shows, and of `records`, where
-    None is a 500. away_until: no list is answered before. asked: set by a submission. answers: set while submissions
+    None is a 500. away_until: no list is answered before. behind_first: what is answered about any page but the first.
+    asked: set by a submission. answers: set while submissions
     are answered.
     """
 
@@ -74,6 +80,7 @@ class Platform:
     reply: Observation | None = None
     poison: str = ""
     away_until: datetime | None = None
+    behind_first: UpstreamError | None = None
     clock: FakeClock | None = None
     kind = KIND
     sandbox = "prod"
@@ -85,7 +92,12 @@ class Platform:
     async def page(self, request: Request) -> Page:
         if self.away_until and self.clock and self.clock.now() < self.away_until:
             raise Unavailable("away", fate=Fate.ANSWERED, reason="http_503", status=503)
-        return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
+        if self.behind_first and request == DEEPER:
+            raise self.behind_first
+        deeper = DEEPER if self.behind_first else None
+        return (
+            self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports[: -1 if deeper else None]), next=deeper)
+        )
 
     async def one(self, job_id: str) -> Observation | Missing:
         if job_id == self.poison:
@@ -122,7 +134,7 @@ class House:
         await self.failed(before)
         return await self.over(**policy)
 
-    async def over(self, job_id: str = "1", **policy: object) -> Resubmission:
+    async def over(self, job_id: str = "1", *, until: datetime = USUALLY_OVER, **policy: object) -> Resubmission:
         """Return what has become of an answer once it is neither scheduled nor on its way; within fifty minutes."""
         async with self.working(**policy) as task:
             async with asyncio.timeout(30):
@@ -131,7 +143,7 @@ class House:
                     if after and after.step not in (Step.SCHEDULED, Step.POSTING):
                         return after
                     assert not task.done(), task.exception()
-                    assert self.clock.now() < at(60), after
+                    assert self.clock.now() < until, after
                     await asyncio.sleep(0.002)  # or we would take the threads of the store their time
 
     async def until(self, condition: Callable[[Resubmission], bool]) -> Resubmission:
@@ -261,6 +273,58 @@ async def test_an_outage_is_no_failure_at_one_record(house):
         del house.platform.records["1"]
         await house.until(lambda after: after.step is Step.SUBMITTED)
     assert len(house.platform.submitted) == 1
+
+
+BROKEN = Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
+HANGS = Unavailable("no answer in time", fate=Fate.LOST, reason="timeout")
+
+
+@pytest.mark.parametrize("error", [REFUSALS[400], BROKEN, HANGS], ids=["refused", "broken", "hangs"])
+@pytest.mark.parametrize("step", ["scheduled", "scheduled-by-a-person", "posting"])
+async def test_a_failure_before_which_the_list_cannot_be_read_is_refused_and_not_left_waiting(house, step, error):
+    """Its first page is there, and all records are."""
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = error
+    after = await house.ends(posting() if step == "posting" else due(manual="person" in step))
+    assert (after.step, after.reason, house.platform.submitted) == (Step.REFUSED, "undecided", [])
+    assert timedelta(minutes=10) <= house.clock.now() - at(10) <= timedelta(minutes=30)
+    told = [one.event for one in await house.store.events(EventFilter()) if one.event.type.value.startswith("export.")]
+    assert [one.type.value for one in told] == ["export.retry_refused"]
+    assert told[0].details["why"].startswith("the platform fails at page 2 of its list, though not at the first: ")
+
+
+async def test_a_page_that_fails_for_some_minutes_only_postpones_the_submission(house):
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = BROKEN
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: "page 2" in after.waits_for)
+        await house.until(lambda after: house.clock.now() >= at(19))
+        house.platform.behind_first = None
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unavailable("no way there", fate=Fate.NOT_SENT, reason="connect"), id="no-connection"),
+        pytest.param(RateLimited("slow down", retry_after=None, fate=Fate.ANSWERED), id="throttled"),
+        pytest.param(Unauthorized("who?", fate=Fate.ANSWERED, reason="http_401", status=401), id="no-credentials"),
+    ],
+)
+async def test_what_stops_us_before_a_page_is_asked_for_is_an_outage_and_told_once_it_lasts(house, error):
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = error
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: house.clock.now() >= at(59))
+        house.platform.behind_first = None
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    told = [one.event for one in await house.store.events(EventFilter()) if one.event.type.value.startswith("export.")]
+    assert [one.type.value for one in told] == ["export.retry_scheduled", "export.retry_submitted"]
+    assert told[0].details["why"] == f"it waits: {error}"
+    assert timedelta(minutes=13) <= told[0].at - at(10) <= timedelta(minutes=25)
 
 
 async def test_what_a_record_has_told_whole_is_submitted_though_it_is_not_told_any_more(house):
@@ -615,7 +679,7 @@ async def test_the_late_effect_of_an_undecided_submission_counts_as_an_attempt_o
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param({"fingerprint": "f-other"}, id="of-another-order"),
+        pytest.param({"fingerprint": "f-other", "request": ELSEWHERE.request}, id="of-another-order"),
         pytest.param({"known": ("7",)}, id="it-was-there-before"),
         pytest.param({"posted_at": at(13)}, id="it-was-created-before"),
         pytest.param({"reason": "never"}, id="it-was-refused-by-the-platform"),
@@ -625,7 +689,7 @@ async def test_a_failed_export_that_no_submission_can_have_made_is_answered_by_i
     await two_failures(house)
     given_up = await house.store.resubmission(key("1"))
     await house.store.commit([Change(resubmission=replace(given_up, **fields), resubmission_before=given_up)])
-    ended = await house.over("7", max_attempts=2)
+    ended = await house.over("7", until=LOST_POST_IS_OVER, max_attempts=2)
     assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
 
 
@@ -798,6 +862,46 @@ async def test_an_equal_order_that_got_no_reply_may_have_been_taken_and_its_job_
     assert [event.details["why"] for event in told] == [f"it waits: {waits.waits_for}"]
 
 
+async def answered_in_vain(house, **fields) -> None:
+    """Let another equal export have failed, whose resubmission got no reply and was given up."""
+    lost = {"root": "2", "reason": "undecided", "posted_at": at(9), "since": at(9.5), "tries": 1}
+    given_up = replace(due(Step.REFUSED, **(lost | fields)), failed=key("2"))
+    failed = job("2", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+    await house.store.commit([Change(job=failed, resubmission=given_up)])
+
+
+@pytest.mark.parametrize("asked", [WHOLE, FILLED], ids=["in-the-same-words", "with-what-was-filled-in"])
+async def test_an_equal_resubmission_that_got_no_reply_may_have_been_taken_as_well(house, asked):
+    await answered_in_vain(house, fingerprint=asked.fingerprint, request=asked.request)
+    await house.failed(due())
+    async with house.working():
+        await passes(house, 30)
+        waits = await house.store.resubmission(key("1"))
+        assert waits.waits_for == (
+            "resubmission of 2 asks for the same and got no reply, so the platform may have taken it"
+        )  # fmt: skip
+        house.platform.exports.insert(0, export("9", minute=9))
+        done = await house.until(lambda after: after.step is not Step.SCHEDULED)
+    assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "manual"),
+    [
+        pytest.param({"posted_at": at(-51)}, False, id="an-hour-ago"),
+        pytest.param({"posted_at": None, "tries": 0}, False, id="it-was-never-sent"),
+        pytest.param({}, True, id="but-a-person-insists"),
+        pytest.param({"fingerprint": "f-else", "request": ELSEWHERE.request}, False, id="of-something-else"),
+    ],
+)
+async def test_a_resubmission_that_got_no_reply_is_no_obstacle_for_ever(house, fields, manual):
+    await answered_in_vain(house, **fields)
+    await house.failed(due(manual=manual))
+    async with house.working():
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+        assert house.clock.now() < at(12)
+
+
 @pytest.mark.parametrize(
     ("fields", "manual"),
     [
@@ -875,7 +979,7 @@ async def test_an_order_of_another_time_or_place_is_not_asked_for(house):
 async def test_a_persons_own_order_that_fails_is_no_late_effect_of_a_submission_that_was_given_up(house):
     await two_failures(house)
     await house.store.commit([Change(order=ordered(job_id="7", job_created_at=at(9)))])
-    ended = await house.over("7", max_attempts=2)
+    ended = await house.over("7", until=LOST_POST_IS_OVER, max_attempts=2)
     assert (ended.step, ended.root) == (Step.SUBMITTED, "7")
     assert (await house.store.resubmission(key("1"))).step is Step.REFUSED
 

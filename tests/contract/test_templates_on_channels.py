@@ -20,6 +20,7 @@ from channel_cases import (
     filled,
     plainly,
 )  # fmt: skip
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notices import firing, resolved
@@ -186,7 +187,7 @@ RULES = st.builds(
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rule=RULES, first=SAID, second=SAID)
 def test_no_template_breaks_the_limits_of_a_chat(name, rule, first, second):
     of = event(details={"a": first, "b": second, "many": [first, second] * 90, "errors": [{"message": first}] * 9})

@@ -9,6 +9,8 @@ from fakes import at
 
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.quiet import QuietHours
+from segwatch.alerts.rerouting import Leads
+from segwatch.deliveries.message import Standing, message_of
 from segwatch.jobs.events import EventType, Severity
 
 OPS = Way(route="r", channel="ops")
@@ -41,6 +43,20 @@ def test_what_comes_later_waits_for_the_interval_and_joins_the_same_stream():
     (second,) = house.tick(at(5, second=30))
     assert (second.stream, second.sequence) == (first.stream, first.sequence + 1)
     assert said([first, second]) == [("alert.firing", 1, 0), ("alert.firing", 2, 0)]
+
+
+def test_an_error_that_speaks_of_a_cancellation_ends_no_alert_and_what_somebody_asked_for_does():
+    house, work = Told(ways=(OPS, PAGER)), {"fingerprint": "f"}
+    house.take(failed("1", details=work))
+    house.tick(at(second=30))
+    said_so = event(EventType.JOB_CANCELLED, "2", when=at(1), details=work | {"only_said": True})
+    house.take(said_so)
+    assert [alert.jobs for alert in house.book.open.values()] == [("1", "2")]
+    assert message_of(said_so).standing is Standing.STORY
+    asked_for = event(EventType.JOB_CANCELLED, "3", when=at(2), details=work)
+    house.take(asked_for)
+    assert not house.book.open
+    assert message_of(asked_for).standing is Standing.RESOLVED
 
 
 def test_a_wave_of_recoveries_is_told_once_it_is_over():
@@ -222,6 +238,13 @@ def test_whoever_was_promised_the_opening_is_promised_the_closing():
     assert house.take(succeeded("1", at(2)), told=[]) == ()
 
 
+def test_whoever_is_told_the_end_of_one_alert_by_what_begins_another_is_told_the_end_of_that_too():
+    house = Told(ways=())
+    house.take(event(EventType.JOB_OVERDUE), told=["ops"])
+    assert house.take(failed("1", at(1))) == ("ops",)
+    assert house.take(succeeded("1", at(2))) == ("ops",)
+
+
 def test_the_success_of_a_later_attempt_leaves_the_closing_to_what_tells_of_the_chain():
     house = Told(ways=())
     house.take(failed("1", details={"root": "1", "fingerprint": "f"}), told=["ops"])
@@ -237,7 +260,7 @@ def test_a_group_whose_route_is_gone_closes_what_it_opened_and_repeats_nothing()
     house = Told()
     house.take(failed("1"))
     house.tick(at(second=30))
-    house.book.adopt(())
+    house.book.adopt((), lambda alert: Leads(), at(1))
     assert house.through(at(600), at(1)) == []
     house.ways = ()
     house.take(succeeded("1", at(601)))
@@ -247,7 +270,8 @@ def test_a_group_whose_route_is_gone_closes_what_it_opened_and_repeats_nothing()
 def test_a_group_goes_by_the_waits_that_are_set_now():
     house = Told()
     house.take(failed("1"))
-    house.book.adopt([replace(OPS, group_wait=timedelta(minutes=2))])
+    slower = replace(OPS, group_wait=timedelta(minutes=2))
+    house.book.adopt([slower], lambda alert: Leads(ways=((slower, alert.labels),)), at())
     assert house.through(at(1, second=55)) == []
     assert len(house.tick(at(2))) == 1
 

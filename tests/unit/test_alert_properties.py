@@ -1,21 +1,23 @@
 """Random histories: whatever happens, in whatever order, no alert stays open on a channel, and none is kept from it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 from alert_builders import Told, about_sandbox, event, failed, succeeded, words_of
+from examples import examples
 from fakes import at
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.ending import Watched, ended, reason_to_end
+from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
 from segwatch.deliveries.routing import Route, told_at_once
-from segwatch.deliveries.ways import ways_for, ways_of
+from segwatch.deliveries.ways import leads_of, ways_for, ways_of
 from segwatch.jobs.events import Event, EventType, Severity
 
 CHANNELS = ("chat", "mail", "pager")
@@ -57,6 +59,12 @@ steps = st.lists(
     st.tuples(st.sampled_from(_STEPS), st.sampled_from(JOBS), st.sampled_from([0, 1, 20, 400, 4000])), max_size=30
 )
 
+ordinary = st.tuples(  # without what explains other alerts, which are then told of nobody
+    st.sampled_from(["failed", "succeeded", "overdue", "exhausted", "recovered", "silence", "speak", "removed"]),
+    st.sampled_from(JOBS),
+    st.sampled_from([0, 20, 400]),
+)
+
 
 class History:
     """One book told of a history, beside what each channel got, and what was wrong when."""
@@ -65,7 +73,6 @@ class History:
         self.routes = routes
         self.now = at()
         self.house = Told(ways=())
-        self.house.book.adopt(ways_of(routes))
         self.got: defaultdict[str, list[Event]] = defaultdict(list)
         self.is_silent = False
         self.by_id: dict[str, Event] = {}
@@ -88,8 +95,8 @@ class History:
         until = self.now + timedelta(seconds=seconds)
         while True:
             kept = {one.subject: (one.loud_id, one.withheld) for one in self.house.book.open.values()}
-            for channel, message in self.house.book.tick(self.now, lambda labels, now: self.is_silent):
-                self.got[channel].append(message)
+            for one in self.house.book.tick(self.now, lambda labels, now: self.is_silent):
+                self.got[one.channel].append(one.event())
             if not self.is_silent:  # the end of the silence tells it
                 for loud_id, channels in kept.values():
                     for channel in channels:
@@ -112,7 +119,15 @@ class History:
         needed = {id_ for group in groups for id_ in group.members}
         alerts = [alert for alert in self.written_alerts.values() if alert.is_open or alert.id in needed]
         self.house.book = Book(alerts, groups)
-        self.house.book.adopt(ways_of(self.routes))
+        owed = self.house.book.adopt(
+            ways_of(self.routes),
+            lambda alert: leads_of(alert, self.routes),
+            self.now,
+            lambda labels, now: self.is_silent,
+        )
+        for channel, id_ in owed:
+            self.got[channel].append(self.by_id[id_])
+        self.write()
 
     def does(self, what: str, job: str, seconds: int) -> None:
         details = {"fingerprint": f"f{job}", "root": job}
@@ -183,7 +198,7 @@ def alerts_told(got: list[Event]) -> set[str]:
     return {one.id for one in got} | {row["event_id"] for one in got for row in one.details.get("alerts", ())}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(routes, steps, st.booleans())
 def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(
     routes, steps, by_removal
@@ -218,7 +233,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
     assert not history.house.book._holding
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(50))
 @given(routes, steps)
 def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
     steps = [step for step in steps if step[0] != "restart"]
@@ -242,6 +257,67 @@ def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
         }  # fmt: skip
 
     assert shape(undisturbed, numbering) == shape(killed, again)
+
+
+edits = st.lists(st.tuples(st.lists(ordinary, max_size=6), routes), min_size=1, max_size=3)
+
+
+TO_PAGER = {"channels": ("pager",), "stateful": STATEFUL}
+BOTH_WAYS = [
+    Route(match={"type": "job.failed"}, **TO_PAGER),
+    Route(match={"type": "export.retry_exhausted"}, **TO_PAGER),
+]
+
+
+@settings(max_examples=40)
+@example(BOTH_WAYS, [([("failed", "1", 20), ("exhausted", "1", 20)], BOTH_WAYS)])
+@example(BOTH_WAYS, [([("failed", "1", 20)], [Route(**TO_PAGER)]), ([("failed", "1", 20)], BOTH_WAYS[1:])])
+@example([Route(channels=("mail",))], [([("failed", "1", 20)], [Route(channels=("chat",))])])
+@given(routes, edits)
+def test_an_edit_of_routes_neither_forgets_nor_repeats_what_is_open(routes, edits):
+    history = History(routes)
+    for steps, edited in edits:
+        for step in steps:
+            history.does(*step)
+            assert_one_incident_for_each_alert(history)
+        history.routes = edited
+        history.restart()
+    history.is_silent = False
+    history.pass_time(8000)
+    for alert in history.house.book.open.values():
+        leads = leads_of(alert, history.routes)
+        for channel in {way.channel for way, _ in leads.ways} | set(leads.at_once):
+            known = {id_ for group in on(history, channel) for id_, one in group.members.items() if one.known}
+            told = {one.id for one in history.got[channel]} & {id_ for id_, _ in alert.alarmed}
+            assert alert.id in known or told or channel in alert.told, channel
+    history.ends()
+    for channel in CHANNELS:
+        assert open_on(history.got[channel]) == set(), channel
+        assert_each_is_closed_once(history.got[channel])
+    assert not history.house.book.groups
+
+
+def on(history: History, channel: str) -> list[Group]:
+    return [group for group in history.house.book.groups if group.way.channel == channel]
+
+
+def assert_one_incident_for_each_alert(history: History) -> None:
+    held = [id_ for group in on(history, "pager") for id_ in group.members]
+    assert len(held) == len(set(held))
+
+
+def assert_each_is_closed_once(got: list[Event]) -> None:
+    """What a stream told as firing it tells as resolved once, and a pager hears of one incident at a time."""
+    rows = [(one.stream, row["alert"], row["standing"]) for one in got for row in one.details.get("alerts", ())]
+    fired = {(stream, alert) for stream, alert, standing in rows if standing == "firing"}
+    closed = Counter((stream, alert) for stream, alert, standing in rows if standing == "resolved")
+    for stream, alert in fired:
+        is_pager = any(one.details["channel"] in STATEFUL for one in got if one.stream == stream)
+        assert closed[stream, alert] == 1 or is_pager
+    for stream in {one.stream for one in got if one.type in NOTICES and one.details["channel"] in STATEFUL}:
+        types = [one.type for one in got if one.stream == stream]
+        assert types.count(EventType.ALERT_RESOLVED) == 1
+        assert types[-1] is EventType.ALERT_RESOLVED
 
 
 def test_severity_of_a_message_is_that_of_the_worst_that_fires():

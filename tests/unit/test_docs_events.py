@@ -280,8 +280,7 @@ def alerts():
                 book.take(event, words=words_of(event), ways=[way])
         if events is failed:
             yield ending.ended(book.open[subject_of(failed[-1])], ending.Reason.SANDBOX_REMOVED, at("02:30:00.120"))
-        for _, told in book.tick(at(clock), lambda labels, now: False):
-            yield told
+        yield from (one.event() for one in book.tick(at(clock), lambda labels, now: False))
 
 
 def detections():

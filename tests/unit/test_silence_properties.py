@@ -1,6 +1,7 @@
 """Whatever happens under whatever silences: when the last has ended, nobody is left without word of what is wrong."""
 
 from builders import at, silence
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ hushes = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(25))
 @given(happenings, hushes)
 def test_what_is_wrong_in_the_end_was_told_to_everybody_whom_it_concerns(happened, hushed):
     silences = {

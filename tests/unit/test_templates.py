@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -190,7 +191,7 @@ TOKENS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(TOKENS, max_size=40).map("".join), st.integers(1, 200))
 def test_whatever_somebody_writes_is_a_text_of_bearable_length_or_unusable(source, most):
     shown, why, line = "", "", 1

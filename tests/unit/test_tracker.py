@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from builders import ABORTED, CANCELLED, SEGMENT_PATH, at, facts, job, missing, seen, types, watch
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -322,7 +323,7 @@ sightings = st.one_of(records, records, st.builds(missing, minute=st.integers(0,
 histories = st.tuples(st.lists(sightings, max_size=10), st.booleans())  # in any order; is the first sight news?
 polled = histories.map(lambda told: (sorted(told[0], key=lambda sighting: sighting.asked_at), told[1]))
 WATCH = watch(since=at(20), overdue_after=timedelta(minutes=30))
-EVERY_HISTORY = settings(max_examples=40)
+EVERY_HISTORY = settings(max_examples=examples(25))
 
 
 def replay(history):
@@ -454,7 +455,7 @@ def test_what_fails_after_segwatch_itself_was_about_to_cancel_it_was_cancelled()
 
 
 def test_a_job_that_a_command_noted_to_cancel_it_is_told_from_its_first_look_on():
-    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0))
+    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0), cancel_there=at(-1))
     state, events = observe(noted, seen(S.FAILED, minute=2), at(2), watch())
     assert types(events) == ["job.discovered", "job.cancelled"]
-    assert (state.sequence, state.looks, state.cancel_at) == (2, 1, at(0))
+    assert (state.sequence, state.looks, state.cancel_at, state.cancel_there) == (2, 1, at(0), at(-1))

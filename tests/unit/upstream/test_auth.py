@@ -119,6 +119,13 @@ async def test_the_life_of_a_token_is_read_in_seconds_and_milliseconds(world, to
     assert tokens.expires_at - world.wall == timedelta(seconds=seconds)
 
 
+async def test_a_token_is_read_though_another_text_beside_it_was_cut_in_a_character(world, tokens):
+    body = b'\xef\xbb\xbf{"access_token": "token-x", "user": "Zo\xc3 \\ud83c", "expires_in": 60}'
+    world.script = [CallbackResult(status=200, body=body)]
+    assert await tokens.token() == "token-x"
+    assert tokens.expires_at == world.wall + timedelta(seconds=60)
+
+
 async def test_callers_at_the_same_time_share_one_request(world, tokens):
     assert set(await asyncio.gather(*(tokens.token() for _ in range(50)))) == {"token-1"}
     assert len(world.asked) == 1
