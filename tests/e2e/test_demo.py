@@ -150,7 +150,7 @@ async def test_a_demo_that_is_interrupted_while_it_starts_ends_without_a_word(tm
     await until(is_starting, "the demo's receiver is being started", within_s=40)
     process.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(process.communicate(), 20) == (b"", b"")
-    assert process.returncode == 0  # as of everything that serves until it is told to end
+    assert process.returncode == 130
     assert left_behind(tmp_path) == []
 
 
