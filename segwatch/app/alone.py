@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from segwatch.app.generation import Generation, Lasting
+from segwatch.app.generation import Generation
+from segwatch.app.lasting import Lasting
 from segwatch.app.meter import Meter
 from segwatch.config import Settings
 from segwatch.daemon.bus import Bus, News

@@ -14,8 +14,9 @@ from segwatch.cli.session import made
 from segwatch.config import Settings, format_duration
 from segwatch.deliveries.model import Stage
 from segwatch.pipelines.model import Run
-from segwatch.store.base import Holder, Store, StoreHeld
+from segwatch.store.base import Store, StoreHeld
 from segwatch.store.factory import holder_of, store_of
+from segwatch.store.holder import Holder
 
 _LOOK_S = 2.0  # how soon a holder that is gone is noticed
 _RESTART_S = 10.0  # how long a daemon that has ended may take to come back, before a command takes its place

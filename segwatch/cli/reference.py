@@ -26,10 +26,10 @@ on the store, and all but `db migrate` beside a running daemon. The settings are
 | 3 | the platform cannot be reached |
 | 129, 130, 143 | the command was ended: as its terminal went (SIGHUP), by Ctrl-C, by SIGTERM |
 
-`run`, `emulate` and `demo` end with 0 instead; on SIGHUP `run` reads its settings again. A signal that whoever starts a
-command has ignored, as `nohup` does with SIGHUP and `&` in a script with Ctrl-C, stays ignored, but for the SIGHUP of
-`run`. A second one ends a command at once that has not ended within a second of the first, unless that would leave a
-pipeline's local command behind.
+`run` and `emulate` end with 0 instead, as does `demo` once its story begins; on SIGHUP `run` reads its settings again.
+A signal that whoever starts a command has ignored, as `nohup` does with SIGHUP and `&` in a script with Ctrl-C, stays
+ignored, but for the SIGHUP of `run`. A second one ends a command at once that has not ended within a second of the
+first, unless that would leave a pipeline's local command behind.
 
 With `--json` a command prints one array, or one object for a single thing; times are RFC 3339 in UTC. Without it, a
 terminal gets colours (unless `NO_COLOR` is set) and folded tables, a pipe gets one whole row a line.

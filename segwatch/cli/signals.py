@@ -14,7 +14,7 @@ from typing import Any
 
 from segwatch.cli import streams
 
-_SERVICES = ("run", "emulate", "demo")  # to be told to end is how they end
+_SERVICES = ("run", "emulate")  # to be told to end is how they end; the demo ends with 0 from its story on
 _LATER = "run"  # whose SIGHUP means something: read the settings again
 _ONE_TELLING_S = 1.0  # timeout(1) sends its signal to the process, and then to its group
 

@@ -51,12 +51,12 @@ async def work():
         raise
 main(work)
 """
-# as a bar does: its thread has the lock of the bar while it writes
+# as a bar does: its thread has the lock of the bar while it writes, and leaves it free between two pictures
 BAR = """
 import threading
-lock = threading.Lock()
+lock, tick = threading.Lock(), threading.Event()
 def draw():
-    while True:
+    while not tick.wait(0.01):
         with lock:
             streams.say("43% " * 500)
 async def work():

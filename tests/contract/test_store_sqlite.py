@@ -27,18 +27,11 @@ from segwatch.errors import BadValue
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import Position
 from segwatch.store import file, reads, rows, writes
-from segwatch.store.base import (
-    Change,
-    Conflict,
-    Holder,
-    StoreCorrupt,
-    StoreError,
-    StoreGone,
-    StoreHeld,
-    StoreUnavailable,
-)
+from segwatch.store.base import Change, Conflict, StoreCorrupt, StoreError, StoreGone, StoreHeld, StoreUnavailable
+from segwatch.store.claim import Claim
 from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter, JobFilter
+from segwatch.store.holder import Holder
 from segwatch.store.sqlite import SqliteStore
 
 
@@ -86,9 +79,9 @@ async def test_the_lock_says_who_holds_it(path):
 
 async def test_a_look_at_the_lock_keeps_nobody_from_it(path, monkeypatch):
     """A command that waits for it takes it for a moment, perhaps just when the daemon starts again."""
-    look, daemon = SqliteStore(path, holder="pipeline run nightly"), SqliteStore(path)
-    await look.claim()
-    monkeypatch.setattr("segwatch.store.file.time.sleep", lambda seconds: look._release())
+    look, daemon = Claim(path, exclusive=True, readonly=False, holder="pipeline run nightly"), SqliteStore(path)
+    look.hold()
+    monkeypatch.setattr("segwatch.store.file.time.sleep", lambda seconds: look.release())
     await daemon.claim()
     await daemon.close()
 
