@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from segwatch.alerts.labels import labels_of
+from segwatch.alerts.labels import labels_of, labels_of_alert
 from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, worst
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -47,7 +47,7 @@ def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
     awaits = event.details.get("segment_job")
-    labels = labels_of(event) | {"alert": (effect.subject,)}
+    labels = labels_of_alert(effect.subject, event)
     return Alert(
         subject=effect.subject,
         event_id=event.id,

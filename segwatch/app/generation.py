@@ -95,7 +95,7 @@ class Generation:
             await self._sandboxes.start(sandbox, clients)
         if self._only is None:
             await self._warn_of_the_rest()
-            self._start_digests(kinds)
+            self._start_digests()
 
     async def _warn_of_the_rest(self) -> None:
         """Say which failures nobody answers, since their sandbox is no longer in the settings."""
@@ -167,11 +167,10 @@ class Generation:
                 refresher = Refresher(one.name, channel.notifier, firing, lasting.clock)
                 self._lasting.keep(f"channel:{one.name}/refresher", refresher.run, patience=one.timeout)
 
-    def _start_digests(self, kinds: Sequence[str]) -> None:
+    def _start_digests(self) -> None:
         plans, lasting = channels.digests_of(self.settings), self._lasting
-        sandboxes = [one.name for one in self.settings.sandboxes]
         # also without a plan: a digest that is no longer wanted is noted, so that it is new when it comes back
-        digester = Digester(lasting.store, lasting.clock, plans, sandboxes, kinds, self._told)
+        digester = Digester(lasting.store, lasting.clock, plans, self._told)
         self._lasting.keep("digests", digester.run)
 
     def _told_of_alerts(self, events: tuple[Event, ...]) -> None:

@@ -1,6 +1,5 @@
 """Events that did not happen, to try channels and routes with."""
 
-import difflib
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from segwatch.cli.options import EVENT_TYPES
 from segwatch.cli.output import Exit, fail
 from segwatch.deliveries.digest import event_of
 from segwatch.deliveries.digest_times import stream_of
+from segwatch.errors import hint
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
 
 _TEST = "This is a sample of `segwatch notify`"
@@ -32,9 +32,8 @@ Labels = Annotated[
 def type_of(text: str) -> EventType:
     """Return the type of event that is meant; ends the command for what is none."""
     if text not in EVENT_TYPES:
-        close = difflib.get_close_matches(text, EVENT_TYPES, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'event is "{text}", which is neither a type of event nor an id (evt_...).{hint}')
+        likely = hint(text, EVENT_TYPES)
+        fail(Exit.USAGE, f'event is "{text}", which is neither a type of event nor an id (evt_...).{likely}')
     return EventType(text)
 
 
@@ -62,9 +61,8 @@ def _label(text: str) -> tuple[str, str]:
     if not equals:
         fail(Exit.USAGE, f'--label is "{text}", which is no label and value. Write such as sandbox=prod.')
     if name not in _GIVEN:
-        close = difflib.get_close_matches(name, _GIVEN, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{hint}')
+        likely = hint(name, _GIVEN)
+        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{likely}')
     if name in _WORDS and value not in _WORDS[name]:
         fail(Exit.USAGE, f'--label is "{text}". Known values: {", ".join(_WORDS[name])}.')
     return name, value

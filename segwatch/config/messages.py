@@ -5,9 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from segwatch.addresses import split_url
-from segwatch.alerts import matching
-from segwatch.alerts.matching import Matcher
-from segwatch.config.routes import Match, MatcherText
+from segwatch.config.routes import Match, MatcherText, condition_of
 from segwatch.config.sections import Section, setting
 from segwatch.deliveries.error_codes import ErrorCode
 from segwatch.deliveries.links import PLACEHOLDER, PLACEHOLDERS, Link
@@ -107,5 +105,4 @@ class LinkSection(Section):
     @property
     def link(self) -> Link:
         """Return it in the form that messages use."""
-        matchers: tuple[Matcher, ...] = matching.parse_all(self.matchers)
-        return Link(name=self.name, url=self.url, match=self.match.wanted, matchers=matchers)
+        return Link(name=self.name, url=self.url, condition=condition_of(self.match, self.matchers))

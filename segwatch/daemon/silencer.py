@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 
 from segwatch.alerts import silences
+from segwatch.alerts.labels import labels_of_alert
 from segwatch.alerts.model import Labels
 from segwatch.alerts.silences import Silence
 from segwatch.daemon.clock import Clock
@@ -13,7 +14,7 @@ from segwatch.deliveries import silence_end
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.silence_end import Wrong, labels_of_alert
+from segwatch.deliveries.silence_end import Wrong
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.store.base import Change, Conflict, Store, StoreError

@@ -1,6 +1,7 @@
 """The words for what detectors tell: what did not happen, and what is not as it usually is."""
 
-from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort, quoted
+from segwatch.deliveries.knowledge import NOTHING, Knowledge, quoted
+from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import Said, amount, around, moment, said, span, text, times
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -75,7 +76,7 @@ def _schedule(event: Event) -> str:
 
 def _audience(event: Event, knowledge: Knowledge) -> str:
     id_ = text(event.details.get("segment"))
-    name = knowledge.name(event.sandbox, Sort.SEGMENT, id_)
+    name = knowledge.name(event.sandbox, Resource.SEGMENT, id_)
     return f"Audience {quoted(name) if name else id_}"
 
 

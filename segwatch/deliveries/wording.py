@@ -12,7 +12,7 @@ from segwatch.deliveries.phrases import around as _with
 from segwatch.deliveries.phrases import said as _said
 from segwatch.deliveries.phrases import since_when as _since
 from segwatch.deliveries.phrases import times as _times
-from segwatch.jobs.events import Event, EventType
+from segwatch.jobs.events import Event, EventType, errors_in
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
 
@@ -165,14 +165,10 @@ def _of_alerts(event: Event) -> Said:
 
 def errors_of(event: Event) -> list[str]:
     """Return the job's errors as `message (code)`."""
-    errors = event.details.get("errors")
-    if not isinstance(errors, list):
-        return []
     lines = []
-    for error in errors:
-        if isinstance(error, dict):
-            message, code = text(error.get("message")).rstrip("."), text(error.get("code"))
-            lines.append(f"{message} ({code})" if message and code else message or _with("error {}", code))
+    for error in errors_in(event):
+        message, code = text(error.text).rstrip("."), text(error.code)
+        lines.append(f"{message} ({code})" if message and code else message or _with("error {}", code))
     return [line for line in lines if line]
 
 

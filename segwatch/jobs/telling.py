@@ -37,7 +37,11 @@ def job_details(state: JobState) -> dict[str, Any]:
 
 
 def expectation(usual: Usual | None, eta: timedelta | None) -> dict[str, Any]:
-    """Return what an event says of how long such jobs take, and how much longer those took that were as old."""
+    """Return what an event says of how long such jobs take.
+
+    All in seconds: usual_s, their median; p95_s; eta_s, how much longer those took that were as old. runs: how many
+    there were. What is not known is left out.
+    """
     details: dict[str, Any] = {}
     if usual is not None:
         details = {

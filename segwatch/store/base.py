@@ -9,8 +9,8 @@ from segwatch.alerts.book import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
-from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.names import Naming
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState

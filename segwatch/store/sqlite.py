@@ -12,8 +12,8 @@ from typing import TypeVar
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
-from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.names import Naming
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.quota import Used

@@ -15,6 +15,7 @@ from receiver import HANG, RESET, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
 from structlog.testing import capture_logs
 
+from segwatch.alerts.matching import Condition
 from segwatch.backoff import Backoff
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.daemon.timeline import Timeline
@@ -93,7 +94,7 @@ class House:
             )
             target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), context)
         if routed:
-            self.routes.append(Route(match=match, channels=(name,)))
+            self.routes.append(Route(condition=Condition(match=match), channels=(name,)))
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
             store=self.store, promise=lambda events, now: promises(events, self.routes, now), clock=self.clock,

@@ -16,7 +16,7 @@ from segwatch.jobs.events import EventType
 from segwatch.store.base import Change
 from segwatch.store.sqlite import SqliteStore
 
-ROUTES = (Route(match={}, channels=("am", "pager"), stateful=frozenset({"am", "pager"})),)
+ROUTES = (Route(channels=("am", "pager"), stateful=frozenset({"am", "pager"})),)
 
 
 async def alerting(store: SqliteStore, clock: FakeClock) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from receiver import Receiver
+from settings_files import file_with
 
 from segwatch.cli import message_panel
 from segwatch.cli.notify import try_
@@ -14,11 +15,6 @@ from segwatch.jobs.events import EventType
 HOUSE = """
 [store]
 url = "sqlite://{folder}/segwatch.db"
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "abc"
-client_secret = "hush-hush"
 [[channels]]
 name = "ops"
 kind = "slack"
@@ -69,9 +65,7 @@ async def receiver():
 @pytest.fixture
 def config(tmp_path, receiver):
     def of(more: str = "") -> str:
-        file = tmp_path / "config.toml"
-        file.write_text(HOUSE.format(folder=tmp_path, url=receiver.origin) + more, encoding="utf-8")
-        return str(file)
+        return str(file_with(tmp_path, HOUSE.format(folder=tmp_path, url=receiver.origin) + more))
 
     return of
 
@@ -241,10 +235,9 @@ def test_a_payload_steers_no_terminal(capsys):
 
 async def test_a_test_of_a_channel_says_that_its_template_fails(tmp_path, capsys):
     async with Receiver() as receiver:
-        file = tmp_path / "config.toml"
         broken = BROKEN.replace('"pager"', '"ops"').replace("broken", "worse")
         house = HOUSE.format(folder=tmp_path, url=receiver.origin)
-        file.write_text(house[: house.index("[[templates]]")] + broken, encoding="utf-8")
+        file = file_with(tmp_path, house[: house.index("[[templates]]")] + broken)
         await try_("ops", config=str(file))
         assert len(receiver.got) == 1
     said = capsys.readouterr().out.splitlines()

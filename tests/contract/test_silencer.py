@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeClock
 from store_builders import sandbox_event
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.silences import SETTLES_WITHIN, Silence, SilenceState
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
@@ -22,7 +22,7 @@ from segwatch.store.base import Change, Store
 from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter
 
-ROUTES = (Route(channels=("ops",), match={"severity": "critical"}), Route(channels=("all",)))
+ROUTES = (Route(channels=("ops",), condition=Condition(match={"severity": "critical"})), Route(channels=("all",)))
 
 
 class Here:

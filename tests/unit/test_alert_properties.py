@@ -13,6 +13,7 @@ from segwatch.alerts.book import Book
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.ending import Watched, ended, reason_to_end
 from segwatch.alerts.grouping import Group
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
@@ -37,13 +38,15 @@ groupings = st.fixed_dictionaries(
         "repeat_interval": st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
     }
 )
-matches = st.sampled_from(
+conditions = st.sampled_from(
     [{}, {"severity": "critical"}, {"type": "job.failed"}, {"type": ["job.failed", "job.overdue"]}, {"late": "true"}]
 )
 routes = st.lists(
     st.builds(
-        lambda match, channels, grouping: Route(match=match, channels=channels, stateful=STATEFUL, **grouping),
-        matches,
+        lambda condition, channels, grouping: Route(
+            condition=condition, channels=channels, stateful=STATEFUL, **grouping
+        ),
+        conditions.map(lambda match: Condition(match=match)),
         st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
         st.just({}) | groupings,
     ),
@@ -264,8 +267,8 @@ edits = st.lists(st.tuples(st.lists(ordinary, max_size=6), routes), min_size=1, 
 
 TO_PAGER = {"channels": ("pager",), "stateful": STATEFUL}
 BOTH_WAYS = [
-    Route(match={"type": "job.failed"}, **TO_PAGER),
-    Route(match={"type": "export.retry_exhausted"}, **TO_PAGER),
+    Route(condition=Condition(match={"type": "job.failed"}), **TO_PAGER),
+    Route(condition=Condition(match={"type": "export.retry_exhausted"}), **TO_PAGER),
 ]
 
 

@@ -13,8 +13,10 @@ from segwatch.alerts import ending
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import subject_of
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.labels import labels_of
 from segwatch.alerts.matching import parse
 from segwatch.alerts.silences import Silence
+from segwatch.alerts.topics import OF_ALL, TOPICS
 from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries import digest, digest_times, silence_end
@@ -342,7 +344,7 @@ def digests():
     told = (
         replace(one, details=one.details | usual) if one.type is EventType.JOB_SUCCEEDED and one.kind == "segment_job"
         else one
-        for one in (*jobs(), *resubmissions())
+        for one in (*jobs(), *resubmissions(), *pipelines())
     )  # fmt: skip
     tally.take(told)
     now = {
@@ -394,6 +396,12 @@ def test_an_example_has_the_public_form(type_):
     assert told == BY_CASE.get(type_, f"`{severity_of(type_).value}`")
     if type_ not in BY_CASE:
         assert data["severity"] == severity_of(type_).value
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: min(topic.types))
+def test_what_is_about_a_thing_has_the_labels_of_its_topic_and_no_other(topic):
+    told = [labels_of(event) for event in produced().values() if event.type in topic.types]
+    assert {label for labels in told for label, values in labels.items() if values} - OF_ALL == topic.labels
 
 
 @pytest.mark.parametrize("type_", EventType)

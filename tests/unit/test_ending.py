@@ -5,8 +5,6 @@ from datetime import timedelta
 import pytest
 from alert_builders import Told, about_sandbox, event, failed, succeeded
 from fakes import at
-from hypothesis import given
-from hypothesis import strategies as st
 
 from segwatch.alerts.ending import Reason, Watched, ended, reason_to_end
 from segwatch.alerts.grouping import Way
@@ -109,7 +107,7 @@ def test_of_a_wave_of_ends_each_line_says_which_it_is():
     assert [line.partition(":")[0] for line in told.details["items"]] == ["Resolved", "No longer watched"]
 
 
-@given(st.booleans())
+@pytest.mark.parametrize("is_another", [False, True], ids=["the-same-alert", "another-one"])
 def test_what_goes_wrong_again_meanwhile_stays_open(is_another):
     house = Told()
     house.take(FAILURE)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.alerts.labels import labels_of
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.silences import (
     SETTLES_WITHIN,
     End,
@@ -117,8 +118,9 @@ def test_a_long_list_is_cut_and_counted():
 
 def test_whoever_would_have_been_told_of_one_of_them_is_told():
     routes = [
-        Route(channels=("failures",), match={"type": "job.failed"}), Route(channels=("dev",), match={"sandbox": "dev"}),
-        Route(channels=("ends", "failures"), match={"type": "silence.ended"}),
+        Route(channels=("failures",), condition=Condition(match={"type": "job.failed"})),
+        Route(channels=("dev",), condition=Condition(match={"sandbox": "dev"})),
+        Route(channels=("ends", "failures"), condition=Condition(match={"type": "silence.ended"})),
         Route(channels=("grouped",), group_by=()),
     ]  # fmt: skip
     _, _, deliveries = told(silence(ends_at=at(5)), wrong(opened()), (), routes, at(6))

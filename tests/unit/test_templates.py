@@ -11,13 +11,13 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segwatch.alerts import matching
+from segwatch.alerts.matching import Condition, parse
 from segwatch.deliveries.message import Message, message_of
 from segwatch.deliveries.templates.budget import STEPS_MAX, Budget
 from segwatch.deliveries.templates.checking import Unusable
 from segwatch.deliveries.templates.filters import PLAIN
 from segwatch.deliveries.templates.language import SOURCE_MAX, Text
-from segwatch.deliveries.templates.rewriting import FIELDS_MAX, ITEMS_MAX, TEXTS, TemplateRule, worded
+from segwatch.deliveries.templates.rewriting import FIELDS_MAX, ITEMS_MAX, TEXTS, TemplateRule, composed
 from segwatch.deliveries.templates.view import KNOWN, view_of
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -207,7 +207,7 @@ def test_whatever_somebody_writes_is_a_text_of_bearable_length_or_unusable(sourc
 def test_all_texts_of_a_message_come_out_of_one_budget():
     dear = Text("{% for a in " + FEW + " %}{% for b in " + FEW + " %}{{ a }}{{ b }}{% endfor %}{% endfor %}")
     rule = TemplateRule(name="dear", fields={f"Field {number}": dear for number in range(20)})
-    told = worded(event(), message_of(event()), [rule], "ops")
+    told = composed(event(), message_of(event()), [rule], "ops")
     assert told.fault is not None
     assert told.fault.why == (
         f"the template takes more than {STEPS_MAX:,} steps. Loop over less, such as message.items[:10]"
@@ -218,7 +218,7 @@ def reworded(of: Event | None = None, channel: str = "ops", **texts) -> Message:
     of = of or event()
     fields = {name: Text(source) for name, source in texts.pop("fields", {}).items()}
     rule = TemplateRule(name="mine", fields=fields, **{name: Text(source) for name, source in texts.items()})
-    told = worded(of, message_of(of), [rule], channel)
+    told = composed(of, message_of(of), [rule], channel)
     assert told.fault is None
     assert told.template == "mine"
     return told.message
@@ -239,7 +239,7 @@ def test_only_what_has_a_template_changes_and_never_what_the_message_is_known_by
 def test_an_explanation_that_comes_out_empty_is_left_out():
     explained = replace(message_of(event()), explanation="Ask the team.")
     rule = TemplateRule(name="mine", explanation=Text("{% if event.late %}x{% endif %}"))
-    assert worded(event(), explained, [rule], "ops").message.explanation == ""
+    assert composed(event(), explained, [rule], "ops").message.explanation == ""
 
 
 def test_a_title_or_summary_that_comes_out_empty_is_the_standard_one():
@@ -281,20 +281,20 @@ def test_what_a_template_says_holds_no_control_characters_and_keeps_its_limits()
 def test_the_first_that_matches_on_a_channel_speaks_and_the_others_are_not_asked():
     rules = [
         TemplateRule(name="far", channels=("pager",), title=Text("far")),
-        TemplateRule(name="dev", match={"sandbox": ("dev",)}, title=Text("dev")),
-        TemplateRule(name="nl", matchers=matching.parse_all(['segment=~"nl-.*"']), title=Text("nl")),
+        TemplateRule(name="dev", condition=Condition(match={"sandbox": ("dev",)}), title=Text("dev")),
+        TemplateRule(name="nl", condition=Condition(matchers=parse('segment=~"nl-.*"')), title=Text("nl")),
         TemplateRule(name="all", title=Text("all")),
     ]
-    chosen = {name: worded(event(), message_of(event()), rules, name) for name in ("ops", "pager")}
+    chosen = {name: composed(event(), message_of(event()), rules, name) for name in ("ops", "pager")}
     assert {name: told.template for name, told in chosen.items()} == {"ops": "nl", "pager": "far"}
     plain = event(details={})
-    assert worded(plain, message_of(plain), rules, "ops").message.title == "all"
-    assert worded(plain, message_of(plain), rules[:3], "ops").message == message_of(plain)
+    assert composed(plain, message_of(plain), rules, "ops").message.title == "all"
+    assert composed(plain, message_of(plain), rules[:3], "ops").message == message_of(plain)
 
 
 def test_a_template_that_fails_leaves_the_standard_words_whole_and_says_what_and_where():
     rule = TemplateRule(name="oncall", title=Text("fine"), fields={"Cause": Text("a\n{{ event.details.eror }}")})
-    told = worded(event(), message_of(event()), [rule, TemplateRule(name="next", title=Text("no"))], "ops")
+    told = composed(event(), message_of(event()), [rule, TemplateRule(name="next", title=Text("no"))], "ops")
     assert told.message == message_of(event())
     assert told.template == ""
     assert told.fault is not None
