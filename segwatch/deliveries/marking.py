@@ -47,11 +47,11 @@ def marked(message: Message, delivery: Delivery) -> Message:
 
 def _late(message: Message, late: Late) -> Message:
     happened = moment(rfc3339(message.at), late.sent_at)
-    title, said = f"Sent late: {message.title}", f"{message.summary} Sent late: this happened at {happened}"
+    said = f"{message.summary} Sent late: this happened at {happened}"
     if late.over_at is None:
-        return replace(message, title=title, summary=f"{said}.")
+        return replace(message, title=f"Sent late: {message.title}", summary=f"{said}.")
     over = moment(rfc3339(late.over_at), late.sent_at)
     return replace(
-        message, title=title, summary=f"{said}, and was over at {over}.", explanation="", action="",
-        severity=Severity.INFO, standing=Standing.RESOLVED,
+        message, title=f"Sent late, over by now: {message.title}", summary=f"{said}, and was over at {over}.",
+        explanation="", action="", severity=Severity.INFO, standing=Standing.RESOLVED,
     )  # fmt: skip

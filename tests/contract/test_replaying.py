@@ -136,23 +136,24 @@ async def test_what_comes_late_says_so_and_when_it_was_over(night):
         return marked(message_of(event), told)
 
     message = await told(over)
-    assert message.title == "Sent late: Export 1 failed in prod"
+    assert message.title == "Sent late, over by now: Export 1 failed in prod"
     said = f" Sent late: this happened at 03:00:00 UTC, and was over at {ends.at:%H:%M:%S} UTC."
     assert message.summary.endswith(said)
     assert (message.standing, message.severity, message.action) == (Standing.RESOLVED, Severity.INFO, "")
     message = await told(open_)
+    assert message.title == "Sent late: Export 2 failed in prod"
     assert message.summary.endswith(" Sent late: this happened at 03:00:00 UTC.")
     assert (message.standing, message.severity) == (Standing.FIRING, Severity.CRITICAL)
     assert (await told(over, stateful=True)).standing is Standing.FIRING, "an incident is opened, and closed behind it"
     assert (await told(ends)).standing is Standing.RESOLVED
     assert (await told(over, promised_at=over.at, age=timedelta(seconds=30))) == message_of(over)
-    assert (await told(over, age=timedelta(seconds=30))).title.startswith("Sent late: "), "promised again: a replay"
+    assert (await told(over, age=timedelta(seconds=30))).title.startswith("Sent late"), "promised again: a replay"
     firing = [one for one in await house.notices() if one.details["channel"] == "chat"]
     assert [(await told(one)).standing for one in firing[:1]] == [Standing.FIRING], "one of its two still is"
     await house.happens(EventType.JOB_SUCCEEDED, "2")
     await house.passes(minutes=10)
     message = await told(firing[0])
-    assert (message.standing, message.title) == (Standing.RESOLVED, "Sent late: 2 exports failed in prod")
+    assert (message.standing, message.title) == (Standing.RESOLVED, "Sent late, over by now: 2 exports failed in prod")
 
 
 async def test_a_store_that_cannot_be_read_holds_up_nothing_that_is_late(night):
