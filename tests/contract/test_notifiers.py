@@ -284,5 +284,7 @@ async def test_the_log_channel_takes_whatever_is_said(session, type_):
 @pytest.mark.parametrize("type_", [EventType.JOB_FAILED, EventType.SCHEDULE_MISSED])
 def test_a_test_says_that_it_is_one(build, name, type_):
     body = build(name, "https://x.example.test").body(delivery(as_test(sample(type_, NOW))))
-    told = json.dumps(body.content, ensure_ascii=False) if not isinstance(body.content, str) else body.content
-    assert "(a test)" in told or json.loads(told)["data"]["test"] is True
+    if CASES[name].kind == "webhook":
+        assert body.content["data"]["test"] is True
+    else:
+        assert "(a test)" in json.dumps(body.content).replace("\\", "")  # as Discord escapes it
