@@ -65,6 +65,7 @@ def channel_of(
         notifier=kind.build(chosen, context),
         policy=settle.DeliveryPolicy(backoff=chosen.backoff, max_age=chosen.max_age),
         timeout_s=timeout_s,
+        stateful=kind.stateful,
     )
 
 

@@ -60,7 +60,8 @@ class Generation:
         self._channels: list[ChannelWorker] = []
         self._alerter = Alerter(
             lasting.store, lasting.clock, channels.Routes(routes),
-            silenced=self.silencer.silenced, told=self._told_of_alerts, knowledge=self._names.knowledge,
+            silenced=self.silencer.silenced, held_back=self.silencer.held_back, told=self._told_of_alerts,
+            knowledge=self._names.knowledge,
         )  # fmt: skip
         self._sandboxes = Sandboxes(
             settings, lasting, self._names, self._promise, began, grace_s=self._grace_s, only=only

@@ -1,6 +1,7 @@
 """The settings of what messages say beside the event: what errors mean, and links."""
 
 from typing import Annotated
+from urllib.parse import SplitResult
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -35,8 +36,15 @@ def _code(code: str) -> str:
 
 def _page(url: str) -> str:
     if url:
-        split_url(url)
+        _shown_to_all(url)
     return url
+
+
+def _shown_to_all(url: str) -> SplitResult:
+    parts = split_url(url)
+    if "@" in parts.netloc:
+        raise BadValue(", which has a name or a password before its host, and every reader sees it. Leave them out.")
+    return parts
 
 
 def _given(name: str) -> str:
@@ -53,7 +61,7 @@ def _template(url: str) -> str:
     bare = PLACEHOLDER.sub("x", url)
     if "{" in bare or "}" in bare:
         raise BadValue(", in which a brace is without its other one. Write %7B or %7D for a brace itself.")
-    host = split_url(url.replace("{", "%7B").replace("}", "%7D")).netloc
+    host = _shown_to_all(url.replace("{", "%7B").replace("}", "%7D")).netloc
     if "%7B" in host:
         raise BadValue(", in which a placeholder stands in the host. Write the host itself.")
     return url

@@ -69,19 +69,22 @@ class _Read:
 class Alerter:
     """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
 
-    silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
+    silenced: whether a silence holds for what has these labels. held_back: whether one keeps an alert with these labels
+    from its groups, also while its end is still to be told. told: hears the messages that were just written.
     knowledge: what is known by now beside the events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routing: Routing,
-        *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
+        *, silenced: Silenced = lambda labels, now: False, held_back: Silenced = lambda labels, now: False,
+        told: Callable[[tuple[Event, ...]], None],
         knowledge: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routing = routing
         self._silenced = silenced
+        self._held_back = held_back
         self._told = told
         self._knowledge = knowledge
         self._read: _Read | None = None
@@ -138,7 +141,7 @@ class Alerter:
     async def _adopt(self, read: _Read) -> None:
         """Let all that is open go the ways of the routes as they are now."""
         now = self._clock.now()
-        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._silenced)
+        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._held_back)
         ids = tuple({id_ for _, id_ in owed})
         events = await self._store.events(EventFilter(ids=ids)) if ids else []
         by_id = {one.event.id: one.event for one in events}
@@ -175,7 +178,7 @@ class Alerter:
     async def _tell(self, read: _Read) -> None:
         """Write and tell what is due."""
         now = self._clock.now()
-        due = read.book.tick(now, self._silenced)
+        due = read.book.tick(now, self._held_back)
         alerts = {alert.id: alert for one in due for alert in one.alerts}
         as_of_now = await retelling(self._store, list(alerts.values()), self._knowledge(), now) if alerts else {}
         events = tuple(one.event(as_of_now) for one in due)

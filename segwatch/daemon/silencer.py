@@ -56,6 +56,10 @@ class Silencer:
         """Return whether a silence holds for what has these labels."""
         return bool(silences.silenced_by(labels, self._silences, now))
 
+    def held_back(self, labels: Labels, now: datetime) -> bool:
+        """Return whether groups are not told yet of what has these labels: until the end of its silence is."""
+        return bool(silences.held_back_by(labels, self._silences, now))
+
     async def load(self) -> None:
         """Read which silences there are. Raises StoreError."""
         self._silences = tuple(await self._store.silences(untold=True))
@@ -113,6 +117,8 @@ class Silencer:
         )
         change = Change(silence=ended, silence_before=silence, events=(event,), deliveries=deliveries)
         if await self._commit(change):
+            # before anybody hears of it: what it held back is told in one message with its end
+            self._silences = tuple(one for one in self._silences if one.id != silence.id)
             log.info("silence_ended", silence=silence.id, reason=event.reason, open=event.details["open"])
             self._told((event,))
 

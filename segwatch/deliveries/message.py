@@ -125,7 +125,7 @@ def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
         ("Kind", text(event.kind)),
         ("Job", text(event.job_id)),
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
-        ("Reason", text(event.reason)),
+        ("Reason", "" if event.type is EventType.SILENCE_ENDED else text(event.reason)),  # its sentence tells it
         ("Further errors", _errors(event)),
         ("Attempt", _attempt(details)),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),

@@ -58,6 +58,7 @@ def _event(silence: Silence, still: Wrong, now: datetime, knowledge: Knowledge) 
         "owner": silence.owner,
         "why": silence.reason,
         "since": rfc3339(silence.starts_at),
+        "ends_at": rfc3339(silence.ends_at) if silence.ends_at else "",
         "open": len(still),
         "items": _items(list(still.values()), now, knowledge),
         "alerts": [_alert(subject, event, knowledge) for subject, event in list(still.items())[:LISTED_MAX]],

@@ -4,6 +4,9 @@ Details come from many producers and, through the store, from other versions: a 
 words out.
 """
 
+from shlex import quote
+
+from segwatch.alerts.silences import End
 from segwatch.deliveries.detected import detected
 from segwatch.deliveries.digest import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
@@ -129,14 +132,16 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             return _said(f"{_run(event)} succeeded{where}", _with(" after {}", span(d.get("took_s"))) + written)
         case EventType.PIPELINE_FAILED:
             at = _with(" at {}", text(d.get("step")))
-            action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
+            action = _with("What it did: segwatch pipeline show {}. ", text(d.get("run")))
+            action += _with("To run it again: segwatch pipeline run {}", text(d.get("pipeline")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
         case EventType.SILENCE_ENDED:
             still = _times(d.get("open"), "alert")
             open_ = f"{still} {'is' if d['open'] == 1 else 'are'} open" if still and d["open"] else "nothing is wrong"
-            by = _with(" — {}", text(d.get("matchers"))) + _with(", silenced by {}", text(d.get("owner")))
-            action = "To hear no more of them: segwatch silence add" if still and d["open"] else ""
-            return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
+            about = text(d.get("matchers"))
+            by = _with(" — {}", about) + _with(", silenced by {}", text(d.get("owner"))) + _with(" ({})", why)
+            again = _with("To hear no more of them: segwatch silence add {} --for 2h", quote(about) if about else "")
+            return _said(f"A silence ended: {open_}", by + _ended(event), again if still and d["open"] else "")
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
         case EventType.WATCH_ENDED:
@@ -152,6 +157,12 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
             return detected(event, knowledge)
+
+
+def _ended(event: Event) -> str:
+    """Return why and when a silence ended."""
+    how = End(event.reason).words if event.reason in set(End) else ""
+    return _with("; {}", how) + _with(" at {}", moment(event.details.get("ends_at"), event.at))
 
 
 def _of_alerts(event: Event) -> Said:

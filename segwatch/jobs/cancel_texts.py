@@ -47,7 +47,7 @@ _PART_OF = {word: part for part, words in _PARTS.items() for word in words.split
 # as whom machines work, and what belongs to a user without being one
 _NO_NAMES = re.compile(
     "time|limit|quota|session|expir|polic|server|service|system|process|script|schedule|default|daemon|cluster|agent"
-    "|activ(?:e|ity)|idle|error|code|fail|kill|empt|mainten|shut|root|yarn|spark|hadoop|hdfs|airflow|kube|reply"
+    "|active|activity|idle|error|code|fail|kill|empt|mainten|shut|root|yarn|spark|hadoop|hdfs|airflow|kube|reply"
 )
 _HOSTS = re.compile(
     r"@(?:ip-\d|ec2-|.*(?:amazonaws|gserviceaccount|techacct)\.|.*\.(?:internal|local|localdomain|lan|svc)$)"

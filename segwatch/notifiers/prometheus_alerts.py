@@ -7,6 +7,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from segwatch.deliveries.marking import TEST_SUBJECT
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import Event, Severity, moment_of, rfc3339, rows_in
@@ -39,8 +40,11 @@ def labels_of(event: Event, message: Message) -> dict[str, str]:
     """Return what the alert is known by: the same when it fires and when it is resolved.
 
     So nothing is in it that may change meanwhile, but for the severity, which routes need. An alert that grows worse
-    is another one to Alertmanager; the former is not told again, and ends.
+    is another one to Alertmanager; the former is not told again, and ends. All tests of one severity are one alert.
     """
+    if message.subject == TEST_SUBJECT:
+        severity = event.severity if message.standing is Standing.FIRING else Severity.CRITICAL
+        return {"alertname": "SegwatchTest", "sandbox": event.sandbox, "severity": severity.value}
     grouped = event.details.get("labels")
     labels = {_word(name): str(value) for name, value in grouped.items()} if isinstance(grouped, dict) else {}
     if not isinstance(grouped, dict):

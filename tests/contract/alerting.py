@@ -69,7 +69,7 @@ class House:
         until = self.clock.now() + timedelta(**by)
         worker = Alerter(
             self.store, self.clock, Routes(self.routes),
-            silenced=self.silenced, told=self.heard.extend, knowledge=lambda: self.knowledge,
+            silenced=self.silenced, held_back=self.silenced, told=self.heard.extend, knowledge=lambda: self.knowledge,
         )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         async with asyncio.timeout(30):

@@ -1,9 +1,11 @@
 """docs/reference/events.md lists every event, and its examples are what segwatch sends."""
 
 import json
+import os
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from segwatch.alerts.effects import subject_of
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.matching import parse
+from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.silences import Silence
 from segwatch.alerts.topics import OF_ALL, TOPICS
+from segwatch.cli.samples import sample
 from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries import digest, digest_times, silence_end
@@ -412,6 +416,37 @@ def test_an_example_is_what_really_happens(type_):
     message = message_of(event)
     assert message.summary.endswith(".")
     assert "None" not in message.line
+
+
+def test_the_samples_of_notify_test_are_these_examples():
+    shipped = files("segwatch.cli") / "examples.json"
+    wanted = {type_.value: {"stream": event.stream} | event.payload() for type_, event in produced().items()}
+    if os.environ.get("SEGWATCH_GOLDEN") == "write":
+        Path(str(shipped)).write_text(json.dumps(dict(sorted(wanted.items())), indent=1) + "\n", encoding="utf-8")
+    assert json.loads(shipped.read_text(encoding="utf-8")) == wanted, "write it with SEGWATCH_GOLDEN=write"
+
+
+def timeless(line):
+    return re.sub(r"(\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d(\.\d{3}Z)?", "then", re.sub(r"\bprod\b", "sample", line))
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_a_sample_says_what_the_example_says_as_of_now(type_):
+    now = datetime(2027, 3, 4, 17, 30, tzinfo=UTC)
+    event, then = sample(type_, now), produced()[type_]
+    assert (event.type, event.at, event.severity, event.sandbox) == (
+        type_,
+        now,
+        then.severity,
+        then.sandbox and "sample",
+    )
+    whose = {"channel"} if type_ in FOR_ONE else set()  # it is for whichever channel it is tried on
+    assert event.details.keys() == then.details.keys() - whose
+    said = json.dumps(event.payload() | {"stream": event.stream, "message": message_of(event).line})
+    assert not re.search(r"\bprod\b|2026-01-0", said)
+    if type_ is not EventType.DIGEST_DAILY:  # whose days have other names by then
+        assert timeless(message_of(event).line) == timeless(message_of(then).line)
+    assert sample(type_, now).id != event.id
 
 
 def test_the_fields_of_every_example_are_explained():

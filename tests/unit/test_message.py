@@ -28,9 +28,9 @@ def event(type_, details=None, **fields):
 
 SAID = {
     EventType.SILENCE_ENDED: (
-        {"open": 2, "matchers": "sandbox=prod", "owner": "sam", "why": "moved"},
-        "A silence ended: 2 alerts are open — sandbox=prod, silenced by sam (moved). "
-        "To hear no more of them: segwatch silence add",
+        {"open": 2, "matchers": 'sandbox=prod, segment=~"nl-.*"', "owner": "sam", "why": "moved"},
+        'A silence ended: 2 alerts are open — sandbox=prod, segment=~"nl-.*", silenced by sam (moved). '
+        "To hear no more of them: segwatch silence add 'sandbox=prod, segment=~\"nl-.*\"' --for 2h",
     ),
     EventType.WATCH_ENDED: (
         {"title": "Export 24116 failed in prod", "since": "2026-01-04T03:12:00.000Z", "why": "its sandbox was removed"},
@@ -193,7 +193,7 @@ SAID = {
     EventType.PIPELINE_FAILED: (
         {"pipeline": "nightly", "run": "5f0c5f0c5f0c5f0c", "step": "check", "why": "batch b1 is aborted"},
         "Pipeline nightly failed in prod at check — batch b1 is aborted. "
-        "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c",
+        "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c. To run it again: segwatch pipeline run nightly",
     ),
     EventType.ALERT_FIRING: (
         {"title": "2 exports failed", "summary": "2 exports failed — Internal error.", "action": "Both wait."},

@@ -6,6 +6,8 @@ from typing import NoReturn
 from jinja2 import nodes
 
 from segwatch.deliveries.templates import filters
+from segwatch.deliveries.templates.budget import Refused
+from segwatch.deliveries.templates.constants import Varies, constant
 from segwatch.deliveries.templates.view import KNOWN
 from segwatch.errors import hint
 
@@ -72,7 +74,18 @@ def check(node: nodes.Node, names: frozenset[str], *, loops: int = 0, depth: int
             pass
     for child in node.iter_child_nodes():
         check(child, names, loops=loops, depth=depth + 1)
+    _check_constant(node)
     return None
+
+
+def _check_constant(node: nodes.Node) -> None:
+    """Refuse what is the same for every event, and can be right for none."""
+    try:
+        constant(node)
+    except Varies:
+        pass
+    except Refused as error:
+        _refuse(node, f"cannot be right: {error}")
 
 
 def _member(node: nodes.Node, root: str, name: str) -> None:
