@@ -149,6 +149,12 @@ async def test_a_job_that_takes_longer_than_those_before_is_told_once_and_not_wh
     assert await house.look() == []  # not seen for nine minutes
     await house.seen("20", Status.PROCESSING, -6)
     assert await house.look(times=2) == ["job.overdue usual"]
+    overdue = house.told[-1]
+    assert (overdue.details["longer"], overdue.details["longest_s"]) == (0, 300)
+    assert message_of(overdue).action == (
+        "Still watching it. ETA 02:34:41 UTC if it is only slow: none of the last 10 took so long;"
+        " the longest took 5 m."
+    )
     house.begin()
     await house.seen("20", Status.PROCESSING, -6)
     assert await house.look(times=2) == []
@@ -168,7 +174,7 @@ async def test_a_job_that_is_older_than_its_limit_is_told_with_how_long_such_job
         "longer than its limit of 9 h; such jobs take 30 m, and nearly all less than 11 h 40 m."
     )
     assert message_of(overdue).action == (
-        "Still watching it. Those that took longer went on for about 2 h 38 m more."
+        "Still watching it. ETA 04:59:00 UTC: those that took longer went on for about 2 h 38 m more."
     )  # fmt: skip
     (logged,) = await house.store.events(EventFilter(job_id="20", types=("job.overdue",)))
     assert logged.event.details == overdue.details

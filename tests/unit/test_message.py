@@ -77,7 +77,7 @@ SAID = {
     EventType.JOB_OVERDUE: (
         {"since": "2026-01-05T01:10:00.000Z", "limit_s": 7200},
         "Export 24116 is overdue in prod: still NEW since 01:10:00 UTC, longer than its limit of 2 h. "
-        "Still watching it.",
+        "Still watching it. How long such jobs take is not known yet.",
     ),
     EventType.JOB_UNKNOWN_STATUS: (
         {},
