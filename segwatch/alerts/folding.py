@@ -8,6 +8,7 @@ from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, wor
 from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
+_UNJUDGED = frozenset({EventType.JOB_SUCCEEDED, EventType.RECOVERED})
 _ALARMS_MAX = 20  # of one alert: they differ by type, severity, status, reason
 
 
@@ -30,6 +31,8 @@ def fold(
 
 
 def _closed(alert: Alert, event: Event) -> Alert | None:
+    if event.type in _UNJUDGED and EventType.EXPORT_IMPLAUSIBLE.value in alert.types:
+        return replace(alert, changed_at=event.at)  # the next success may be just as wrong: it is looked at first
     given_up = ""
     if event.type is EventType.WATCH_ENDED:
         if event.details.get("last_event") != alert.loud_id:  # more went wrong since: it is watched after all

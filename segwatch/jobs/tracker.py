@@ -134,6 +134,14 @@ def implausible(state: JobState, now: datetime, doubt: Doubt) -> tuple[JobState,
     return state, (event,)
 
 
+def plausible(state: JobState, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the state and the event that tells, once in a job's life, that nothing speaks against its success."""
+    if state.judged_at:
+        return state, ()
+    state, event = tell(replace(state, judged_at=now), EventType.EXPORT_PLAUSIBLE, now, details=job_details(state))
+    return state, (event,)
+
+
 def is_another(state: JobState, seen: Observation) -> bool:
     """True when this is another job under an old id: one that was created after the job that we know had ended."""
     if state.created_at is None or seen.created_at is None or not state.status.is_final:

@@ -11,6 +11,8 @@ from fakes import FakeClock
 from raw_platform import GET, client_of, raw_platform, reply
 from store_builders import at
 
+from segwatch.alerts.book import Book
+from segwatch.daemon.alerter import words_of
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.detectors import Detection, Detectors
 from segwatch.daemon.history import History
@@ -124,6 +126,25 @@ async def test_an_export_without_a_batch_is_told_when_its_record_names_none_thre
     await house.recorder.load()
     for job in house.recorder.known(KIND):
         assert (job.judged_at is not None) == (job.key.id == "2")
+
+
+async def test_an_export_is_told_to_look_right_where_the_one_before_it_could_not_be(house):
+    house.records.answers = [await house.seen("2", Status.SUCCEEDED, -6)]
+    assert await house.look(times=4) == ["export.implausible no_batch"]
+    book = Book((), ())
+    for one in house.told:
+        book.take(one, words=words_of(one), ways=())
+    await house.store.commit([Change(alerting=book.changed())])
+    await house.seen("3", Status.SUCCEEDED, 6, batches=("b3",))
+    assert await house.look() == ["export.plausible"]
+    book.take(house.told[-1], words=words_of(house.told[-1]), ways=())
+    assert not book.open
+    house.begin()
+    await house.recorder.load()
+    assert await house.look() == []
+    await house.store.commit([Change(alerting=book.changed())])
+    await house.seen("4", Status.SUCCEEDED, 7, batches=("b4",))
+    assert await house.look() == []
 
 
 async def test_a_record_that_tells_its_batch_later_leaves_no_doubt(house):

@@ -159,6 +159,18 @@ def test_a_pager_is_not_called_for_what_was_over_before():
     assert not house.book.groups
 
 
+@pytest.mark.parametrize("ending", [EventType.JOB_SUCCEEDED, EventType.RECOVERED])
+def test_an_export_that_cannot_be_right_is_made_good_by_one_that_was_looked_at_and_by_no_mere_success(ending):
+    house = Told(ways=[PAGER])
+    house.take(event(EventType.EXPORT_IMPLAUSIBLE, "1"), told=["ops"])
+    assert said(house.through(at(1))) == [("alert.firing", 1, 0)]
+    assert house.take(event(ending, "1", when=at(2))) == ()
+    house.take(event(EventType.EXPORT_IMPLAUSIBLE, "1", when=at(3)), told=["ops"])
+    assert house.through(at(20), at(2)) == []
+    assert house.take(event(EventType.EXPORT_PLAUSIBLE, "1", when=at(21))) == ("ops",)
+    assert said(house.through(at(30), at(21))) == [("alert.resolved", 0, 1)]
+
+
 # inhibition and silences
 
 

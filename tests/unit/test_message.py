@@ -162,6 +162,7 @@ SAID = {
         "Export 24116 cannot be right in prod: its record names no batch. "
         "The platform calls it a success, so nothing is submitted again. Look: segwatch export show 24116",
     ),
+    EventType.EXPORT_PLAUSIBLE: ({"exported": 4195}, "Export 24116 looks right again in prod, 4,195 profiles written."),
     EventType.CREDENTIAL_EXPIRING: (
         {"expires_at": "2026-01-05T05:00:00Z"},
         "The token of sandbox prod ends at 05:00:00 UTC. Put a fresh one where access_token or access_token_file says.",
