@@ -49,7 +49,6 @@ def is_loud(effect: Effect, event: Event) -> bool:
 def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
-    awaits = event.details.get("segment_job")
     labels = labels_of(event) | {"alert": (effect.subject,)}
     return Alert(
         subject=effect.subject,
@@ -70,7 +69,7 @@ def _opened(
         sandbox=event.sandbox,
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
-        awaits=awaits if isinstance(awaits, str) else "",
+        awaits=_awaits(event),
         labels=labels,
         told=tuple(told),
         withheld=tuple(withheld),
@@ -86,6 +85,8 @@ def _added(
         alert = replace(alert, action=words.action, acted_by=event.id)
     if not is_loud(effect, event):
         return alert
+    if awaits := _awaits(event):
+        alert = replace(alert, awaits=awaits, mended_by="")
     is_new = event.type.value not in alert.types
     return replace(
         alert,
@@ -101,6 +102,11 @@ def _added(
         told=_united(alert.told, told),
         withheld=_united(alert.withheld, withheld),
     )
+
+
+def _awaits(event: Event) -> str:
+    awaits = event.details.get("segment_job")
+    return awaits if isinstance(awaits, str) else ""
 
 
 def _alarm(event: Event, labels: Labels) -> Alarm:

@@ -149,7 +149,8 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             return digest(event)
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
-            | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE | EventType.EXPORT_PLAUSIBLE
+            | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE
+            | EventType.EXPORT_PLAUSIBLE
             | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
