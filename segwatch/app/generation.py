@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from segwatch.alerts.inhibition import may_be_explained
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.detectors import SandboxDetectors
@@ -23,6 +24,7 @@ from segwatch.daemon.commands import Commands
 from segwatch.daemon.demand import Demand
 from segwatch.daemon.digester import Digester
 from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.first_looks import FirstLooks
 from segwatch.daemon.leftovers import Leftovers
 from segwatch.daemon.names import NameBook, NameReader
 from segwatch.daemon.opened import OpenAlerts
@@ -94,8 +96,10 @@ class Generation:
         routes = channels.routes_of(settings)
         self._names = NameBook(lasting.store, knowledge_without_names(settings))
         self.silencer = Silencer(
-            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge
-        )
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge,
+            # who drives one run tells of nothing that would explain its end
+            waits=may_be_explained if only is None else lambda event: False,
+        )  # fmt: skip
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
@@ -107,6 +111,7 @@ class Generation:
         self._budgets: dict[str, Share] = {}
         self._tokens: dict[str, TokenSource] = {}
         self._listeners: list[Callable[[News], None]] = []
+        self._first_looks = FirstLooks((one.name, kind) for one in settings.sandboxes for kind in lasting.kinds)
 
     async def start(self) -> None:
         """Build everything and let it run."""
@@ -215,7 +220,8 @@ class Generation:
             self.keep(f"channel:{one.name}", worker.run)
             if isinstance(channel.notifier, Refreshable):
                 firing = partial(firing_on, lasting.store, one.name)
-                refresher = Refresher(one.name, channel.notifier, firing, lasting.clock)
+                looked = self._first_looks.are_over
+                refresher = Refresher(one.name, channel.notifier, firing, lasting.clock, has_looked=looked)
                 self.keep(f"channel:{one.name}/refresher", refresher.run, patience=one.timeout)
 
     def _start_digests(self, kinds: Sequence[str]) -> None:
@@ -237,7 +243,8 @@ class Generation:
             follow=None if self._only else detectors.follow,
         )  # fmt: skip
         self._recorders.append(recorder)
-        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
+        looked = self._first_looks.took
+        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics, looked=looked)
         demand, places = Demand(), Semaphore(self.settings.polling.concurrency)
         readers: list[Reader] = []
         sources: dict[str, Source] = {}

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from segwatch.alerts.inhibition import may_be_explained
 from segwatch.alerts.labels import LABELS, labels_of
 from segwatch.alerts.matching import Matcher
 from segwatch.alerts.model import Labels, is_below
@@ -151,13 +150,12 @@ def promises(
 ) -> tuple[Delivery, ...]:
     """Return a delivery for each event and each channel that is told of it at once, due now.
 
-    silenced: what it says of is kept from everybody; the end of a silence tells what is wrong by then. What an open
-    alert may explain is not promised here: whoever knows what is wrong promises that.
+    silenced: what it says of is kept from everybody; the end of a silence tells what is wrong by then.
     """
     return tuple(
         promised(event, channel, now)
         for event in events
-        if not may_be_explained(event) and not silenced(labels_of(event), now)
+        if not silenced(labels_of(event), now)
         for channel in told_at_once(event, routes)
     )
 
