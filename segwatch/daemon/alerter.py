@@ -161,14 +161,15 @@ class Alerter:
         for event in (one.event for one in logged):
             told = told_of.get(event.id, ())
             silenced = self._silenced(labels_of(event), event.at)
-            owed = [one for one in self._routing.promised(event) if one not in told]
+            waits = may_be_explained(event)
+            owed = [one for one in self._routing.promised(event) if one not in told] if silenced or waits else []
             hearing = read.book.take(
                 event,
                 words=words_of(event, self._knowledge()),
                 ways=self._routing.ways_for(event),
                 told=told,
                 withheld=owed if silenced else (),
-                at_once=owed if may_be_explained(event) and not silenced else (),
+                at_once=owed if waits and not silenced else (),
                 silenced=silenced,
             )
             deliveries += [promised(event, channel, now) for channel in hearing]
