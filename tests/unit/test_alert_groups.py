@@ -220,6 +220,20 @@ def test_whoever_is_told_at_once_hears_of_overdue_jobs_when_their_sandbox_answer
     assert house.take(succeeded("1", at(5))) == ("others", "ops")
 
 
+def test_what_waits_for_its_explanation_goes_where_the_routes_lead_by_then():
+    house = Told(ways=())
+    house.take(down := about_sandbox(EventType.SANDBOX_UNREACHABLE), told=["ops", "chat"])
+    house.take(overdue := event(EventType.JOB_OVERDUE), at_once=["ops", "chat"])
+
+    def lead(alert):
+        return Leads(at_once=dict.fromkeys(("chat", "new"), alert.event_id))
+
+    assert house.book.adopt((), lead, at(1)) == (("new", down.id),)
+    assert house.book.adopt((), lead, at(1)) == ()  # nor by a restart
+    house.take(about_sandbox(EventType.SANDBOX_RECOVERED, at(3)), told=["ops", "chat", "new"])
+    assert house.book.released(at(3), never) == (("chat", overdue.id), ("new", overdue.id))
+
+
 def test_what_was_inhibited_and_is_silenced_by_then_is_told_by_the_end_of_the_silence():
     house = Told(ways=())
     house.take(about_sandbox(EventType.SANDBOX_UNREACHABLE), told=["ops"])
