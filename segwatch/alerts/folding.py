@@ -85,14 +85,14 @@ def _added(
         alert = replace(alert, action=words.action, acted_by=event.id)
     if not is_loud(effect, event):
         return alert
-    if awaits := _awaits(event):
-        alert = replace(alert, awaits=awaits, mended_by="")
     is_new = event.type.value not in alert.types
     return replace(
         alert,
         types=(*alert.types, event.type.value) if is_new else alert.types,
         loud_at=event.at if is_new else alert.loud_at,
         loud_id=event.id,
+        awaits=_awaits(event),
+        mended_by="",
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
         titled_by=event.id if is_new else alert.titled_by,

@@ -257,6 +257,9 @@ def test_a_pipeline_whose_evaluation_was_made_good_meanwhile_says_so():
     told = retold(alert, run, run, None, NOTHING, at(1))
     assert told.cause == "Internal error (500); made good since by seg-2"
     assert told.action == "Only what follows the evaluation is missing: segwatch pipeline run nightly"
+    house.take(replace(run, sequence=98, details={"pipeline": "nightly", "why": "no evaluation is left"}))
+    (alert,) = house.book.open.values()
+    assert (alert.awaits, alert.mended_by) == ("", "")
     again = replace(run, sequence=99, details=waits | {"segment_job": "seg-3"})
     house.take(failed("seg-3", kind="segment_job", details=segments), told=["ops"])
     assert house.take(again, at_once=["ops"]) == ()
