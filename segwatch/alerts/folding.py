@@ -8,6 +8,7 @@ from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, wor
 from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
+_UNJUDGED = frozenset({EventType.JOB_SUCCEEDED, EventType.RECOVERED})
 _ALARMS_MAX = 20  # of one alert: they differ by type, severity, status, reason
 
 
@@ -30,6 +31,8 @@ def fold(
 
 
 def _closed(alert: Alert, event: Event) -> Alert | None:
+    if event.type in _UNJUDGED and EventType.EXPORT_IMPLAUSIBLE.value in alert.types:
+        return replace(alert, changed_at=event.at)  # the next success may be just as wrong: it is looked at first
     given_up = ""
     if event.type is EventType.WATCH_ENDED:
         if event.details.get("last_event") != alert.loud_id:  # more went wrong since: it is watched after all
@@ -46,7 +49,6 @@ def is_loud(effect: Effect, event: Event) -> bool:
 def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
-    awaits = event.details.get("segment_job")
     labels = labels_of_alert(effect.subject, event)
     return Alert(
         subject=effect.subject,
@@ -67,7 +69,7 @@ def _opened(
         sandbox=event.sandbox,
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
-        awaits=awaits if isinstance(awaits, str) else "",
+        awaits=_awaits(event),
         labels=labels,
         told=tuple(told),
         withheld=tuple(withheld),
@@ -89,6 +91,8 @@ def _added(
         types=(*alert.types, event.type.value) if is_new else alert.types,
         loud_at=event.at if is_new else alert.loud_at,
         loud_id=event.id,
+        awaits=_awaits(event),
+        mended_by="",
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
         titled_by=event.id if is_new else alert.titled_by,
@@ -98,6 +102,11 @@ def _added(
         told=_united(alert.told, told),
         withheld=_united(alert.withheld, withheld),
     )
+
+
+def _awaits(event: Event) -> str:
+    awaits = event.details.get("segment_job")
+    return awaits if isinstance(awaits, str) else ""
 
 
 def _alarm(event: Event, labels: Labels) -> Alarm:

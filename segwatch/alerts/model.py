@@ -59,7 +59,9 @@ class Alert:
     title, cause, code, action: as in `Words`; the action is that of the last event, loud or not. titled_by, acted_by:
     the events that title and action are from.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
-    told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
+    told: channels that an immediate route has told of it. withheld: those that a silence keeps it from. inhibited:
+    those that are not told at once since another alert explains it, each with id and type of the event that waits.
+    mended_by: the job that has done since what it waited for, "" without one.
     ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
     any more, why, in words; it may still be wrong.
     """
@@ -86,6 +88,8 @@ class Alert:
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    inhibited: tuple[tuple[str, str, str], ...] = ()
+    mended_by: str = ""
     ended_at: datetime | None = None
     ended_by: str = ""
     given_up: str = ""

@@ -90,6 +90,7 @@ def watched_of(settings: Settings) -> Watched:
         retention=settings.store.retention,
         schedules=settings.detectors.schedules,
         audiences=settings.detectors.audiences,
+        exports=settings.detectors.exports,
     )
 
 

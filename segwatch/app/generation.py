@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 
+from segwatch.alerts.inhibition import may_be_explained
 from segwatch.app import channels, pipelines
 from segwatch.app.clients import Clients
 from segwatch.app.knowledge import knowledge_without_names
@@ -18,6 +19,7 @@ from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.bus import News
 from segwatch.daemon.digester import Digester
 from segwatch.daemon.dispatcher import ChannelWorker
+from segwatch.daemon.first_looks import FirstLooks
 from segwatch.daemon.leftovers import Leftovers
 from segwatch.daemon.names import NameBook
 from segwatch.daemon.opened import OpenAlerts
@@ -53,8 +55,10 @@ class Generation:
         routes = channels.routes_of(settings)
         self._names = NameBook(lasting.store, knowledge_without_names(settings))
         self.silencer = Silencer(
-            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge
-        )
+            lasting.store, lasting.clock, routes, OpenAlerts(lasting.store), self._told, self._names.knowledge,
+            # who drives one run tells of nothing that would explain its end
+            waits=may_be_explained if only is None else lambda event: False,
+        )  # fmt: skip
         self._grace_s = settings.daemon.shutdown_grace.total_seconds() / 2
         self._resources = AsyncExitStack()
         self._channels: list[ChannelWorker] = []
@@ -63,9 +67,11 @@ class Generation:
             silenced=self.silencer.silenced, held_back=self.silencer.held_back, told=self._told_of_alerts,
             knowledge=self._names.knowledge,
         )  # fmt: skip
+        self._first_looks = FirstLooks((one.name, kind) for one in settings.sandboxes for kind in lasting.kinds)
         self._sandboxes = Sandboxes(
-            settings, lasting, self._names, self._promise, began, grace_s=self._grace_s, only=only
-        )
+            settings, lasting, self._names, self._promise, began,
+            looked=self._first_looks.took, grace_s=self._grace_s, only=only,
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Build everything and let it run."""
@@ -165,7 +171,8 @@ class Generation:
             self._lasting.keep(f"channel:{one.name}", worker.run)
             if isinstance(channel.notifier, Refreshable):
                 firing = partial(firing_on, lasting.store, one.name)
-                refresher = Refresher(one.name, channel.notifier, firing, lasting.clock)
+                looked = self._first_looks.are_over
+                refresher = Refresher(one.name, channel.notifier, firing, lasting.clock, has_looked=looked)
                 self._lasting.keep(f"channel:{one.name}/refresher", refresher.run, patience=one.timeout)
 
     def _start_digests(self) -> None:

@@ -37,19 +37,20 @@ _REMEMBER_MIN = timedelta(hours=48)
 class Sandboxes:
     """Reads the jobs of each sandbox, answers failures, drives pipelines, learns names and looks for what is odd.
 
-    began and only: as in Generation. promise: who is told of what is recorded. grace_s: how long a worker may take for
-    what it is at when it is stopped.
+    began and only: as in Generation. promise: who is told of what is recorded. looked: told of each complete sweep, by
+    sandbox and kind. grace_s: how long a worker may take for what it is at when it is stopped.
     """
 
     def __init__(
         self, settings: Settings, lasting: Lasting, names: NameBook, promise: Promise, began: datetime, *,
-        grace_s: float, only: pipeline_model.Run | None,
+        looked: Callable[[str, str], None], grace_s: float, only: pipeline_model.Run | None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._lasting = lasting
         self._names = names
         self._promise = promise
         self._began = began
+        self._looked = looked
         self._grace_s = grace_s
         self._only = only
         self._recorders: list[Recorder] = []
@@ -70,7 +71,7 @@ class Sandboxes:
             follow=None if self._only else detectors.follow,
         )  # fmt: skip
         self._recorders.append(recorder)
-        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics)
+        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics, looked=self._looked)
         demand, places = Demand(), Semaphore(self._settings.polling.concurrency)
         readers: list[Reader] = []
         sources: dict[str, Source] = {}

@@ -113,10 +113,10 @@ def _is_like(segments: tuple[str, ...], dataset: str, like: Observation) -> bool
 def _show(bar: Bar, seen: Observation, elapsed: timedelta, spans: Sequence[timedelta]) -> None:
     if seen.status.is_final:
         return bar.update(1, total=1, phase=seen.word)
-    left = baseline.eta(elapsed, spans)
-    if left is None:
+    eta = baseline.eta(elapsed, spans)
+    if eta is None or not eta.longer:
         known = baseline.estimate(spans)
         rest = f"longer than each of {known.count} before" if known else "no history yet"
         return bar.update(0, phase=seen.word, rest=rest)
-    rest = f"about {span(left)} left (median of {len(spans)})"
-    return bar.update(elapsed.total_seconds(), total=(elapsed + left).total_seconds(), phase=seen.word, rest=rest)
+    rest = f"about {span(eta.left)} left (median of {len(spans)})"
+    return bar.update(elapsed.total_seconds(), total=(elapsed + eta.left).total_seconds(), phase=seen.word, rest=rest)

@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 
 from segwatch.alerts import silences
+from segwatch.alerts.inhibition import may_be_explained
 from segwatch.alerts.labels import labels_of_alert
 from segwatch.alerts.model import Labels
 from segwatch.alerts.silences import Silence
@@ -39,10 +40,13 @@ class Silencer:
     def __init__(
         self, store: Store, clock: Clock, routes: Sequence[Route], open_alerts: Callable[[], Awaitable[Wrong]],
         told: Callable[[tuple[Event, ...]], None], knowledge: Callable[[], Knowledge] = lambda: NOTHING,
+        *, waits: Callable[[Event], bool] = may_be_explained,
     ) -> None:  # fmt: skip
+        """waits: what is not promised when it is recorded, but by whoever knows what explains it."""
         self._store = store
         self._clock = clock
         self._routes = routes
+        self._waits = waits
         self._open_alerts = open_alerts
         self._told = told
         self._knowledge = knowledge
@@ -50,7 +54,7 @@ class Silencer:
 
     def promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
         """Return what is promised of events that are recorded now: nothing of those that are silenced."""
-        return promises(events, self._routes, now, self.silenced)
+        return promises([one for one in events if not self._waits(one)], self._routes, now, self.silenced)
 
     def silenced(self, labels: Labels, now: datetime) -> bool:
         """Return whether a silence holds for what has these labels."""

@@ -46,6 +46,8 @@ def detected(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             action = "The platform calls it a success, so nothing is submitted again."
             action += around(" Look: segwatch export show {}", text(event.job_id))
             return said(f"{job} cannot be right{where}", around(": {}", why), action)
+        case EventType.EXPORT_PLAUSIBLE:
+            return said(f"{job} looks right again{where}", around(", {} profiles written", amount(d.get("exported"))))
         case EventType.CREDENTIAL_EXPIRING:
             ends = moment(d.get("expires_at"), event.at)
             tail = around(" at {}", ends) + around(", and cannot be renewed — {}", why)

@@ -4,6 +4,7 @@ Details come from many producers and, through the store, from other versions: a 
 words out.
 """
 
+from datetime import timedelta
 from shlex import quote
 
 from segwatch.alerts.silences import End
@@ -15,7 +16,7 @@ from segwatch.deliveries.phrases import around as _with
 from segwatch.deliveries.phrases import said as _said
 from segwatch.deliveries.phrases import since_when as _since
 from segwatch.deliveries.phrases import times as _times
-from segwatch.jobs.events import Event, EventType, errors_in
+from segwatch.jobs.events import Event, EventType, errors_in, rfc3339
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
 
@@ -153,6 +154,7 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
             | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE
+            | EventType.EXPORT_PLAUSIBLE
             | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
@@ -238,9 +240,29 @@ def _usual(event: Event) -> str:
 
 def _eta(event: Event) -> str:
     """Return what is done about a job that is overdue, and when it may end as far as others tell."""
-    expected = _with(" Those that took longer went on for about {} more.", span(event.details.get("eta_s")))
-    runs = _with(" None of the last {} took so long.", count(event.details.get("runs")))
-    return f"Still watching it.{expected or runs}"
+    d = event.details
+    runs, longest = count(d.get("runs")), span(d.get("longest_s"))
+    none = runs and f"none of the last {runs} took so long" + _with("; the longest took {}", longest)
+    ends, left = _after(event, d.get("eta_s")), span(d.get("eta_s"))
+    if ends and d.get("longer") != 0:
+        expected = f"ETA {ends}: those that took longer went on for about {left} more."
+    elif ends:
+        expected = f"ETA {ends} if it is only slow" + _with(": {}", none) + "."
+    elif d.get("longer"):
+        expected = f"Few took longer; the longest took {longest}." if longest else ""
+    else:
+        expected = f"{none[:1].upper()}{none[1:]}." if none else "How long such jobs take is not known yet."
+    return f"Still watching it. {expected}".rstrip()
+
+
+def _after(event: Event, seconds: object) -> str:
+    """Return the time so long after the event; "" for what is no number, or beyond all times."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return ""
+    try:
+        return moment(rfc3339(event.at + timedelta(seconds=seconds)), event.at)
+    except (OverflowError, ValueError):
+        return ""
 
 
 def _run(event: Event) -> str:

@@ -47,6 +47,7 @@ class EventType(StrEnum):
     AUDIENCE_ANOMALY = "audience.anomaly"
     AUDIENCE_RECOVERED = "audience.recovered"
     EXPORT_IMPLAUSIBLE = "export.implausible"
+    EXPORT_PLAUSIBLE = "export.plausible"
     CREDENTIAL_EXPIRING = "credential.expiring"
     CREDENTIAL_RENEWED = "credential.renewed"
     UNKNOWN_REPLY = "sandbox.unknown_reply"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from segwatch.alerts.book import Alerting
+from segwatch.alerts.alerting import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence

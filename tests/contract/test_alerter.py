@@ -1,5 +1,6 @@
 """The worker of alerts on a real store: what it promises to whom, and that a restart repeats and loses nothing."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -72,6 +73,26 @@ async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_ta
     await house.passes(seconds=3)
     assert await house.told("ops") == ["job.failed", "job.succeeded"]
     assert await house.told("log") == ["job.failed", "job.succeeded", "job.succeeded"]
+
+
+async def test_who_is_told_at_once_hears_of_an_overdue_job_when_its_sandbox_answers_also_behind_a_restart(house):
+    house.routes = (Route(match={"severity": ["critical", "warning"]}, channels=("ops",)),)
+    sandbox = {"stream": "sandbox/prod", "kind": "", "job": ""}
+    await house.happens(EventType.JOB_OVERDUE, "before")
+    await house.happens(EventType.SANDBOX_UNREACHABLE, **sandbox)
+    await house.happens(EventType.JOB_OVERDUE, "goes-on")
+    await house.happens(EventType.JOB_OVERDUE, "ends")
+    await house.passes(seconds=5)
+    assert sorted(await house.told("ops")) == ["job.overdue", "sandbox.unreachable"]
+    await house.happens(EventType.JOB_SUCCEEDED, "ends")
+    await house.happens(EventType.SANDBOX_RECOVERED, **sandbox)
+    await house.passes(seconds=5)
+    await house.passes(seconds=5)
+    told = [one.event for one in await house.store.deliveries(channel="ops")]
+    assert Counter(one.type.value for one in told) == {
+        "sandbox.unreachable": 1, "sandbox.recovered": 1, "job.overdue": 2,
+    }  # fmt: skip
+    assert {one.job_id for one in told} == {"", "before", "goes-on"}
 
 
 async def test_of_a_job_it_can_be_told_who_heard_of_it_in_groups_and_who_as_the_end_of_what_he_heard(house):

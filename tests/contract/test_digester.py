@@ -10,7 +10,7 @@ import pytest
 from fakes import FakeClock
 from store_builders import key
 
-from segwatch.alerts.book import Alerting
+from segwatch.alerts.alerting import Alerting
 from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence

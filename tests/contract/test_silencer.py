@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alert_builders import event
 from fakes import FakeClock
 from store_builders import sandbox_event
 
@@ -73,6 +74,16 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
     yield Here(store)
     assert await store.check() == []
     await store.close()
+
+
+async def test_what_may_be_explained_is_promised_by_who_knows_what_is_open_and_once(here):
+    overdue = event(EventType.JOB_OVERDUE, when=here.clock.now())
+    assert await here.happens(overdue) == []
+    assert sorted(one.channel for one in await here.store.deliveries()) == ["all"]
+    alone = Silencer(
+        here.store, here.clock, ROUTES, OpenAlerts(here.store), here.told.extend, waits=lambda event: False
+    )
+    assert [one.channel for one in alone.promise((overdue,), here.clock.now())] == ["all"]
 
 
 def recovered(sequence: int = 2) -> Event:

@@ -317,6 +317,7 @@ def detections():
         replace(done.state.facts, batches=(BATCH,)), 4195, [], least_change=0.35, least_members=10
     )  # fmt: skip
     yield from tracker.implausible(done.state, at("02:20:05.120"), doubt)[1]
+    yield from tracker.plausible(done.state, at("02:20:05.120"))[1]
     state = None
     for ends, clock in ((at("04:00:00"), "02:20:00.120"), (at("23:00:00"), "02:41:00.120")):
         turned = expiry.turned(state, "prod", ends, at(clock), warn_before=timedelta(hours=2))

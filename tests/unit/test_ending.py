@@ -19,7 +19,7 @@ LONG = timedelta(days=91)
 
 
 def watched(**changes) -> Watched:
-    kept = ("sandboxes", "channels", "pipelines", "retention", "schedules", "audiences")
+    kept = ("sandboxes", "channels", "pipelines", "retention", "schedules", "audiences", "exports")
     return Watched(**({name: getattr(WATCHED, name) for name in kept} | changes))
 
 
@@ -42,7 +42,8 @@ DEAF = of_subject(EventType.CHANNEL_FAILING, "channel/ops", sandbox="", details=
 NIGHTLY = of_subject(EventType.PIPELINE_FAILED, "pipeline/prod/nightly/1", details={"pipeline": "nightly"})
 MISSED = of_subject(EventType.SCHEDULE_MISSED, "schedule/prod/s1", details={"schedule": "s1"})
 EMPTY = of_subject(EventType.AUDIENCE_ANOMALY, "audience/prod/nl", details={"segment": "nl"})
-ALL = (FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
+WRONG = event(EventType.EXPORT_IMPLAUSIBLE)
+ALL = (WRONG, FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,8 @@ ALL = (FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
             if one is not DEAF
         ),
         pytest.param(DEAF, {"sandboxes": frozenset()}, timedelta(), None, id="a-channel-is-of-no-sandbox"),
+        pytest.param(WRONG, {"exports": False}, timedelta(), "not_looked_for", id="exports-are-not-judged"),
+        pytest.param(FAILURE, {"exports": False}, timedelta(), None, id="a-failure-needs-no-judgement"),
         pytest.param(DEAF, {"channels": frozenset({"chat"})}, timedelta(), "channel_removed", id="channel"),
         pytest.param(
             NIGHTLY, {"pipelines": frozenset({("dev", "nightly")})}, timedelta(), "pipeline_removed", id="run"

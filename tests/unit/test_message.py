@@ -77,7 +77,7 @@ SAID = {
     EventType.JOB_OVERDUE: (
         {"since": "2026-01-05T01:10:00.000Z", "limit_s": 7200},
         "Export 24116 is overdue in prod: still NEW since 01:10:00 UTC, longer than its limit of 2 h. "
-        "Still watching it.",
+        "Still watching it. How long such jobs take is not known yet.",
     ),
     EventType.JOB_UNKNOWN_STATUS: (
         {},
@@ -162,6 +162,7 @@ SAID = {
         "Export 24116 cannot be right in prod: its record names no batch. "
         "The platform calls it a success, so nothing is submitted again. Look: segwatch export show 24116",
     ),
+    EventType.EXPORT_PLAUSIBLE: ({"exported": 4195}, "Export 24116 looks right again in prod, 4,195 profiles written."),
     EventType.CREDENTIAL_EXPIRING: (
         {"expires_at": "2026-01-05T05:00:00Z"},
         "The token of sandbox prod ends at 05:00:00 UTC. Put a fresh one where access_token or access_token_file says.",

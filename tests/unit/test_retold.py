@@ -91,7 +91,7 @@ def test_what_was_expected_of_schedules_and_long_jobs_is_not_expected_again():
         (missed, f"It should fire next at 03:10:00 UTC. {again}", again),
         (
             long,
-            "Still watching it. Those that took longer went on for about 10 m more.",
+            "Still watching it. ETA 03:10:00 UTC: those that took longer went on for about 10 m more.",
             "Still watching it. None of the last 40 took so long.",
         ),
     ):

@@ -10,9 +10,10 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segwatch.jobs.baseline import usual
 from segwatch.jobs.events import EventType
 from segwatch.jobs.model import Facts, Missing, Status
-from segwatch.jobs.tracker import observe, overdue
+from segwatch.jobs.tracker import observe, overdue, slow
 
 NO_TRANSITION = {EventType.JOB_DISCOVERED, EventType.JOB_OVERDUE}
 ENDS = {EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED}
@@ -277,12 +278,22 @@ def test_a_job_found_ended_from_before_the_watch_is_late_in_both_its_events():
     [pytest.param(115, [], id="at-the-limit"), pytest.param(116, ["job.overdue"], id="past-it")],
 )
 def test_a_job_is_overdue_when_older_than_the_limit_by_the_platforms_clock(minute, told):
-    _, events = overdue(job(created_at=at(-5)), at(minute), watch(overdue_after=timedelta(hours=2)))
+    state = job(created_at=at(-5), asked_at=at(minute))
+    _, events = overdue(state, at(minute), watch(overdue_after=timedelta(hours=2)))
     assert types(events) == told
+    _, events = overdue(state, at(minute + 60), watch(overdue_after=timedelta(hours=2)))
+    assert types(events) == told  # what nobody has looked at since may have ended
+
+
+def test_a_job_that_is_not_found_is_not_told_as_still_running():
+    state = job(created_at=at(-5))
+    state, events = observe(state, Missing(key=state.key, asked_at=at(200)), at(200), watch())
+    assert types(events) == []
+    assert types(slow(state, at(200), usual([timedelta(minutes=1)] * 8), timedelta(minutes=2), None)[1]) == []
 
 
 def test_overdue_says_since_when_and_the_limit():
-    _, (event,) = overdue(job(created_at=None), at(200), watch())
+    _, (event,) = overdue(job(created_at=None, asked_at=at(200)), at(200), watch())
     assert (event.details["since"], event.details["limit_s"]) == ("2026-01-05T03:00:00.000Z", 7200.0)
 
 
