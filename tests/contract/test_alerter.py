@@ -76,7 +76,7 @@ async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_ta
 
 
 async def test_who_is_told_at_once_hears_of_an_overdue_job_when_its_sandbox_answers_also_behind_a_restart(house):
-    house.routes = (Route(match={"severity": ["critical", "warning"]}, channels=("ops",)),)
+    house.routes = (Route(condition=Condition(match={"severity": ["critical", "warning"]}), channels=("ops",)),)
     sandbox = {"stream": "sandbox/prod", "kind": "", "job": ""}
     await house.happens(EventType.JOB_OVERDUE, "before")
     await house.happens(EventType.SANDBOX_UNREACHABLE, **sandbox)
