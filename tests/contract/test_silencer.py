@@ -77,7 +77,7 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
 
 
 async def test_what_may_be_explained_is_promised_by_who_knows_what_is_open_and_once(here):
-    overdue = event(EventType.JOB_OVERDUE, when=here.clock.now())
+    overdue = event(EventType.JOB_OVERDUE, when=here.clock.now(), sequence=1)
     assert await here.happens(overdue) == []
     assert sorted(one.channel for one in await here.store.deliveries()) == ["all"]
     alone = Silencer(
