@@ -1,14 +1,23 @@
 """What an event does to the alert of one subject."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from datetime import datetime
 
+from segwatch.alerts.effects import chain_of
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, worst
 from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
 _ALARMS_MAX = 20  # of one alert: they differ by type, severity, status, reason
+
+_CALLED_OFF = {  # by the `reason` of schedule.recovered; what is left says that it fired
+    "cron": "the schedule was given another time, and what was due has not run",
+    "disabled": "the schedule was disabled, and what was due has not run",
+    "enabled": "the schedule was disabled meanwhile, and what was due has not run",
+    "deleted": "the schedule was deleted, and what was due has not run",
+}
 
 
 def fold(
@@ -30,12 +39,16 @@ def fold(
 
 
 def _closed(alert: Alert, event: Event) -> Alert | None:
-    given_up = ""
+    given_up = called_off = ""
     if event.type is EventType.WATCH_ENDED:
         if event.details.get("last_event") != alert.loud_id:  # more went wrong since: it is watched after all
             return None
         given_up = str(event.details.get("why", ""))
-    return replace(alert, ended_at=event.at, changed_at=event.at, ended_by=event.id, given_up=given_up)
+    if event.type is EventType.SCHEDULE_RECOVERED:
+        called_off = _CALLED_OFF.get(event.reason, "")
+    return replace(
+        alert, ended_at=event.at, changed_at=event.at, ended_by=event.id, given_up=given_up, called_off=called_off
+    )
 
 
 def is_loud(effect: Effect, event: Event) -> bool:
@@ -46,28 +59,29 @@ def is_loud(effect: Effect, event: Event) -> bool:
 def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
-    awaits = event.details.get("segment_job")
     labels = labels_of(event) | {"alert": (effect.subject,)}
     return Alert(
         subject=effect.subject,
         event_id=event.id,
-        since=event.at,
+        since=_began(event, words),
         changed_at=event.at,
         loud_at=event.at,
         loud_id=event.id,
         severity=event.severity,
         title=words.title,
+        facts=words.facts,
         cause=words.cause,
         code=words.code,
         action=words.action,
         titled_by=event.id,
         acted_by=event.id,
+        chains=_chains((), event),
         alarms=(_alarm(event, labels),),
         types=(event.type.value,),
         sandbox=event.sandbox,
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
-        awaits=awaits if isinstance(awaits, str) else "",
+        awaits=_awaited(event),
         labels=labels,
         told=tuple(told),
         withheld=tuple(withheld),
@@ -78,19 +92,23 @@ def _added(
     alert: Alert, effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
     jobs = alert.jobs if event.job_id in ("", *alert.jobs) else (*alert.jobs, event.job_id)[-_JOBS_MAX:]
-    alert = replace(alert, changed_at=event.at, jobs=jobs)
+    is_again = _is_again(alert, effect, event)
+    alert = replace(alert, changed_at=event.at, jobs=jobs, chains=_chains(alert.chains or alert.jobs, event))
     if words.action:
         alert = replace(alert, action=words.action, acted_by=event.id)
     if not is_loud(effect, event):
         return alert
-    is_new = event.type.value not in alert.types
+    if is_again:
+        alert = _recurred(alert, event, words)
+    is_new = is_again or event.type.value not in alert.types
     return replace(
         alert,
-        types=(*alert.types, event.type.value) if is_new else alert.types,
+        types=_united(alert.types, [event.type.value]),
         loud_at=event.at if is_new else alert.loud_at,
         loud_id=event.id,
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
+        facts=words.facts if is_new else alert.facts,
         titled_by=event.id if is_new else alert.titled_by,
         alarms=_alarms(alert, event),
         cause=words.cause or alert.cause,
@@ -98,6 +116,43 @@ def _added(
         told=_united(alert.told, told),
         withheld=_united(alert.withheld, withheld),
     )
+
+
+def _is_again(alert: Alert, effect: Effect, event: Event) -> bool:
+    """True when the work failed anew, in a chain or run that was not in the alert yet."""
+    chain = chain_of(event) if effect.turn is Turn.OPENS else ""
+    return chain not in ("", *alert.chains, *alert.jobs)
+
+
+def _recurred(alert: Alert, event: Event, words: Words) -> Alert:
+    """Return the alert as it is about the new failure: what came of the one before is no more part of it."""
+    return replace(
+        alert,
+        types=tuple(type_ for type_ in alert.types if not type_.startswith("export.retry_")) or alert.types[:1],
+        recurrences=alert.recurrences + 1,
+        recurred_at=_began(event, words),
+        awaits=_awaited(event),
+        cause="",
+        code="",
+        action=words.action,
+        acted_by=event.id,
+    )
+
+
+def _chains(known: tuple[str, ...], event: Event) -> tuple[str, ...]:
+    """Return the chains with that of the event; a job that answers a failure is of its chain, even when it is new."""
+    answer = event.details.get("new_job_id")
+    more = [chain_of(event), answer if isinstance(answer, str) else ""]
+    return _united(known, filter(None, more))[-_JOBS_MAX:]
+
+
+def _awaited(event: Event) -> str:
+    awaits = event.details.get("segment_job")
+    return awaits if isinstance(awaits, str) else ""
+
+
+def _began(event: Event, words: Words) -> datetime:
+    return min(words.began or event.at, event.at)  # another clock may be ahead of ours
 
 
 def _alarm(event: Event, labels: Labels) -> Alarm:
@@ -115,5 +170,5 @@ def _kind(alarm: Alarm) -> Labels:
     return {name: value for name, value in alarm.labels.items() if name != "job_id"}
 
 
-def _united(some: Collection[str], more: Collection[str]) -> tuple[str, ...]:
+def _united(some: Collection[str], more: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*some, *more]))

@@ -44,7 +44,7 @@ def detected(event: Event, knowledge: Knowledge = NOTHING) -> Said:
         case EventType.EXPORT_IMPLAUSIBLE:
             action = "The platform calls it a success, so nothing is submitted again."
             action += around(" Look: segwatch export show {}", text(event.job_id))
-            return said(f"{job} cannot be right{where}", around(": {}", why), action)
+            return said(f"{job} cannot be right{where}", around(" — {}", why), action)
         case EventType.CREDENTIAL_EXPIRING:
             ends = moment(d.get("expires_at"), event.at)
             tail = around(" at {}", ends) + around(", and cannot be renewed — {}", why)

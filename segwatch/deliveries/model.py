@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from segwatch.alerts.model import Alert
 from segwatch.jobs.events import Event
 
 
@@ -23,7 +24,8 @@ class Delivery:
     promised_at: when the promise was made; its maximum age counts from here. attempts: tries so far.
     due_at: not before this time. reason: why the last attempt failed. origin: the identity of the store that keeps
     the promise, which fills it in; 0 for one that is in no store. thread: the receiver's name for the thread that this
-    channel has begun about the same alert, which the store fills in too; "" where there is none.
+    channel has begun about the same alert, which the store fills in too; "" where there is none. ends: the alerts that
+    the success, or other end, of a job or run ends; from the store, too.
     """
 
     event: Event
@@ -35,6 +37,7 @@ class Delivery:
     reason: str = ""
     origin: int = field(default=0, compare=False)
     thread: str = ""
+    ends: tuple[Alert, ...] = field(default=(), compare=False)
 
     @property
     def id(self) -> str:

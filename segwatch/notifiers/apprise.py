@@ -60,12 +60,12 @@ class Apprise:
 
     def body(self, delivery: Delivery) -> Body:
         """Return what Apprise is given; how a service lays it out is known to Apprise alone."""
-        message = self._context.compose(delivery.event)
+        message = self._context.message(delivery)
         return Body(media_type="application/json", content={"title": message.title, "body": _text(message)})
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. One that timed out may arrive all the same: delivery is at least once."""
-        message = self._context.compose(delivery.event)
+        message = self._context.message(delivery)
         try:
             async with asyncio.timeout(self._context.timeout_s), self._places:
                 said = await _in_thread(lambda: _notify(self._url, message))
@@ -120,7 +120,7 @@ def _type(message: Message) -> "NotifyType":
 def _text(message: Message) -> str:
     parts = [
         "\n".join(message.said),
-        "\n".join(f"- {item}" for item in message.items),
+        "\n".join(f"- {item}" for item in message.lines),
         "\n".join(f"{name}: {value}" for name, value in message.fields),
         "\n".join(f"{name}: {url}" for name, url in message.links),
         f"{rfc3339(message.at)} · {message.event_id}",

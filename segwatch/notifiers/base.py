@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
 from segwatch.addresses import service_url, split_url
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import Message, ending, message_of
 from segwatch.deliveries.model import Delivery, Outcome, Rejected
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event
@@ -69,6 +69,10 @@ class NotifierContext:
     timeout_s: float = 10.0
     compose: Callable[[Event], Message] = message_of
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
+
+    def message(self, delivery: Delivery) -> Message:
+        """Return what is said to the people on this channel, with what the event ends."""
+        return ending(self.compose(delivery.event), delivery.ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from segwatch.addresses import split_url
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
-from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
-from segwatch.deliveries.runes import HTML, chunks, clip, listed
+from segwatch.deliveries.presentation import footer_of, headline_of, items_of, links_of, said_of
+from segwatch.deliveries.runes import HTML, chunks, clip
 from segwatch.errors import BadValue
 from segwatch.notifiers.base import Body, Notifier, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
@@ -109,7 +109,7 @@ class SlackWebhook:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request."""
-        return Body(media_type="application/json", content=payload_of(self._context.compose(delivery.event)))
+        return Body(media_type="application/json", content=payload_of(self._context.message(delivery)))
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
@@ -133,7 +133,7 @@ class SlackApp:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request: an answer in the alert's thread, where there is one in this channel."""
-        message = self._context.compose(delivery.event)
+        message = self._context.message(delivery)
         payload = payload_of(message) | {"channel": self._channel_id, "unfurl_links": False, "unfurl_media": False}
         where, _, ts = delivery.thread.partition(":")
         if ts and where == self._channel_id:
@@ -186,8 +186,7 @@ def payload_of(message: Message) -> dict[str, Any]:
         {"type": "header", "text": _plain(headline_of(message), HEADER_MAX)},
         _section(said_of(message)),
     ]
-    if message.items:
-        lines = listed([f"• {one}" for one in message.items], SECTION_MAX, HTML)
+    if lines := items_of(message, SECTION_MAX, HTML):
         blocks.append({"type": "section", "text": {"type": "plain_text", "text": "\n".join(lines), "emoji": False}})
     for some in chunks(message.fields, FIELDS_MAX):
         fields = [_plain(f"{name}\n{value}", FIELD_MAX) for name, value in some]

@@ -13,6 +13,8 @@ from store_builders import answer
 
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.message import ending, message_of
+from segwatch.deliveries.presentation import footer_of
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import EventType, rfc3339
 from segwatch.store.base import Change
@@ -70,6 +72,24 @@ async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_ta
     await house.passes(seconds=3)
     assert await house.told("ops") == ["job.failed", "job.succeeded"]
     assert await house.told("log") == ["job.failed", "job.succeeded", "job.succeeded"]
+
+
+@pytest.mark.parametrize("taken_in", [True, False])
+async def test_a_success_that_ends_an_alert_says_which_and_any_other_says_nothing(house, taken_in):
+    house.routes = (Route(channels=("log",)),)
+    await house.happens(EventType.JOB_FAILED, "1", details={"fingerprint": "f"})
+    await house.passes(seconds=3)
+    house.clock.set(house.clock.now() + timedelta(minutes=5))
+    await house.happens(EventType.JOB_SUCCEEDED, "2", details={"fingerprint": "f"})
+    if taken_in:
+        await house.passes(seconds=3)
+    await house.happens(EventType.JOB_SUCCEEDED, "3")
+    later = house.clock.now() + timedelta(hours=1)
+    due = await house.store.due_deliveries("log", now=later, limit=9)
+    shown = {one.event.job_id: ending(message_of(one.event), one.ends) for one in due}
+    assert shown["2"].action == "This ends: Export 1 failed in prod, since 03:00:00 UTC."
+    assert footer_of(shown["2"])[0] == "resolved"
+    assert (shown["3"].action, footer_of(shown["3"])[0]) == ("", "info")
 
 
 async def test_of_a_job_it_can_be_told_who_heard_of_it_in_groups_and_who_as_the_end_of_what_he_heard(house):
@@ -222,3 +242,20 @@ async def test_what_is_told_again_says_what_is_so_by_then(house):
     assert first.details["title"] == "Export 1 failed in prod"
     assert again.details["title"] == 'Still: Export 1 of "Gold members" failed in prod'
     assert [row["title"] for row in again.details["alerts"]] == ['Export 1 of "Gold members" failed in prod']
+
+
+async def test_a_message_about_one_alert_has_the_parts_of_its_event_and_a_new_failure_is_told_on_every_channel(house):
+    house.routes = (
+        Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),
+        Route(match=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),
+    )
+    work = {"fingerprint": "f", "duration_s": 240.0}
+    for job in "12":
+        await house.happens(EventType.JOB_FAILED, job, status="FAILED", details=work)
+        await house.passes(minutes=7)
+    assert await house.told("chat") == await house.told("pager") == ["alert.firing", "alert.firing"]
+    assert len({one.event.stream for one in await house.store.deliveries(channel="pager")}) == 1
+    first, again = [one for one in await house.notices() if one.details["channel"] == "chat"]
+    assert (first.details["job"], again.details["job"]) == ("1", "2")
+    assert (again.details["title"], again.status) == ("Again: Export 2 failed in prod", "FAILED")
+    assert dict(message_of(again).fields)["Took"] == "4 m"
