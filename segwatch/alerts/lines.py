@@ -40,7 +40,8 @@ def ended(alert: Alert, now: datetime) -> str:
         return f"{alert.facts}{since(alert, now)} — {alert.given_up}"
     if alert.called_off:
         return f"{alert.facts} — {alert.called_off}"
-    return f", {between(alert.since, alert.ended_at or alert.changed_at, now)}"
+    often = f", {alert.recurrences + 1:,} failures" if alert.recurrences else ""
+    return f"{often}, {between(alert.since, alert.ended_at or alert.changed_at, now)}"
 
 
 def between(begin: datetime, end: datetime, now: datetime) -> str:

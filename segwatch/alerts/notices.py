@@ -164,8 +164,9 @@ def _firing_tail(notice: Notice, now: datetime) -> str:
 
 
 def _resolved_tail(alerts: Sequence[Alert], now: datetime) -> str:
-    if len(alerts) == 1 and lines.over(alerts[0]) != "Resolved":
-        return lines.ended(alerts[0], now)
+    if len(alerts) == 1:
+        cause = "" if lines.over(alerts[0]) != "Resolved" else _cause(alerts)
+        return cause + lines.ended(alerts[0], now)
     began, last = min(alert.since for alert in alerts), max(alert.ended_at or alert.since for alert in alerts)
     why = {alert.given_up or alert.called_off for alert in alerts}
     if len(why) == 1 and (only := why.pop()):

@@ -46,8 +46,9 @@ class Message:
     is nothing. fields: (name, value), the most useful first.
     subject: what the alert is about, equal in the message that opens it and in the one that closes it; "" for a story.
     ends: whether a job or run that ended well ended an alert by that.
-    items: a line for each alert that the message counts, the worst first; items_left: how many more there are than
-    lines; listed_by: a command that lists all, "" where there is none. links: (name, URL).
+    items: a line for each alert that the message counts, the worst first, but for a single one that the summary says
+    already; items_left: how many more there are than lines; listed_by: a command that lists all, "" where there is none.
+    links: (name, URL).
     """
 
     event_id: str
@@ -135,25 +136,30 @@ def _leads_somewhere(url: str) -> bool:
 
 
 def _items(event: Event, knowledge: Knowledge) -> list[str]:
-    return digest.lines(event, knowledge) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
+    if event.type is EventType.DIGEST_DAILY:
+        return digest.lines(event, knowledge)
+    items = texts(event.details.get("items"))
+    is_told = len(items) == 1 and text(event.details.get("summary")).endswith(f"{items[0]}.")
+    return [] if is_told else items
 
 
 def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
     if event.type is EventType.DIGEST_DAILY:
         return digest.fields(event)
     details = event.details
+    job = text(event.job_id) or text(details.get("job"))
     sizes = _profiles(event, knowledge, "profiles") or _profiles(event, knowledge, "members")
     return [
         ("Sandbox", text(event.sandbox)),
         ("Pipeline", text(details.get("pipeline"))),
         ("Run", text(details.get("run"))),
         ("Kind", text(event.kind)),
-        ("Job", text(event.job_id) or text(details.get("job"))),
+        ("Job", job),
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
         ("Reason", text(event.reason)),
         ("Further errors", _errors(event)),
         ("Attempt", _attempt(details)),
-        ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
+        ("Chain began with", text(details.get("root")) if text(details.get("root")) != job else ""),
         ("New job", text(details.get("new_job_id"))),
         *_timeline(event),
         ("Expected at", moment(details.get("expected_at"), event.at)),

@@ -198,6 +198,15 @@ def test_each_run_of_a_pipeline_that_fails_is_told_and_explained_by_its_own_eval
     assert (alert.recurrences, alert.awaits) == (1, "seg-r2")
 
 
+def test_the_end_of_what_failed_several_times_says_how_often():
+    house = Told()
+    house.take(failed("1", details=WORK), failed("2", at(1), details=WORK), succeeded("3", at(2), details=WORK))
+    (over,) = house.tick(at(3))
+    assert over.details["summary"] == (
+        "Resolved: Export 2 failed — Internal error (500), 2 failures, from 03:00:00 to 03:02:00 UTC."
+    )
+
+
 def test_a_storm_of_new_failures_is_bounded_by_the_interval():
     house = Told()
     for minute in range(60):
