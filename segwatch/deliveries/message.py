@@ -47,7 +47,7 @@ class Message:
     subject: what the alert is about, equal in the message that opens it and in the one that closes it; "" for a story.
     ends: whether a job or run that ended well ended an alert by that.
     items: a line for each alert that the message counts, the worst first, but for a single one that the summary says
-    already; items_left: how many more there are than lines; listed_by: a command that lists all, "" where there is none.
+    already; items_left: how many more there are than lines; listed_by: a command that lists all, "" where none does.
     links: (name, URL).
     """
 

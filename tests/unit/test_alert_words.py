@@ -12,6 +12,7 @@ from segwatch.jobs.events import EventType, rfc3339
 
 EARLY = rfc3339(at(-5))
 WHY = {"why": "503 Service Unavailable", "since": EARLY}
+TOOK = {"duration_s": 9.0}
 ERRORS = [{"code": "E17", "message": "the disk was full"}]
 SCHEDULE = {"schedule": "s1", "name": "nightly", "expected_at": EARLY}
 
@@ -109,7 +110,7 @@ def test_it_began_when_it_did_and_not_when_it_was_noticed():
 def test_a_message_about_one_alert_says_all_that_its_event_tells():
     one = failed(
         "24116", status="FAILED", previous="PROCESSING", reason="PROFILE_EXPORT", links={"job": "/export/jobs/24116"},
-        details={"errors": [*ERRORS, {"code": "E2", "message": "more"}], "attempt": 1, "root": "24116", "duration_s": 9.0},
+        details={"errors": [*ERRORS, {"code": "E2", "message": "more"}], "attempt": 1, "root": "24116"} | TOOK,
     )  # fmt: skip
     notice = told_in_a_group(one)
     assert notice.job_id == "", "it is no part of the job's history"
