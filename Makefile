@@ -1,13 +1,15 @@
 # make demo   runs the main job on a local platform          make test   runs all tests
 # make check  what CI checks before the tests                make lock   renews the locks (needs uv)
+# make fuzz   tries properties with FUZZ=20 times as many examples as `make test` does
 # Everything lives in .venv; nothing is installed elsewhere, and no root is needed.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 ARGS   ?=
+FUZZ   ?= 20
 
-.PHONY: demo test check e2e bench bench-detectors lock clean help
+.PHONY: demo test check e2e fuzz bench bench-detectors lock clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -20,6 +22,9 @@ test: $(VENV)/.dev
 
 e2e: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n 4 --dist worksteal tests/e2e $(ARGS)
+
+fuzz: $(VENV)/.dev
+	@FUZZ=$(FUZZ) $(BIN)/python -m pytest -n 4 --dist worksteal -m hypothesis $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

@@ -61,12 +61,14 @@ class Told:
     messages: list[tuple[str, Event]] = field(default_factory=list)
     silenced: Any = never
 
-    def take(self, *events: Event, told: Sequence[str] = (), withheld: Sequence[str] = ()) -> tuple[str, ...]:
+    def take(
+        self, *events: Event, told: Sequence[str] = (), withheld: Sequence[str] = (), at_once: Sequence[str] = ()
+    ) -> tuple[str, ...]:  # fmt: skip
         closing: tuple[str, ...] = ()
         for one in events:
             closing = self.book.take(
                 one, words=words_of(one), ways=self.ways, told=told, withheld=withheld,
-                silenced=self.silenced(labels_of(one), one.at),
+                at_once=at_once, silenced=self.silenced(labels_of(one), one.at),
             )  # fmt: skip
         return closing
 

@@ -4,7 +4,9 @@ import itertools
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +15,30 @@ import hypothesis
 import pytest
 import structlog
 from aiohttp import ClientResponse
+from examples import examples
 
 # how long an example takes says more about the machine than about what is tested
-hypothesis.settings.register_profile("segwatch", deadline=None)
+hypothesis.settings.register_profile("segwatch", deadline=None, max_examples=examples(50))
 hypothesis.settings.load_profile("segwatch")
+
+
+# Hundreds of processes import the same modules, and every worker collects all tests: what one has compiled serves all,
+# also where Python was told to keep nothing.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each worker of a whole run begin its collection at another module: none compiles what another has compiled.
+
+    `pytest_collection_modifyitems` brings the tests back into one order.
+    """
+    about = getattr(config, "workerinput", None)
+    if about and config.args == config.getini("testpaths"):
+        modules = sorted(map(str, Path(__file__).parent.rglob("test_*.py")))
+        number = int(about["workerid"].removeprefix("gw"))
+        first = len(modules) * number // about["workercount"]
+        config.args = modules[first:] + modules[:first]
 
 
 class _ClientResponse(ClientResponse):
@@ -45,7 +67,7 @@ def logging_as_before() -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip, with the reason, tests that need a program which is not here; put those that wait among those that work."""
-    items[:] = _spread(items)
+    items[:] = _spread(sorted(items, key=lambda item: item.path))
     for item in items:
         for mark in item.iter_markers("needs"):
             missing = [program for program in mark.args if shutil.which(program) is None]

@@ -1,50 +1,24 @@
 """All alerts and groups, and what each event and the time do to them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
 from segwatch.alerts import grouping
+from segwatch.alerts.alerting import Alerting, Dirty
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.folding import fold, is_loud
 from segwatch.alerts.grouping import Group, Hearing, Hush, Member, Way
-from segwatch.alerts.inhibition import Inhibitors
+from segwatch.alerts.inhibition import Inhibitors, Knows, explains
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Alert, Labels, Note, Words
 from segwatch.alerts.notices import NOTICES, Telling
-from segwatch.alerts.rerouting import Lead, rerouted
-from segwatch.jobs.events import Event
+from segwatch.alerts.rerouting import Lead, rerouted, resumed, still_owed
+from segwatch.jobs.events import Event, EventType
 
 Silenced = Callable[[Labels, datetime], bool]
 
 _GroupKey = tuple[str, str, tuple[tuple[str, str], ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alerting:
-    """What must be written: what follows for alerts from the events of the log up to position `cursor`.
-
-    cursor_before: up to where the log was taken in when this was last written.
-    finished: the ids of groups that have nothing left to tell.
-    """
-
-    cursor: int
-    cursor_before: int
-    alerts: tuple[Alert, ...] = ()
-    groups: tuple[Group, ...] = ()
-    finished: tuple[str, ...] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """True when only the cursor has moved on."""
-        return not (self.alerts or self.groups or self.finished)
-
-
-@dataclass(slots=True)
-class _Dirty:
-    alerts: dict[str, Alert] = field(default_factory=dict)
-    groups: dict[str, Group] = field(default_factory=dict)
-    finished: set[str] = field(default_factory=set)
 
 
 class Book:
@@ -62,7 +36,8 @@ class Book:
         self._holding: dict[str, set[str]] = {}  # the groups that an alert is in
         for group in self._groups.values():
             self._hold(group)
-        self._dirty = _Dirty()
+        self._dirty = Dirty()
+        self._explaining: Inhibitors | None = None  # among the open alerts, until one of these changes
 
     def _whole(self, group: Group) -> Group:
         """Return the group without alerts that are no longer known: their time to be told is long past."""
@@ -98,29 +73,37 @@ class Book:
             if after != group:
                 self._keep(after)
         owed: list[tuple[str, str]] = []
-        for alert in list(self._open.values()):
-            leads = lead(alert)
-            informed = {*alert.told, *alert.withheld, *(way.channel for way in self._ways_of(alert))}
+        for before in list(self._open.values()):
+            leads = lead(before)
+            alert = still_owed(before, leads)
+            waiting = {channel for channel, *_ in alert.inhibited}
+            informed = {*alert.told, *alert.withheld, *waiting, *(way.channel for way in self._ways_of(alert))}
             for way, labels in leads.ways:
                 if way.channel not in informed:
                     informed.add(way.channel)
                     self._join(way, alert, labels, Member(at=since.get((way.channel, alert.id), now)))
             at_once = {channel: id_ for channel, id_ in leads.at_once.items() if channel not in informed}
             if at_once and silenced(alert.labels, now):
-                self._write(replace(alert, withheld=(*alert.withheld, *at_once)))
+                alert = replace(alert, withheld=(*alert.withheld, *at_once))
             elif at_once:
-                self._write(replace(alert, told=(*alert.told, *at_once)))
-                owed += at_once.items()
+                late = [(channel, id_, alert.first_type) for channel, id_ in at_once.items()]
+                alert, hearing = self._inhibitors().heard(alert, late, self._known_by)
+                owed += hearing
+            if alert is not before:
+                self._write(alert)
         return tuple(owed)
 
     def take(
         self, event: Event, *, words: Words, ways: Sequence[Way],
-        told: Collection[str] = (), withheld: Collection[str] = (), silenced: bool = False,
+        told: Collection[str] = (), withheld: Collection[str] = (), at_once: Collection[str] = (),
+        silenced: bool = False,
     ) -> tuple[str, ...]:  # fmt: skip
-        """Take in the next event of the log; return the channels that must hear of it as the end of what they heard.
+        """Take in the next event of the log; return the channels that must hear of it by itself.
 
+        Those are who hear of it as the end of what they heard, and `at_once`, unless another alert explains it to them.
         ways: those of grouped routes that take the event, one for each channel. told: channels that were promised it
-        already. withheld: those that would have been, but for a silence. silenced: whether one holds for the event.
+        already. withheld: those that would have been, but for a silence. at_once: those that
+        follow an immediate route and were not promised it. silenced: whether a silence holds for the event.
         """
         if event.type in NOTICES:
             return ()
@@ -136,11 +119,13 @@ class Book:
             touched.append(alert)
             if not alert.is_open:
                 closing |= dict.fromkeys(alert.told)
+                self._mend(alert, event)
             elif is_loud(effect, event):
                 rising.append(alert)
         ends = tuple(channel for channel in closing if channel not in told)
         for alert in rising if ends else ():  # the end of the one is told by what begins the other
             self._write(replace(alert, told=tuple(dict.fromkeys([*alert.told, *ends]))))
+        hearing = self._told_at_once(event, rising, [channel for channel in at_once if channel not in ends])
         for way in ways:
             for alert in rising:
                 member = Member(at=event.at, hush=Hush.SILENCED if silenced else Hush.NONE)
@@ -149,14 +134,44 @@ class Book:
                 group = self._group(way, labels_of(event), event.id)
                 note = Note(line=words.line, severity=event.severity, title=words.title, action=words.action)
                 self._keep(group.noting(note, event.at))
-        return ends
+        return tuple(dict.fromkeys([*hearing, *ends]))
+
+    def _mend(self, over: Alert, event: Event) -> None:
+        """Note with what waited for the work of an alert that a job has done it by now."""
+        if event.type is EventType.JOB_SUCCEEDED and explains(over):
+            for alert in [one for one in self._open.values() if one.awaits in over.jobs]:
+                self._write(replace(alert, mended_by=event.job_id))
+
+    def _told_at_once(self, event: Event, rising: Iterable[Alert], channels: Sequence[str]) -> Sequence[str]:
+        """Return whom of these channels no alert keeps from hearing of the event now; the others wait."""
+        alert = next((self._open[one.subject] for one in rising), None)
+        if alert is None or not channels:
+            return channels
+        owed = [(channel, event.id, event.type.value) for channel in channels]
+        alert, hearing = self._inhibitors().heard(alert, owed, self._known_by)
+        self._write(alert)
+        return [channel for channel, _ in hearing]
+
+    def released(self, now: datetime, silenced: Silenced) -> tuple[tuple[str, str], ...]:
+        """Return who is told at once, now that nothing explains it any more, of which events: by their ids."""
+        owed: list[tuple[str, str]] = []
+        for alert in [one for one in self._open.values() if one.inhibited]:
+            after, hearing = self._inhibitors().heard(replace(alert, inhibited=()), alert.inhibited, self._known_by)
+            if not hearing:
+                continue
+            if silenced(alert.labels, now):  # they hear of it at the end of the silence
+                withheld = tuple(dict.fromkeys([*alert.withheld, *dict(hearing)]))
+                after, hearing = replace(after, told=alert.told, withheld=withheld), []
+            self._write(after)
+            owed += hearing
+        return tuple(owed)
 
     def tick(self, now: datetime, silenced: Silenced) -> list[Telling]:
         """Return what is to be told at `now`.
 
         Those of whom a silence kept something learn of it from the event that tells of the silence's end.
         """
-        inhibitors = Inhibitors.among(self._open.values())
+        inhibitors = self._inhibitors()
         hushed = {subject for subject, alert in self._open.items() if silenced(alert.labels, now)}
         told: list[Telling] = []
         for group in list(self._groups.values()):
@@ -173,20 +188,11 @@ class Book:
 
     def changed(self, cursor: int = 0, cursor_before: int = 0) -> Alerting:
         """Return what has changed since this was last asked. cursor, cursor_before: as in `Alerting`."""
-        dirty, self._dirty = self._dirty, _Dirty()
-        return Alerting(
-            cursor=cursor,
-            cursor_before=cursor_before,
-            alerts=tuple(dirty.alerts.values()),
-            groups=tuple(replace(group, members=dict(group.members)) for group in dirty.groups.values()),
-            finished=tuple(sorted(dirty.finished)),
-        )
+        dirty, self._dirty = self._dirty, Dirty()
+        return dirty.written(cursor, cursor_before)
 
     def _ears(self, group: Group, inhibitors: Inhibitors, silenced: Collection[str]) -> grouping.Hear:
-        channel = group.way.channel
-
-        def knows(alert: Alert) -> bool:
-            return channel in alert.told or any(way.channel == channel for way in self._ways_of(alert))
+        knows = self._known_by(group.way.channel)
 
         def hear(alert: Alert) -> Hearing:
             if alert.subject in silenced:
@@ -195,6 +201,15 @@ class Book:
             return Hearing(types=types, hush=Hush.NONE if types else Hush.INHIBITED)
 
         return hear
+
+    def _inhibitors(self) -> Inhibitors:
+        if self._explaining is None:
+            self._explaining = Inhibitors.among(self._open.values())
+        return self._explaining
+
+    def _known_by(self, channel: str) -> Knows:
+        """Return what tells whether the channel is told of an alert."""
+        return lambda alert: channel in alert.told or any(way.channel == channel for way in self._ways_of(alert))
 
     def _join(self, way: Way, alert: Alert, labels: Labels, member: Member) -> None:
         """Put the alert into the way's group, unless it is in one of this way's already.
@@ -207,7 +222,7 @@ class Book:
                 continue
             there = held.members[alert.id]
             if there.hush is Hush.UNROUTED:
-                self._keep(_resumed(held, alert.id, way))
+                self._keep(resumed(held, alert.id, way))
                 return
             if held.way.route == way.route or (way.stateful and there.known):
                 return
@@ -232,6 +247,8 @@ class Book:
         return fresh if known is None else self._groups[known]
 
     def _write(self, alert: Alert) -> None:
+        if explains(alert):
+            self._explaining = None
         if alert.is_open:
             self._open[alert.subject] = alert
         else:
@@ -276,13 +293,6 @@ class Book:
     def _forget(self, alert_id: str) -> None:
         self._alerts.pop(alert_id, None)
         self._holding.pop(alert_id, None)
-
-
-def _resumed(group: Group, alert_id: str, way: Way) -> Group:
-    """Return the group with an alert in it that a route takes again; on that route's way if all others are unrouted."""
-    is_led = any(member.hush is not Hush.UNROUTED for member in group.members.values())
-    members = group.members | {alert_id: replace(group.members[alert_id], hush=Hush.NONE)}
-    return replace(group, members=members, way=group.way if is_led else way)
 
 
 def _key(group: Group) -> _GroupKey:

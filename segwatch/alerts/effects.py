@@ -24,7 +24,8 @@ _OF_ITS_STREAM = {  # one alert for each sandbox, channel, breaker, schedule, au
 _OF_ITS_WORK = {  # one alert for all jobs that do the same work: a later one that succeeds makes good what failed
     EventType.JOB_FAILED: Turn.OPENS,
     EventType.JOB_VANISHED: Turn.OPENS,
-    EventType.EXPORT_IMPLAUSIBLE: Turn.OPENS,  # of a success that closed it just before
+    EventType.EXPORT_IMPLAUSIBLE: Turn.OPENS,  # of a success that closed it just before, if only failures were in it
+    EventType.EXPORT_PLAUSIBLE: Turn.CLOSES,
     EventType.JOB_SUCCEEDED: Turn.CLOSES,
     EventType.JOB_CANCELLED: Turn.CLOSES,  # somebody has taken it into his own hands
     EventType.RETRY_SCHEDULED: Turn.ADDS,

@@ -48,7 +48,7 @@ _WORDS = {
 class Watched:
     """What is watched by the settings. pipelines: sandbox and name. retention: how long ended jobs are remembered.
 
-    schedules, audiences: whether they are looked at.
+    schedules, audiences, exports: whether they are looked at.
     """
 
     sandboxes: frozenset[str]
@@ -57,6 +57,7 @@ class Watched:
     retention: timedelta
     schedules: bool = True
     audiences: bool = True
+    exports: bool = True
 
 
 def reason_to_end(alert: Alert, watched: Watched, now: datetime) -> Reason | None:
@@ -69,6 +70,8 @@ def reason_to_end(alert: Alert, watched: Watched, now: datetime) -> Reason | Non
     if family == "pipeline" and (alert.sandbox, name.partition("/")[2]) not in watched.pipelines:
         return Reason.PIPELINE_REMOVED
     if (family == "schedule" and not watched.schedules) or (family == "audience" and not watched.audiences):
+        return Reason.NOT_LOOKED_FOR
+    if EventType.EXPORT_IMPLAUSIBLE.value in alert.types and not watched.exports:
         return Reason.NOT_LOOKED_FOR
     if alert.types == (EventType.JOB_VANISHED.value,) and now - alert.changed_at >= VANISHED_FOR:
         return Reason.VANISHED

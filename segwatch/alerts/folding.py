@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from segwatch.alerts.effects import chain_of
-from segwatch.alerts.labels import labels_of
+from segwatch.alerts.labels import labels_of, labels_of_alert
 from segwatch.alerts.model import Alarm, Alert, Effect, Labels, Turn, Words, worst
 from segwatch.jobs.events import Event, EventType, Severity
 
 _JOBS_MAX = 20  # of one alert: a chain is shorter, and a subject that fails for weeks is no list
+_UNJUDGED = frozenset({EventType.JOB_SUCCEEDED, EventType.RECOVERED})
 _ALARMS_MAX = 20  # of one alert: they differ by type, severity, status, reason
 
 _CALLED_OFF = {  # by the `reason` of schedule.recovered; what is left says that it fired
@@ -39,6 +40,8 @@ def fold(
 
 
 def _closed(alert: Alert, event: Event) -> Alert | None:
+    if not is_end(alert, event):
+        return replace(alert, changed_at=event.at)
     given_up = called_off = ""
     if event.type is EventType.WATCH_ENDED:
         if event.details.get("last_event") != alert.loud_id:  # more went wrong since: it is watched after all
@@ -51,6 +54,14 @@ def _closed(alert: Alert, event: Event) -> Alert | None:
     )
 
 
+def is_end(alert: Alert, event: Event) -> bool:
+    """True when an event that closes the alert's subject ends the alert.
+
+    After an export that cannot be right the next success may be just as wrong: it is looked at first.
+    """
+    return event.type not in _UNJUDGED or EventType.EXPORT_IMPLAUSIBLE.value not in alert.types
+
+
 def is_loud(effect: Effect, event: Event) -> bool:
     """True when the event says that something is wrong, or worse: what only goes on about it is told with the next."""
     return effect.turn is Turn.OPENS or (effect.turn is Turn.ADDS and event.severity is not Severity.INFO)
@@ -59,7 +70,7 @@ def is_loud(effect: Effect, event: Event) -> bool:
 def _opened(
     effect: Effect, event: Event, words: Words, told: Collection[str], withheld: Collection[str]
 ) -> Alert:  # fmt: skip
-    labels = labels_of(event) | {"alert": (effect.subject,)}
+    labels = labels_of_alert(effect.subject, event)
     return Alert(
         subject=effect.subject,
         event_id=event.id,
@@ -81,7 +92,7 @@ def _opened(
         sandbox=event.sandbox,
         kind=event.kind,
         jobs=(event.job_id,) if event.job_id else (),
-        awaits=_awaited(event),
+        awaits=_awaits(event),
         labels=labels,
         told=tuple(told),
         withheld=tuple(withheld),
@@ -106,6 +117,8 @@ def _added(
         types=_united(alert.types, [event.type.value]),
         loud_at=event.at if is_new else alert.loud_at,
         loud_id=event.id,
+        awaits=_awaits(event),
+        mended_by="",
         severity=worst(alert.severity, event.severity),
         title=words.title if is_new else alert.title,
         facts=words.facts if is_new else alert.facts,
@@ -131,7 +144,6 @@ def _recurred(alert: Alert, event: Event, words: Words) -> Alert:
         types=tuple(type_ for type_ in alert.types if not type_.startswith("export.retry_")) or alert.types[:1],
         recurrences=alert.recurrences + 1,
         recurred_at=_began(event, words),
-        awaits=_awaited(event),
         cause="",
         code="",
         action=words.action,
@@ -146,7 +158,7 @@ def _chains(known: tuple[str, ...], event: Event) -> tuple[str, ...]:
     return _united(known, filter(None, more))[-_JOBS_MAX:]
 
 
-def _awaited(event: Event) -> str:
+def _awaits(event: Event) -> str:
     awaits = event.details.get("segment_job")
     return awaits if isinstance(awaits, str) else ""
 

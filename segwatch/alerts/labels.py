@@ -3,7 +3,8 @@
 from typing import Any
 
 from segwatch.alerts.effects import effects_of
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, rows_in
+from segwatch.jobs.model import JobState
 
 LABELS = (
     "type", "severity", "sandbox", "kind", "status", "reason", "job_id", "late",
@@ -17,6 +18,10 @@ _OF_DETAILS = {  # other versions, and other producers, name the same thing in o
     "schedule": ("schedule", "schedule_id"),
     "channel": ("channel",),
 }
+_OF_LISTED = {
+    "type": "type", "severity": "severity", "sandbox": "sandbox", "kind": "kind", "job_id": "job_id",
+    "alert": "subject",
+}  # fmt: skip
 
 
 def labels_of(event: Event) -> dict[str, tuple[str, ...]]:
@@ -40,6 +45,31 @@ def labels_of(event: Event) -> dict[str, tuple[str, ...]]:
     }
     subjects = tuple(dict.fromkeys(effect.subject for effect in effects_of(event)))
     return {label: (value,) if value else () for label, value in own.items()} | named | {"alert": subjects}
+
+
+def labels_of_job(job: JobState) -> dict[str, tuple[str, ...]]:
+    """Return the labels that all events about the job have, whatever happens to it."""
+    return {
+        "sandbox": (job.key.sandbox,),
+        "kind": (job.key.kind,),
+        "job_id": (job.key.id,),
+        "segment": job.facts.segments,
+        "dataset": (job.facts.dataset,) if job.facts.dataset else (),
+    }
+
+
+def labels_of_alert(subject: str, opened: Event) -> dict[str, tuple[str, ...]]:
+    """Return the labels of the alert that an event opened: the event's, and of alerts that one alone."""
+    return labels_of(opened) | {"alert": (subject,)}
+
+
+def labels_of_notice(event: Event) -> dict[str, tuple[str, ...]]:
+    """Return the labels of a message about alerts: its own, and those of the alerts that it lists."""
+    labels, rows = labels_of(event), rows_in(event.details, "alerts")
+    return labels | {
+        label: tuple(dict.fromkeys([*labels[label], *(value for row in rows for value in _texts(row.get(key)))]))
+        for label, key in _OF_LISTED.items()
+    }
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
-"""Matchers, written and read as Alertmanager's: `severity=critical`, `sandbox!="dev"`, `segment=~"nl-.*"`.
+"""Whether labels are as somebody asks: by `match`, and by matchers.
 
-Source of the syntax: https://prometheus.io/docs/alerting/latest/configuration/#matcher
+Matchers are written and read as Alertmanager's: `severity=critical`, `sandbox!="dev"`, `segment=~"nl-.*"`.
+
+Source of their syntax: https://prometheus.io/docs/alerting/latest/configuration/#matcher
 """
 
-import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -16,7 +17,7 @@ import re2
 from segwatch.alerts.labels import LABELS
 from segwatch.alerts.model import Labels
 from segwatch.alerts.notices import FOR_ONE, follows_no_route
-from segwatch.errors import BadValue
+from segwatch.errors import BadValue, hint
 from segwatch.jobs.events import EventType, Severity
 
 _WORDS = {
@@ -81,6 +82,51 @@ class Matcher:
         return f'{self.label}{self.operator}"{text}"'
 
 
+Scalar = str | int | bool
+MatchValue = Scalar | Sequence[Scalar]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Which labels an event must have, as routes, links and templates ask for them.
+
+    match: a label -> the text that the event must have there, or a list of which it must have one. `{}` matches
+    everything, an empty list nothing. Raises ValueError for a label that no event has.
+    matchers: must fit besides.
+    """
+
+    match: Mapping[str, MatchValue] = field(default_factory=dict)
+    matchers: tuple[Matcher, ...] = ()
+
+    def __post_init__(self) -> None:
+        for label in self.match:
+            if label not in LABELS:
+                raise ValueError(f'no event has the label "{label}"; known: {", ".join(LABELS)}')
+
+    def objection(self, labels: Labels) -> str:
+        """Return what of these labels is not as it must be; "" when all fits. A label that is missing is empty."""
+        for label, value in self.match.items():
+            wanted, found = _wanted(value), labels.get(label) or ("",)
+            if not set(wanted) & set(found):
+                return f"{label} is {_listed(found)}, not {' or '.join(wanted) or 'anything'}"
+        for matcher in self.matchers:
+            if not matcher.fits(labels):
+                return f"{matcher.label} is {_listed(labels.get(matcher.label, ()))}, which is not {matcher}"
+        return ""
+
+    def about(self, labels: Container[str]) -> "Condition":
+        """Return what it asks of these labels alone."""
+        return Condition(
+            match={label: value for label, value in self.match.items() if label in labels},
+            matchers=tuple(matcher for matcher in self.matchers if matcher.label in labels),
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything fits."""
+        return not self.match and not self.matchers
+
+
 def fit(matchers: Iterable[Matcher], labels: Labels) -> bool:
     """Return whether all matchers fit; an empty list fits everything."""
     return all(matcher.fits(labels) for matcher in matchers)
@@ -123,6 +169,21 @@ def parse_all(texts: Iterable[str]) -> tuple[Matcher, ...]:
     return tuple(matcher for text in texts for matcher in parse(text))
 
 
+def _wanted(value: MatchValue) -> tuple[str, ...]:
+    if isinstance(value, str | int):
+        return (_text(value),)
+    return tuple(_text(one) for one in value)
+
+
+def _text(value: object) -> str:
+    """Return the text that a setting writes for `value`: TOML may say `late = true` and `job_id = 24116`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) or "empty"
+
+
 def _first(text: str) -> tuple[Matcher, str]:
     """Return the matcher at the beginning of the text, and what follows it."""
     head = _HEAD.match(text)
@@ -145,9 +206,9 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 def _checked(matcher: Matcher) -> Matcher:
     if matcher.label not in LABELS:
-        close = difflib.get_close_matches(matcher.label, LABELS, n=1)
-        likely = f" Did you mean {close[0]}?" if close else ""
-        raise BadValue(f", which names no label of ours. Known labels: {', '.join(LABELS)}.{likely}")
+        raise BadValue(
+            f", which names no label of ours. Known labels: {', '.join(LABELS)}.{hint(matcher.label, LABELS)}"
+        )
     if matcher.operator.is_regex:
         _compiled(matcher.value)
     words = _WORDS.get(matcher.label)
@@ -156,8 +217,7 @@ def _checked(matcher: Matcher) -> Matcher:
     positive = Operator.MATCHES if matcher.operator.is_regex else Operator.EQUAL
     one = Matcher(label=matcher.label, operator=positive, value=matcher.value)
     if not any(one.fits({matcher.label: (word,)}) for word in words):
-        close = difflib.get_close_matches(matcher.value, words, n=1)
-        likely = f" Did you mean {close[0]}?" if close else f" Known: {', '.join(words)}."
+        likely = hint(matcher.value, words) or f" Known: {', '.join(words)}."
         whole = " A pattern must fit the whole value." if matcher.operator.is_regex else ""
         raise BadValue(f", and no event has that {matcher.label}.{whole}{likely}")
     return matcher

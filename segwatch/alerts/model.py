@@ -70,7 +70,9 @@ class Alert:
     recurrences: how often the work failed anew since the first time: another job or run of it, and no further attempt.
     recurred_at: when it last did; the title is of that one. chains: what it failed in, the last ones.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
-    told: channels that an immediate route has told of it. withheld: those that a silence keeps it from.
+    told: channels that an immediate route has told of it. withheld: those that a silence keeps it from. inhibited:
+    those that are not told at once since another alert explains it, each with id and type of the event that waits.
+    mended_by: the job that has done since what it waited for, "" without one.
     ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
     any more, why, in words; it may still be wrong. called_off: where it ended because nobody expects it any more, why.
     """
@@ -101,6 +103,8 @@ class Alert:
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    inhibited: tuple[tuple[str, str, str], ...] = ()
+    mended_by: str = ""
     ended_at: datetime | None = None
     ended_by: str = ""
     given_up: str = ""

@@ -57,3 +57,16 @@ def _belongs(group: Group, way: Way, led: Way, labels: Labels) -> bool:
     if led.route != way.route:
         return False
     return way.route == group.way.route or way.labels(labels) == group.labels
+
+
+def resumed(group: Group, alert_id: str, way: Way) -> Group:
+    """Return the group with an alert in it that a route takes again; on that route's way if all others are unrouted."""
+    is_led = any(member.hush is not Hush.UNROUTED for member in group.members.values())
+    members = group.members | {alert_id: replace(group.members[alert_id], hush=Hush.NONE)}
+    return replace(group, members=members, way=group.way if is_led else way)
+
+
+def still_owed(alert: Alert, leads: Leads) -> Alert:
+    """Return the alert without what waits for channels that no immediate route leads to any more."""
+    waiting = tuple(one for one in alert.inhibited if one[0] in leads.at_once)
+    return alert if waiting == alert.inhibited else replace(alert, inhibited=waiting)

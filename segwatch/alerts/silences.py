@@ -30,6 +30,13 @@ class End(StrEnum):
     RESOLVED = "resolved"
     EXPIRED = "expired"  # somebody ended it
 
+    @property
+    def words(self) -> str:
+        """How a sentence tells it."""
+        return {
+            "time": "it ran out", "resolved": "nothing it was about is wrong any more", "expired": "a person ended it",
+        }[self.value]  # fmt: skip
+
 
 class BadSilence(SegwatchError):
     """A silence that nobody can mean."""
@@ -126,6 +133,14 @@ def begun(
 def silenced_by(labels: Labels, silences: Iterable[Silence], now: datetime) -> tuple[Silence, ...]:
     """Return the silences that keep what has these labels from everybody now."""
     return tuple(one for one in silences if one.state(now) is SilenceState.ACTIVE and one.matches(labels))
+
+
+def held_back_by(labels: Labels, silences: Iterable[Silence], now: datetime) -> tuple[Silence, ...]:
+    """Return the silences that keep an alert with these labels from its groups: also those whose end is still untold.
+
+    So what is still wrong, and that the silence has ended, come in one message.
+    """
+    return tuple(one for one in silences if one.told_at is None and one.starts_at <= now and one.matches(labels))
 
 
 def expired(silence: Silence, now: datetime) -> Silence:

@@ -3,7 +3,8 @@
 import asyncio
 from datetime import timedelta
 
-from segwatch.app.generation import Generation, Lasting
+from segwatch.app.generation import Generation
+from segwatch.app.lasting import Lasting
 from segwatch.app.meter import Meter
 from segwatch.config import Settings
 from segwatch.daemon.bus import Bus, News
@@ -74,6 +75,10 @@ class Alone:
         await self._generation.drain()
         await self._lasting.supervisor.stop()
         await self._lasting.commands.close()
+
+    def has_command(self) -> bool:
+        """True while the run's local command is under way, or being ended."""
+        return self._lasting.commands.at_work
 
     async def told(self) -> None:
         """Return when the channels have taken all that was to be told of the run, or have had enough time for it."""

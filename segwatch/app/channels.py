@@ -1,7 +1,7 @@
 """From the settings to channels and routes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -11,7 +11,7 @@ from segwatch.alerts.grouping import Way
 from segwatch.alerts.model import Alert
 from segwatch.alerts.rerouting import Leads
 from segwatch.app.knowledge import knowledge_without_names
-from segwatch.app.wording import Failed, Wording, rules_of
+from segwatch.app.wording import Failed, Wording, rules_of, unheard
 from segwatch.config import Settings
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.digester import Plan
@@ -19,8 +19,9 @@ from segwatch.daemon.dispatcher import Channel
 from segwatch.deliveries import routing, settle, ways
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
-from segwatch.deliveries.scope import scope_of
+from segwatch.deliveries.scope import Scope, scope_of
 from segwatch.jobs.events import Event
+from segwatch.kinds.base import load_kinds
 from segwatch.notifiers.base import NotifierContext, load_notifiers
 from segwatch.upstream.wire import proxy_for
 
@@ -32,7 +33,7 @@ def open_session() -> aiohttp.ClientSession:
 
 def wording_of(
     settings: Settings, name: str,
-    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = unheard,
 ) -> Wording:  # fmt: skip
     """Return what the channel of that name says of events.
 
@@ -49,7 +50,7 @@ def wording_of(
 
 def channel_of(
     settings: Settings, name: str, session: aiohttp.ClientSession, clock: Clock,
-    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = lambda channel, event, fault: None,
+    *, knowledge: Callable[[], Knowledge] | None = None, failed: Failed = unheard,
 ) -> Channel:  # fmt: skip
     """Return the configured channel of that name, ready to send. knowledge, failed: as in `wording_of`."""
     chosen = next(channel for channel in settings.channels if channel.name == name)
@@ -64,29 +65,14 @@ def channel_of(
         notifier=kind.build(chosen, context),
         policy=settle.DeliveryPolicy(backoff=chosen.backoff, max_age=chosen.max_age),
         timeout_s=timeout_s,
+        stateful=kind.stateful,
     )
 
 
 def routes_of(settings: Settings) -> tuple[routing.Route, ...]:
     """Return the configured routes in the form that decides."""
     stateful = stateful_channels(settings)
-    return tuple(
-        routing.Route(
-            channels=route.channels,
-            match=route.match.wanted,
-            matchers=route.parsed,
-            min_severity=route.min_severity,
-            continues=route.continues,
-            default=route.default,
-            group_by=route.group_by,
-            group_wait=route.group_wait,
-            group_interval=route.group_interval,
-            repeat_interval=route.repeat_interval,
-            quiet_hours=route.quiet,
-            stateful=stateful.intersection(route.channels),
-        )
-        for route in settings.routes
-    )
+    return tuple(replace(one.route, stateful=stateful.intersection(one.channels)) for one in settings.routes)
 
 
 def stateful_channels(settings: Settings) -> frozenset[str]:
@@ -104,21 +90,26 @@ def watched_of(settings: Settings) -> Watched:
         retention=settings.store.retention,
         schedules=settings.detectors.schedules,
         audiences=settings.detectors.audiences,
+        exports=settings.detectors.exports,
     )
 
 
 def digests_of(settings: Settings) -> tuple[Plan, ...]:
     """Return the digests that channels are told."""
-    routes = routes_of(settings)
     return tuple(
-        Plan(
-            channel=one.name,
-            daily=one.digest.daily,
-            scope=scope_of(one.name, routes, one.digest.sandboxes or ()),
-        )
+        Plan(channel=one.name, daily=one.digest.daily, scope=scope_for(settings, one.name, one.digest.sandboxes or ()))
         for one in settings.channels
         if one.digest
     )
+
+
+def scope_for(settings: Settings, channel: str, only: Sequence[str] = ()) -> Scope:
+    """Return what a channel may see; all that is watched for "". only: of these sandboxes alone; () for all."""
+    return scope_of(
+        channel, routes_of(settings), only=only,
+        watched=[one.name for one in settings.sandboxes], kinds=tuple(load_kinds()),
+        pipelines=[(settings.sandbox_of(one), one.name) for one in settings.pipelines],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import structlog
 
-from segwatch.app.generation import Generation, Lasting
+from segwatch.app.generation import Generation
+from segwatch.app.lasting import Lasting
 from segwatch.app.meter import Meter
 from segwatch.backoff import Backoff
 from segwatch.config import ConfigError, Settings, parse_duration
@@ -94,7 +95,7 @@ class Daemon:
                 retention=self._retention,
                 channels=lambda: [channel.name for channel in self._generation.settings.channels],
             )  # fmt: skip
-            self._generation.keep("caretaker", caretaker.run)
+            lasting.keep("caretaker", caretaker.run)
             self._readiness.ok("start")
             log.info("started", sandboxes=[one.name for one in settings.sandboxes])
             await stop.wait()

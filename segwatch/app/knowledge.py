@@ -14,6 +14,4 @@ def knowledge_without_names(settings: Settings) -> Knowledge:
 
 async def knowledge_of(settings: Settings, store: Store) -> Knowledge:
     """Return the same with all names that the store has; for one who reads once. Raises StoreError."""
-    names = {one.key: one.name for one in await store.names() if one.name}
-    base = knowledge_without_names(settings)
-    return Knowledge(names=names, errors=base.errors, links=base.links)
+    return knowledge_without_names(settings).with_names(await store.names())

@@ -4,11 +4,16 @@ from collections.abc import Callable, Sequence
 
 from segwatch.config import Settings
 from segwatch.deliveries.message import Message, message_of
-from segwatch.deliveries.templates.rewriting import Fault, TemplateRule, Worded, worded
+from segwatch.deliveries.templates.rewriting import Composed, Fault, TemplateRule, composed
 from segwatch.jobs.events import Event
 
 Failed = Callable[[str, Event, Fault], None]
 """Hears of a channel, an event that a template could not word, and why."""
+
+
+def unheard(channel: str, event: Event, fault: Fault) -> None:
+    """Hear of it, and do nothing."""
+
 
 _REMEMBERED = 1000  # events: each is composed again with every attempt, and each minute while it fires
 
@@ -30,7 +35,7 @@ class Wording:
         rules: Sequence[TemplateRule],
         *,
         standard: Callable[[Event], Message] = message_of,
-        failed: Failed = lambda channel, event, fault: None,
+        failed: Failed = unheard,
     ) -> None:
         self._channel = channel
         self._rules = tuple(rules)
@@ -38,13 +43,13 @@ class Wording:
         self._failed = failed
         self._told: dict[str, None] = {}  # the events whose fault was told, the oldest first
 
-    def worded(self, event: Event) -> Worded:
+    def composed(self, event: Event) -> Composed:
         """Return what is said of an event, by which template, and what is wrong with that."""
-        return worded(event, self._standard(event), self._rules, self._channel)
+        return composed(event, self._standard(event), self._rules, self._channel)
 
     def compose(self, event: Event) -> Message:
         """Return what is said of an event, in whatever words."""
-        found = self.worded(event)
+        found = self.composed(event)
         if found.fault is not None and event.id not in self._told:
             self._told[event.id] = None
             if len(self._told) > _REMEMBERED:

@@ -26,14 +26,14 @@ async def cancelled(platform: Calling, key: JobKey) -> str:
     """Ask the platform to cancel a job, and return ""; for one that had ended already ask nothing, and return how.
 
     Raises UpstreamError; ends the command where the wish cannot be noted before. Once the platform agreed the job
-    counts as cancelled, however it calls the end that follows. Until it has, or where no word of it came, a failure is
-    left to a person: it may be what was asked for.
+    counts as cancelled, however it calls the end that follows, unless that tells of another cause. Such a failure, or
+    one where no word of it came, is left to a person: it may be what was asked for.
     """
     async with ledger(platform.settings) as store:
         seen = await _seen(store, sources_of(platform)[key.kind], key)
         if isinstance(seen, Observation) and seen.status.is_final:
             return seen.word
-        asked_at = await _asked(store, seen, key)
+        asked_at = await _asked(store, seen, key, there=platform.client.clock_shows)
         try:
             await platform.client.call(load_kinds()[key.kind].cancel(key.id))
         except UpstreamError as error:
@@ -60,9 +60,12 @@ async def _seen(store: Store, source: Source, key: JobKey) -> Observation | Miss
         return None
 
 
-async def _asked(store: Store, seen: Observation | Missing | None, key: JobKey) -> datetime | None:
+async def _asked(
+    store: Store, seen: Observation | Missing | None, key: JobKey, *, there: datetime | None
+) -> datetime | None:
     """Write that the job is to be cancelled; return when, or None where there was nothing to write.
 
+    there: the time by the platform's clock, if it is known.
     One that nobody has recorded is written as the platform tells it, and left to the daemon to tell of.
     """
     now = SystemClock().now()
@@ -72,15 +75,18 @@ async def _asked(store: Store, seen: Observation | Missing | None, key: JobKey) 
         job = JobState(
             key=key, status=seen.status, word=seen.word, asked_at=seen.asked_at, discovered_at=now,
             since=seen.asked_at, created_at=seen.created_at, facts=seen.facts, root=key.id, looks=0, unlisted=True,
-            cancel_asked_at=now,
+            cancel_asked_at=now, cancel_there=there,
         )  # fmt: skip
         try:
             await store.commit([Change(job=job)])
             return now
         except Conflict:
             pass  # the daemon has found it meanwhile
-    is_new = await _marked(store, key, lambda job: replace(job, cancel_asked_at=job.cancel_asked_at or now))
-    return now if is_new else None
+
+    def mark(job: JobState) -> JobState:
+        return job if job.cancel_asked_at else replace(job, cancel_asked_at=now, cancel_there=there)
+
+    return now if await _marked(store, key, mark) else None
 
 
 async def _marked(store: Store, key: JobKey, mark: Callable[[JobState], JobState]) -> bool:
@@ -100,7 +106,7 @@ async def _marked(store: Store, key: JobKey, mark: Callable[[JobState], JobState
 
 def _taken_back(job: JobState, asked_at: datetime) -> JobState:
     """Return the job without that mark; the mark of another command stays."""
-    return replace(job, cancel_asked_at=None) if job.cancel_asked_at == asked_at else job
+    return replace(job, cancel_asked_at=None, cancel_there=None) if job.cancel_asked_at == asked_at else job
 
 
 def _is_without_effect(error: UpstreamError) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.model import Alert, Turn
 from segwatch.alerts.notices import NOTICES
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, rows_in
 from segwatch.store.base import Store
 from segwatch.store.filters import AlertFilter, EventFilter
 
@@ -39,5 +39,4 @@ async def notices_about(store: Store, events: Iterable[Event]) -> list[Event]:
 
 
 def _told_in(notice: Event) -> set[str]:
-    rows = notice.details.get("alerts")
-    return {str(row["alert"]) for row in rows if "alert" in row} if isinstance(rows, list) else set()
+    return {str(row["alert"]) for row in rows_in(notice.details, "alerts") if "alert" in row}

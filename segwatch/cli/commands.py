@@ -1,6 +1,5 @@
 """The `segwatch` command: which commands there are, and how any of them ends."""
 
-import signal
 import sys
 from functools import partial
 
@@ -65,10 +64,8 @@ def main() -> None:
     except CycloptsError as error:
         command_line = " ".join((app.name[0], *(error.command_chain or ())))
         fail(Exit.USAGE, f"segwatch: {error}", f"`{command_line} --help` says what can be written")
-    except KeyboardInterrupt:
-        sys.exit(signals.code(signal.SIGINT))
-    except signals.Stopped:
-        sys.exit(signals.code(signal.SIGTERM))
+    except signals.Stopped as stopped:
+        sys.exit(stopped.code)
     except streams.ReaderGone:  # `| head`: there is nothing to say about it
         pass
     except streams.Unwritable as error:

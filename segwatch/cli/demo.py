@@ -6,6 +6,7 @@ from cyclopts import Parameter
 
 from segwatch.cli.options import Json, Port
 from segwatch.cli.output import Exit, fail
+from segwatch.cli.signals import raised
 
 _LEAST_S = 1.0
 
@@ -33,8 +34,9 @@ async def demo(
         The same seed tells the same story.
     """
     # here, so that `segwatch --help` does not wait for them
-    from segwatch.cli.session import a_while
-    from segwatch.cli.stage import perform
+    with raised():  # nor whoever regrets
+        from segwatch.cli.session import a_while
+        from segwatch.cli.stage import perform
 
     length = a_while(duration, "--for")
     if length is None or length.total_seconds() < _LEAST_S:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
-from segwatch.app.channels import channel_of, open_session, routes_of, stateful_channels, wording_of
+from segwatch.app.channels import channel_of, open_session, scope_for, stateful_channels, wording_of
 from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.message_panel import show_message
 from segwatch.cli.options import ConfigFile, Json
@@ -22,9 +22,7 @@ from segwatch.deliveries.digest_times import stream_of
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, promised
-from segwatch.deliveries.scope import scope_of
 from segwatch.jobs.events import Event, rfc3339
-from segwatch.kinds.base import load_kinds
 
 _DAY = timedelta(days=1)
 
@@ -59,16 +57,14 @@ async def digest(
         begin, end = _day(day, now, zone) if day is not None else (now - back, now)
         if begin >= now:
             fail(Exit.USAGE, f"--day is {day}, which has not begun. Write today, yesterday, or a date before.")
-        routes = routes_of(settings) if chosen else ()
-        scope = scope_of(channel, routes, (plan.sandboxes or ()) if plan else ())
-        sandboxes, kinds = [one.name for one in settings.sandboxes], tuple(load_kinds())
-        watched = await watched_since(store, scope, sandboxes, kinds)
+        scope = scope_for(settings, channel, (plan.sandboxes or ()) if plan else ())
+        watched = await watched_since(store, scope)
         if watched is None or watched >= min(end, now):
             when = f"since {rfc3339(watched)} only" if watched else "not yet; `segwatch run` begins"
             fail(Exit.FAILED, f"nothing can be said of that time: it is watched {when}")
         begin = max(begin, watched)
         knowledge = await knowledge_of(settings, store)
-        counted = await figures(store, scope, sandboxes, kinds, await stretch_between(store, begin, end), now)
+        counted = await figures(store, scope, await stretch_between(store, begin, end), now)
     # a stream of its own: a receiver must not take the daemon's next digest for this one
     event = event_of(
         f"{stream_of(channel or 'all')}/{random.getrandbits(64):x}", 1, channel, counted,

@@ -3,18 +3,20 @@
 import asyncio
 import time
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from typing import Self
 
+from segwatch.cli import signals
 from segwatch.cli.output import Exit, fail
+from segwatch.cli.patience import Patience
 from segwatch.cli.progress import tell
 from segwatch.cli.runs import Follower
 from segwatch.cli.session import made
 from segwatch.config import Settings, format_duration
 from segwatch.deliveries.model import Stage
 from segwatch.pipelines.model import Run
-from segwatch.store.base import Holder, Store, StoreHeld
+from segwatch.store.base import Store, StoreHeld
 from segwatch.store.factory import holder_of, store_of
+from segwatch.store.holder import Holder
 
 _LOOK_S = 2.0  # how soon a holder that is gone is noticed
 _RESTART_S = 10.0  # how long a daemon that has ended may take to come back, before a command takes its place
@@ -95,13 +97,13 @@ class Hold:
         return f"{nobody}`segwatch run` goes on with it, or the same command"
 
 
-async def followed(settings: Settings, hold: Hold, run: Run, *, patience: timedelta | None) -> Run:
+async def followed(settings: Settings, hold: Hold, run: Run, *, patience: Patience) -> Run:
     """Return the run when it has ended; ends the command when that takes too long.
 
     It is driven here, unless somebody else has the store; when that one is gone, it is driven here from then on.
     """
     try:
-        async with asyncio.timeout(patience.total_seconds() if patience else None) as limit:
+        async with patience.limit() as limit:
             if not hold.is_ours:
                 tell(f"following run {run.id}: {hold.who(run)}")
                 if ended := await _beside(hold, run):
@@ -109,10 +111,10 @@ async def followed(settings: Settings, hold: Hold, run: Run, *, patience: timede
                 run = await hold.store.run(run.id) or run
             return await _driven(settings, hold.store, run, limit)
     except TimeoutError:
-        if patience is None:
+        if patience.given is None:
             raise
         goes_on = await hold.goes_on(run)
-        fail(Exit.FAILED, f"run {run.id} has not ended within {format_duration(patience)}; {goes_on}")
+        fail(Exit.FAILED, f"run {run.id} has not ended within {format_duration(patience.given)}; {goes_on}")
     except asyncio.CancelledError:
         tell(f"run {run.id} has not ended; {await hold.goes_on(run)}")
         raise
@@ -153,7 +155,9 @@ async def _driven(settings: Settings, store: Store, run: Run, limit: asyncio.Tim
     logs.configure(level="error", format_=settings.log.format)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_tell_pending, store, run)
-        alone = await stack.enter_async_context(Alone(settings, store, run))
+        alone = Alone(settings, store, run)
+        stack.enter_context(signals.not_at_once_while(alone.has_command))
+        await stack.enter_async_context(alone)
         ended = await Follower(store, run).ended()
         limit.reschedule(None)
         await alone.told()

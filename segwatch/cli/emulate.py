@@ -61,9 +61,8 @@ async def emulate(
     """
     # here, so that `segwatch --help` does not wait for them
     import asyncio
-    import signal
 
-    from segwatch.cli import lifeline
+    from segwatch.cli import lifeline, signals
     from segwatch.emulator.control.scenario import ScenarioError, load
     from segwatch.emulator.control.standing import sandbox_in
     from segwatch.emulator.data import missing_engine
@@ -88,9 +87,7 @@ async def emulate(
         data=data, evaluations_per_day=evaluations_per_day, demanded=frozenset(demanded), **demanded,
     )  # fmt: skip
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    signals.on_told(stop.set)
     lifeline.watch()
     try:
         # whoever asks for data has it made at the start, and not with the first job

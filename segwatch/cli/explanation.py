@@ -9,9 +9,10 @@ from segwatch.app.knowledge import knowledge_of
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.cli.output import clock, span
 from segwatch.config import Settings
-from segwatch.deliveries.knowledge import Knowledge, Sort
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.names import Resource
 from segwatch.deliveries.routing import Route, judge
 from segwatch.jobs import breaker, cancellation
 from segwatch.jobs.breaker import BreakerCondition
@@ -52,8 +53,8 @@ async def explained(settings: Settings, store: Store, state: JobState) -> dict[s
 
 def record_of(job: JobState, knowledge: Knowledge) -> dict[str, Any]:
     """Return a job as commands show it: what it is, where it stands, and what its record says."""
-    called = {one: knowledge.name(job.key.sandbox, Sort.SEGMENT, one) for one in job.facts.segments}
-    called |= {job.facts.dataset: knowledge.name(job.key.sandbox, Sort.DATASET, job.facts.dataset)}
+    called = {one: knowledge.name(job.key.sandbox, Resource.SEGMENT, one) for one in job.facts.segments}
+    called |= {job.facts.dataset: knowledge.name(job.key.sandbox, Resource.DATASET, job.facts.dataset)}
     known = job_details(job) | {
         name: at
         for name, at in (("created_at", job.created_at), ("started_at", job.started_at), ("ended_at", job.ended_at))

@@ -43,11 +43,11 @@ async def follow(calling: Calling, kind: str, job_id: str, *, store: Store, pati
     title = f"{calling.sandbox.name} {kind} {job_id}"
     with Bar(title) as bar:
         try:
-            async with asyncio.timeout(patience.left_s()):
+            async with patience.limit():
                 return await _ended(source, job_id, store, bar, title)
         except TimeoutError:
             fail(Exit.FAILED, f"{title} has not ended after {span(patience.given or timedelta())}; it goes on")
-        except (asyncio.CancelledError, KeyboardInterrupt):
+        except asyncio.CancelledError:
             bar.close()
             tell(f"{title} goes on")
             raise
@@ -113,10 +113,10 @@ def _is_like(segments: tuple[str, ...], dataset: str, like: Observation) -> bool
 def _show(bar: Bar, seen: Observation, elapsed: timedelta, spans: Sequence[timedelta]) -> None:
     if seen.status.is_final:
         return bar.update(1, total=1, phase=seen.word)
-    left = baseline.eta(elapsed, spans)
-    if left is None:
+    eta = baseline.eta(elapsed, spans)
+    if eta is None or not eta.longer:
         known = baseline.estimate(spans)
         rest = f"longer than each of {known.count} before" if known else "no history yet"
         return bar.update(0, phase=seen.word, rest=rest)
-    rest = f"about {span(left)} left (median of {len(spans)})"
-    return bar.update(elapsed.total_seconds(), total=(elapsed + left).total_seconds(), phase=seen.word, rest=rest)
+    rest = f"about {span(eta.left)} left (median of {len(spans)})"
+    return bar.update(elapsed.total_seconds(), total=(elapsed + eta.left).total_seconds(), phase=seen.word, rest=rest)

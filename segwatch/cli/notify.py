@@ -15,6 +15,8 @@ from segwatch.cli.samples import sample
 from segwatch.cli.session import left_to_daemon, opened, settings_of, the_channel
 from segwatch.daemon.clock import SystemClock
 from segwatch.deliveries import health
+from segwatch.deliveries.marking import as_test
+from segwatch.deliveries.message import Standing, message_of
 from segwatch.deliveries.model import Accepted, Stage, promised
 from segwatch.deliveries.templates.rewriting import Fault
 from segwatch.jobs.events import EventType
@@ -62,9 +64,10 @@ async def try_(
 ) -> None:
     """Send a real sample to one channel, now, and say what the receiver answered.
 
-    It needs no daemon, and leaves no trace in the store.
+    It needs no daemon, and leaves no trace in the store. Its title says "(a test)"; its sandbox is called sample.
+    Where incidents are kept (PagerDuty, Alertmanager) all tests are about one, which `--event alert.resolved` closes.
 
-    Example: `segwatch notify test ops --event job.failed`
+    Example: `segwatch notify test ops --event job.failed`, or `segwatch notify test pager --event alert.resolved`
 
     Parameters
     ----------
@@ -77,17 +80,21 @@ async def try_(
     the_channel(settings, channel)
     clock = SystemClock()
     now = clock.now()
-    delivery = promised(sample(EventType(event), now), channel, now)
+    delivery = promised(as_test(sample(EventType(event), now)), channel, now)
     faults: dict[Fault, None] = {}
     async with open_session() as session:
         told = channel_of(settings, channel, session, clock, failed=lambda name, event, fault: faults.setdefault(fault))
         outcome = await told.notifier.send(delivery)
     accepted = isinstance(outcome, Accepted)
+    opens = accepted and told.stateful and message_of(delivery.event).standing is Standing.FIRING
+    closed_by = f"segwatch notify test {channel} --event {EventType.ALERT_RESOLVED.value}" if opens else ""
     reason = "" if isinstance(outcome, Accepted) else outcome.reason
     if as_json:
-        show_json({"channel": channel, "accepted": accepted, "reason": reason, "webhook_id": delivery.id})
+        said = {"channel": channel, "accepted": accepted, "reason": reason, "webhook_id": delivery.id}
+        show_json(said | {"closed_by": closed_by})
     else:
         lines([f"{channel}: accepted" if accepted else f"{channel}: not accepted: {reason}"])
+        lines([f"`{closed_by}` closes what this opened"] if closed_by else [])
         lines(f"template {one.template} fails, so it was told in the standard words: {one}" for one in faults)
     if not accepted:
         raise SystemExit(Exit.FAILED)

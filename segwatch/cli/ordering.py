@@ -56,7 +56,7 @@ async def ordered(
     policy = OrderPolicy(settle_window=window, believed_after=proof.believed_after(window))
     orderer = Orderer(sources_of(calling), store, SystemClock(), policy, grace_s=_GRACE_S)
     try:
-        async with asyncio.timeout(patience.left_s()):
+        async with patience.limit():
             order = await _ended(orderer, order, adopt, serves, spend)
     except TimeoutError:
         order = await _left(orderer, store, order, span(patience.given or timedelta()))
@@ -143,6 +143,10 @@ def _advice(order: Order) -> tuple[str, ...]:
             return (f"{order.why}{'' if none else ', and it is the last'}; --force {then}",)
         case OrderRefusal.UNCLEAR | "unclear":
             return (f"{order.sandbox}: {order.why}; {_insist(order)} orders another all the same",)
+        case "unread":
+            return (
+                f"{order.sandbox}: {order.why}. Whether an equal {what} is there is not known: nothing was ordered",
+            )
         case OrderRefusal.UNDECIDED:
             return (
                 f"{order.sandbox}: {order.why}. Whether the {what} was taken cannot be known (order {order.id});",

@@ -67,7 +67,7 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> Non
     """Print rows as a table, or as one JSON array. empty: what to say instead of a table without rows.
 
     A pipe gets each row on a line of its own, however long. A terminal gets colours, no empty columns, and, where
-    it is too narrow, the last column beneath each row.
+    it is too narrow, the last column beneath each row; where it is too narrow for that, a field a line.
     """
     if as_json:
         return show_json(rows)
@@ -97,11 +97,32 @@ def _show_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if (over := _total(widths) - screen.width) > 0:
         widest = widths.index(max(widths))
         widths[widest] = max(_NARROWEST, widths[widest] - over)
+    if _total(widths) > screen.width:  # squeezed further, columns would vanish
+        _show_records(screen, titles, rows)
+        return
     screen.print(_row(titles, widths, ["bold"] * len(titles)))
     for row in rows:
         screen.print(_row(row, widths, [style_of(text) for text in row]))
         if beneath and row[-1]:
             screen.print(Padding(Text(row[-1]), (0, 0, 0, 4)))
+
+
+def _show_records(screen: Screen, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows):
+        if number:
+            screen.print()
+        screen.print(_fields(zip(titles, row, strict=True), width=max(map(len, titles))))
+
+
+def _fields(fields: Iterable[tuple[str, str]], *, width: int | None = None) -> Table:
+    """Return a field a line, without those that are empty. width: of their names; that of the longest without it."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+    table.add_column(style="bold", no_wrap=True, min_width=width)
+    table.add_column(overflow="fold")
+    for name, text in fields:
+        if text:
+            table.add_row(name, Text(text, style=style_of(text)))
+    return table
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str]) -> Table:
@@ -122,15 +143,10 @@ def show_one(fields: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         return show_json(fields)
     known = {name.replace("_", " "): _whole(value) for name, value in fields.items()}
-    rows = [[name, text] for name, text in known.items() if text]
+    rows = [(name, text) for name, text in known.items() if text]
     if not sys.stdout.isatty():
         return lines(aligned(rows))
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in rows:
-        table.add_row(name, Text(text, style=style_of(text)))
-    return Screen().print(table)
+    return Screen().print(_fields(rows))
 
 
 def heading(text: str) -> None:

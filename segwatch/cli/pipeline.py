@@ -111,7 +111,7 @@ async def run_(
     timeout
         With --wait: wait no longer than this, such as 4h. The run goes on.
     """
-    patience = Patience.of(timeout, wait=wait).given
+    patience = Patience.of(timeout, wait=wait)
     settings = settings_of(config)
     wish = _wish(settings, name, force=force)
     try:

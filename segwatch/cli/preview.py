@@ -25,7 +25,7 @@ from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import Message, Standing, message_of
 from segwatch.deliveries.model import Rejected, promised
 from segwatch.deliveries.routing import Route, leading
-from segwatch.deliveries.templates.rewriting import Worded
+from segwatch.deliveries.templates.rewriting import Composed
 from segwatch.deliveries.ways import way_of, ways_of
 from segwatch.jobs.events import Event, EventType, rfc3339
 from segwatch.notifiers.base import Body, is_worded, load_notifiers
@@ -48,7 +48,7 @@ class _Telling:
     kind: str
     how: str
     event: Event | None
-    worded: Worded | None
+    composed: Composed | None
     note: str
     body: Body | None
 
@@ -102,7 +102,7 @@ async def preview(
     else:
         for one in told:
             _show(one, payload=payload)
-    if any(one.worded is not None and one.worded.fault for one in told):
+    if any(one.composed is not None and one.composed.fault for one in told):
         raise SystemExit(Exit.FAILED)
 
 
@@ -132,20 +132,20 @@ def _telling(
     how = "at once" if way is None else "as an incident of its own" if way.stateful else "in a group"
     if said is None:
         note = _STORY if message_of(event).standing is Standing.STORY else _CLOSES
-        return _Telling(channel=name, kind=kind, how=how, event=None, worded=None, note=note, body=None)
+        return _Telling(channel=name, kind=kind, how=how, event=None, composed=None, note=note, body=None)
     clock = SystemClock()
     now = clock.now()
     delivery = promised(said, name, now)
     body = channel_of(settings, name, session, clock, knowledge=lambda: knowledge).notifier.body(delivery)
-    worded = (
-        wording_of(settings, name, knowledge=lambda: knowledge).worded(said)
+    composed = (
+        wording_of(settings, name, knowledge=lambda: knowledge).composed(said)
         if is_worded(load_notifiers()[kind])
         else None
     )
     refused = _STORY if isinstance(body, Rejected) else ""
     return _Telling(
-        channel=name, kind=kind, how=how, event=said, worded=None if refused else worded,
-        note=refused or ("" if worded else _NO_WORDS), body=None if isinstance(body, Rejected) else body,
+        channel=name, kind=kind, how=how, event=said, composed=None if refused else composed,
+        note=refused or ("" if composed else _NO_WORDS), body=None if isinstance(body, Rejected) else body,
     )  # fmt: skip
 
 
@@ -160,12 +160,12 @@ def _notice(event: Event, way: Way, knowledge: Knowledge) -> Event | None:
 
 def _show(told: _Telling, *, payload: bool) -> None:
     heading = f"{told.channel} ({told.kind}), {told.how}"
-    if told.worded is None:
+    if told.composed is None:
         show_note(heading, told.note)
     else:
-        by = f", by template {told.worded.template}" if told.worded.template else ""
-        show_message(f"{heading}{by}", told.worded.message)
-        if fault := told.worded.fault:
+        by = f", by template {told.composed.template}" if told.composed.template else ""
+        show_message(f"{heading}{by}", told.composed.message)
+        if fault := told.composed.fault:
             lines([f"template {fault.template} fails, so these are the standard words: {fault}"], style="yellow")
     if payload and told.body is not None:
         show_payload(told.body)
@@ -183,9 +183,9 @@ def _report(event: Event, told: list[_Telling], *, payload: bool) -> dict[str, A
                 "told": one.how,
                 "type": one.event.type.value if one.event else "",
                 "note": one.note,
-                "template": one.worded.template if one.worded else "",
-                "fault": _fault(one.worded),
-                "message": _message(one.worded.message) if one.worded else None,
+                "template": one.composed.template if one.composed else "",
+                "fault": _fault(one.composed),
+                "message": _message(one.composed.message) if one.composed else None,
             }
             | (
                 {"payload": one.body and {"media_type": one.body.media_type, "body": one.body.content}}
@@ -197,10 +197,10 @@ def _report(event: Event, told: list[_Telling], *, payload: bool) -> dict[str, A
     }
 
 
-def _fault(worded: Worded | None) -> dict[str, Any] | None:
-    if worded is None or worded.fault is None:
+def _fault(composed: Composed | None) -> dict[str, Any] | None:
+    if composed is None or composed.fault is None:
         return None
-    fault = worded.fault
+    fault = composed.fault
     return {"template": fault.template, "part": fault.part, "line": fault.line, "why": fault.why}
 
 

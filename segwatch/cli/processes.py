@@ -58,16 +58,18 @@ async def started(
                 stdout=asyncio.subprocess.PIPE, stderr=sink, env=env, start_new_session=True, pass_fds=(line,),
             )  # fmt: skip
         assert child.stdout is not None
+        ends_it = signal.SIGKILL  # before it has begun it has nothing to put away, and is deaf while it imports
         try:
             try:
                 async with asyncio.timeout(_START_S):
                     url = await _in_log(child, log) if url_in_log else json.loads(await child.stdout.readline())["url"]
             except (TimeoutError, ValueError):
                 fail(Exit.FAILED, f"the {name} did not start; its log ends:", _end_of(log))
+            ends_it = signal.SIGTERM
             yield Process(name=name, url=url, log=log, child=child)
         finally:
             with suppress(ProcessLookupError):
-                child.send_signal(signal.SIGTERM)
+                child.send_signal(ends_it)
             try:
                 async with asyncio.timeout(_STOP_S):
                     await child.communicate()

@@ -53,7 +53,7 @@ async def run(
     name
         What people will know it by.
     """
-    most = Patience.of(timeout, wait=wait).given
+    patience = Patience.of(timeout, wait=wait)
     async with calling(config, sandbox) as platform:
         client = platform.client
         try:
@@ -67,7 +67,7 @@ async def run(
             tell("no answer has come; `segwatch query list` tells whether the query runs")
             raise
         if wait:
-            query = await _followed(client, query, timeout=most)
+            query = await _followed(client, query, patience=patience)
     show_one(_record(query), as_json=as_json)
     if wait and query.state is not QueryState.SUCCESS:
         raise SystemExit(Exit.FAILED)
@@ -122,17 +122,17 @@ async def cancel(query: str, /, *, sandbox: InSandbox = "", as_json: Json = Fals
         lines([f"{query} is asked to end"])
 
 
-async def _followed(client: PlatformClient, query: Query, *, timeout: timedelta | None) -> Query:
+async def _followed(client: PlatformClient, query: Query, *, patience: Patience) -> Query:
     """Return the query once it has ended; whoever leaves earlier is told its id, and what can be done with it."""
     title = f"{client.sandbox} query {query.id}"
     try:
-        async with asyncio.timeout(None if timeout is None else timeout.total_seconds()):
+        async with patience.limit():
             with Bar(title) as bar:
                 return await queries.wait(client, query.id, heard=lambda seen: bar.update(0, phase=seen.word))
     except TimeoutError:
-        assert timeout is not None
         hint = "`segwatch query show` follows it"
-        fail(Exit.FAILED, f"{title} has not ended within {format_duration(timeout)}; {hint}")
+        within = format_duration(patience.given or timedelta())
+        fail(Exit.FAILED, f"{title} has not ended within {within}; {hint}")
     except asyncio.CancelledError:  # Ctrl-C
         tell(f"{title} goes on; `segwatch query cancel {shlex.quote(query.id)}` ends it")
         raise

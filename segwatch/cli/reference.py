@@ -24,14 +24,20 @@ on the store, and all but `db migrate` beside a running daemon. The settings are
 | 1 | the job or the check failed |
 | 2 | the command line or the settings are wrong |
 | 3 | the platform cannot be reached |
-| 130, 143 | the command was ended by Ctrl-C, or by SIGTERM; `run`, `emulate` and `demo` end with 0 |
+| 129, 130, 143 | the command was ended: as its terminal went (SIGHUP), by Ctrl-C, by SIGTERM |
+
+`run` and `emulate` end with 0 instead, as does `demo` once its story begins; on SIGHUP `run` reads its settings again.
+A signal that whoever starts a command has ignored, as `nohup` does with SIGHUP and `&` in a script with Ctrl-C, stays
+ignored, but for the SIGHUP of `run`. A second one ends a command at once that has not ended within a second of the
+first, unless that would leave a pipeline's local command behind.
 
 With `--json` a command prints one array, or one object for a single thing; times are RFC 3339 in UTC. Without it, a
 terminal gets colours (unless `NO_COLOR` is set) and folded tables, a pipe gets one whole row a line.
 
 The result is on stdout, all else on stderr. Whoever stops reading either ends no work and changes no exit code; only
 `events tail` and `demo`, which go on by themselves, end with 0 once nobody reads stdout. A result that a full disk does
-not take is exit code 1.
+not take is exit code 1. A reader that pauses is waited for, such as `less`, or a terminal after Ctrl-S; `--timeout` and
+signals end that too, and what it has not taken a second later is dropped.
 """
 
 

@@ -10,6 +10,7 @@ from segwatch.cli.closings import notices_about
 from segwatch.cli.output import Exit, fail
 from segwatch.cli.session import the_event
 from segwatch.config import Settings
+from segwatch.deliveries import health
 from segwatch.deliveries.model import Delivery, Stage, promised
 from segwatch.deliveries.routing import leading
 from segwatch.jobs.events import Event, EventType
@@ -42,10 +43,15 @@ async def named(store: Store, settings: Settings, name: str, channel: str, now: 
 
 
 async def without_what_is_over(store: Store, settings: Settings, letters: Sequence[Delivery]) -> list[Delivery]:
-    """Return the letters without those that would open an incident whose end its channel was told already."""
+    """Return the letters without those that would open an incident whose end its channel was told already.
+
+    Nor is a channel told that it fails itself: what reaches it shows that it does not.
+    """
     again = {(one.event.id, one.channel) for one in letters}
     kept = []
     for one in letters:
+        if one.event.type is EventType.CHANNEL_FAILING and one.event.stream == health.stream_of(one.channel):
+            continue
         newer = await _ended_by(store, settings, one.event, one.channel)
         if newer is None or (newer.id, one.channel) in again:
             kept.append(one)

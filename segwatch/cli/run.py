@@ -32,8 +32,7 @@ async def run(*, config: ConfigFile = None) -> None:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    signals.on_told(stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     signals.hup_is_handled()
     lifeline.watch()

@@ -1,23 +1,26 @@
 """Events that did not happen, to try channels and routes with."""
 
-import difflib
+import json
 import random
-from dataclasses import replace
-from datetime import datetime, timedelta
+import re
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from segwatch.alerts.labels import LABELS
-from segwatch.alerts.notices import NOTICES
+from segwatch.alerts.notices import FOR_ONE
 from segwatch.cli.options import EVENT_TYPES
 from segwatch.cli.output import Exit, fail
-from segwatch.deliveries.digest import event_of
-from segwatch.deliveries.digest_times import stream_of
-from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
+from segwatch.errors import hint
+from segwatch.jobs.events import Event, EventType, Severity, moment_of, rfc3339, severity_of
 
-_TEST = "This is a sample of `segwatch notify`"
-_SEGMENT = "a1b2c3d4-0001-4000-8000-000000000001"
+_SANDBOX = "sample"
+_IN_SANDBOX = re.compile(r"\bprod\b")  # the sandbox of the examples, wherever they name it
+_CLOCK = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|(?<![\d:T])\d\d:\d\d:\d\d(?=[ .;,]|$)")
 _FIELDS = ("sandbox", "kind", "status", "reason", "job_id")
 _DETAILS = ("dataset", "pipeline", "schedule", "channel")
 _WORDS = {"severity": tuple(one.value for one in Severity), "late": ("true", "false")}
@@ -32,9 +35,8 @@ Labels = Annotated[
 def type_of(text: str) -> EventType:
     """Return the type of event that is meant; ends the command for what is none."""
     if text not in EVENT_TYPES:
-        close = difflib.get_close_matches(text, EVENT_TYPES, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'event is "{text}", which is neither a type of event nor an id (evt_...).{hint}')
+        likely = hint(text, EVENT_TYPES)
+        fail(Exit.USAGE, f'event is "{text}", which is neither a type of event nor an id (evt_...).{likely}')
     return EventType(text)
 
 
@@ -62,93 +64,52 @@ def _label(text: str) -> tuple[str, str]:
     if not equals:
         fail(Exit.USAGE, f'--label is "{text}", which is no label and value. Write such as sandbox=prod.')
     if name not in _GIVEN:
-        close = difflib.get_close_matches(name, _GIVEN, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
-        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{hint}')
+        likely = hint(name, _GIVEN)
+        fail(Exit.USAGE, f'--label is "{text}", which names no label. Known labels: {", ".join(_GIVEN)}.{likely}')
     if name in _WORDS and value not in _WORDS[name]:
         fail(Exit.USAGE, f'--label is "{text}". Known values: {", ".join(_WORDS[name])}.')
     return name, value
 
 
 def sample(type_: EventType, now: datetime) -> Event:
-    """Return an event of this type that says itself that it did not happen."""
-    if type_ in NOTICES:
-        return _notice(type_, now)
-    if type_ is EventType.DIGEST_DAILY:
-        return _digest(now)
-    if type_.value.startswith("pipeline."):
-        return Event(
-            type=type_,
-            stream=f"pipeline/sample/sample/{random.getrandbits(32)}",
-            sequence=1,
-            at=now,
-            severity=severity_of(type_),
-            sandbox="sample",
-            details={"pipeline": "sample", "step": "check", "why": f"{_TEST}; nothing was run.", "took_s": 412.0},
-        )
-    return Event(
-        type=type_,
-        stream=f"sample/export_job/{random.getrandbits(32)}",
-        sequence=1,
-        at=now,
-        severity=severity_of(type_),
-        sandbox="sample",
-        kind="export_job",
-        job_id="24116",
-        status="FAILED",
-        previous="PROCESSING",
-        details={
-            "created_at": rfc3339(now - timedelta(seconds=430)),
-            "started_at": rfc3339(now - timedelta(seconds=412)),
-            "ended_at": rfc3339(now - timedelta(seconds=1)),
-            "duration_s": 429.0,
-            "errors": [{"code": "0090000009", "message": f"{_TEST}; nothing failed."}],
-            "segments": [_SEGMENT],
-            "dataset": "65a1b2c3d4e5f60718293a4b",
-            "root": "24116",
-            "attempt": 1,
-        },
-    )
+    """Return the event of this type that docs/reference/events.md shows, as if it had come now, in a sandbox "sample".
+
+    No two have the same id: a receiver that passes over what it knows must not miss the second one.
+    """
+    told = _examples()[type_.value]
+    then = moment_of(told["timestamp"])
+    known = _retold(told["data"], now - then if then else timedelta())
+    about = {one.name: known.pop(one.name) for one in fields(Event) if one.name in known}
+    about |= {"sequence": random.getrandbits(32), "severity": Severity(about["severity"])}
+    del known["event_id"]
+    if type_ in FOR_ONE:
+        known.pop("channel", None)  # it is for whichever channel it is tried on
+    return Event(type=type_, stream=_IN_SANDBOX.sub(_SANDBOX, told["stream"]), at=now, details=known, **about)
 
 
-def _notice(type_: EventType, now: datetime) -> Event:
-    """Return a message about alerts; what opens an incident is closed by the next sample that says resolved."""
-    firing = type_ is EventType.ALERT_FIRING
-    about = {"subject": "sample", "severity": Severity.CRITICAL.value, "since": rfc3339(now), "job_id": "24116"}
-    title = "Export 24116 failed in sample" if firing else "Resolved: Export 24116 failed in sample"
-    return Event(
-        type=type_,
-        stream="alerts/sample",
-        sequence=random.getrandbits(32),
-        at=now,
-        severity=Severity.CRITICAL if firing else Severity.INFO,
-        sandbox="sample",
-        kind="export_job",
-        details={
-            "group": "sample",
-            "labels": {"alert": "sample"},
-            "title": title,
-            "summary": f"{title}. {_TEST}; nothing failed.",
-            "firing": int(firing),
-            "resolved": int(not firing),
-            "items": [title],
-            "alerts": [about],
-        },
-    )
+@cache
+def _examples() -> dict[str, Any]:
+    """Return the examples by type: the public form of each, and its stream."""
+    found: dict[str, Any] = json.loads((files("segwatch.cli") / "examples.json").read_text(encoding="utf-8"))
+    return found
 
 
-def _digest(now: datetime) -> Event:
-    of_exports = {"sandbox": "sample", "kind": "export_job", "runs": 12, "succeeded": 11, "failed": 1}
-    counted = {
-        "sandboxes": ["sample"], "silent": [], "runs": 12, "succeeded": 11, "failed": 1, "cancelled": 0, "vanished": 0,
-        "saved": 1, "given_up": 0, "work": [of_exports | {"median_s": 452.0, "usual_s": 361.0}],
-        "failures": [{
-            "sandbox": "sample", "kind": "export_job", "count": 1, "job_id": "24116", "code": "0090000009",
-            "message": f"{_TEST}; nothing failed.",
-        }],
-        "slowest": [{
-            "sandbox": "sample", "kind": "export_job", "job_id": "24120", "took_s": 7800.0, "usual_s": 2400.0,
-        }],
-    }  # fmt: skip
-    stream = f"{stream_of('sample')}/{random.getrandbits(64):x}"
-    return event_of(stream, 1, "", counted, since=now - timedelta(days=1), until=now, zone="UTC", now=now)
+def _retold(value: Any, later: timedelta) -> Any:
+    """Return what an example says, so much later, and of the sandbox of samples."""
+    match value:
+        case dict():
+            return {_retold(name, later): _retold(one, later) for name, one in value.items()}
+        case list():
+            return [_retold(one, later) for one in value]
+        case str():
+            moved = _CLOCK.sub(lambda found: _moved(found[0], later), value)
+            return _IN_SANDBOX.sub(_SANDBOX, moved)
+        case _:
+            return value
+
+
+def _moved(told: str, later: timedelta) -> str:
+    """Return a time, whole or of a day, so much later."""
+    if at := moment_of(told):
+        return rfc3339(at + later)
+    return f"{datetime.strptime(told, '%H:%M:%S').replace(tzinfo=UTC) + later:%H:%M:%S}"

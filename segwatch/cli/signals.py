@@ -1,4 +1,4 @@
-"""What a command does when it is told to end, from its first moment on: SIGTERM goes the way of Ctrl-C.
+"""What a command does when it is told to end, from its first moment on: by Ctrl-C, by SIGTERM, or as its terminal goes.
 
 Imports little, since it is there before anything else is.
 """
@@ -6,17 +6,29 @@ Imports little, since it is there before anything else is.
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_SERVICES = ("run", "emulate", "demo")  # to be told to end is how they end
+from segwatch.cli import streams
+
+_SERVICES = ("run", "emulate")  # to be told to end is how they end; the demo ends with 0 from its story on
 _LATER = "run"  # whose SIGHUP means something: read the settings again
+_ONE_TELLING_S = 1.0  # timeout(1) sends its signal to the process, and then to its group
+
+Handler = Callable[[int, FrameType | None], object]
+
+_busy: list[Callable[[], bool]] = []
 
 
-class Stopped(Exception):
-    """The command was told to end by SIGTERM, and has done so."""
+class Stopped(BaseException):  # past whoever catches what may go wrong, as KeyboardInterrupt
+    """The command was told to end by a signal, and has done so."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.code = code(number)
 
 
 def code(number: signal.Signals) -> int:
@@ -26,9 +38,7 @@ def code(number: signal.Signals) -> int:
 
 def before_imports() -> None:
     """Let a signal end the command at once and without a word, while nothing has begun; the daemon's SIGHUP waits."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # whoever started us wants it to be ignored
-            signal.signal(number, _at_once)
+    _handle(lambda number, frame: os._exit(code(signal.Signals(number))))
     if sys.argv[1:2] == [_LATER]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
@@ -39,7 +49,7 @@ def hup_is_handled() -> None:
 
 
 def run(work: Callable[[], object]) -> None:
-    """Do a command's work, in a loop if it is asynchronous. Raises Stopped or KeyboardInterrupt once that was ended."""
+    """Do a command's work, in a loop if it is asynchronous. Raises Stopped once that was ended."""
     with raised():
         doing = work()
         if isinstance(doing, Coroutine):
@@ -50,12 +60,65 @@ def run(work: Callable[[], object]) -> None:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Let signals raise at once, wherever the block is: a task would hear of them at its next await."""
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _raise}
-    kept = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
-        if kept[number] is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    """Let signals raise Stopped at once, wherever the block is: a task would hear of them at its next await."""
+    with _handled(_raise):
+        yield
+
+
+def on_told(stop: Callable[[], object]) -> None:
+    """Have the running loop call `stop` when the command is told to end: for those who serve until then."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+
+    def told(number: int, frame: FrameType | None) -> None:
+        streams.let_go()
+        loop.call_soon_threadsafe(stop)
+
+    _handle(told)
+
+
+@contextmanager
+def not_at_once_while(is_busy: Callable[[], bool]) -> Iterator[None]:
+    """Let a second signal not end the command at once while it is busy: it would leave behind what it has started."""
+    _busy.append(is_busy)
+    try:
+        yield
+    finally:
+        _busy.remove(is_busy)
+
+
+async def _stoppable(work: Coroutine[Any, Any, object]) -> None:
+    """Do the work as a task that a signal cancels, and a second one ends. Raises Stopped."""
+    import asyncio
+
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    first: signal.Signals | None = None
+    first_s = 0.0
+
+    def told(number: int, frame: FrameType | None) -> None:
+        nonlocal first, first_s
+        if first is None:
+            first, first_s = signal.Signals(number), time.monotonic()
+            streams.let_go()
+            loop.call_soon_threadsafe(task.cancel)
+        elif time.monotonic() - first_s > _ONE_TELLING_S and not any(is_busy() for is_busy in _busy):
+            os._exit(code(first))
+
+    with _handled(told):
+        try:
+            await work
+        except asyncio.CancelledError:
+            if first is None:
+                raise
+    if first is not None:
+        raise Stopped(first)
+
+
+@contextmanager
+def _handled(handler: Handler) -> Iterator[None]:
+    kept = _handle(handler)
     try:
         yield
     finally:
@@ -63,33 +126,18 @@ def raised() -> Iterator[None]:
             signal.signal(number, before)
 
 
-async def _stoppable(work: Coroutine[Any, Any, object]) -> None:
-    """Do the work as a task that SIGTERM cancels, as SIGINT does by asyncio itself. Raises Stopped."""
-    import asyncio
-
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    assert task is not None
-    is_told = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal is_told
-        if not is_told:  # timeout(1) sends it to the process, and then to its group
-            is_told = True
-            loop.call_soon_threadsafe(task.cancel)
-
-    if signal.getsignal(signal.SIGTERM) is _raise:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        await work
-    except asyncio.CancelledError:
-        if is_told:
-            raise Stopped from None
-        raise
-
-
-def _at_once(number: int, frame: FrameType | None) -> None:
-    os._exit(code(signal.Signals(number)))
+def _handle(handler: Handler) -> dict[signal.Signals, Any]:
+    """Let what tells us to end be handled so; return how it was. What whoever started us wants ignored stays so."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.argv[1:2] != [_LATER]:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: was for number, was in before.items() if was is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, handler)
+    return heard
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+    streams.let_go()
+    raise Stopped(signal.Signals(number))

@@ -143,10 +143,15 @@ def _row(silence: Silence, now: datetime) -> dict[str, Any]:
         "id": silence.id,
         "state": silence.state(now).value,
         "matchers": silence.what,
-        "when": _when(silence),
+        "when": _ended(silence) if silence.state(now) is SilenceState.ENDED else _when(silence),
         "owner": silence.owner,
         "reason": silence.reason,
     }
+
+
+def _ended(silence: Silence) -> str:
+    """Return when it ended, and why."""
+    return f"ended {clock(silence.ends_at)} UTC: {silence.ends_by.words}" if silence.ends_at else "ended"
 
 
 def _when(silence: Silence) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
@@ -17,9 +16,10 @@ from typing import Any
 import aiohttp
 
 from segwatch.app.knowledge import knowledge_of, knowledge_without_names
+from segwatch.cli import signals, stage_settings
 from segwatch.cli.output import Exit, fail, heading, line, lines, show_json, show_one, style_of
 from segwatch.cli.processes import Process, started
-from segwatch.cli.story import HISTORY_DAYS, PROFILES, Tell, grace_s, lived, overdue_after_s, speed_for, told
+from segwatch.cli.story import PROFILES, Tell, lived, speed_for, told
 from segwatch.cli.tally import Tally, chains, tally
 from segwatch.config import load
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
@@ -30,68 +30,6 @@ from segwatch.store.factory import store_of
 
 _SETTLE_S = 20.0  # how long the last jobs and notifications may take beyond the time asked for
 _LOOK_S = 0.25
-
-_SETTINGS = """\
-# The demo's settings: everything is local, and everything is fast.
-[platform]
-base_url = "{platform}"
-ims_url = "{platform}"
-
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "demo"
-client_secret = "demo-secret"
-requests_per_second = 20.0
-burst = 20
-
-[polling]
-interval = "1s"
-idle_interval = "1s"
-lookback = "{days}d"
-overdue_after = {{ segment_job = "{overdue_s}s", export_job = "{overdue_s}s" }}
-
-[detectors]
-overdue_factor = 0  # the limits above do: jobs of the story are too few, and too unlike, to say how long one takes
-schedules_interval = "1s"
-schedule_grace = "{grace_s}s"
-
-[retry]
-first_delay = "2s"
-max_delay = "4s"
-[[retry.rules]]
-text = "schema"
-action = "never"
-
-[store]
-url = "sqlite:///{folder}/segwatch.db"
-
-[http]
-listen = "127.0.0.1:{port}"
-
-[[channels]]
-name = "events"
-kind = "webhook"
-url = "{receiver}/events"
-secret = "whsec_ZGVtby1zaWduaW5nLWtleS1ub3Qtc2VjcmV0ISE="
-[[channels]]
-name = "chat"
-kind = "slack"
-url = "{receiver}/chat"
-
-[[routes]]
-match = {{}}
-channels = ["events"]
-[[routes]]
-match = {{ severity = "critical" }}
-channels = ["chat"]
-[[routes]]
-match = {{ type = "export.recovered" }}
-channels = ["chat"]
-
-[log]
-format = "json"
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +100,14 @@ class Ticker:
 
 
 async def perform(length_s: float, *, port: int, seed: int, as_json: bool) -> None:
-    """Play the story to its end, or until somebody interrupts it, and print the summary."""
+    """Play the story to its end, or until somebody interrupts it, and print the summary.
+
+    Interrupted before the stage stands, it ends as any command does: there is nothing to sum up.
+    """
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
     with tempfile.TemporaryDirectory(prefix="segwatch-demo-") as folder:
         async with _staged(Path(folder), port, seed, length_s) as stage:
+            signals.on_told(stop.set)
             if not as_json:
                 _announce(stage)
             ticker = Ticker(stage, quiet=as_json)
@@ -206,32 +146,21 @@ async def _staged(folder: Path, port: int, seed: int, length_s: float) -> AsyncI
         emulate += ["--size", str(PROFILES)]
         platform = await stack.enter_async_context(started("local platform", emulate, folder))
         history = asyncio.create_task(lived(session, platform.url))
+        stack.push_async_callback(_given_up, history)
         receiver = await stack.enter_async_context(started("receiver", ["segwatch.cli.receiver"], folder))
         try:
             await history  # before the daemon begins: what had ended by then is known to it, and told to nobody
         except (aiohttp.ClientError, TimeoutError) as error:
             fail(Exit.FAILED, f"the demo's local platform could not evaluate the days before: {error}")
-        settings = _settings_file(folder, platform.url, receiver.url, port, length_s)
+        settings = stage_settings.written(folder, platform.url, receiver.url, port=port, length_s=length_s)
         run = ["segwatch", "run", "--config", str(settings)]
         daemon = await stack.enter_async_context(started("daemon", run, folder, url_in_log=True))
         yield DemoStage(platform=platform, receiver=receiver, daemon=daemon, settings=settings, session=session)
 
 
-def _settings_file(folder: Path, platform: str, receiver: str, port: int, length_s: float) -> Path:
-    """Write the demo's settings and return their path."""
-    path = folder / "config.toml"
-    path.write_text(
-        _SETTINGS.format(
-            platform=platform,
-            receiver=receiver,
-            port=port,
-            folder=folder,
-            days=HISTORY_DAYS + 1,
-            overdue_s=overdue_after_s(length_s),
-            grace_s=grace_s(length_s),
-        )
-    )
-    return path
+async def _given_up(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def program() -> str:

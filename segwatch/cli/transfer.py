@@ -17,6 +17,7 @@ from segwatch.cli.progress import tell
 from segwatch.upstream.download import Progress as Reached
 
 _LINES = 10
+_WIDE = 60  # columns that have room for a bar and the speed
 
 
 class Transfer:
@@ -55,12 +56,8 @@ class Transfer:
 
 
 def _columns(screen: Screen) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
+    files, amount, left = TextColumn("{task.description}"), DownloadColumn(), TimeRemainingColumn()
+    columns = (
+        (files, BarColumn(), amount, TransferSpeedColumn(), left) if screen.width >= _WIDE else (files, amount, left)
     )
+    return Progress(*columns, console=screen, transient=True)

@@ -1,40 +1,16 @@
 """When a channel is told what the day was like."""
 
-import re
-from datetime import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, PlainSerializer
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator
 
-from segwatch.config.routes import ZoneName
 from segwatch.config.sections import Section, setting
-from segwatch.config.values import SandboxName
+from segwatch.config.values import SandboxName, TimeOfDay, ZoneName
 from segwatch.deliveries.digest_times import Daily
 from segwatch.errors import BadValue
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DayOfWeek = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-def _time_of_day(value: object) -> time:
-    if isinstance(value, time):  # a literal of TOML, or what was read before
-        return value.replace(microsecond=0)
-    if not isinstance(value, str) or re.fullmatch("(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?", value) is None:
-        raise BadValue(', which is no time of day. Write hours and minutes, such as "08:00".')
-    return time.fromisoformat(value)
-
-
-class _TimeOfDaySchema:
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"}
-
-
-def _shown(at: time) -> str:
-    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
-
-
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), PlainSerializer(_shown), _TimeOfDaySchema()]
 
 
 def _some(value: object) -> object:

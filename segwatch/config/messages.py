@@ -1,13 +1,12 @@
 """The settings of what messages say beside the event: what errors mean, and links."""
 
 from typing import Annotated
+from urllib.parse import SplitResult
 
 from pydantic import AfterValidator, Field, model_validator
 
 from segwatch.addresses import split_url
-from segwatch.alerts import matching
-from segwatch.alerts.matching import Matcher
-from segwatch.config.routes import Match, MatcherText
+from segwatch.config.routes import Match, MatcherText, condition_of
 from segwatch.config.sections import Section, setting
 from segwatch.deliveries.error_codes import ErrorCode
 from segwatch.deliveries.links import PLACEHOLDER, PLACEHOLDERS, Link
@@ -37,8 +36,15 @@ def _code(code: str) -> str:
 
 def _page(url: str) -> str:
     if url:
-        split_url(url)
+        _shown_to_all(url)
     return url
+
+
+def _shown_to_all(url: str) -> SplitResult:
+    parts = split_url(url)
+    if "@" in parts.netloc:
+        raise BadValue(", which has a name or a password before its host, and every reader sees it. Leave them out.")
+    return parts
 
 
 def _given(name: str) -> str:
@@ -55,7 +61,7 @@ def _template(url: str) -> str:
     bare = PLACEHOLDER.sub("x", url)
     if "{" in bare or "}" in bare:
         raise BadValue(", in which a brace is without its other one. Write %7B or %7D for a brace itself.")
-    host = split_url(url.replace("{", "%7B").replace("}", "%7D")).netloc
+    host = _shown_to_all(url.replace("{", "%7B").replace("}", "%7D")).netloc
     if "%7B" in host:
         raise BadValue(", in which a placeholder stands in the host. Write the host itself.")
     return url
@@ -107,5 +113,4 @@ class LinkSection(Section):
     @property
     def link(self) -> Link:
         """Return it in the form that messages use."""
-        matchers: tuple[Matcher, ...] = matching.parse_all(self.matchers)
-        return Link(name=self.name, url=self.url, match=self.match.wanted, matchers=matchers)
+        return Link(name=self.name, url=self.url, condition=condition_of(self.match, self.matchers))

@@ -1,6 +1,5 @@
 """What is wrong with the settings, said so that the reader can mend it: one line for each problem."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from segwatch.config.layout import Loc, Spot, inner, is_secret, kinds_of, spot_of, words_of
 from segwatch.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
-from segwatch.errors import BadValue, SegwatchError
+from segwatch.errors import BadValue, SegwatchError, hint
 
 HIDDEN = "**********"
 _LONGEST_SHOWN = 80
@@ -87,12 +86,6 @@ def dotted(loc: Loc) -> str:
     for part in loc:
         text += f"[{part}]" if isinstance(part, int) else f".{_clean(part)}"
     return text.removeprefix(".")
-
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean X?` for the one among `known` that looks most like `word`; else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def known_or_hint(word: str, known: Sequence[str], what: str) -> str:

@@ -1,15 +1,22 @@
 """What one setting demands of another. Checked on the values as written, so that every mistake is told at once."""
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from segwatch.config.layout import Loc, inner
 from segwatch.config.pipelines import PipelineSection
 from segwatch.config.problems import Draft, known_or_hint, shown
-from segwatch.config.values import parse_duration
+from segwatch.config.routes import RouteSection
+from segwatch.config.values import parse_duration, parse_time_of_day
+from segwatch.deliveries.routing import Route
+from segwatch.deliveries.scope import scope_of
 from segwatch.errors import BadValue
+from segwatch.kinds.base import load_kinds
 from segwatch.notifiers.base import is_worded, load_notifiers
+
+_T = TypeVar("_T")
 
 
 def check_relations(draft: Draft) -> None:
@@ -21,8 +28,9 @@ def check_relations(draft: Draft) -> None:
     _check_names(draft, "channels", channels)
     for index, sandbox in sandboxes:
         _check_credential(draft, index, sandbox)
+    routes = _routes(draft)
     for index, channel in channels:
-        _check_digest(draft, index, channel, _names(sandboxes))
+        _check_digest(draft, index, channel, _names(sandboxes), routes)
     for index, route in _tables(draft, "routes"):
         _check_route(draft, index, route, _names(channels))
         _check_names_matched(draft, ("routes", index), route)
@@ -77,13 +85,15 @@ def _check_credential(draft: Draft, index: int, sandbox: dict[str, Any]) -> None
 def _check_route(draft: Draft, index: int, route: dict[str, Any], channels: list[str]) -> None:
     _check_told(draft, ("routes", index), route, channels)
     quiet = route.get("quiet_hours")
-    begin, end = (str(inner(quiet, key))[:5] for key in ("from", "to"))  # quoted or not: a time in TOML has seconds
-    if isinstance(quiet, dict) and quiet.get("from") is not None and begin == end:
+    begin, end = (inner(quiet, key) for key in ("from", "to"))
+    if (at := _read(parse_time_of_day, end)) is not None and at == _read(parse_time_of_day, begin):
         tail = f" is {shown(end)}, as `from` is, so they would never end. Write another time."
         draft.wrong(("routes", index, "quiet_hours", "to"), tail)
 
 
-def _check_digest(draft: Draft, index: int, channel: dict[str, Any], sandboxes: list[str]) -> None:
+def _check_digest(
+    draft: Draft, index: int, channel: dict[str, Any], sandboxes: list[str], routes: list[Route] | None
+) -> None:
     digest, kind = channel.get("digest"), channel.get("kind")
     if not isinstance(digest, dict):
         return
@@ -92,29 +102,33 @@ def _check_digest(draft: Draft, index: int, channel: dict[str, Any], sandboxes: 
         draft.wrong(("channels", index, "digest"), f" is set{tail}")
         return
     about = digest.get("sandboxes")
-    told = _sandboxes_told(draft, channel.get("name"), sandboxes)
+    told = sandboxes if routes is None else _sandboxes_told(draft, channel.get("name"), sandboxes, routes)
     for at, name in enumerate(about if isinstance(about, list) else []):
         place: Loc = ("channels", index, "digest", "sandboxes", at)
         if isinstance(name, str) and sandboxes and name not in sandboxes:
             draft.wrong(place, f" is {shown(name)}.{known_or_hint(name, sandboxes, 'sandboxes')}")
-        elif isinstance(name, str) and told and name not in told:
-            tail = f", of which no route tells this channel. Write {' or '.join(map(shown, told))}, or add a route."
-            draft.wrong(place, f" is {shown(name)}{tail}")
+        elif isinstance(name, str) and sandboxes and name not in told:
+            instead = f"Write {' or '.join(map(shown, told))}, or add a route." if told else "Add a route."
+            draft.wrong(place, f" is {shown(name)}, of which no route tells this channel. {instead}")
 
 
-def _sandboxes_told(draft: Draft, channel: object, sandboxes: list[str]) -> list[str]:
-    """Return the sandboxes of which routes tell a channel by their `match`; all for a channel without a route."""
-    told: list[str] = []
-    routes = [route for _, route in _tables(draft, "routes")]
-    ours = [route for route in routes if channel in _listed(route.get("channels"))]
-    for route in ours:
-        wanted = inner(route.get("match"), "sandbox")
-        told += sandboxes if wanted is None else _listed(wanted)
-    return [name for name in sandboxes if name in told] if ours else sandboxes
+def _routes(draft: Draft) -> list[Route] | None:
+    """Return the routes; None while one of them cannot be read, of which the models tell."""
+    try:
+        return [RouteSection.model_validate(route).route for _, route in _tables(draft, "routes")]
+    except ValidationError:
+        return None
 
 
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _sandboxes_told(draft: Draft, channel: object, sandboxes: list[str], routes: list[Route]) -> tuple[str, ...]:
+    """Return the sandboxes of which the channel's digest can tell."""
+    pipelines = [
+        (str(table.get("sandbox", sandbox)), name)
+        for sandbox in sandboxes[:1]  # that of a pipeline which names none
+        for _, table in _tables(draft, "pipelines")
+        if isinstance(name := table.get("name"), str)
+    ]
+    return scope_of(str(channel), routes, watched=sandboxes, kinds=tuple(load_kinds()), pipelines=pipelines).sandboxes
 
 
 def _check_names_matched(draft: Draft, above: Loc, table: dict[str, Any]) -> None:
@@ -170,7 +184,7 @@ def _check_pipeline(draft: Draft, index: int, pipeline: dict[str, Any], sandboxe
 def _check_spans(draft: Draft, index: int, pipeline: dict[str, Any]) -> None:
     """Note what is waited for longer than its step may take."""
     written = {name: _or_default(pipeline, name) for name in ("adopt_within", "command_timeout", "step_deadline")}
-    adopts, command, deadline = (_span(value) for value in written.values())
+    adopts, command, deadline = (_read(parse_duration, value) for value in written.values())
     if deadline is None:
         return
     ends = f"and step_deadline ends the step after {shown(written['step_deadline'])}"
@@ -186,9 +200,9 @@ def _or_default(pipeline: dict[str, Any], name: str) -> Any:
     return pipeline.get(name, PipelineSection.model_fields[name].default)
 
 
-def _span(written: object) -> timedelta | None:
+def _read(parse: Callable[[object], _T], written: object) -> _T | None:
     try:
-        return parse_duration(written)
+        return parse(written)
     except BadValue:  # the model tells of it
         return None
 

@@ -1,20 +1,19 @@
 """Who is told of what: the routes."""
 
-import re
-from datetime import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, create_model
 from pydantic_core import CoreSchema
 
 from segwatch.alerts import matching
 from segwatch.alerts.labels import LABELS
-from segwatch.alerts.matching import Matcher
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.notices import FOR_ONE, follows_no_route
 from segwatch.alerts.quiet import QuietHours
 from segwatch.config.sections import Section, setting
-from segwatch.config.values import Duration, ShortDuration
+from segwatch.config.values import Duration, ShortDuration, TimeOfDay, ZoneName
+from segwatch.deliveries.routing import Route
 from segwatch.errors import BadValue
 from segwatch.jobs.events import EventType, Severity
 from segwatch.kinds.base import load_kinds
@@ -104,6 +103,11 @@ class RouteMatch(Match):
     type: OneOrMore[RoutedType] | None = setting("The event's type, such as `job.failed`.", default=None)
 
 
+def condition_of(match: Match, matchers: Iterable[str]) -> Condition:
+    """Return `match` and `matchers` in the form that decides."""
+    return Condition(match=match.wanted, matchers=matching.parse_all(matchers))
+
+
 def _matcher(text: str) -> str:
     matching.parse(text)
     return text
@@ -120,34 +124,9 @@ def _label(name: str) -> str:
     return name
 
 
-def _clock(value: object) -> time:
-    if isinstance(value, time):  # a literal of TOML, or what was read before
-        return value.replace(second=0, microsecond=0)
-    if not isinstance(value, str) or re.fullmatch("(?:[01][0-9]|2[0-3]):[0-5][0-9]", value) is None:
-        raise BadValue(', which is no time of day. Write hours and minutes, such as "22:00".')
-    return time.fromisoformat(value)
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        ends = sorted(one for one in available_timezones() if one.rpartition("/")[2].lower() == name.lower())
-        hint = f" Did you mean {ends[0]}?" if ends else ""
-        raise BadValue(f', which is no time zone. Write its IANA name, such as "Europe/Amsterdam".{hint}') from None
-    return name
-
-
-class _ClockSchema:
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}
-
-
 MatcherText = Annotated[str, AfterValidator(_matcher)]
 RoutedMatcherText = Annotated[str, AfterValidator(_routed_matcher)]
 LabelName = Annotated[str, AfterValidator(_label)]
-Clock = Annotated[time, BeforeValidator(_clock), PlainSerializer(lambda at: f"{at:%H:%M}"), _ClockSchema()]
-ZoneName = Annotated[str, AfterValidator(_zone)]
 
 
 class _QuietHours(Section):
@@ -194,9 +173,20 @@ class _Route(Section):
         return None if quiet is None else quiet.hours
 
     @property
-    def parsed(self) -> tuple[Matcher, ...]:
-        """Return the matchers in the form that decides."""
-        return matching.parse_all(self.matchers)
+    def route(self) -> Route:
+        """Return these settings in the form that decides; which of the channels are stateful, their kinds say."""
+        return Route(
+            channels=self.channels,
+            condition=condition_of(self.match, self.matchers),
+            min_severity=self.min_severity,
+            continues=self.continues,
+            default=self.default,
+            group_by=self.group_by,
+            group_wait=self.group_wait,
+            group_interval=self.group_interval,
+            repeat_interval=self.repeat_interval,
+            quiet_hours=self.quiet,
+        )
 
 
 if TYPE_CHECKING:  # `from` and `continue` are words of Python's own, so their fields cannot be written in a class
@@ -208,8 +198,8 @@ else:
         __base__=_QuietHours,
         __doc__=_QuietHours.__doc__,
         **{
-            "from": (Clock, setting("The time of day at which they begin.")),
-            "to": (Clock, setting("The time of day at which they end; before `from`, on the next day.")),
+            "from": (TimeOfDay, setting("The time of day at which they begin.")),
+            "to": (TimeOfDay, setting("The time of day at which they end; before `from`, on the next day.")),
             "zone": (ZoneName, setting("The time zone of both, by its IANA name.")),
             "below": (Severity, setting("What is less severe waits; the rest is told at once.", default="critical")),
         },

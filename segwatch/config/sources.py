@@ -10,8 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 from segwatch.config.layout import Loc, Spot, inner, is_list, secret_places
-from segwatch.config.problems import ConfigError, Draft, dotted, env_name, hint, shown
+from segwatch.config.problems import ConfigError, Draft, dotted, env_name, shown
 from segwatch.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from segwatch.errors import hint
 
 _NOT_SETTINGS = frozenset({"SEGWATCH_CONFIG"})
 # Kubernetes tells every pod of every service: one that is named segwatch, or segwatch-..., looks like a setting

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from segwatch.alerts import matching
-from segwatch.config.routes import Match, MatcherText
+from segwatch.config.routes import Match, MatcherText, condition_of
 from segwatch.config.sections import Section, setting
 from segwatch.config.values import ChannelName
 from segwatch.deliveries.templates.checking import Unusable
@@ -74,8 +73,7 @@ class TemplateSection(Section):
         return TemplateRule(
             name=self.name,
             channels=self.channels,
-            match=self.match.wanted,
-            matchers=matching.parse_all(self.matchers),
+            condition=condition_of(self.match, self.matchers),
             fields={name: Text(source) for name, source in self.fields.items()},
             **{name: None if source is None else Text(source) for name, source in texts.items()},
         )

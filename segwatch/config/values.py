@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainSerializer, SecretStr
 from pydantic_core import CoreSchema
@@ -192,3 +193,37 @@ def _store_url(url: str) -> str:
 
 
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+
+
+def parse_time_of_day(value: object) -> time:
+    """Return the time of day that `value` writes, to the second. Refuses everything else."""
+    if isinstance(value, time):  # a literal of TOML, or what was read before
+        return value.replace(microsecond=0)
+    if not isinstance(value, str) or re.fullmatch("(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?", value) is None:
+        raise BadValue(', which is no time of day. Write hours and minutes, such as "08:00".')
+    return time.fromisoformat(value)
+
+
+class _TimeOfDaySchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"}
+
+
+def _clock(at: time) -> str:
+    return f"{at:%H:%M:%S}" if at.second else f"{at:%H:%M}"
+
+
+TimeOfDay = Annotated[time, BeforeValidator(parse_time_of_day), PlainSerializer(_clock), _TimeOfDaySchema()]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        ends = sorted(one for one in available_timezones() if one.rpartition("/")[2].lower() == name.lower())
+        hint = f" Did you mean {ends[0]}?" if ends else ""
+        raise BadValue(f', which is no time zone. Write its IANA name, such as "Europe/Amsterdam".{hint}') from None
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]

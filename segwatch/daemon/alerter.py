@@ -12,6 +12,7 @@ import structlog
 from segwatch.alerts.book import Book, Silenced
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.inhibition import may_be_explained
 from segwatch.alerts.labels import labels_of
 from segwatch.alerts.model import Alert
 from segwatch.alerts.rerouting import Leads
@@ -67,19 +68,22 @@ class _Read:
 class Alerter:
     """Takes in the event log behind a durable cursor; what it tells is written in the transaction that knows of it.
 
-    silenced: whether a silence holds for what has these labels. told: hears the messages that were just written.
+    silenced: whether a silence holds for what has these labels. held_back: whether one keeps an alert with these labels
+    from its groups, also while its end is still to be told. told: hears the messages that were just written.
     knowledge: what is known by now beside the events.
     """
 
     def __init__(
         self, store: Store, clock: Clock, routing: Routing,
-        *, silenced: Silenced = lambda labels, now: False, told: Callable[[tuple[Event, ...]], None],
+        *, silenced: Silenced = lambda labels, now: False, held_back: Silenced = lambda labels, now: False,
+        told: Callable[[tuple[Event, ...]], None],
         knowledge: Callable[[], Knowledge] = lambda: NOTHING,
     ) -> None:  # fmt: skip
         self._store = store
         self._clock = clock
         self._routing = routing
         self._silenced = silenced
+        self._held_back = held_back
         self._told = told
         self._knowledge = knowledge
         self._read: _Read | None = None
@@ -136,12 +140,15 @@ class Alerter:
     async def _adopt(self, read: _Read) -> None:
         """Let all that is open go the ways of the routes as they are now."""
         now = self._clock.now()
-        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._silenced)
+        owed = read.book.adopt(self._routing.ways, self._routing.leads, now, self._held_back)
+        await self._write(read, (), await self._owed(owed, now), read.cursor)
+
+    async def _owed(self, owed: Sequence[tuple[str, str]], now: datetime) -> list[Delivery]:
+        """Return the promises to tell these channels of these events of long ago."""
         ids = tuple({id_ for _, id_ in owed})
         events = await self._store.events(EventFilter(ids=ids)) if ids else []
         by_id = {one.event.id: one.event for one in events}
-        deliveries = [promised(by_id[id_], channel, now) for channel, id_ in owed if id_ in by_id]
-        await self._write(read, (), deliveries, read.cursor)
+        return [promised(by_id[id_], channel, now) for channel, id_ in owed if id_ in by_id]
 
     async def _take(self, read: _Read) -> bool:
         """Take in the next events of the log; return whether there are more."""
@@ -150,34 +157,38 @@ class Alerter:
         logged = await self._store.events(EventFilter(), after=read.cursor, limit=limit)
         weighty = [one.event for one in logged if effects_of(one.event)]
         told_of = await self._store.channels_told([event.id for event in weighty]) if weighty else {}
-        closings: list[Delivery] = []
+        deliveries: list[Delivery] = []
         now = self._clock.now()
         for event in (one.event for one in logged):
             told = told_of.get(event.id, ())
             silenced = self._silenced(labels_of(event), event.at)
-            closing = read.book.take(
+            waits = may_be_explained(event)
+            owed = [one for one in self._routing.promised(event) if one not in told] if silenced or waits else []
+            hearing = read.book.take(
                 event,
                 words=words_of(event, self._knowledge()),
                 ways=self._routing.ways_for(event),
                 told=told,
-                withheld=[one for one in self._routing.promised(event) if one not in told] if silenced else (),
+                withheld=owed if silenced else (),
+                at_once=owed if waits and not silenced else (),
                 silenced=silenced,
             )
-            closings += [promised(event, channel, now) for channel in closing]
+            deliveries += [promised(event, channel, now) for channel in hearing]
         if logged:
             cursor = logged[-1].position
-            await self._write(read, (), closings, cursor)
+            await self._write(read, (), deliveries, cursor)
             read.cursor = cursor
         return limit is not None and len(logged) == limit
 
     async def _tell(self, read: _Read) -> None:
         """Write and tell what is due."""
         now = self._clock.now()
-        due = read.book.tick(now, self._silenced)
+        deliveries = await self._owed(read.book.released(now, self._held_back), now)
+        due = read.book.tick(now, self._held_back)
         alerts = {alert.id: alert for one in due for alert in one.alerts}
         as_of_now, about = await retelling(self._store, list(alerts.values()), self._knowledge(), now)
         events = tuple(one.event(as_of_now, about) for one in due)
-        deliveries = [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
+        deliveries += [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
         await self._write(read, events, deliveries, read.cursor)
 
     async def _write(

@@ -164,9 +164,9 @@ class Answers:
     ) -> None:  # fmt: skip
         """Write the answer's next step, and tell of it on the failed job's stream. reckoned: as in `Change`.
 
-        tell: also where the step is the same.
+        tell: also where the step, or all of it, is the same.
         """
-        if after == before:
+        if after == before and not tell:
             return
 
         async def changes() -> Sequence[Change]:

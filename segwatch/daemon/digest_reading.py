@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from segwatch.alerts.labels import labels_of
+from segwatch.alerts.labels import labels_of_job
 from segwatch.alerts.model import Alert
-from segwatch.alerts.silences import Silence, SilenceState
-from segwatch.deliveries.digest import LISTED_MAX
+from segwatch.alerts.silences import SilenceState
 from segwatch.deliveries.scope import Scope
 from segwatch.jobs.events import Event, rfc3339
 from segwatch.jobs.model import JobState, Status
-from segwatch.jobs.summary import COUNTED, Past, Tally
+from segwatch.jobs.summary import COUNTED, LISTED_MAX, Past, Tally
 from segwatch.store.base import Store
 from segwatch.store.filters import AlertFilter, JobFilter
 
@@ -59,34 +58,27 @@ async def stretch_between(store: Store, since: datetime, until: datetime) -> Str
     return Stretch(began=since, after=after, upto=upto, since=since, until=until)
 
 
-async def watched_since(
-    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str]
-) -> datetime | None:  # fmt: skip
+async def watched_since(store: Store, scope: Scope) -> datetime | None:
     """Return when somebody began to watch what the channel may see; None if nobody ever did. Raises StoreError."""
-    began = [
-        began_at
-        for sandbox in scope.seen(sandboxes)
-        for kind in kinds
-        if (began_at := (await store.position(sandbox, kind)).began_at)
-    ]
+    # who is told of no job has alerts and pipelines to look at: those were watched as long as anything was
+    streams = scope.streams or [(sandbox, kind) for sandbox in scope.watched for kind in scope.all_kinds]
+    began = [began_at for one in streams if (began_at := (await store.position(*one)).began_at)]
     return min(began, default=None)
 
 
 async def figures(
-    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str], stretch: Stretch, now: datetime,
-    *, on_page: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return what a digest tells, JSON values only: the figures of `Tally`, and how things stand now.
+    store: Store, scope: Scope, stretch: Stretch, now: datetime, *, on_page: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Return what a digest tells. on_page: called again and again while it is read. Raises StoreError.
 
-    sandboxes: those of the settings. on_page: called again and again while it is read. Raises StoreError.
-
-    sandboxes: of which the channel may see anything; silent: those of them in which nothing ended and nothing is
-    active. kinds: of which it may see anything, if not of all. active, overdue: jobs now. open_alerts, silences: how
+    What comes back holds JSON values only, the figures of `Tally` and how things stand now. sandboxes: of which the
+    channel may see anything; silent: those of them in which no job or pipeline ended and no job is active. kinds: the
+    kinds of job of which it may see anything, if not of all. active, overdue: jobs now. open_alerts, silences: how
     many; alerts, silenced: the first of them. dead_letters: of this channel; of all for a scope that is nobody's.
     """
-    seen = scope.seen(sandboxes)
-    visible = scope.kinds(kinds, seen)
-    tally = Tally(await _past(store, scope, seen, visible, stretch.began, on_page))
+    seen, streams = scope.sandboxes, scope.streams
+    counting = [sandbox for sandbox, kind in streams if kind == _EVALUATION]
+    tally = Tally(await _past(store, scope, counting, stretch.began, on_page))
     after = stretch.after
     while page := await store.log(_COUNTED, after=after, until=stretch.upto, limit=_PAGE):
         on_page()
@@ -95,19 +87,20 @@ async def figures(
         await asyncio.to_thread(_take, tally, events, scope, stretch)
         after = page[-1].position
     counted = await asyncio.to_thread(tally.figures)
-    active = [job for one in seen for job in await _active(store, one) if scope.covers(labels_of_job(job))]
-    busy = {row["sandbox"] for row in counted["work"]} | {job.key.sandbox for job in active}
-    alerts = [one for one in await store.alerts(AlertFilter(open_only=True)) if scope.covers(_labels_of_alert(one))]
+    active = [job for one in seen for job in await _active(store, one) if scope.covers_job(labels_of_job(job))]
+    busy = {row["sandbox"] for row in (*counted["work"], *counted["pipelines"])} | {job.key.sandbox for job in active}
+    idle = {sandbox for sandbox, _ in streams or scope.pipelines} - busy
+    alerts = [one for one in await store.alerts(AlertFilter(open_only=True)) if scope.covers_alert(one)]
     silences = [
         one
         for one in await store.silences(untold=True)
-        if one.state(now) is SilenceState.ACTIVE and _concerns(one, seen)
+        if one.state(now) is SilenceState.ACTIVE and scope.covers_silence(one.matchers)
     ]
     dead = sum(one.dead for one in await store.outbox_depth() if scope.channel in ("", one.channel))
     return {
         "sandboxes": list(seen),
-        "silent": [one for one in seen if one not in busy],
-        **({} if visible == tuple(kinds) else {"kinds": list(visible)}),
+        "silent": [one for one in seen if one in idle],
+        **({} if scope.kinds == scope.all_kinds else {"kinds": list(scope.kinds)}),
         **counted,
         "active": len(active),
         "overdue": sum(job.overdue_at is not None or job.slow_at is not None for job in active),
@@ -122,28 +115,16 @@ async def figures(
     }
 
 
-def labels_of_job(job: JobState) -> dict[str, tuple[str, ...]]:
-    """Return what a channel's routes may say of a job, whatever happens to it."""
-    return {
-        "sandbox": (job.key.sandbox,),
-        "kind": (job.key.kind,),
-        "job_id": (job.key.id,),
-        "segment": job.facts.segments,
-        "dataset": (job.facts.dataset,) if job.facts.dataset else (),
-    }
-
-
 async def _past(
-    store: Store, scope: Scope, sandboxes: Sequence[str], kinds: Sequence[str], before: datetime,
-    on_page: Callable[[], None],
-) -> Past:  # fmt: skip
+    store: Store, scope: Scope, sandboxes: Sequence[str], before: datetime, on_page: Callable[[], None]
+) -> Past:
     past = Past()
-    for sandbox in sandboxes if _EVALUATION in kinds else ():
+    for sandbox in sandboxes:
         wanted = JobFilter(
             sandbox=sandbox, kind=_EVALUATION, statuses=(Status.SUCCEEDED,), since=before - _PAST, until=before
         )
         jobs = await store.jobs(wanted, limit=_PAST_RUNS)
-        await asyncio.to_thread(past.take, [job for job in jobs if scope.covers(labels_of_job(job))])
+        await asyncio.to_thread(past.take, [job for job in jobs if scope.covers_job(labels_of_job(job))])
         on_page()
     return past
 
@@ -157,18 +138,7 @@ async def _newest(store: Store) -> int:
 
 
 def _take(tally: Tally, events: Sequence[Event], scope: Scope, stretch: Stretch) -> None:
-    tally.take(event for event in events if stretch.holds(event) and scope.covers(labels_of(event)))
-
-
-def _labels_of_alert(alert: Alert) -> dict[str, tuple[str, ...]]:
-    own = {"sandbox": alert.sandbox, "kind": alert.kind}
-    return dict(alert.labels) | {label: (value,) for label, value in own.items() if value}
-
-
-def _concerns(silence: Silence, sandboxes: Sequence[str]) -> bool:
-    """Return whether it is in force for a sandbox of which the channel may see anything."""
-    about = [matcher for matcher in silence.matchers if matcher.label == "sandbox"]
-    return any(all(matcher.fits({"sandbox": (one,)}) for matcher in about) for one in sandboxes)
+    tally.take(event for event in events if stretch.holds(event) and scope.covers_event(event))
 
 
 def _worst_first(alert: Alert) -> tuple[int, datetime, str]:

@@ -37,18 +37,15 @@ class Plan:
 class Digester:
     """Promises each channel its digest, in one transaction with the mark that says up to when it was told.
 
-    sandboxes, kinds: what is watched. told: hears of the events that were just recorded.
+    told: hears of the events that were just recorded.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, plans: Sequence[Plan], sandboxes: Sequence[str], kinds: Sequence[str],
-        told: Callable[[tuple[Event, ...]], None],
-    ) -> None:  # fmt: skip
+        self, store: Store, clock: Clock, plans: Sequence[Plan], told: Callable[[tuple[Event, ...]], None]
+    ) -> None:
         self._store = store
         self._clock = clock
         self._plans = {digest_times.stream_of(plan.channel): plan for plan in plans}
-        self._sandboxes = sandboxes
-        self._kinds = kinds
         self._told = told
         self._began = clock.now()
 
@@ -90,12 +87,10 @@ class Digester:
             return (plan.daily.next(now).at - now).total_seconds()
         if now - max(self._began, due.slot.at) < _SWEEPS_WITHIN and not await self._has_looked(plan.scope):
             return _AGAIN_S
-        watched = await watched_since(self._store, plan.scope, self._sandboxes, self._kinds)
+        watched = await watched_since(self._store, plan.scope)
         since = max(due.since, watched or due.since)
         stretch = await stretch_behind(self._store, since, due.position)
-        counted = await figures(
-            self._store, plan.scope, self._sandboxes, self._kinds, stretch, now, on_page=beat
-        )  # fmt: skip
+        counted = await figures(self._store, plan.scope, stretch, now, on_page=beat)
         after = digest_times.told(mark, due, plan.daily, now, stretch.upto)
         event = event_of(
             mark.stream, after.sequence, plan.channel, counted,
@@ -110,9 +105,8 @@ class Digester:
 
     async def _has_looked(self, scope: Scope) -> bool:
         """Return whether all that it tells of was read since we began: what happened while we were down is known."""
-        for sandbox in scope.seen(self._sandboxes):
-            for kind in self._kinds:
-                swept_at = (await self._store.position(sandbox, kind)).swept_at
-                if swept_at is None or swept_at < self._began:
-                    return False
+        for sandbox, kind in scope.streams:
+            swept_at = (await self._store.position(sandbox, kind)).swept_at
+            if swept_at is None or swept_at < self._began:
+                return False
         return True

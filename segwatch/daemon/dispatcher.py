@@ -11,6 +11,7 @@ import structlog
 
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
+from segwatch.daemon.lateness import as_of_now
 from segwatch.daemon.timeline import Timeline
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable, Stage
@@ -42,13 +43,17 @@ class DeliveryObserver(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
-    """A configured receiver, and how patiently it is tried. timeout_s: bounds one attempt."""
+    """A configured receiver, and how patiently it is tried. timeout_s: bounds one attempt.
+
+    stateful: it keeps incidents, which it is told to open and to close, each in its turn.
+    """
 
     name: str
     notifier: Notifier
     policy: DeliveryPolicy
     timeout_s: float = 10.0
     concurrency: int = 8
+    stateful: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,10 +238,12 @@ class ChannelWorker:
         """Return how one attempt ended; never raises, but for cancellation."""
         time = asyncio.get_running_loop().time
         begun = time()
+        age = self._timeline.age(delivery.event.at)
         outcome: Outcome
         try:
             async with asyncio.timeout(self._channel.timeout_s + _PACING_S):
-                outcome = await self._channel.notifier.send(delivery)
+                told = await as_of_now(delivery, self._store, self._clock.now(), age, stateful=self._channel.stateful)
+                outcome = await self._channel.notifier.send(told)
         except TimeoutError:
             outcome = Retryable(reason="timeout")
         except Exception as exc:  # noqa: BLE001 - one delivery that cannot be laid out must not hold up the others

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from segwatch.daemon.clock import Clock
 from segwatch.jobs.band import HISTORY, Size
-from segwatch.jobs.baseline import Usual, eta, usual
+from segwatch.jobs.baseline import Eta, Usual, eta, usual
 from segwatch.jobs.model import JobState, Status
 from segwatch.jobs.plausible import Yield
 from segwatch.store.base import Store
@@ -71,8 +71,8 @@ class History:
         """Return how long jobs take that do the same work; of a work hardly known, all of the kind."""
         return self._like(job)[0]
 
-    def eta(self, job: JobState, now: datetime) -> timedelta | None:
-        """Return how much longer such jobs took that were as old; None where none was."""
+    def eta(self, job: JobState, now: datetime) -> Eta | None:
+        """Return how much longer the job is expected to take, by such jobs; None where too few are known."""
         return eta(now - job.born_at, self._like(job)[1])
 
     def _like(self, job: JobState) -> tuple[Usual | None, list[timedelta]]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from segwatch.alerts.effects import subject_of
 from segwatch.daemon.bus import News
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.detectors import FLAPS, Detection, Subjects
@@ -17,6 +18,7 @@ from segwatch.jobs.events import EventType
 from segwatch.jobs.model import JobKey, JobState, Missing, Status
 from segwatch.jobs.plausible import Doubt
 from segwatch.store.base import Change, Store, StoreError
+from segwatch.store.filters import AlertFilter
 from segwatch.upstream.errors import UpstreamError
 from segwatch.upstream.tokens import TokenSource
 
@@ -189,14 +191,21 @@ class Inspector:
             least_change=tolerance.least_change, least_members=tolerance.least_members,
             names_batches=self._history.names_batches(_EXPORT),
         )  # fmt: skip
-        if doubt:
-            await self._recorder.write(lambda: self._doubted(job.key, doubt))
+        if doubt or await self._cannot_be_right(job):
+            await self._recorder.write(lambda: self._judged(job.key, doubt))
 
-    async def _doubted(self, key: JobKey, doubt: Doubt) -> Sequence[Change]:
-        job = await self._recorder.fresh(key)
+    async def _cannot_be_right(self, job: JobState) -> bool:
+        """True when the same order was told to have written what cannot be right, and that is not over."""
+        _, events = tracker.plausible(job, self._clock.now())
+        wanted = [AlertFilter(subject=subject_of(event), open_only=True) for event in events]
+        found = [alert for one in wanted for alert in await self._store.alerts(one)]
+        return any(EventType.EXPORT_IMPLAUSIBLE.value in alert.types for alert in found)
+
+    async def _judged(self, key: JobKey, doubt: Doubt | None) -> Sequence[Change]:
+        job, now = await self._recorder.fresh(key), self._clock.now()
         if job is None:
             return []
-        after, events = tracker.implausible(job, self._clock.now(), doubt)
+        after, events = tracker.implausible(job, now, doubt) if doubt else tracker.plausible(job, now)
         return [Change(job=after, job_before=job, events=events)] if events else []
 
     # what has a health of its own

@@ -18,7 +18,10 @@ class Inconclusive(Exception):
 
 
 class TooLittle(Inconclusive):
-    """What the platform tells of one job decides nothing, for now: it may tell more."""
+    """What the platform tells, of one job or behind the first page of a list, decides nothing, for now.
+
+    It may tell more, so that it is asked for longer than where it tells what cannot be read.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +37,22 @@ async def listed(
 ) -> Listing:
     """Return what the list shows of jobs that were created at or after `horizon`, and maybe of older ones.
 
-    anchor: without a horizon, the job back to which the list is read. Raises Inconclusive, UpstreamError.
+    anchor: without a horizon, the job back to which the list is read. Raises Inconclusive, UpstreamError; TooLittle
+    where the platform fails at a page behind the first, since the list itself is there.
     """
     rows: dict[str, Observation] = {}
     request: Request | None = source.kind.list_newest(limit=source.kind.page_size)
     by_change = source.kind.changes_first
-    for _ in range(pages_max):
+    for number in range(1, pages_max + 1):
         if request is None:
             break
-        page = await source.page(request)
+        try:
+            page = await source.page(request)
+        except UpstreamError as error:
+            if number == 1 or not _fails_at_this(error):
+                raise
+            why = f"the platform fails at page {number} of its list, though not at the first: {error}"
+            raise TooLittle(why) from error
         beat()
         if _hides_something(page, horizon):
             raise Inconclusive("the list holds rows that cannot be read")
@@ -98,6 +108,11 @@ async def told_of(source: Source, job_id: str) -> Observation | Missing | None:
     try:
         return await source.one(job_id)
     except UpstreamError as error:
-        if error.fate is Fate.NOT_SENT or isinstance(error, RateLimited) or error.status == _NO_CREDENTIALS:
+        if not _fails_at_this(error):
             raise
         return None
+
+
+def _fails_at_this(error: UpstreamError) -> bool:
+    """True unless nothing was said of what was asked for: no connection, no place in the budget, no credentials."""
+    return not (error.fate is Fate.NOT_SENT or isinstance(error, RateLimited) or error.status == _NO_CREDENTIALS)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -12,7 +12,8 @@ from segwatch.backoff import Backoff
 from segwatch.daemon.bus import News
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.recorder import Recorder
-from segwatch.deliveries.knowledge import NOTHING, Knowledge, NameKey, Naming, Sort, as_name, mentioned
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
+from segwatch.deliveries.names import NameKey, Naming, Resource, as_name, mentioned
 from segwatch.jobs.model import JobState
 from segwatch.store.base import Store, StoreError
 from segwatch.upstream import datasets, definitions
@@ -70,18 +71,15 @@ class NameBook:
         at = self._at.get(key)
         return at is not None and timedelta() <= now - at < (_GOOD_FOR if self.name(key) else _UNKNOWN_FOR)
 
-    def _take(self, found: Iterable[Naming]) -> None:
-        names = dict(self._knowledge.names)  # another one: whoever composes a message may be reading the old
-        for one in found:
-            self._at[one.key] = one.at
-            if one.name:
-                names[one.key] = one.name
-        self._knowledge = replace(self._knowledge, names=names)
+    def _take(self, found: Sequence[Naming]) -> None:
+        self._at |= {one.key: one.at for one in found}
+        # another one: whoever composes a message may be reading the old
+        self._knowledge = self._knowledge.with_names(found)
 
 
 @dataclass(slots=True)
 class _Trouble:
-    """What stands in the way of one sort of names. told: the trouble that the log tells of already."""
+    """What stands in the way of the names of one resource. told: the trouble that the log tells of already."""
 
     failures: int = 0
     until: datetime | None = None
@@ -102,7 +100,7 @@ class NameReader:
         self._book = book
         self._clock = clock
         self._wanted: dict[NameKey, None] = {}
-        self._trouble = {sort: _Trouble() for sort in Sort}
+        self._trouble = {resource: _Trouble() for resource in Resource}
         self._segments_at_once = _SEGMENTS_AT_ONCE
         self._wake = asyncio.Event()
 
@@ -134,32 +132,32 @@ class NameReader:
     async def turn(self, beat: Callable[[], None] = lambda: None) -> bool:
         """Ask for some of what is not known; return whether there may be more. Raises StoreError."""
         more = False
-        for sort, at_once in ((Sort.SEGMENT, self._segments_at_once), (Sort.DATASET, _DATASETS_AT_ONCE)):
-            now, trouble = self._clock.now(), self._trouble[sort]
+        for resource, at_once in ((Resource.SEGMENT, self._segments_at_once), (Resource.DATASET, _DATASETS_AT_ONCE)):
+            now, trouble = self._clock.now(), self._trouble[resource]
             if trouble.until and now < trouble.until <= now + max(_FORBIDDEN_FOR, _AGAIN.cap):
                 continue  # an end that lies further ahead was set by a clock that was wrong
-            due = (key for key in self._wanted if key.sort is sort and not self._book.is_fresh(key, now))
+            due = (key for key in self._wanted if key.resource is resource and not self._book.is_fresh(key, now))
             if not (asked := list(islice(due, at_once))):
                 continue
-            more = await self._ask(sort, asked, beat) or more
+            more = await self._ask(resource, asked, beat) or more
         return more
 
-    async def _ask(self, sort: Sort, keys: Sequence[NameKey], beat: Callable[[], None]) -> bool:
+    async def _ask(self, resource: Resource, keys: Sequence[NameKey], beat: Callable[[], None]) -> bool:
         """Ask for these; return whether the next may be asked for at once. Raises StoreError."""
         found: dict[NameKey, str] = {}
         try:
             beat()
-            if sort is Sort.SEGMENT:
+            if resource is Resource.SEGMENT:
                 found |= await self._segments(keys)
-            for key in keys if sort is Sort.DATASET else ():
+            for key in keys if resource is Resource.DATASET else ():
                 self._wanted[key] = self._wanted.pop(key)  # one that always fails must not keep the others waiting
                 beat()
                 found[key] = await self._dataset(key)
         except UpstreamError as error:
-            self._failed(sort, error)
+            self._failed(resource, error)
             goes_on = False
         else:
-            self._trouble[sort] = _Trouble()
+            self._trouble[resource] = _Trouble()
             goes_on = True
         now = self._clock.now()
         # what had a name and is gone keeps it: its jobs are still told of
@@ -183,10 +181,10 @@ class NameReader:
         except (NotFound, Refused):
             return ""
 
-    def _failed(self, sort: Sort, error: UpstreamError) -> None:
-        trouble, now = self._trouble[sort], self._clock.now()
+    def _failed(self, resource: Resource, error: UpstreamError) -> None:
+        trouble, now = self._trouble[resource], self._clock.now()
         trouble.failures += 1
-        about = {"sandbox": self._sandbox, "names_of": sort.value, "error": str(error)}
+        about = {"sandbox": self._sandbox, "names_of": resource.value, "error": str(error)}
         if isinstance(error, Unauthorized):
             trouble.until, event = now + _FORBIDDEN_FOR, "names_not_permitted"
             if trouble.told != event:
@@ -197,9 +195,9 @@ class NameReader:
                 log.info(event, **about)
         trouble.told = event
 
-    def _want(self, ids: Iterable[tuple[Sort, str]]) -> None:
-        for sort, id_ in ids:
-            key = NameKey(sandbox=self._sandbox, sort=sort, id=id_)
+    def _want(self, ids: Iterable[tuple[Resource, str]]) -> None:
+        for resource, id_ in ids:
+            key = NameKey(sandbox=self._sandbox, resource=resource, id=id_)
             if key not in self._wanted and is_id(id_) and id_ != "*":
                 if len(self._wanted) >= _HELD_MAX:
                     del self._wanted[next(iter(self._wanted))]
@@ -219,7 +217,7 @@ class NameReader:
             woken.cancel()
 
 
-def _about(job: JobState) -> Iterable[tuple[Sort, str]]:
-    yield from ((Sort.SEGMENT, one) for one in job.facts.segments)
+def _about(job: JobState) -> Iterable[tuple[Resource, str]]:
+    yield from ((Resource.SEGMENT, one) for one in job.facts.segments)
     if job.facts.dataset:
-        yield Sort.DATASET, job.facts.dataset
+        yield Resource.DATASET, job.facts.dataset

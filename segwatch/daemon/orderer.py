@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive
+from segwatch.daemon.listing import Inconclusive, TooLittle
 from segwatch.daemon.posting import finished, posted, wish
 from segwatch.daemon.prospect import OrderLook, Prospect
 from segwatch.daemon.silence import Silences
@@ -15,7 +15,7 @@ from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import alike, fingerprints_of, posts_of, unsettled
 from segwatch.jobs import effect, ordering, proof, quota
 from segwatch.jobs.model import Observation
-from segwatch.jobs.order import COMMAND, Order, OrderRefusal, OrderStep
+from segwatch.jobs.order import COMMAND, ODD_TIME, Order, OrderRefusal, OrderStep
 from segwatch.jobs.ordering import Adopt, Adopted, Exists, Go, Ours, Serves, Unclear
 from segwatch.jobs.quota import Spend
 from segwatch.jobs.submission import Posted
@@ -38,6 +38,11 @@ class OrderPolicy:
 
     settle_window: timedelta
     believed_after: timedelta
+
+    @property
+    def doubted_for(self) -> timedelta:
+        """For how long what tells too little is asked again; it decides nothing any more after that."""
+        return self.believed_after + self.settle_window
 
 
 async def nobody(seen: Observation) -> None:
@@ -64,6 +69,7 @@ class Orderer:
         self._record = record
         self.trouble: UpstreamError | None = None
         self._began = clock.now()
+        self._posted_s: dict[str, float] = {}  # `ran_s` at the last POST of each of our own orders that got no reply
         self._silences = {kind: Silences(clock, window=policy.settle_window) for kind in sources}
 
     async def place(
@@ -88,7 +94,7 @@ class Orderer:
             self.trouble = error
             return self._later(order, wish(error) or _PAUSE, error.reason, str(error))
         except Inconclusive as error:
-            return self._later(order, _PAUSE, "unclear", str(error))
+            return self._later(order, _PAUSE, "unread", str(error))
         except Conflict as error:
             now_there = await self._store.order(order.id) or order
             if not now_there.step.is_open:
@@ -137,7 +143,7 @@ class Orderer:
                 told = replace(order, job_id=said.job.key.id)
                 return await self._written(ordering.refused(told, OrderRefusal.EXISTS, said.why, now), before)
             case Unclear():
-                if now - order.since > self._policy.believed_after + self._policy.settle_window:
+                if now - order.since > self._policy.doubted_for:
                     return await self._written(ordering.refused(order, OrderRefusal.UNCLEAR, said.why, now), before)
                 return self._later(order, _PAUSE, "unclear", said.why)
             case Go():
@@ -208,6 +214,7 @@ class Orderer:
         if after.step.is_open:
             after = replace(after, reason=reason)
         self._silences[after.kind].of(after.id, after.posted_at)  # it begins now
+        self._posted_s[after.id] = self._clock.ran_s()
         return await self._written(after, marked)
 
     async def _settle(self, order: Order, beat: Callable[[], None], *, is_mine: bool = True) -> Order:
@@ -223,16 +230,17 @@ class Orderer:
         except Inconclusive as error:
             silences.looked(order.id)  # a list was there, though it does not tell enough
             now, window = self._clock.now(), self._policy.settle_window
-            if silence < proof.patience(window):
-                return ordering.look_again(order, silence, now)
-            why = f"no reply came to the POST, and {error}"
+            if silence < (self._policy.doubted_for if isinstance(error, TooLittle) else proof.patience(window)):
+                return replace(ordering.look_again(order, silence, now), reason="unread", why=str(error))
+            came = "an error was the reply" if order.declined else "no reply came"
+            why = f"{came} to the POST, and {error}"
             return await self._written(ordering.refused(order, OrderRefusal.UNDECIDED, why, now), order)
         settled = ordering.settle(
             order, look.rows, look.claimed, same=look.same, doubtful=look.doubtful, silence=silence,
-            window=self._policy.settle_window, lag=look.lag, now=self._clock.now(),
+            window=self._policy.settle_window, lag=look.lag, now=self._clock.now(), is_recent=self._is_recent(order),
         )  # fmt: skip
         if isinstance(settled, Ours):
-            return await self._placed(order, order, settled.job)
+            return await self._placed(order, order, settled.job, reason=ODD_TIME if settled.odd_time else "")
         if settled.step is OrderStep.POSTING and not is_mine:
             return settled
         return await self._written(settled, order)
@@ -242,9 +250,13 @@ class Orderer:
         prospect = Prospect(source, self._store, self._clock, believed_after=believed_after, since=self._began)
         return await prospect.look(order, beat, serves)
 
-    async def _placed(self, order: Order, before: Order | None, job: Observation) -> Order:
+    def _is_recent(self, order: Order) -> bool:
+        posted_s = self._posted_s.get(order.id)
+        return posted_s is not None and self._clock.ran_s() - posted_s <= proof.REACH.total_seconds()
+
+    async def _placed(self, order: Order, before: Order | None, job: Observation, *, reason: str = "") -> Order:
         """Write the job that a POST of ours brought about: we know it, whatever others have concluded meanwhile."""
-        done = ordering.answered(order, job, OrderStep.PLACED, self._clock.now())
+        done = replace(ordering.answered(order, job, OrderStep.PLACED, self._clock.now()), reason=reason)
         for last_try in (False, False, True):
             try:
                 await self._write(done, before)
@@ -270,6 +282,7 @@ class Orderer:
         await self._store.commit([Change(order=order, order_before=before, spend=spend, reckoned=reckoned)])
         if not order.step.is_open:
             self._silences[order.kind].forget(order.id)
+            self._posted_s.pop(order.id, None)
 
     def _later(self, order: Order, wait: timedelta, reason: str, why: str) -> Order:
         return replace(order, due_at=self._clock.now() + wait, reason=reason, why=why)

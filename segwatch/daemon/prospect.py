@@ -9,7 +9,7 @@ from segwatch.daemon.clock import Clock
 from segwatch.daemon.listing import Inconclusive, Listing, is_before, listed, told_of
 from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import posts_of, told_by_id
-from segwatch.jobs import ordering, proof
+from segwatch.jobs import effect, ordering, proof
 from segwatch.jobs.effect import Same
 from segwatch.jobs.model import Facts, Observation, Status
 from segwatch.jobs.order import Order
@@ -210,7 +210,8 @@ class Prospect:
         """
         if order.posted_there is None or row.key.id in order.known:
             return False
-        return row.created_at is None or row.created_at >= order.posted_there - proof.CLOCKS_APART
+        in_time = row.created_at is None or row.created_at >= order.posted_there - proof.CLOCKS_APART
+        return in_time or effect.is_younger_than_all(row, order)
 
     def _is_believed(self, row: Observation, order: Order, now: datetime) -> bool:
         if self._is_new(row, order) or row.created_at is None:

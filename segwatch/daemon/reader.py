@@ -180,7 +180,6 @@ class Reader:
         position: where the last complete sweep came to. Returns where this one did.
         """
         calls_before, ran_s = self._source.calls, self._clock.ran_s()
-        await self._recorder.tick(self._kind.name)
         reconcile = self._reconciled_at is None or started - self._reconciled_at >= self._cadence.reconcile
         if reconcile:  # what was deleted from the store meanwhile is no news when a list shows it again
             on_disk = await self._recorder.position(self._kind.name, self._began_at)

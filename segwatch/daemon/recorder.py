@@ -10,7 +10,7 @@ from segwatch import decision
 from segwatch.daemon.bus import Bus, News
 from segwatch.daemon.clock import Clock
 from segwatch.deliveries.routing import Promise
-from segwatch.jobs import reading, tracker
+from segwatch.jobs import reading
 from segwatch.jobs.events import Event, EventType
 from segwatch.jobs.model import JobKey, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
@@ -134,21 +134,6 @@ class Recorder:
             self.clock_behind = behind
         latest = {sighting.key: sighting for sighting in seen}
         return await self._write(lambda: self._decide(kind, latest.values(), position, listed))
-
-    async def tick(self, kind: str) -> None:
-        """Tell of active jobs that have grown too old, also while the platform does not answer."""
-        watch, now = self.policies[kind].watch, self._clock.now()
-
-        async def changes() -> list[Change]:
-            return [
-                Change(job=after, job_before=job, events=events)
-                for job in self.active(kind)
-                for after, events in [tracker.overdue(job, now, watch)]
-                if events
-            ]
-
-        if any(tracker.overdue(job, now, watch)[1] for job in self.active(kind)):
-            await self._write(changes)
 
     async def write(self, decide: Callable[[], Awaitable[Sequence[Change]]]) -> None:
         """Write what `decide` returns, called while no other change of this sandbox can come between.

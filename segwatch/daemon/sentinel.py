@@ -1,6 +1,6 @@
 """Watches over the watching itself: does each sandbox answer?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -19,12 +19,17 @@ log = structlog.get_logger()
 class Sentinel:
     """Hears of every sweep of one sandbox, and tells when it stops or begins again to answer."""
 
-    def __init__(self, recorder: Recorder, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, recorder: Recorder, store: Store, clock: Clock, metrics: Metrics,
+        *, looked: Callable[[str, str], None] = lambda sandbox, kind: None,
+    ) -> None:  # fmt: skip
+        """looked: hears of every complete sweep."""
         self._recorder = recorder
         self._sandbox = recorder.sandbox
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._looked = looked
         self._failures: dict[str, int] = {}
         self._failing_since: dict[str, datetime] = {}
 
@@ -33,6 +38,7 @@ class Sentinel:
         self._failures[kind] = 0
         self._failing_since.pop(kind, None)
         self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
+        self._looked(self._sandbox, kind)
         if not any(self._failures.values()):
             self._metrics.up.labels(self._sandbox).set(1)
             await self._turn(SandboxCondition.OK, "")

@@ -33,6 +33,8 @@ class Setbacks:
         self._errors: Counter[JobKey] = Counter()
         self._conflicts: Counter[JobKey] = Counter()
         self._unclear: dict[JobKey, _Unclear] = {}
+        self._since_s: dict[JobKey, float] = {}  # `ran_s` at the first of those that no step followed
+        self._told: set[JobKey] = set()
 
     def paused(self) -> frozenset[JobKey]:
         """Return those that wait now."""
@@ -45,11 +47,22 @@ class Setbacks:
         for job, asked_at in wishes.items():
             if self._wishes.get(job) != asked_at:
                 self._paused.pop(job, None)
+                self._begin_anew(job)
         self._wishes = wishes
 
     def pause(self, job: JobKey, wait: timedelta = _PAUSE) -> None:
         """Put the answer off."""
-        self._paused[job] = self._clock.ran_s() + wait.total_seconds()
+        now_s = self._clock.ran_s()
+        self._since_s.setdefault(job, now_s)
+        self._paused[job] = now_s + wait.total_seconds()
+
+    def lasts(self, job: JobKey, within: timedelta) -> bool:
+        """Return, once, whether one thing or another has stood in its way for so long."""
+        now_s = self._clock.ran_s()
+        if job in self._told or now_s - self._since_s.get(job, now_s) < within.total_seconds():
+            return False
+        self._told.add(job)
+        return True
 
     def error(self, job: JobKey) -> int:
         """Put the answer off after an error of our own; return how many there were in a row."""
@@ -82,7 +95,7 @@ class Setbacks:
         unclear.looked_s = now_s
         lasted = timedelta(seconds=unclear.lasted_s)
         if lasted >= within:
-            del self._unclear[job]
+            self.went_on(job)
             return True
         # less and less often: each look may read a hundred records
         self.pause(job, min(max(_PAUSE, lasted / 4), _PAUSE_MAX))
@@ -92,3 +105,8 @@ class Setbacks:
         """Note that a step was taken."""
         self._unclear.pop(job, None)
         self._conflicts.pop(job, None)
+        self._begin_anew(job)
+
+    def _begin_anew(self, job: JobKey) -> None:
+        self._since_s.pop(job, None)
+        self._told.discard(job)

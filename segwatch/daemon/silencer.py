@@ -6,6 +6,8 @@ from datetime import datetime
 import structlog
 
 from segwatch.alerts import silences
+from segwatch.alerts.inhibition import may_be_explained
+from segwatch.alerts.labels import labels_of_alert
 from segwatch.alerts.model import Labels
 from segwatch.alerts.silences import Silence
 from segwatch.daemon.clock import Clock
@@ -13,7 +15,7 @@ from segwatch.deliveries import silence_end
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.silence_end import Wrong, labels_of_alert
+from segwatch.deliveries.silence_end import Wrong
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.store.base import Change, Conflict, Store, StoreError
@@ -38,10 +40,13 @@ class Silencer:
     def __init__(
         self, store: Store, clock: Clock, routes: Sequence[Route], open_alerts: Callable[[], Awaitable[Wrong]],
         told: Callable[[tuple[Event, ...]], None], knowledge: Callable[[], Knowledge] = lambda: NOTHING,
+        *, waits: Callable[[Event], bool] = may_be_explained,
     ) -> None:  # fmt: skip
+        """waits: what is not promised when it is recorded, but by whoever knows what explains it."""
         self._store = store
         self._clock = clock
         self._routes = routes
+        self._waits = waits
         self._open_alerts = open_alerts
         self._told = told
         self._knowledge = knowledge
@@ -49,11 +54,15 @@ class Silencer:
 
     def promise(self, events: Sequence[Event], now: datetime) -> tuple[Delivery, ...]:
         """Return what is promised of events that are recorded now: nothing of those that are silenced."""
-        return promises(events, self._routes, now, self.silenced)
+        return promises([one for one in events if not self._waits(one)], self._routes, now, self.silenced)
 
     def silenced(self, labels: Labels, now: datetime) -> bool:
         """Return whether a silence holds for what has these labels."""
         return bool(silences.silenced_by(labels, self._silences, now))
+
+    def held_back(self, labels: Labels, now: datetime) -> bool:
+        """Return whether groups are not told yet of what has these labels: until the end of its silence is."""
+        return bool(silences.held_back_by(labels, self._silences, now))
 
     async def load(self) -> None:
         """Read which silences there are. Raises StoreError."""
@@ -112,6 +121,8 @@ class Silencer:
         )
         change = Change(silence=ended, silence_before=silence, events=(event,), deliveries=deliveries)
         if await self._commit(change):
+            # before anybody hears of it: what it held back is told in one message with its end
+            self._silences = tuple(one for one in self._silences if one.id != silence.id)
             log.info("silence_ended", silence=silence.id, reason=event.reason, open=event.details["open"])
             self._told((event,))
 

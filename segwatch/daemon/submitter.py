@@ -58,6 +58,7 @@ class Submitter:
         self._timeline = timeline
         self._policy = policy
         self._grace_s = grace_s
+        self._doubted_for = proof.believed_after(policy.settle_window) + policy.settle_window
         self._setbacks = Setbacks(clock)
 
     async def run(self, beat: Callable[[], None]) -> None:
@@ -129,16 +130,19 @@ class Submitter:
 
     async def _look_again(self, answer: Resubmission, error: Inconclusive) -> None:
         """Wait for a look that tells more: one bad page may pass. After a while refuse what no look can tell."""
-        window = self._policy.settle_window
         # what tells too little is taken at its word in the end, and then decides nothing any more
-        within = proof.believed_after(window) + window if isinstance(error, TooLittle) else window
+        within = self._doubted_for if isinstance(error, TooLittle) else self._policy.settle_window
         if self._setbacks.unclear(answer.failed, within):
             await self._answers.refuse(answer, Refuse(reason=Refusal.UNDECIDED, why=str(error)))
         else:
             await self._waits_for(answer, str(error))
 
     async def _waits_for(self, answer: Resubmission, why: str, *, tell: bool = False) -> None:
-        """Write what a submission that is due waits for, unless somebody has changed the answer meanwhile."""
+        """Write what a submission that is due waits for, unless somebody has changed the answer meanwhile.
+
+        Tell it too where it has waited for as long as doubts last, for whatever.
+        """
+        tell = self._setbacks.lasts(answer.failed, self._doubted_for) or tell
         if answer.step is Step.SCHEDULED and answer == await self._store.resubmission(answer.failed):
             with suppress(Conflict):
                 waits = replace(answer, waits_for=why)

@@ -1,6 +1,7 @@
 """The words for what detectors tell: what did not happen, and what is not as it usually is."""
 
-from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort, quoted
+from segwatch.deliveries.knowledge import NOTHING, Knowledge, quoted
+from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import Said, amount, around, moment, said, span, text, times
 from segwatch.jobs.events import Event, EventType, Severity
 
@@ -45,6 +46,8 @@ def detected(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             action = "The platform calls it a success, so nothing is submitted again."
             action += around(" Look: segwatch export show {}", text(event.job_id))
             return said(f"{job} cannot be right{where}", around(" — {}", why), action)
+        case EventType.EXPORT_PLAUSIBLE:
+            return said(f"{job} looks right again{where}", around(", {} profiles written", amount(d.get("exported"))))
         case EventType.CREDENTIAL_EXPIRING:
             ends = moment(d.get("expires_at"), event.at)
             tail = around(" at {}", ends) + around(", and cannot be renewed — {}", why)
@@ -75,7 +78,7 @@ def _schedule(event: Event) -> str:
 
 def _audience(event: Event, knowledge: Knowledge) -> str:
     id_ = text(event.details.get("segment"))
-    name = knowledge.name(event.sandbox, Sort.SEGMENT, id_)
+    name = knowledge.name(event.sandbox, Resource.SEGMENT, id_)
     return f"Audience {quoted(name) if name else id_}"
 
 

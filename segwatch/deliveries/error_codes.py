@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from segwatch.deliveries.phrases import text
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, errors_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +80,7 @@ def _errors(event: Event, known: Iterable[ErrorCode]) -> Iterator[tuple[str, str
 
 
 def _told(event: Event) -> Iterator[tuple[str, str]]:
-    errors = event.details.get("errors")
-    for error in errors if isinstance(errors, list) else ():
-        if isinstance(error, dict):
-            yield text(error.get("code")), text(error.get("message"))
+    yield from ((text(error.code), text(error.text)) for error in errors_in(event))
     code, cause = text(event.details.get("code")), text(event.details.get("cause"))
     if code:  # of a message about alerts: what most of them have in common
         yield code, cause

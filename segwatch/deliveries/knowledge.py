@@ -1,49 +1,17 @@
 """What is known beside an event when it is told: names, what an error means, where there is more."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
 from segwatch.deliveries.error_codes import ErrorCode, Meaning, meaning_of
 from segwatch.deliveries.links import Link, links_for
-from segwatch.deliveries.phrases import printable, text, texts
+from segwatch.deliveries.names import NameKey, Naming, Resource
+from segwatch.deliveries.phrases import text, texts
+from segwatch.deliveries.runes import clip
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import NOUNS
 
-NAME_MAX = 120  # runes that are kept of a name
 _SHOWN_MAX = 40  # runes of a name within a headline, which has two of them and 150 runes in all
-
-
-class Sort(StrEnum):
-    """What can have a name."""
-
-    SEGMENT = "segment"
-    DATASET = "dataset"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class NameKey:
-    """What a name is of. Two sandboxes may have the same id."""
-
-    sandbox: str
-    sort: Sort
-    id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Naming:
-    """What the platform said of a name. name: "" where it knows none. at: when it said so."""
-
-    key: NameKey
-    name: str
-    at: datetime
-
-
-def as_name(given: str) -> str:
-    """Return somebody's name for something in one line of bearable length, without what steers a terminal."""
-    line = printable(given[: 4 * NAME_MAX])
-    return line if len(line) <= NAME_MAX else line[: NAME_MAX - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +25,17 @@ class Knowledge:
     errors: tuple[ErrorCode, ...] = ()
     links: tuple[Link, ...] = ()
 
-    def name(self, sandbox: str, sort: Sort, id_: str) -> str:
+    def name(self, sandbox: str, resource: Resource, id_: str) -> str:
         """Return the name; "" where none is known."""
-        return self.names.get(NameKey(sandbox=sandbox, sort=sort, id=id_), "")
+        return self.names.get(NameKey(sandbox=sandbox, resource=resource, id=id_), "")
 
-    def shown(self, sandbox: str, sort: Sort, id_: str) -> str:
+    def with_names(self, found: Iterable[Naming]) -> "Knowledge":
+        """Return the same with these names over those that it has; where the platform knows none, the old one stays."""
+        return replace(self, names={**self.names, **{one.key: one.name for one in found if one.name}})
+
+    def shown(self, sandbox: str, resource: Resource, id_: str) -> str:
         """Return the name with the id behind it, the id alone where no name is known."""
-        name = self.name(sandbox, sort, id_)
+        name = self.name(sandbox, resource, id_)
         return f"{name} ({id_})" if name else id_
 
     def job(self, event: Event, job_id: str = "") -> str:
@@ -80,8 +52,8 @@ class Knowledge:
 
     def work_of(self, sandbox: str, ids: Sequence[str], dataset_id: str) -> str:
         """Return the same of these segments and this dataset."""
-        named = next(filter(None, (self.name(sandbox, Sort.SEGMENT, one) for one in ids)), "")
-        dataset = self.name(sandbox, Sort.DATASET, dataset_id)
+        named = next(filter(None, (self.name(sandbox, Resource.SEGMENT, one) for one in ids)), "")
+        dataset = self.name(sandbox, Resource.DATASET, dataset_id)
         more = f" and {len(ids) - 1:,} more" if named and len(ids) > 1 else ""
         return (f" of {quoted(named)}{more}" if named else "") + (f" to {quoted(dataset)}" if dataset else "")
 
@@ -98,17 +70,6 @@ class Knowledge:
 NOTHING = Knowledge()
 
 
-def mentioned(event: Event) -> Iterable[tuple[Sort, str]]:
-    """Return what the event names by an id that may have a name."""
-    details = event.details
-    for name in ("segments", "profiles", "members"):
-        value = details.get(name)
-        yield from ((Sort.SEGMENT, one) for one in texts(list(value) if isinstance(value, list | dict) else None))
-    for sort in Sort:
-        if id_ := text(details.get(sort.value)):
-            yield sort, id_
-
-
 def quoted(name: str) -> str:
     """Return a name as it stands in a sentence."""
-    return f'"{name if len(name) <= _SHOWN_MAX else name[: _SHOWN_MAX - 1] + "…"}"'
+    return f'"{clip(name, _SHOWN_MAX)}"'

@@ -1,17 +1,16 @@
 """Links that lead from a message to where somebody goes on: a runbook, a dashboard, a search in the logs."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from segwatch.alerts.labels import labels_of
-from segwatch.alerts.matching import Matcher, fit
-from segwatch.alerts.model import Labels
+from segwatch.alerts.labels import labels_of, labels_of_notice
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.error_codes import first_code
 from segwatch.deliveries.phrases import text, texts
-from segwatch.jobs.events import Event
+from segwatch.jobs.events import Event, rows_in
 
 PLACEHOLDERS = ("sandbox", "kind", "job_id", "type", "event_id", "dataset", "segment", "code", "reason")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -23,18 +22,12 @@ _STEPS = frozenset({".", ".."})  # of a path: quoting leaves them as they are
 class Link:
     """A link of all messages about events that fit.
 
-    url: with any of PLACEHOLDERS in braces, but not in its host. match, matchers: as a route has them.
+    url: with any of PLACEHOLDERS in braces, but not in its host. condition: which events fit.
     """
 
     name: str
     url: str
-    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    matchers: tuple[Matcher, ...] = ()
-
-    def fits(self, labels: Labels) -> bool:
-        """True when all that it asks for is there."""
-        wanted = all(set(words) & set(labels[label] or ("",)) for label, words in self.match.items())
-        return wanted and fit(self.matchers, labels)
+    condition: Condition = field(default_factory=Condition)
 
 
 def links_for(event: Event, links: Iterable[Link]) -> tuple[tuple[str, str], ...]:
@@ -45,11 +38,12 @@ def links_for(event: Event, links: Iterable[Link]) -> tuple[tuple[str, str], ...
     links = tuple(links)
     if not links:
         return ()
-    labels, values = _labels(event), _values(event)
+    labels = labels_of_notice(event) if event.type in NOTICES else labels_of(event)
+    values = _values(event)
     found = []
     for link in links:
         names = PLACEHOLDER.findall(link.url)
-        if link.fits(labels) and all(values.get(name) for name in names):
+        if not link.condition.objection(labels) and all(values.get(name) for name in names):
             found.append((link.name, PLACEHOLDER.sub(lambda found: values[found[1]], link.url)))
     return tuple(found)
 
@@ -57,7 +51,7 @@ def links_for(event: Event, links: Iterable[Link]) -> tuple[tuple[str, str], ...
 def _values(event: Event) -> dict[str, str]:
     details = event.details
     segments = texts(details.get("segments"))
-    jobs = {text(row.get("job_id")) for row in _rows(event)}
+    jobs = {text(row.get("job_id")) for row in (rows_in(details, "alerts") if event.type in NOTICES else ())}
     plain = {
         "sandbox": event.sandbox,
         "kind": event.kind,
@@ -70,19 +64,3 @@ def _values(event: Event) -> dict[str, str]:
         "reason": event.reason,
     }
     return {name: quote(value, safe="", errors="replace") for name, value in plain.items() if value not in _STEPS}
-
-
-def _labels(event: Event) -> Labels:
-    """Return the labels of the event; a message about alerts has those of the alerts that it lists as well."""
-    labels, rows = labels_of(event), _rows(event)
-    if not rows:
-        return labels
-    of_rows = {"type": "type", "severity": "severity", "sandbox": "sandbox", "kind": "kind", "job_id": "job_id",
-               "alert": "subject"}  # fmt: skip
-    more = {label: tuple(found for row in rows if (found := text(row.get(key)))) for label, key in of_rows.items()}
-    return labels | {label: tuple(dict.fromkeys((*labels[label], *values))) for label, values in more.items()}
-
-
-def _rows(event: Event) -> list[Mapping[str, object]]:
-    rows = event.details.get("alerts") if event.type in NOTICES else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

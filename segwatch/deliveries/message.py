@@ -10,7 +10,8 @@ from segwatch.alerts.effects import effects_of, subject_of
 from segwatch.alerts.lines import clock
 from segwatch.alerts.model import Alert, Turn
 from segwatch.deliveries import digest
-from segwatch.deliveries.knowledge import NOTHING, Knowledge, Sort
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
+from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
 from segwatch.deliveries.runes import rest_of
 from segwatch.deliveries.wording import errors_of, said_of
@@ -156,7 +157,7 @@ def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
         ("Kind", text(event.kind)),
         ("Job", job),
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
-        ("Reason", text(event.reason)),
+        ("Reason", "" if event.type is EventType.SILENCE_ENDED else text(event.reason)),  # its sentence tells it
         ("Further errors", _errors(event)),
         ("Attempt", _attempt(details)),
         ("Chain began with", text(details.get("root")) if text(details.get("root")) != job else ""),
@@ -174,7 +175,7 @@ def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
         ("Batches", _named(texts(details.get("batches")))),
         ("Exported profiles", amount(details.get("exported"))),
         ("Audiences", sizes or _segments(event, knowledge)),
-        ("Dataset", knowledge.shown(event.sandbox, Sort.DATASET, text(details.get("dataset")))),
+        ("Dataset", knowledge.shown(event.sandbox, Resource.DATASET, text(details.get("dataset")))),
         ("Steps not seen", ", ".join(texts(details.get("skipped")))),
         ("Settled by", text(details.get("settled_by"))),
         ("Late", "it happened while segwatch was not watching" if event.late else ""),
@@ -234,12 +235,12 @@ def _profiles(event: Event, knowledge: Knowledge, detail: str) -> str:
         return ""
     sizes = {text(name): size for name, size in value.items() if isinstance(size, int) and not isinstance(size, bool)}
     largest = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return _named([f"{knowledge.shown(event.sandbox, Sort.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
+    return _named([f"{knowledge.shown(event.sandbox, Resource.SEGMENT, name)}: {sizes[name]:,}" for name in largest])
 
 
 def _segments(event: Event, knowledge: Knowledge) -> str:
     ids = texts(event.details.get("segments")) or texts([event.details.get("segment")])
-    return _named([knowledge.shown(event.sandbox, Sort.SEGMENT, one) for one in ids])
+    return _named([knowledge.shown(event.sandbox, Resource.SEGMENT, one) for one in ids])
 
 
 def _named(names: list[str], *, most: int = _NAMED_MAX, between: str = ", ") -> str:

@@ -18,14 +18,23 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Somebody is told long after it happened. over_at: when it was over; None while it is not, as far as is known."""
+
+    sent_at: datetime
+    over_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """The promise to tell one channel of one event.
 
     promised_at: when the promise was made; its maximum age counts from here. attempts: tries so far.
     due_at: not before this time. reason: why the last attempt failed. origin: the identity of the store that keeps
     the promise, which fills it in; 0 for one that is in no store. thread: the receiver's name for the thread that this
-    channel has begun about the same alert, which the store fills in too; "" where there is none. ends: the alerts that
-    the success, or other end, of a job or run ends; from the store, too.
+    channel has begun about the same alert, which the store fills in too; "" where there is none. late: where that must
+    be said, which whoever sends it fills in. ends: the alerts that the good end of a job or run ends; from the store,
+    too.
     """
 
     event: Event
@@ -37,6 +46,7 @@ class Delivery:
     reason: str = ""
     origin: int = field(default=0, compare=False)
     thread: str = ""
+    late: Late | None = field(default=None, compare=False)
     ends: tuple[Alert, ...] = field(default=(), compare=False)
 
     @property

@@ -27,12 +27,14 @@ def text(value: object) -> str:
 
 def printable(words: str) -> str:
     """Return the words in one line, without what steers a terminal or turns the direction of writing."""
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
+    if not words.isprintable():
+        words = "".join(c if c.isprintable() else " " for c in words)
+    return " ".join(words.split())
 
 
 def texts(value: object) -> list[str]:
     """Return the texts of a list, without the empty ones."""
-    return [text(one) for one in value if text(one)] if isinstance(value, list | tuple) else []
+    return [shown for one in value if (shown := text(one))] if isinstance(value, list | tuple) else []
 
 
 def count(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from segwatch.alerts.model import Alert
 from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.knowledge import Knowledge
-from segwatch.deliveries.phrases import moment, text
+from segwatch.deliveries.phrases import around, moment, text
 from segwatch.deliveries.wording import said_of
 from segwatch.jobs.events import Event, EventType, moment_of, rfc3339
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
@@ -34,12 +34,22 @@ def retold(
     if titled is not None:
         words = words_of(replace(titled, at=now), knowledge)  # times of another day are told with their date
         alert = replace(alert, title=words.title, facts=words.facts)
+    if alert.mended_by:
+        return _mended(alert)
     if acted is None:
         return alert
     action = said_of(_without_the_past(acted, now), knowledge).action
     if acted.type in ANSWERED and answer is not None and not _is_as_told(acted, answer, now):
         action = _answered(answer, now)
     return replace(alert, action=action)
+
+
+def _mended(alert: Alert) -> Alert:
+    """Return the alert of a pipeline whose evaluation has failed, and has been made good since by another job."""
+    since = f"made good since by {text(alert.mended_by)}"
+    again = around(": segwatch pipeline run {}", text(next(iter(alert.labels.get("pipeline", ())), "")))
+    cause = f"{alert.cause}; {since}" if alert.cause else since
+    return replace(alert, cause=cause, action=f"Only what follows the evaluation is missing{again or '.'}")
 
 
 def _without_the_past(event: Event, now: datetime) -> Event:

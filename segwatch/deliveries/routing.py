@@ -1,19 +1,16 @@
 """Who is told of an event."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from segwatch.alerts.labels import LABELS, labels_of
-from segwatch.alerts.matching import Matcher
+from segwatch.alerts.labels import labels_of
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Labels, is_below
 from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.quiet import QuietHours
 from segwatch.deliveries.model import Delivery, promised
 from segwatch.jobs.events import Event, Severity
-
-Scalar = str | int | bool
-MatchValue = Scalar | Sequence[Scalar]
 
 Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 """What is promised of events that are about to be recorded, and when that is."""
@@ -21,16 +18,12 @@ Promise = Callable[[Sequence[Event], datetime], tuple[Delivery, ...]]
 Silenced = Callable[[Labels, datetime], bool]
 """Whether a silence holds for what has these labels."""
 
-MATCH_KEYS = LABELS
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Events that match go to all these channels.
 
-    match: a label -> the text that the event must have there, or a list of which it must have one. `{}` matches
-    everything, an empty list nothing. Raises ValueError for a label that no event has.
-    matchers: must fit besides. min_severity: less severe events are not taken.
+    condition: which events match. min_severity: less severe ones are not taken.
     continues: the routes behind are looked at as well when this one takes an event.
     default: takes what no other route takes, wherever it stands.
     group_by, group_wait, group_interval, repeat_interval, quiet_hours: with any of them, channels are told of alerts
@@ -39,8 +32,7 @@ class Route:
     """
 
     channels: tuple[str, ...]
-    match: Mapping[str, MatchValue] = field(default_factory=dict)
-    matchers: tuple[Matcher, ...] = ()
+    condition: Condition = field(default_factory=Condition)
     min_severity: Severity = Severity.INFO
     continues: bool = True
     default: bool = False
@@ -50,11 +42,6 @@ class Route:
     repeat_interval: timedelta | None = None
     quiet_hours: QuietHours | None = None
     stateful: frozenset[str] = frozenset()
-
-    def __post_init__(self) -> None:
-        for key in self.match:
-            if key not in MATCH_KEYS:
-                raise ValueError(f'a route cannot match "{key}"; known: {", ".join(MATCH_KEYS)}')
 
     @property
     def groups(self) -> bool:
@@ -70,14 +57,7 @@ class Route:
         """Return why an event with these labels is not taken; "" when it is."""
         if is_below(severity, self.min_severity):
             return f"severity is {severity}, below {self.min_severity}"
-        for label, value in self.match.items():
-            wanted, found = _wanted(value), labels[label] or ("",)
-            if not set(wanted) & set(found):
-                return f"{label} is {_listed(found)}, not {' or '.join(wanted) or 'anything'}"
-        for matcher in self.matchers:
-            if not matcher.fits(labels):
-                return f"{matcher.label} is {_listed(labels[matcher.label])}, which is not {matcher}"
-        return ""
+        return self.condition.objection(labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,18 +138,3 @@ def promises(
         if not silenced(labels_of(event), now)
         for channel in told_at_once(event, routes)
     )
-
-
-def _wanted(value: MatchValue) -> tuple[str, ...]:
-    if isinstance(value, str | int):
-        return (_text(value),)
-    return tuple(_text(one) for one in value)
-
-
-def _text(value: object) -> str:
-    """Return the text that a setting writes for `value`: TOML may say `late = true` and `job_id = 24116`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values) or "empty"

@@ -21,10 +21,13 @@ def backslashed(runes: str) -> Escapes:
 
 def clip(text: str, limit: int, escapes: Escapes = PLAIN) -> str:
     """Return the text, escaped, in at most `limit` runes, no escape cut in two; an ellipsis tells of more."""
+    left = max(limit - len(ELLIPSIS), 0)
+    if not escapes:  # `translate` asks for each rune beyond ASCII, and is told each time that there is nothing
+        return text if len(text) <= limit else text[:left] + ELLIPSIS
     whole = text[: limit + 1].translate(escapes)
     if len(whole) <= limit:
         return whole
-    kept, left = [], limit - len(ELLIPSIS)
+    kept = []
     for rune in text:
         piece = escapes.get(ord(rune), rune)
         left -= len(piece)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Labels, worst
+from segwatch.alerts.labels import labels_of_alert
+from segwatch.alerts.model import worst
 from segwatch.alerts.silences import Silence, silenced_by
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery, promised
@@ -19,11 +19,6 @@ LISTED_MAX = 50
 
 Wrong = Mapping[str, Event]
 """The open alerts: what each is about -> the event that opened it."""
-
-
-def labels_of_alert(subject: str, opened: Event) -> Labels:
-    """Return the labels of the alert that an event opened."""
-    return labels_of(opened) | {"alert": (subject,)}
 
 
 def matched(silence: Silence, wrong: Wrong) -> dict[str, Event]:
@@ -63,6 +58,7 @@ def _event(silence: Silence, still: Wrong, now: datetime, knowledge: Knowledge) 
         "owner": silence.owner,
         "why": silence.reason,
         "since": rfc3339(silence.starts_at),
+        "ends_at": rfc3339(silence.ends_at) if silence.ends_at else "",
         "open": len(still),
         "items": _items(list(still.values())[:LISTED_MAX], now, knowledge),
         "items_left": max(0, len(still) - LISTED_MAX),

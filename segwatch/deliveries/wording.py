@@ -4,6 +4,10 @@ Details come from many producers and, through the store, from other versions: a 
 words out.
 """
 
+from datetime import timedelta
+from shlex import quote
+
+from segwatch.alerts.silences import End
 from segwatch.deliveries.detected import detected
 from segwatch.deliveries.digest import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
@@ -12,7 +16,7 @@ from segwatch.deliveries.phrases import around as _with
 from segwatch.deliveries.phrases import said as _said
 from segwatch.deliveries.phrases import since_when as _since
 from segwatch.deliveries.phrases import times as _times
-from segwatch.jobs.events import Event, EventType
+from segwatch.jobs.events import Event, EventType, errors_in, rfc3339
 from segwatch.jobs.model import Status
 from segwatch.jobs.resubmission import Refusal
 
@@ -130,14 +134,16 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
             return _said(f"{_run(event)} succeeded{where}", _with(" after {}", span(d.get("took_s"))) + written)
         case EventType.PIPELINE_FAILED:
             at = _with(" at {}", text(d.get("step")))
-            action = _with("What it did: segwatch pipeline show {}", text(d.get("run")))
+            action = _with("What it did: segwatch pipeline show {}. ", text(d.get("run")))
+            action += _with("To run it again: segwatch pipeline run {}", text(d.get("pipeline")))
             return _said(f"{_run(event)} failed{where}", at + _with(" — {}", why), action)
         case EventType.SILENCE_ENDED:
             still = _times(d.get("open"), "alert")
             open_ = f"{still} {'is' if d['open'] == 1 else 'are'} open" if still and d["open"] else "nothing is wrong"
-            by = _with(" — {}", text(d.get("matchers"))) + _with(", silenced by {}", text(d.get("owner")))
-            action = "To hear no more of them: segwatch silence add" if still and d["open"] else ""
-            return _said(f"A silence ended: {open_}", by + _with(" ({})", why), action)
+            about = text(d.get("matchers"))
+            by = _with(" — {}", about) + _with(", silenced by {}", text(d.get("owner"))) + _with(" ({})", why)
+            again = _with("To hear no more of them: segwatch silence add {} --for 2h", quote(about) if about else "")
+            return _said(f"A silence ended: {open_}", by + _ended(event), again if still and d["open"] else "")
         case EventType.ALERT_FIRING | EventType.ALERT_RESOLVED | EventType.ALERT_NOTED:
             return _of_alerts(event)
         case EventType.WATCH_ENDED:
@@ -149,10 +155,17 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
         case (
             EventType.SCHEDULE_MISSED | EventType.SCHEDULE_RECOVERED | EventType.SCHEDULE_CHANGED
             | EventType.AUDIENCE_ANOMALY | EventType.AUDIENCE_RECOVERED | EventType.EXPORT_IMPLAUSIBLE
+            | EventType.EXPORT_PLAUSIBLE
             | EventType.CREDENTIAL_EXPIRING | EventType.CREDENTIAL_RENEWED | EventType.UNKNOWN_REPLY
             | EventType.FLAPPING_STARTED | EventType.FLAPPING_STOPPED
         ):  # fmt: skip
             return detected(event, knowledge)
+
+
+def _ended(event: Event) -> str:
+    """Return why and when a silence ended."""
+    how = End(event.reason).words if event.reason in set(End) else ""
+    return _with("; {}", how) + _with(" at {}", moment(event.details.get("ends_at"), event.at))
 
 
 def _of_alerts(event: Event) -> Said:
@@ -166,14 +179,10 @@ def _of_alerts(event: Event) -> Said:
 
 def errors_of(event: Event) -> list[str]:
     """Return the job's errors as `message (code)`."""
-    errors = event.details.get("errors")
-    if not isinstance(errors, list):
-        return []
     lines = []
-    for error in errors:
-        if isinstance(error, dict):
-            message, code = text(error.get("message")).rstrip("."), text(error.get("code"))
-            lines.append(f"{message} ({code})" if message and code else message or _with("error {}", code))
+    for error in errors_in(event):
+        message, code = text(error.text).rstrip("."), text(error.code)
+        lines.append(f"{message} ({code})" if message and code else message or _with("error {}", code))
     return [line for line in lines if line]
 
 
@@ -232,9 +241,29 @@ def _usual(event: Event) -> str:
 
 def _eta(event: Event) -> str:
     """Return what is done about a job that is overdue, and when it may end as far as others tell."""
-    expected = _with(" Those that took longer went on for about {} more.", span(event.details.get("eta_s")))
-    runs = _with(" None of the last {} took so long.", count(event.details.get("runs")))
-    return f"Still watching it.{expected or runs}"
+    d = event.details
+    runs, longest = count(d.get("runs")), span(d.get("longest_s"))
+    none = runs and f"none of the last {runs} took so long" + _with("; the longest took {}", longest)
+    ends, left = _after(event, d.get("eta_s")), span(d.get("eta_s"))
+    if ends and d.get("longer") != 0:
+        expected = f"ETA {ends}: those that took longer went on for about {left} more."
+    elif ends:
+        expected = f"ETA {ends} if it is only slow" + _with(": {}", none) + "."
+    elif d.get("longer"):
+        expected = f"Few took longer; the longest took {longest}." if longest else ""
+    else:
+        expected = f"{none[:1].upper()}{none[1:]}." if none else "How long such jobs take is not known yet."
+    return f"Still watching it. {expected}".rstrip()
+
+
+def _after(event: Event, seconds: object) -> str:
+    """Return the time so long after the event; "" for what is no number, or beyond all times."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return ""
+    try:
+        return moment(rfc3339(event.at + timedelta(seconds=seconds)), event.at)
+    except (OverflowError, ValueError):
+        return ""
 
 
 def _run(event: Event) -> str:

@@ -48,15 +48,12 @@ class Archive:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
-            self._db = sqlite3.connect(folder / _FILE, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise ArchiveError(
-                f"{folder} cannot hold the platform's data: {error}. Choose another directory."
-            ) from error
-        # the process may be killed at any moment, and the host seldom is
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.executescript(_TABLES)
+            self._db = _opened(folder / _FILE)
+        except OSError as error:
+            raise _unusable(folder, error.strerror) from error
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise _unusable(folder, f"{_FILE}: {error}") from error
         self._folder = folder
         self._facts: dict[str, bytes] = {}
         self._documents: dict[tuple[str, str, str], bytes] = {}
@@ -231,6 +228,24 @@ def _text(text: str) -> str:
 def _making(settings: EmulatorSettings) -> Json:
     profiles = None if settings.profiles is None else str(settings.profiles.resolve())
     return {"seed": settings.seed, "size": settings.size, "profiles": profiles}
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """Return the database with its tables. Raises sqlite3.Error for a file that is none."""
+    db = sqlite3.connect(file, isolation_level=None)
+    try:
+        # the process may be killed at any moment, and the host seldom is
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_TABLES)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _unusable(folder: Path, why: str | None) -> ArchiveError:
+    return ArchiveError(f"{folder} cannot hold the platform's data: {why}. Choose another directory.")
 
 
 def _locked(folder: Path) -> int:

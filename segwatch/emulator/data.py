@@ -17,7 +17,7 @@ _ENGINES = ("duckdb", "lark")
 
 
 class DataError(ServiceError):
-    """The profiles cannot be read."""
+    """The profiles cannot be read, or their file cannot be opened."""
 
 
 def missing_engine() -> str | None:
@@ -56,7 +56,7 @@ class Data:
     async def lake(self) -> "Lake":
         """Return the lake; the first call opens it, and has its profiles created.
 
-        Raises ServiceError where the engine is not installed, DataError when the profiles cannot be read.
+        Raises ServiceError where the engine is not installed, DataError when the profiles cannot be had.
         """
         self.demand_engine()
         if self._opening is None:

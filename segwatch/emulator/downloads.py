@@ -10,7 +10,7 @@ from aiohttp import web
 
 _PIECE_BYTES = 256 * 1024
 _SLOW_INTERVAL_S = 0.05
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=([0-9]{0,99})-([0-9]{0,99})")
 
 
 class Unsatisfiable(Exception):

@@ -32,11 +32,11 @@ def is_out_of_time(row: Observation, order: Order, claimed: frozenset[str], same
     posted_at = order.posted_there
     if posted_at is None or row.created_at is None or _is_in_time(row, order):
         return False
-    can_be = _is_younger_than_all(row, order) and abs(row.created_at - posted_at) <= proof.CLOCKS_EVER_APART
+    can_be = is_younger_than_all(row, order) and abs(row.created_at - posted_at) <= proof.CLOCKS_EVER_APART
     return can_be and bool(same(row, order)) and is_free(row, order, claimed)
 
 
-def _is_younger_than_all(row: Observation, order: Order) -> bool:
+def is_younger_than_all(row: Observation, order: Order) -> bool:
     """True for a job that was created after every one that the look before the POST saw, by one and the same clock."""
     return row.created_at is not None and (order.newest is None or row.created_at > order.newest)
 
@@ -53,6 +53,6 @@ def doubt_about(reply: Observation, order: Order, same: Same) -> str:
     if reply.key.id in order.known:
         return "it was there before"
     too_old = reply.created_at is not None and reply.created_at < posted_at - proof.CLOCKS_APART
-    if too_old and not _is_younger_than_all(reply, order):
+    if too_old and not is_younger_than_all(reply, order):
         return "it was created before"
     return "it is another one" if same(reply, order) is False else ""

@@ -1,12 +1,13 @@
 """What happened: the entries of the event log. Their types and fields are public interface."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from segwatch.jobs.model import JobState
+from segwatch.jobs.model import JobError, JobState
 
 
 class EventType(StrEnum):
@@ -46,6 +47,7 @@ class EventType(StrEnum):
     AUDIENCE_ANOMALY = "audience.anomaly"
     AUDIENCE_RECOVERED = "audience.recovered"
     EXPORT_IMPLAUSIBLE = "export.implausible"
+    EXPORT_PLAUSIBLE = "export.plausible"
     CREDENTIAL_EXPIRING = "credential.expiring"
     CREDENTIAL_RENEWED = "credential.renewed"
     UNKNOWN_REPLY = "sandbox.unknown_reply"
@@ -164,6 +166,22 @@ def about_job(state: JobState, type_: EventType, at: datetime, **fields: Any) ->
         links={"platform": state.facts.api_path} if state.facts.api_path else {},
         **({"severity": severity_of(type_)} | fields),
     )
+
+
+def rows_in(details: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the tables of a list in details, which another version may have written: what is no table is left out."""
+    rows = details.get(name)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def errors_in(event: Event) -> list[JobError]:
+    """Return the errors of the job that the event is about, in their order."""
+    rows = rows_in(event.details, "errors")
+    return [JobError(code=_word(row.get("code")), text=_word(row.get("message"))) for row in rows]
+
+
+def _word(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def rfc3339(at: datetime) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -154,6 +154,9 @@ class Missing:
     asked_at: datetime
 
 
+_CLOCK_ERROR = timedelta(seconds=5)  # dates of answers, and ends of jobs, may count in seconds, and travel for some
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobState:
     """A job as we now know it; the record that the store keeps.
@@ -166,8 +169,9 @@ class JobState:
     job. unlisted: none has shown it yet, we know it by its submission.
     overdue_at, slow_at: when it was told that it is older than its limit, and older than such jobs ever get.
     judged_at: when it was told that its success cannot be right. reused_at: that its id is in use again.
-    cancel_asked_at: when segwatch itself was about to ask the platform to end it. cancel_at: when the platform agreed
-    to that, or first told that it is being cancelled. cancel_why: why it counts as cancelled though it is FAILED.
+    cancel_asked_at: when segwatch itself was about to ask the platform to end it. cancel_there: the same by the
+    platform's clock; None where that is not known. cancel_at: when the platform agreed to that. cancelling_at: when it
+    first told that the job is being cancelled. cancel_why: why it counts as cancelled though it is FAILED.
     """
 
     key: JobKey
@@ -194,7 +198,9 @@ class JobState:
     judged_at: datetime | None = None
     reused_at: datetime | None = None
     cancel_asked_at: datetime | None = None
+    cancel_there: datetime | None = None
     cancel_at: datetime | None = None
+    cancelling_at: datetime | None = None
     cancel_why: str = ""
 
     @property
@@ -210,7 +216,15 @@ class JobState:
     @property
     def cancel_in_doubt(self) -> bool:
         """True for a failure that we asked for, as far as we know without effect: somebody may have ended it so."""
-        return self.status is Status.FAILED and self.cancel_asked_at is not None and not self.cancel_why
+        asked = self.cancel_asked_at or self.cancel_at
+        return self.status is Status.FAILED and asked is not None and not (self.cancel_why or self.ended_unasked)
+
+    @property
+    def ended_unasked(self) -> bool:
+        """True where the platform's own times tell that the job had ended before we asked for that."""
+        if self.ended_at is None or self.cancel_there is None:
+            return False
+        return self.ended_at < self.cancel_there - _CLOCK_ERROR
 
     @property
     def is_untold(self) -> bool:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from segwatch.jobs.model import digest_of_segments
 
 COMMAND = "command"  # the owner of what a person ordered
+ODD_TIME = "odd_time"  # why a placed order keeps equal ones away for a while, as an undecided one does
 _FARTHEST = timedelta(hours=1)  # the longest wait that the platform may ask for, and longer than any look is put off
 
 
@@ -64,8 +65,9 @@ class Order:
     declines: how many POSTs ended so. forced: it may be posted beside an
     equal job.
     job_id: the job that answers. job_created_at: when the platform says that it was created.
-    reason: an OrderRefusal, or one word for what an open order waits for: `unclear`, `twin`, or the `reason` of the
-    UpstreamError that came, such as `http_429`. why: the same in words.
+    reason: an OrderRefusal, or one word for what an open order waits for: `unclear`, `unread` (the list), `twin`, or
+    the `reason` of the UpstreamError that came, such as `http_429`; ODD_TIME of one that is placed though the time of
+    its job speaks against that. why: the same in words.
     """
 
     id: str

@@ -50,9 +50,13 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ours:
-    """A POST of the order has brought this job about, though its reply was lost."""
+    """A POST of the order has brought this job about, though its reply was lost.
+
+    odd_time: the time of its creation speaks against that, and all else for it.
+    """
 
     job: Observation
+    odd_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,12 +206,14 @@ def after_post(order: Order, posted: Posted, now: datetime, *, before: Order, be
 
 def settle(
     order: Order, listed: Iterable[Observation], claimed: frozenset[str], *, same: Same, doubtful: Collection[str],
-    silence: timedelta, window: timedelta, lag: timedelta, now: datetime,
+    silence: timedelta, window: timedelta, lag: timedelta, now: datetime, is_recent: bool = False,
 ) -> Ours | Order:  # fmt: skip
     """Return what the platform's jobs say about a POSTING order without a reply: its job, or its next step.
 
     silence: from when we began to wait for the POST's effect until the first page was asked for, by a clock that is
     never set. window: how long the platform may hold a request. lag: how late its list has been seen to be.
+    is_recent: we made the POST ourselves, no longer ago than it takes to show an effect. Then an equal job that came
+    since, alone, is that effect though its time says otherwise: two replicas of the platform may show two times.
     Where the platform itself declined the POST, a long silence lets us try anew. Without any reply nothing does: the
     order ends UNDECIDED.
     """
@@ -215,11 +221,14 @@ def settle(
     if (ours := effect.earliest(order, listed, claimed, same)) is not None:
         return Ours(job=ours)
     unknown = [row for row in listed if row.key.id in doubtful and effect.is_free(row, order, claimed)]
-    unknown += [row for row in listed if effect.is_out_of_time(row, order, claimed, same)]
+    odd = [row for row in listed if effect.is_out_of_time(row, order, claimed, same)]
+    unknown += odd
     wanted = proof.patience(window, lag)
     enough = min(wanted, max(proof.patience(window), _LONGEST)) if order.declined or unknown else window
     if silence < enough:
         return replace(order, due_at=now + min(_until_next_look(order, silence), enough - silence))
+    if is_recent and len(odd) == 1 and unknown == odd:
+        return Ours(job=odd[0], odd_time=True)
     if unknown:
         return refused(order, OrderRefusal.UNDECIDED, Unclear(job=unknown[0]).why, now)
     if not order.declined:

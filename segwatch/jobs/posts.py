@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from segwatch.jobs.model import Facts, JobKey, Observation, Status
-from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.order import ODD_TIME, Order, OrderStep
 from segwatch.jobs.resubmission import Refusal, Resubmission, Step
 
 UNDECIDED_BARS = timedelta(hours=1)  # how long a POST without a reply keeps an equal one from being made
@@ -80,12 +80,16 @@ class Posts:
     def undecided(self, fits: Fits, now: datetime, *, there: datetime, besides: str = "") -> str:
         """Return an order or resubmission that fits, whose POST of the last hour got no reply, in words; "" for none.
 
-        It was given up, and may have been taken all the same. now: by our clock, which may have been set since.
-        there: the same by the platform's.
+        It was given up, or its job is taken for its effect against the job's time: it may have had another one.
+        now: by our clock, which may have been set since. there: the same by the platform's.
         besides: an order by its id, or a resubmission by its failed job's name.
         """
         lost: list[tuple[str, str, Order | Resubmission]] = [
-            *((one.id, f"order {one.id}", one) for one in self.orders if one.step is OrderStep.UNDECIDED),
+            *(
+                (one.id, f"order {one.id}", one)
+                for one in self.orders
+                if one.step is OrderStep.UNDECIDED or one.reason == ODD_TIME
+            ),
             *(
                 (str(one.failed), f"resubmission of {one.failed.id}", one)
                 for one in self.answers

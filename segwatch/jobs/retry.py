@@ -1,6 +1,6 @@
 """Whether a failed export is submitted again, and when: `judge` when the job fails, `admit` when its time has come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -178,7 +178,7 @@ def ruling(errors: Iterable[JobError], rules: Iterable[Rule]) -> Rule | None:
     return next((rule for rule in rules if any(rule.matches(error) for error in errors)), None)
 
 
-def calls_a_failure(errors: Iterable[JobError], rules: Iterable[Rule]) -> bool:
+def calls_a_failure(errors: Sequence[JobError], rules: Iterable[Rule]) -> bool:
     """Return whether the rules say of the error which speaks of a cancellation that it is a failure like others.
 
     Only by its text: a rule for a code alone was not written with this in mind.

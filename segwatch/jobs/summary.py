@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, TypeGuard
 
-from segwatch.jobs.events import Event, EventType
-from segwatch.jobs.model import JobState
+from segwatch.jobs.events import Event, EventType, errors_in
+from segwatch.jobs.model import JobError, JobState
 
 ENDS = {
     EventType.JOB_SUCCEEDED: "succeeded",
@@ -23,12 +23,14 @@ ENDS = {
     EventType.JOB_VANISHED: "vanished",
 }
 """How a run can end, and what it is counted as."""
+_RUN_ENDS = {EventType.PIPELINE_SUCCEEDED: "succeeded", EventType.PIPELINE_FAILED: "failed"}
 COUNTED = (
-    *ENDS, EventType.RECOVERED, EventType.RETRY_EXHAUSTED, EventType.AUDIENCE_ANOMALY, EventType.AUDIENCE_RECOVERED,
+    *ENDS, *_RUN_ENDS, EventType.RECOVERED, EventType.RETRY_EXHAUSTED, EventType.AUDIENCE_ANOMALY,
+    EventType.AUDIENCE_RECOVERED,
 )  # fmt: skip
 """The types that a summary is made of."""
 
-LISTED_MAX = 5  # causes, runs, audiences
+LISTED_MAX = 5  # of anything that a summary, and the digest made of it, tells one by one
 MOVED = 0.1  # an audience has moved when it has grown or shrunk by that share,
 MOVED_LEAST = 10  # and by so many members
 _SPANS_MAX = 100_000  # of one kind in one sandbox; the medians are those of the first so many
@@ -40,12 +42,12 @@ _NUMBER = re.compile("[0-9]+")
 
 @dataclass(slots=True)
 class Past:
-    """How many members audiences had before."""
+    """How many members audiences had before: (sandbox, segment) -> the newest size."""
 
     _members: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def take(self, evaluations: Iterable[JobState]) -> None:
-        """Take in evaluations that succeeded before, the newest first."""
+        """Take in evaluations that succeeded before, of any sandboxes, the newest first."""
         for job in evaluations:
             for segment, members in job.facts.profiles.items():
                 if len(self._members) < _AUDIENCES_MAX:
@@ -88,12 +90,16 @@ class Tally:
         self._members: dict[tuple[str, str], int] = {}
         self._odd: dict[tuple[str, str], str] = {}
         self._saved = self._given_up = 0
+        self._pipelines: dict[tuple[str, str], Counter[str]] = {}
 
     def take(self, events: Iterable[Event]) -> None:
         """Take in the next events; those of other types are passed over."""
         for event in events:
             if event.type in ENDS:
                 self._ended(event)
+            elif event.type in _RUN_ENDS:
+                name = (event.sandbox, str(event.details.get("pipeline", "")))
+                self._pipelines.setdefault(name, Counter())[_RUN_ENDS[event.type]] += 1
             elif event.type is EventType.RECOVERED:
                 self._saved += 1
             elif event.type is EventType.RETRY_EXHAUSTED:
@@ -111,7 +117,8 @@ class Tally:
         resubmission. given_up: exports of which no attempt is left. work: the same of each kind in each sandbox, with
         the median duration, and the median of what was usual for each by its event. failures: by cause, the most
         frequent first, with the first job; other_failures: of further causes. slowest: the longest runs. moved:
-        audiences, the largest change first; more_moved: how many are not listed.
+        audiences, the largest change first; more_moved: how many are not listed. pipelines: of each, the executions
+        that ended, and how; their jobs are counted above.
         """
         totals: Counter[str] = Counter()
         for work in self._work.values():
@@ -133,6 +140,11 @@ class Tally:
             "slowest": [run for *_, run in sorted(self._slowest, key=lambda one: (-one[0], -one[1]))],
             "moved": moved[:LISTED_MAX],
             "more_moved": max(0, len(moved) - LISTED_MAX),
+            "pipelines": [
+                {"sandbox": sandbox, "pipeline": pipeline, "runs": ends.total()}
+                | {end: ends[end] for end in _RUN_ENDS.values()}
+                for (sandbox, pipeline), ends in sorted(self._pipelines.items())
+            ],
         }
 
     def _ended(self, event: Event) -> None:
@@ -165,9 +177,8 @@ class Tally:
             heapq.heappushpop(self._slowest, entry)
 
     def _failed(self, event: Event) -> None:
-        errors = event.details.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        code, message = (str(first.get(name) or "")[:_TEXT_MAX] for name in ("code", "message"))
+        first = next(iter(errors_in(event)), JobError(code="", text=""))
+        code, message = first.code[:_TEXT_MAX], first.text[:_TEXT_MAX]
         # messages of one cause name different jobs, batches and times
         name = (event.sandbox, event.kind, code or _NUMBER.sub("#", message))
         if name not in self._causes and len(self._causes) >= _CAUSES_MAX:

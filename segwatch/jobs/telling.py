@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from segwatch.jobs.baseline import Usual
+from segwatch.jobs.baseline import Eta, Usual
 from segwatch.jobs.events import Event, EventType, about_job, rfc3339
 from segwatch.jobs.model import JobState
 
@@ -36,11 +36,21 @@ def job_details(state: JobState) -> dict[str, Any]:
     return {name: value for name, value in details.items() if value not in (None, "", [], {})}
 
 
-def expectation(usual: Usual | None, eta: timedelta | None) -> dict[str, Any]:
-    """Return what an event says of how long such jobs take, and how much longer those took that were as old."""
+def expectation(usual: Usual | None, eta: Eta | None) -> dict[str, Any]:
+    """Return what an event says of how long such jobs take.
+
+    In seconds: usual_s, their median; p95_s; eta_s, how much longer this one is expected to take; longest_s, how long
+    the longest of them took. longer: how many of them took longer than this one has by now. runs: how many there were.
+    What is not known is left out.
+    """
     details: dict[str, Any] = {}
     if usual is not None:
         details = {
             "usual_s": usual.median.total_seconds(), "p95_s": usual.p95.total_seconds(), "runs": usual.count,
         }  # fmt: skip
-    return details | ({} if eta is None else {"eta_s": eta.total_seconds()})
+    if eta is not None:
+        details |= {
+            "eta_s": round(eta.left.total_seconds(), 3), "longer": eta.longer,
+            "longest_s": eta.longest.total_seconds(),
+        }  # fmt: skip
+    return details

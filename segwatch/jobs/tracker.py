@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from segwatch.jobs import cancellation
-from segwatch.jobs.baseline import Usual
+from segwatch.jobs.baseline import Eta, Usual
 from segwatch.jobs.events import Event, EventType, rfc3339
 from segwatch.jobs.model import JobState, Missing, Observation, Status
 from segwatch.jobs.plausible import Doubt
@@ -87,14 +87,16 @@ def observe(
     # known words come in any case (AEP contract 13, no. 18); of unknown ones each is another status
     if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
-    known = replace(known, status=seen.status, word=seen.word, since=seen.asked_at, cancel_at=_cancelled(state, seen))
+    known = replace(
+        known, status=seen.status, word=seen.word, since=seen.asked_at, cancelling_at=_cancelling(state, seen)
+    )  # fmt: skip
     known = cancellation.judged(known, is_failure=is_failure)
     return _changed(known, state, now, watch)
 
 
 def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tuple[Event, ...]]:
-    """Return the state and the event that tells, once in a job's life, that it is older than its limit."""
-    if state.status.is_final or state.overdue_at or now - state.born_at <= watch.overdue_after:
+    """Return the state and the event that tells, once in a job's life, that it was seen to be older than its limit."""
+    if state.overdue_at or not _was_seen_past(state, watch.overdue_after):
         return state, ()
     state = replace(state, overdue_at=now)
     details = {"since": rfc3339(state.born_at), "limit_s": watch.overdue_after.total_seconds()}
@@ -103,20 +105,24 @@ def overdue(state: JobState, now: datetime, watch: Watch) -> tuple[JobState, tup
 
 
 def slow(
-    state: JobState, now: datetime, usual: Usual, limit: timedelta, eta: timedelta | None
+    state: JobState, now: datetime, usual: Usual, limit: timedelta, eta: Eta | None
 ) -> tuple[JobState, tuple[Event, ...]]:
-    """Return the state and the event that tells, once in a job's life, that it takes longer than such jobs do.
+    """Return the state and the event that tells, once in a job's life, that it was seen to take longer than such jobs.
 
-    Nothing of one that was told to be older than its limit. limit: from `Usual.limit`. eta: how much longer those took
-    that were as old, None where none was.
+    Nothing of one that was told to be older than its limit. limit: from `Usual.limit`. eta: None where nobody can say.
     """
-    if state.status.is_final or state.overdue_at or state.slow_at or now - state.born_at <= limit:
+    if state.overdue_at or state.slow_at or not _was_seen_past(state, limit):
         return state, ()
     state = replace(state, slow_at=now)
     details: dict[str, Any] = {"since": rfc3339(state.born_at), "limit_s": limit.total_seconds()}
     details |= expectation(usual, eta) | job_details(state)
     state, event = tell(state, EventType.JOB_OVERDUE, now, reason="usual", details=details)
     return state, (event,)
+
+
+def _was_seen_past(state: JobState, limit: timedelta) -> bool:
+    """True when the last look found the job active at a greater age: what nobody has looked at may have ended."""
+    return not (state.status.is_final or state.misses) and state.asked_at - state.born_at > limit
 
 
 def implausible(state: JobState, now: datetime, doubt: Doubt) -> tuple[JobState, tuple[Event, ...]]:
@@ -127,6 +133,14 @@ def implausible(state: JobState, now: datetime, doubt: Doubt) -> tuple[JobState,
     details: dict[str, Any] = {"why": doubt.why} | ({} if doubt.expected is None else {"expected": doubt.expected})
     details |= job_details(state)
     state, event = tell(state, EventType.EXPORT_IMPLAUSIBLE, now, reason=doubt.fault.value, details=details)
+    return state, (event,)
+
+
+def plausible(state: JobState, now: datetime) -> tuple[JobState, tuple[Event, ...]]:
+    """Return the state and the event that tells, once in a job's life, that nothing speaks against its success."""
+    if state.judged_at:
+        return state, ()
+    state, event = tell(replace(state, judged_at=now), EventType.EXPORT_PLAUSIBLE, now, details=job_details(state))
     return state, (event,)
 
 
@@ -174,7 +188,9 @@ def _first_sight(
         root=root,
         attempt=attempt,
         cancel_asked_at=noted.cancel_asked_at if noted else None,
-        cancel_at=_cancelled(noted, seen),
+        cancel_there=noted.cancel_there if noted else None,
+        cancel_at=noted.cancel_at if noted else None,
+        cancelling_at=_cancelling(noted, seen),
     )
     state = cancellation.judged(state, is_failure=is_failure)
     if not is_news and seen.status.is_final:
@@ -221,7 +237,7 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     is_early = state.unlisted and now - state.discovered_at < watch.shown_within
     state = replace(state, asked_at=seen.asked_at, misses=state.misses + (not is_early))
     if state.misses < watch.vanish_after:
-        return overdue(state, now, watch)
+        return state, ()
     before = state
     state = replace(state, status=Status.VANISHED, word=Status.VANISHED.value, since=seen.asked_at)
     details = {"misses": state.misses} | job_details(state)
@@ -229,9 +245,9 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
     return state, (event,)
 
 
-def _cancelled(before: JobState | None, seen: Observation) -> datetime | None:
-    """Return since when the platform is known to cancel the job; its error text need not say so."""
-    return (before.cancel_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
+def _cancelling(before: JobState | None, seen: Observation) -> datetime | None:
+    """Return since when the platform tells that it cancels the job; its error text need not say so."""
+    return (before.cancelling_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
 
 
 def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:

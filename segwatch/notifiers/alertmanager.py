@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo
 
 from segwatch.addresses import is_plain, service_url
-from segwatch.deliveries.message import Standing
+from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event
@@ -125,9 +125,10 @@ class Alertmanager:
 
     def body(self, delivery: Delivery) -> Body | Rejected:
         """Return the body of the request to each replica, for what opens or closes an alert."""
-        if self._context.compose(delivery.event).standing is Standing.STORY:
+        message = self._context.say(delivery)
+        if message.standing is Standing.STORY:
             return NOT_AN_ALERT
-        return Body(media_type="application/json", content=[self._alert(delivery.event)])
+        return Body(media_type="application/json", content=[self._alert(delivery.event, message)])
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended: well as soon as one replica has the alert.
@@ -148,7 +149,7 @@ class Alertmanager:
             replica.not_refreshing.clear()
         try:
             async with asyncio.timeout(self._context.timeout_s):
-                alerts = [self._alert(event) for event in await firing()]
+                alerts = [self._alert(event, self._context.compose(event)) for event in await firing()]
                 return _worst(await asyncio.gather(*(self._tell_all(one, alerts) for one in self._replicas)))
         except TimeoutError:
             return Retryable(reason="timeout")
@@ -185,8 +186,8 @@ class Alertmanager:
         body = json.dumps(alerts, ensure_ascii=False, separators=(",", ":")).encode()
         return await post(self._context, replica.url, body, self._headers, secrets=self._secrets)
 
-    def _alert(self, event: Event) -> dict[str, Any]:
-        alert = alert_of(event, self._context.compose(event), self._context.now(), fires_for=self._fires_for)
+    def _alert(self, event: Event, message: Message) -> dict[str, Any]:
+        alert = alert_of(event, message, self._context.now(), fires_for=self._fires_for)
         alert["labels"] = self._labels | alert["labels"]
         return alert
 

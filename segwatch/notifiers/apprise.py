@@ -60,12 +60,12 @@ class Apprise:
 
     def body(self, delivery: Delivery) -> Body:
         """Return what Apprise is given; how a service lays it out is known to Apprise alone."""
-        message = self._context.message(delivery)
+        message = self._context.say(delivery)
         return Body(media_type="application/json", content={"title": message.title, "body": _text(message)})
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. One that timed out may arrive all the same: delivery is at least once."""
-        message = self._context.message(delivery)
+        message = self._context.say(delivery)
         try:
             async with asyncio.timeout(self._context.timeout_s), self._places:
                 said = await _in_thread(lambda: _notify(self._url, message))

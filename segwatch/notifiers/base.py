@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 
 import segwatch.notifiers
 from segwatch.addresses import service_url, split_url
+from segwatch.deliveries.marking import marked
 from segwatch.deliveries.message import Message, ending, message_of
 from segwatch.deliveries.model import Delivery, Outcome, Rejected
 from segwatch.errors import BadValue
@@ -58,7 +59,7 @@ class NotifierContext:
     """What a channel gets from outside.
 
     timeout_s: bounds one attempt from connect to the end of the reply.
-    compose: what is said of an event to the people on this channel.
+    compose: what is said of an event to the people on this channel; `say` tells what a delivery says to them.
     route_to: for a URL, the options of a request that lead there, through a proxy for example. The session's own
     `trust_env` must stay off: aiohttp would then send to receivers whatever credentials it finds in ~/.netrc.
     """
@@ -70,9 +71,9 @@ class NotifierContext:
     compose: Callable[[Event], Message] = message_of
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
-    def message(self, delivery: Delivery) -> Message:
-        """Return what is said to the people on this channel, with what the event ends."""
-        return ending(self.compose(delivery.event), delivery.ends)
+    def say(self, delivery: Delivery) -> Message:
+        """Return what a delivery says, also of itself and of what it ends."""
+        return marked(ending(self.compose(delivery.event), delivery.ends), delivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

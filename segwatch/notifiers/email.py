@@ -103,7 +103,7 @@ class Email:
 
     def _mail(self, delivery: Delivery) -> EmailMessage:
         options = self._options
-        mail = mail_of(delivery, self._context.message(delivery), sender=options.sender, to=options.to)
+        mail = mail_of(delivery, self._context.say(delivery), sender=options.sender, to=options.to)
         mail["Date"] = format_datetime(self._context.now().astimezone(UTC))
         return mail
 

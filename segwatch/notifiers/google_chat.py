@@ -48,9 +48,7 @@ class GoogleChat:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request."""
-        return Body(
-            media_type="application/json", content=payload_of(self._context.message(delivery), _thread(delivery))
-        )
+        return Body(media_type="application/json", content=payload_of(self._context.say(delivery), _thread(delivery)))
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. The first message about an alert names its thread after its event."""

@@ -20,7 +20,7 @@ class Log:
 
     def __init__(self, context: NotifierContext) -> None:
         self._log = structlog.get_logger("segwatch.events").bind(channel=context.channel)
-        self._compose = context.compose
+        self._context = context
 
     def body(self, delivery: Delivery) -> Body:
         """Return the fields of the line, but for its time."""
@@ -31,7 +31,7 @@ class Log:
         payload = event.payload()
         fields: dict[str, Any] = {name: value for name, value in payload["data"].items() if value not in ("", None)}
         fields |= {"type": event.type.value, "at": payload["timestamp"], "message_id": delivery.id}
-        fields["summary"] = self._compose(event).summary
+        fields["summary"] = self._context.say(delivery).summary
         # "event" names the line itself in structlog, "channel" is bound: neither may come from the details
         return {name: value for name, value in fields.items() if name not in ("event", "channel")}
 

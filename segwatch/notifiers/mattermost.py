@@ -48,7 +48,7 @@ class Mattermost:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request."""
-        return Body(media_type="application/json", content=payload_of(self._context.message(delivery)))
+        return Body(media_type="application/json", content=payload_of(self._context.say(delivery)))
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Nobody is mentioned, whatever the platform said."""

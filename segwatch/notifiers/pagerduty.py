@@ -42,7 +42,7 @@ class PagerDuty:
 
     def body(self, delivery: Delivery) -> Body | Rejected:
         """Return the body of the request, for what opens or closes an incident."""
-        message = self._context.compose(delivery.event)
+        message = self._context.say(delivery)
         if message.standing is Standing.STORY:
             return NOT_AN_ALERT
         content = {"routing_key": MASK} | order_of(delivery.event, message)

@@ -4,13 +4,13 @@ Source: the OpenAPI of Alertmanager's API v2, `postableAlert`; prometheus.io, "A
 """
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from segwatch.deliveries.marking import TEST_SUBJECT
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.runes import clip, listed
-from segwatch.jobs.events import Event, Severity, moment_of, rfc3339
+from segwatch.jobs.events import Event, Severity, moment_of, rfc3339, rows_in
 
 _DESCRIPTION_MAX = 8000
 
@@ -22,7 +22,8 @@ _NAMES = {  # by the first part of the subject; of others that part itself
 
 def alert_of(event: Event, message: Message, now: datetime, *, fires_for: timedelta) -> dict[str, Any]:
     """Return the alert that a notice, or a single event that opens or closes one, is to Alertmanager."""
-    begun = min([since for one in _alerts(event) if (since := moment_of(one.get("since")))], default=event.at)
+    told = rows_in(event.details, "alerts")
+    begun = min([since for one in told if (since := moment_of(one.get("since")))], default=event.at)
     begun = min(begun, event.at, now)
     ends = now + fires_for if message.standing is Standing.FIRING else now
     alert = {
@@ -39,8 +40,11 @@ def labels_of(event: Event, message: Message) -> dict[str, str]:
     """Return what the alert is known by: the same when it fires and when it is resolved.
 
     So nothing is in it that may change meanwhile, but for the severity, which routes need. An alert that grows worse
-    is another one to Alertmanager; the former is not told again, and ends.
+    is another one to Alertmanager; the former is not told again, and ends. All tests of one severity are one alert.
     """
+    if message.subject == TEST_SUBJECT:
+        severity = event.severity if message.standing is Standing.FIRING else Severity.CRITICAL
+        return {"alertname": "SegwatchTest", "sandbox": event.sandbox, "severity": severity.value}
     grouped = event.details.get("labels")
     labels = {_word(name): str(value) for name, value in grouped.items()} if isinstance(grouped, dict) else {}
     if not isinstance(grouped, dict):
@@ -66,7 +70,7 @@ def _severity(event: Event, message: Message) -> Severity:
         return event.severity
     if (told := event.details.get("was_severity")) in tuple(Severity):
         return Severity(told)
-    was = {str(one.get("severity")) for one in _alerts(event)}
+    was = {str(one.get("severity")) for one in rows_in(event.details, "alerts")}
     return max((one for one in Severity if one in was), key=lambda one: one.rank, default=event.severity)
 
 
@@ -80,11 +84,6 @@ def _annotations(event: Event, message: Message) -> dict[str, str]:
     links = {f"{_word(name).lower()}_url": url for name, url in message.links}
     told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}
     return {name: value for name, value in told.items() if value}
-
-
-def _alerts(event: Event) -> list[Mapping[str, Any]]:
-    alerts = event.details.get("alerts")
-    return [one for one in alerts if isinstance(one, dict)] if isinstance(alerts, list) else []
 
 
 def _word(name: str) -> str:

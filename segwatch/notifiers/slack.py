@@ -109,7 +109,7 @@ class SlackWebhook:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request."""
-        return Body(media_type="application/json", content=payload_of(self._context.message(delivery)))
+        return Body(media_type="application/json", content=payload_of(self._context.say(delivery)))
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. Slack's word for a refusal (`no_service`, ...) is in the reason."""
@@ -133,7 +133,7 @@ class SlackApp:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request: an answer in the alert's thread, where there is one in this channel."""
-        message = self._context.message(delivery)
+        message = self._context.say(delivery)
         payload = payload_of(message) | {"channel": self._channel_id, "unfurl_links": False, "unfurl_media": False}
         where, _, ts = delivery.thread.partition(":")
         if ts and where == self._channel_id:

@@ -59,7 +59,7 @@ class Teams:
 
     def body(self, delivery: Delivery) -> Body:
         """Return the body of the request."""
-        return Body(media_type="application/json", content=payload_of(self._context.message(delivery)))
+        return Body(media_type="application/json", content=payload_of(self._context.say(delivery)))
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Return how one attempt ended. An accepted card is in the workflow's hands, and not always on a screen."""

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from segwatch.alerts.book import Alerting
+from segwatch.alerts.alerting import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.store.base import Conflict

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from segwatch.alerts.book import Alerting
+from segwatch.alerts.alerting import Alerting
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
-from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.names import Naming
 from segwatch.errors import SegwatchError
 from segwatch.jobs.events import Event
 from segwatch.jobs.model import JobKey, JobState
@@ -21,6 +21,7 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
 from segwatch.store.filters import AlertFilter, EventFilter, JobFilter, RunFilter
+from segwatch.store.holder import Holder
 
 
 class StoreError(SegwatchError):
@@ -45,26 +46,6 @@ class Spent(StoreError):
     def __init__(self, text: str, *, used: Used) -> None:
         super().__init__(text)
         self.used = used
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
-    """Who has a store. pid: of its process, "" where that is not known. what: `daemon`, or the words of a command."""
-
-    pid: str
-    what: str
-
-    @property
-    def is_daemon(self) -> bool:
-        """True for `segwatch run`."""
-        return self.what == DAEMON
-
-    def __str__(self) -> str:
-        who = "another segwatch daemon" if self.is_daemon else f"`segwatch {self.what}`"
-        return f"{who}, {f'process {self.pid}' if self.pid else 'which knows it by another name'}"
-
-
-DAEMON = "daemon"
 
 
 class StoreHeld(StoreError):

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 
 from segwatch.alerts.effects import effects_of
+from segwatch.alerts.folding import is_end
 from segwatch.alerts.model import Turn
 from segwatch.deliveries.message import ENDS
 from segwatch.deliveries.model import Delivery
@@ -25,4 +26,5 @@ def with_ends(db: sqlite3.Connection, delivery: Delivery) -> Delivery:
     )
     found = sorted((alert_of(body) for (body,) in rows), key=lambda alert: (alert.since, alert.id))
     # one that is still open was not taken in yet, unless something else is wrong by now
-    return replace(delivery, ends=tuple(alert for alert in found if alert.ended_by or alert.changed_at <= event.at))
+    untaken = (alert for alert in found if not alert.ended_by and alert.changed_at <= event.at and is_end(alert, event))
+    return replace(delivery, ends=(*(alert for alert in found if alert.ended_by), *untaken))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from segwatch.errors import BadValue
 from segwatch.store import file
-from segwatch.store.base import DAEMON, Holder, Store
+from segwatch.store.base import Store
+from segwatch.store.holder import DAEMON, Holder
 from segwatch.store.sqlite import SqliteStore
 from segwatch.store.writer import OnCommit
 

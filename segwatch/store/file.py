@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from segwatch.store.base import DAEMON, Holder, StoreBlank, StoreCorrupt, StoreError, StoreGone, StoreHeld
+from segwatch.store.base import StoreBlank, StoreCorrupt, StoreError, StoreGone, StoreHeld
 from segwatch.store.faults import fault_of
+from segwatch.store.holder import DAEMON, Holder
 
 APPLICATION_ID = 0x53474D57  # "SGMW", in the file's header: tells our files from other people's
 BUSY_TIMEOUT_S = 10.0  # how long a write waits for a command that writes beside the daemon

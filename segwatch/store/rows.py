@@ -1,6 +1,7 @@
 """Between our values and what a row holds: times as microseconds, records as JSON."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -65,6 +66,8 @@ def event_of(body: str) -> Event:
     return _decoded(_EVENT, body)
 
 
+# until its answers are settled the submitter reads all of them at each of its steps, and few have changed since
+@lru_cache(maxsize=1000)
 def resubmission_of(body: str) -> Resubmission:
     return _decoded(_RESUBMISSION, body)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -13,8 +12,8 @@ from typing import TypeVar
 from segwatch.alerts.grouping import Group
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
-from segwatch.deliveries.knowledge import Naming
 from segwatch.deliveries.model import Delivery, Stage
+from segwatch.deliveries.names import Naming
 from segwatch.jobs.model import JobKey, JobState
 from segwatch.jobs.order import Order, OrderStep
 from segwatch.jobs.quota import Used
@@ -23,17 +22,16 @@ from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.pipelines.model import Run
 from segwatch.store import alerts, forgetting, names, orders, reads, runs, silences, threads, upkeep, writes
-from segwatch.store.base import DAEMON, Change, LoggedEvent, OutboxDepth, StoreBlank, StoreCorrupt, StoreError
+from segwatch.store.base import Change, LoggedEvent, OutboxDepth, StoreCorrupt, StoreError
+from segwatch.store.claim import Claim
 from segwatch.store.faults import fault_of
-from segwatch.store.file import Access, Lock, connect, prepare
 from segwatch.store.filters import AlertFilter, EventFilter, JobFilter, RunFilter
+from segwatch.store.holder import DAEMON
 from segwatch.store.rows import micros
 from segwatch.store.snapshots import Snapshots
 from segwatch.store.writer import OnCommit, Writer
 
 T = TypeVar("T")
-
-_MAKING_WAITS_S = (0.05,) * 20  # a file is made and filled in less
 
 
 class SqliteStore:
@@ -49,31 +47,28 @@ class SqliteStore:
         holder: str = DAEMON,
     ) -> None:  # fmt: skip
         self._path = path
-        self._exclusive = exclusive and not readonly
         self._readonly = readonly
-        self._holder = holder
-        self._glance: Access = "look" if readonly else "read"
         self._on_commit = on_commit
-        self._lock: Lock | None = None
+        self._claim = Claim(path, exclusive=exclusive and not readonly, readonly=readonly, holder=holder)
         self._writer: Writer | None = None
         self._snapshots: Snapshots | None = None
 
     async def claim(self) -> None:
-        await asyncio.to_thread(self._hold)
+        await asyncio.to_thread(self._claim.hold)
 
     async def open(self) -> None:
         if self._snapshots is not None:
             return
         try:
-            await asyncio.to_thread(self._take)
+            await asyncio.to_thread(self._claim.take)
         except BaseException:
-            self._release()
+            self._claim.release()
             raise
         if not self._readonly:
             self._writer = Writer(
-                self._open_to_write, path=str(self._path), on_commit=self._on_commit, verify=self._verify
+                self._claim.to_write, path=str(self._path), on_commit=self._on_commit, verify=self._claim.verify
             )
-        self._snapshots = Snapshots(self._open_to_read, path=str(self._path))
+        self._snapshots = Snapshots(self._claim.to_read, path=str(self._path))
 
     async def close(self) -> None:
         # The writer last: the last connection folds the WAL into the file, which a reading one cannot.
@@ -82,7 +77,7 @@ class SqliteStore:
         if self._writer is not None:
             await self._writer.close()
         self._snapshots = self._writer = None
-        self._release()
+        self._claim.release()
 
     async def commit(self, changes: Sequence[Change]) -> None:
         await self._write(lambda db: writes.apply(db, changes))
@@ -251,52 +246,12 @@ class SqliteStore:
 
         def run() -> T:
             try:
-                with closing(connect(self._path, self._glance)) as db:
+                with closing(self._claim.aside()) as db:
                     return do(db)
             except sqlite3.Error as exc:
                 raise fault_of(exc, str(self._path)) from exc
 
         return await asyncio.to_thread(run)
-
-    def _hold(self) -> None:
-        if self._exclusive and self._lock is None:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as exc:
-                raise fault_of(exc, str(self._path.parent)) from exc
-            self._lock = Lock(self._path, self._holder)
-
-    def _take(self) -> None:
-        self._hold()
-        access: Access = "create" if self._exclusive else self._glance
-        for wait_s in _MAKING_WAITS_S:
-            try:
-                prepare(self._path, access)
-            except StoreBlank:  # another process has made the file just now, and is about to fill it
-                time.sleep(wait_s)
-            else:
-                return
-        prepare(self._path, access)
-
-    def _open_to_write(self) -> sqlite3.Connection:
-        if self._lock is not None:
-            self._lock.reopened()
-        self._verify()
-        return connect(self._path, "write")
-
-    def _open_to_read(self) -> sqlite3.Connection:
-        self._verify()
-        return connect(self._path, self._glance)
-
-    def _verify(self, written: bool = False) -> None:
-        """Raise StoreGone when the file that this daemon holds is no longer the one that its path leads to."""
-        if self._lock is not None:
-            self._lock.verify(written=written)
-
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
 
 
 def _faults(db: sqlite3.Connection) -> list[str]:

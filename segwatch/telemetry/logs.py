@@ -18,7 +18,7 @@ def configure(*, level: str = "info", format_: Format = "auto", stream: TextIO |
 
     NO_COLOR is respected (no-color.org). "auto" means console on a terminal, else JSON.
     """
-    stream = cast(TextIO, _Tolerant(stream or sys.stderr))
+    stream = cast(TextIO, _Tolerant(stream))
     console = format_ == "console" or (format_ == "auto" and stream.isatty())
     renderer: structlog.typing.Processor
     if console:
@@ -61,10 +61,17 @@ def _hidden(logger: object, method: str, line: Any) -> Any:
 
 
 class _Tolerant(io.TextIOBase):
-    """A stream whose failures are nobody else's: a log on a full disk loses lines, and the daemon carries on."""
+    """A stream whose failures are nobody else's: a log on a full disk loses lines, and the daemon carries on.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Without one it is stderr as it is at the time: while a bar is drawn, that is what prints above it.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._given = stream
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given or sys.stderr
 
     def write(self, text: str) -> int:
         """Write what can be written; return the length of `text` all the same."""

@@ -117,6 +117,11 @@ class PlatformClient:
         """By how much the platform's clock is behind ours, as in `PlatformClock`."""
         return self._clock.behind
 
+    @property
+    def clock_shows(self) -> datetime | None:
+        """What the platform's clock shows, as in `PlatformClock`."""
+        return self._clock.shows
+
     def turn(self, what: str) -> asyncio.Lock:
         """Return the lock under which those who share this client do `what`, one after the other."""
         return self._turns.setdefault(what, asyncio.Lock())

@@ -35,6 +35,11 @@ class PlatformClock:
         behind = self._now() - self._began - timedelta(seconds=self._running())
         return behind if abs(behind) >= _ALIKE else timedelta()
 
+    @property
+    def shows(self) -> datetime | None:
+        """What it shows now, as far as that is known; None while nothing is."""
+        return None if self._began is None else self._now() - self.behind
+
     def told(self, headers: Mapping[str, str]) -> None:
         """Take in the headers of an answer that has just come; names in lower case."""
         date = date_of(headers.get("date", ""))

@@ -11,6 +11,7 @@ from alert_builders import event
 from fakes import FakeClock
 
 from segwatch.alerts.book import Silenced
+from segwatch.alerts.inhibition import may_be_explained
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
@@ -59,7 +60,7 @@ class House:
         self._sequences[stream] += 1
         one = event(type_, job, when=self.clock.now(), sequence=self._sequences[stream], **fields)
         promised: tuple[Delivery, ...] = ()
-        if not self.silenced({}, self.clock.now()):
+        if not self.silenced({}, self.clock.now()) and not may_be_explained(one):
             promised = promises([one], self.routes, self.clock.now())
         await self.store.commit([Change(events=(one,), deliveries=promised)])
         return one
@@ -69,7 +70,7 @@ class House:
         until = self.clock.now() + timedelta(**by)
         worker = Alerter(
             self.store, self.clock, Routes(self.routes),
-            silenced=self.silenced, told=self.heard.extend, knowledge=lambda: self.knowledge,
+            silenced=self.silenced, held_back=self.silenced, told=self.heard.extend, knowledge=lambda: self.knowledge,
         )  # fmt: skip
         task = asyncio.create_task(worker.run(lambda: None))
         async with asyncio.timeout(30):

@@ -1,5 +1,6 @@
 """The worker of alerts on a real store: what it promises to whom, and that a restart repeats and loses nothing."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,9 +12,11 @@ from alerting import Faulty, House
 from fakes import FakeClock, at
 from store_builders import answer
 
+from segwatch.alerts.matching import Condition
 from segwatch.cli.closings import notices_about, told_the_opening
-from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import ending, message_of
+from segwatch.deliveries.names import NameKey, Resource
 from segwatch.deliveries.presentation import footer_of
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import EventType, rfc3339
@@ -21,7 +24,7 @@ from segwatch.store.base import Change
 from segwatch.store.filters import AlertFilter
 
 ALL: tuple[str, ...] = ()
-CRITICAL = {"severity": "critical"}
+CRITICAL = Condition(match={"severity": "critical"})
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def test_a_grouped_route_tells_one_message_and_its_end_and_no_single_event(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    house.routes = (Route(condition=CRITICAL, channels=("ops",), group_by=ALL),)
     for job in range(20):
         await house.happens(EventType.JOB_FAILED, str(job))
     assert await house.told("ops") == []
@@ -53,8 +56,8 @@ async def test_a_grouped_route_tells_one_message_and_its_end_and_no_single_event
 
 async def test_immediate_and_grouped_routes_stand_side_by_side_and_the_first_one_to_a_channel_counts(house):
     house.routes = (
-        Route(match=CRITICAL, channels=("ops",)),
-        Route(match={}, channels=("ops", "chat"), group_by=ALL),
+        Route(condition=CRITICAL, channels=("ops",)),
+        Route(channels=("ops", "chat"), group_by=ALL),
     )
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=2)
@@ -63,7 +66,7 @@ async def test_immediate_and_grouped_routes_stand_side_by_side_and_the_first_one
 
 
 async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_takes(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("log",)))
+    house.routes = (Route(condition=CRITICAL, channels=("ops",)), Route(channels=("log",)))
     await house.happens(EventType.JOB_FAILED)
     await house.passes(seconds=3)
     await house.happens(EventType.JOB_SUCCEEDED)
@@ -92,8 +95,31 @@ async def test_a_success_that_ends_an_alert_says_which_and_any_other_says_nothin
     assert (shown["3"].action, footer_of(shown["3"])[0]) == ("", "info")
 
 
+async def test_who_is_told_at_once_hears_of_an_overdue_job_when_its_sandbox_answers_also_behind_a_restart(house):
+    house.routes = (Route(condition=Condition(match={"severity": ["critical", "warning"]}), channels=("ops",)),)
+    sandbox = {"stream": "sandbox/prod", "kind": "", "job": ""}
+    await house.happens(EventType.JOB_OVERDUE, "before")
+    await house.happens(EventType.SANDBOX_UNREACHABLE, **sandbox)
+    await house.happens(EventType.JOB_OVERDUE, "goes-on")
+    await house.happens(EventType.JOB_OVERDUE, "ends")
+    await house.passes(seconds=5)
+    assert sorted(await house.told("ops")) == ["job.overdue", "sandbox.unreachable"]
+    await house.happens(EventType.JOB_SUCCEEDED, "ends")
+    await house.happens(EventType.SANDBOX_RECOVERED, **sandbox)
+    await house.passes(seconds=5)
+    await house.passes(seconds=5)
+    told = [one.event for one in await house.store.deliveries(channel="ops")]
+    assert Counter(one.type.value for one in told) == {
+        "sandbox.unreachable": 1, "sandbox.recovered": 1, "job.overdue": 2,
+    }  # fmt: skip
+    assert {one.job_id for one in told} == {"", "before", "goes-on"}
+
+
 async def test_of_a_job_it_can_be_told_who_heard_of_it_in_groups_and_who_as_the_end_of_what_he_heard(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match=CRITICAL, channels=("chat",), group_by=ALL))
+    house.routes = (
+        Route(condition=CRITICAL, channels=("ops",)),
+        Route(condition=CRITICAL, channels=("chat",), group_by=ALL),
+    )
     failure = await house.happens(EventType.JOB_FAILED)
     await house.happens(EventType.JOB_FAILED, "2")
     await house.passes(minutes=1)
@@ -108,7 +134,7 @@ async def test_of_a_job_it_can_be_told_who_heard_of_it_in_groups_and_who_as_the_
 
 
 async def test_a_channel_with_incidents_of_its_own_has_one_for_each_alert(house):
-    house.routes = (Route(match=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),)
+    house.routes = (Route(condition=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),)
     for job in "12":
         await house.happens(EventType.JOB_FAILED, job)
     await house.passes(seconds=3)
@@ -121,7 +147,7 @@ async def test_a_channel_with_incidents_of_its_own_has_one_for_each_alert(house)
 
 
 async def test_what_was_logged_while_nobody_looked_is_taken_in_at_the_next_start(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    house.routes = (Route(condition=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=1)
     await house.happens(EventType.JOB_SUCCEEDED)
@@ -134,8 +160,8 @@ async def test_what_was_logged_while_nobody_looked_is_taken_in_at_the_next_start
 @pytest.mark.parametrize("number", [1, 2, 3])
 async def test_a_commit_that_is_lost_or_not_heard_of_changes_nothing_of_what_is_told(house, fault, number):
     house.routes = (
-        Route(match=CRITICAL, channels=("ops",), group_by=ALL),
-        Route(match={"type": "job.failed"}, channels=("log",)),
+        Route(condition=CRITICAL, channels=("ops",), group_by=ALL),
+        Route(condition=Condition(match={"type": "job.failed"}), channels=("log",)),
     )
     for type_ in (EventType.JOB_FAILED, EventType.JOB_SUCCEEDED):
         await house.happens(type_)
@@ -147,7 +173,7 @@ async def test_a_commit_that_is_lost_or_not_heard_of_changes_nothing_of_what_is_
 
 
 async def test_a_long_log_is_taken_in_page_by_page(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    house.routes = (Route(condition=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_QUEUED)
     await house.passes(seconds=40)
     events = [event(EventType.JOB_FAILED, str(number), when=at(2), sequence=1) for number in range(2, 1300)]
@@ -159,7 +185,7 @@ async def test_a_long_log_is_taken_in_page_by_page(house):
 
 
 async def test_a_silence_keeps_alerts_back_and_its_end_tells_what_is_still_wrong(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",)), Route(match={}, channels=("chat",), group_by=ALL))
+    house.routes = (Route(condition=CRITICAL, channels=("ops",)), Route(channels=("chat",), group_by=ALL))
     ends = house.clock.now() + timedelta(minutes=30)
 
     def silenced(labels: object, now: datetime) -> bool:
@@ -178,10 +204,10 @@ async def test_a_silence_keeps_alerts_back_and_its_end_tells_what_is_still_wrong
 
 
 async def test_settings_that_change_close_what_the_old_ones_opened(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",), group_by=ALL),)
+    house.routes = (Route(condition=CRITICAL, channels=("ops",), group_by=ALL),)
     await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=1)
-    house.routes = (Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),)
+    house.routes = (Route(condition=CRITICAL, channels=("chat",), group_by=("sandbox",)),)
     await house.happens(EventType.JOB_FAILED, "2")
     await house.passes(minutes=1)
     for job in "12":
@@ -193,13 +219,16 @@ async def test_settings_that_change_close_what_the_old_ones_opened(house):
 
 async def test_an_edit_of_a_route_forgets_no_alert_and_a_new_channel_is_told_of_what_is_open(house):
     grouped = Route(
-        match={"severity": ["critical", "warning"]}, channels=("ops", "pager"), group_by=ALL,
+        condition=Condition(match={"severity": ["critical", "warning"]}), channels=("ops", "pager"), group_by=ALL,
         repeat_interval=timedelta(minutes=10), stateful=frozenset({"pager"}),
     )  # fmt: skip
     house.routes = (grouped,)
     failure = await house.happens(EventType.JOB_FAILED)
     await house.passes(minutes=1)
-    house.routes = (replace(grouped, match=CRITICAL, channels=("ops", "pager", "late")), Route(channels=("direct",)))
+    house.routes = (
+        replace(grouped, condition=CRITICAL, channels=("ops", "pager", "late")),
+        Route(channels=("direct",)),
+    )
     await house.passes(minutes=5)
     assert await house.told("late") == ["alert.firing"]
     assert await house.told("direct") == ["job.failed"]
@@ -215,9 +244,9 @@ async def test_an_edit_of_a_route_forgets_no_alert_and_a_new_channel_is_told_of_
 
 
 async def test_what_was_logged_before_an_edit_and_not_taken_in_is_told_to_a_new_channel_too(house):
-    house.routes = (Route(match=CRITICAL, channels=("ops",)),)
+    house.routes = (Route(condition=CRITICAL, channels=("ops",)),)
     await house.happens(EventType.JOB_FAILED)
-    house.routes = (*house.routes, Route(match=CRITICAL, channels=("direct",)))
+    house.routes = (*house.routes, Route(condition=CRITICAL, channels=("direct",)))
     await house.passes(minutes=1)
     assert await house.told("direct") == ["job.failed"]
     assert await house.told("ops") == ["job.failed"]
@@ -231,7 +260,7 @@ async def test_what_is_told_again_says_what_is_so_by_then(house):
     scheduled = answer("1", due_at=due)
     await house.store.commit([Change(resubmission=scheduled)])
     await house.passes(minutes=1)
-    key = NameKey(sandbox="prod", sort=Sort.SEGMENT, id="g-1")
+    key = NameKey(sandbox="prod", resource=Resource.SEGMENT, id="g-1")
     house.knowledge = Knowledge(names={key: "Gold members"})
     waits = replace(scheduled, waits_for="24116 asks for the same, and is not settled yet")
     await house.store.commit([Change(resubmission=waits, resubmission_before=scheduled)])
@@ -246,8 +275,8 @@ async def test_what_is_told_again_says_what_is_so_by_then(house):
 
 async def test_a_message_about_one_alert_has_the_parts_of_its_event_and_a_new_failure_is_told_on_every_channel(house):
     house.routes = (
-        Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),
-        Route(match=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),
+        Route(condition=CRITICAL, channels=("chat",), group_by=("sandbox",)),
+        Route(condition=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),
     )
     work = {"fingerprint": "f", "duration_s": 240.0}
     for job in "12":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ class Client:
     """A platform that has one export, or none; `answer` is raised by a DELETE. at_delete: what was on disk then."""
 
     sandbox = "prod"
+    clock_shows = START - timedelta(minutes=20)
 
     def __init__(self, store: Store, record: dict[str, Any] | None = None, answer: Exception | None = None) -> None:
         self._store, self._record, self._answer = store, record, answer
@@ -61,6 +63,7 @@ async def test_it_is_on_disk_before_the_platform_hears_of_it_and_confirmed_when_
     await cancel(client, tmp_path)
     (then,) = client.at_delete
     assert (then.cancel_asked_at is None, then.cancel_at) == (False, None)
+    assert then.cancel_there == client.clock_shows
     after = await store.job(key("7"))
     assert after.cancel_at is not None
     assert replace(after, cancel_at=None) == then
@@ -72,6 +75,7 @@ async def test_also_of_a_job_that_nobody_has_recorded(store, tmp_path):
     (then,) = client.at_delete
     assert (then.status, then.is_untold, then.unlisted, then.facts.dataset) == (Status.PROCESSING, True, True, "d1")
     assert then.cancel_asked_at is not None
+    assert then.cancel_there == client.clock_shows
     assert (await store.job(key("7"))).cancel_at is not None
 
 
@@ -111,6 +115,7 @@ async def test_what_surely_had_no_effect_is_taken_back_and_what_may_have_had_one
         await cancel(Client(store, answer=answer), tmp_path)
     after = await store.job(key("7"))
     assert (after.cancel_asked_at is not None, after.cancel_at) == (stays, None)
+    assert (after.cancel_there is not None) == stays
     assert ("should 7 fail now" in capsys.readouterr().err) == stays
 
 

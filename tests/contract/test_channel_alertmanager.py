@@ -16,6 +16,8 @@ from receiver import HANG, Answer, Receiver
 
 from segwatch.alerts.book import Book
 from segwatch.alerts.grouping import Way
+from segwatch.cli.samples import sample
+from segwatch.deliveries.marking import as_test, marked
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected, Retryable
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339, severity_of
@@ -364,3 +366,10 @@ async def test_the_real_one_learns_after_a_restart_what_fires_and_forgets_what_i
         assert await brief.send(delivery_of(other)) == Accepted()
         await real.until_fires(0, alert="work/other")
         await real.until_fires(1)
+
+
+@pytest.mark.parametrize("type_", [EventType.JOB_FAILED, EventType.ALERT_FIRING, EventType.SANDBOX_UNREACHABLE])
+def test_what_a_critical_test_opens_another_closes(type_):
+    fires, ends = (as_test(sample(one, NOW)) for one in (type_, EventType.ALERT_RESOLVED))
+    labels = [labels_of(one, marked(message_of(one), delivery_of(one))) for one in (fires, ends)]
+    assert labels == [{"alertname": "SegwatchTest", "sandbox": "sample", "severity": "critical"}] * 2

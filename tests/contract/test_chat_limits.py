@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from channel_cases import CASES, CHATS, NOW, assert_within_limits
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ def test_every_chat_has_a_layout_here():
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.too_slow])
 @given(message=MESSAGES)
 def test_a_body_keeps_the_limits_whatever_it_holds(name, message):
     assert_within_limits(name, json_body(LAYOUTS[name](message)))

@@ -10,8 +10,8 @@ import pytest
 from fakes import FakeClock
 from store_builders import key
 
-from segwatch.alerts.book import Alerting
-from segwatch.alerts.matching import parse
+from segwatch.alerts.alerting import Alerting
+from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.model import Alert
 from segwatch.alerts.silences import Silence
 from segwatch.daemon import digest_reading
@@ -30,6 +30,7 @@ from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter
 
 SANDBOXES, KINDS = ("prod", "dev"), ("export_job", "segment_job")
+PIPELINES = (("prod", "nightly"), ("prod", "trial"))
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 BEGAN = MONDAY - timedelta(days=3)
 ENDS = {
@@ -40,7 +41,19 @@ ENDS = {
 
 def plan(channel="team", at="08:00", routes=(), **fields):
     daily = Daily(at=time.fromisoformat(at), zone="UTC", **fields)
-    return Plan(channel=channel, daily=daily, scope=scope_of(channel, routes))
+    return Plan(
+        channel=channel,
+        daily=daily,
+        scope=scope_of(channel, routes, watched=SANDBOXES, kinds=KINDS, pipelines=PIPELINES),
+    )
+
+
+def alert(subject, type_, now, *, title="", sandbox=""):
+    return Alert(
+        subject=subject, event_id=subject, since=now, changed_at=now, loud_at=now, loud_id=subject, types=(type_,),
+        severity=Severity.CRITICAL, title=title or subject, sandbox=sandbox,
+        labels={"sandbox": (sandbox,)} if sandbox else {},
+    )  # fmt: skip
 
 
 class Here:
@@ -51,7 +64,7 @@ class Here:
         self.digester = self.restarted(plan())
 
     def restarted(self, *plans: Plan) -> Digester:
-        self.digester = Digester(self.store, self.clock, plans, SANDBOXES, KINDS, self.told.extend)
+        self.digester = Digester(self.store, self.clock, plans, self.told.extend)
         return self.digester
 
     async def swept(self) -> None:
@@ -183,7 +196,7 @@ async def test_a_digest_that_was_taken_out_is_new_when_it_comes_back(here):
 
 
 async def test_channels_have_their_own_hours_and_see_what_their_routes_show(here):
-    routes = (Route(channels=("dev",), match={"sandbox": "dev"}), Route(channels=("team",)))
+    routes = (Route(channels=("dev",), condition=Condition(match={"sandbox": "dev"})), Route(channels=("team",)))
     here.restarted(plan(routes=routes), plan("dev", at="08:30", routes=routes))
     await here.at("07:30")
     await here.ends("1")
@@ -195,6 +208,55 @@ async def test_channels_have_their_own_hours_and_see_what_their_routes_show(here
     assert [(one.channel, one.event.stream) for one in await here.store.deliveries()] == [
         ("dev", "digests/dev"), ("team", "digests/team"),
     ]  # fmt: skip
+
+
+async def test_what_another_route_takes_for_itself_is_neither_told_nor_named(here):
+    taken = Route(channels=("chat",), condition=Condition(match={"sandbox": "prod"}), continues=False)
+    here.restarted(plan(routes=(taken, Route(channels=("team",)))))
+    await here.at("07:30")
+    await here.ends("1", Status.FAILED)
+    (event,) = await here.at("08:00")
+    assert message_of(event).title == "Daily digest: nothing ran in dev"
+    assert (event.details["runs"], event.details["sandboxes"]) == (0, ["dev"])
+
+
+async def test_a_channel_that_is_told_of_no_job_is_told_what_else_is_open(here):
+    channels = Condition(match={"type": "channel.failing"})
+    here.restarted(plan(routes=(Route(channels=("team",), condition=channels),)))
+    await here.at("07:30")
+    await here.ends("1", Status.FAILED)
+    failed = alert("work/prod/export_job/1", "job.failed", here.clock.now(), sandbox="prod")
+    failing = alert("channel/ops", "channel.failing", here.clock.now())
+    cursor = await here.store.alert_cursor()
+    taken_in = Alerting(cursor_before=cursor, cursor=cursor, alerts=(failed, failing))
+    await here.store.commit([Change(alerting=taken_in)])
+    (event,) = await here.at("08:00")
+    message = message_of(event)
+    assert message.title == "Daily digest: no route tells this channel of a job"
+    assert message.fields == (("Open alerts", "1"),)
+    assert message.items == ("Open since 07:30:00 UTC: channel/ops",)
+
+
+async def test_runs_of_pipelines_are_counted_for_who_is_told_of_them(here):
+    nightly = Condition(match={"pipeline": "nightly"})
+    routes = (Route(channels=("team",), condition=nightly), Route(channels=("all",)))
+    here.restarted(plan(routes=routes), plan("all", routes=routes))
+    await here.at("07:30")
+    for number, (name, type_) in enumerate([
+        ("nightly", EventType.PIPELINE_SUCCEEDED), ("nightly", EventType.PIPELINE_FAILED),
+        ("trial", EventType.PIPELINE_SUCCEEDED), ("nightly", EventType.PIPELINE_STARTED),
+    ]):  # fmt: skip
+        ended = Event(
+            type=type_, stream=f"pipeline/prod/{number}", sequence=1, at=here.clock.now(), severity=Severity.INFO,
+            sandbox="prod", details={"pipeline": name},
+        )  # fmt: skip
+        await here.store.commit([Change(events=(ended,))])
+    team, everybody = await here.at("08:00")
+    count = {"sandbox": "prod", "pipeline": "nightly", "runs": 2, "succeeded": 1, "failed": 1}
+    assert team.details["pipelines"] == [count]
+    assert (team.details["sandboxes"], team.details["kinds"], team.details["silent"]) == (["prod"], [], [])
+    assert everybody.details["pipelines"] == [count, count | {"pipeline": "trial", "runs": 1, "failed": 0}]
+    assert everybody.details["silent"] == ["dev"]
 
 
 async def test_sizes_are_compared_with_the_weeks_before(here):
@@ -218,16 +280,13 @@ async def test_how_things_stand_is_a_line_each(here):
         key=key("9"), status=Status.PROCESSING, word="PROCESSING", asked_at=now, discovered_at=now, since=now,
         overdue_at=now,
     )  # fmt: skip
-    alert = Alert(
-        subject="work/prod/export_job/1", event_id="evt_1", since=now, changed_at=now, loud_at=now, loud_id="evt_1",
-        severity=Severity.CRITICAL, title="Export 1 failed in prod", types=("job.failed",), sandbox="prod",
-    )  # fmt: skip
+    failed = alert("work/prod/export_job/1", "job.failed", now, sandbox="prod", title="Export 1 failed in prod")
     silence = Silence(id="s1", matchers=parse("sandbox=dev"), starts_at=now, ends_at=None, created_at=now)
     event = Event(type=EventType.JOB_QUEUED, stream="x", sequence=1, at=now, severity=Severity.INFO)
     dead = Delivery(event=event, channel="team", promised_at=now, due_at=now, stage=Stage.DEAD)
     cursor = await here.store.alert_cursor()
     await here.store.commit([
-        Change(job=active), Change(alerting=Alerting(cursor_before=cursor, cursor=cursor, alerts=(alert,))),
+        Change(job=active), Change(alerting=Alerting(cursor_before=cursor, cursor=cursor, alerts=(failed,))),
         Change(silence=silence), Change(events=(event,), deliveries=(dead, replace(dead, channel="other"))),
     ])  # fmt: skip
     (event,) = await here.at("08:00")
@@ -315,7 +374,7 @@ async def test_an_odd_mark_in_the_store_keeps_no_digest_away(here):
 
 async def test_the_mark_and_the_promise_are_written_together(here, monkeypatch):
     await here.at("07:30")
-    second = Digester(here.store, here.clock, (plan(),), SANDBOXES, KINDS, here.told.extend)
+    second = Digester(here.store, here.clock, (plan(),), here.told.extend)
     here.clock.set(MONDAY + timedelta(hours=8))
     await here.swept()
     results = await asyncio.gather(here.digester.turn(), second.turn(), return_exceptions=True)

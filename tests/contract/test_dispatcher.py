@@ -15,6 +15,7 @@ from receiver import HANG, RESET, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
 from structlog.testing import capture_logs
 
+from segwatch.alerts.matching import Condition
 from segwatch.backoff import Backoff
 from segwatch.daemon.dispatcher import Channel, ChannelWorker
 from segwatch.daemon.timeline import Timeline
@@ -93,7 +94,7 @@ class House:
             )
             target = Webhook(WebhookOptions.model_validate({"url": target.url, "secret": SECRET}), context)
         if routed:
-            self.routes.append(Route(match=match, channels=(name,)))
+            self.routes.append(Route(condition=Condition(match=match), channels=(name,)))
         self.workers[name] = ChannelWorker(
             Channel(name=name, notifier=target, policy=policy, timeout_s=timeout_s),
             store=self.store, promise=lambda events, now: promises(events, self.routes, now), clock=self.clock,
@@ -466,3 +467,19 @@ async def test_what_is_about_one_alert_goes_one_by_one_into_the_thread_that_the_
     assert {thread for _, thread in later} == {f"thread of {first}"}
     assert len(later) == 3
     assert {thread for stream, thread in receiver.got if "/1" in stream and len(stream) > len(first)} == {""}
+
+
+async def test_what_is_told_late_comes_with_what_there_is_to_say_of_that(house):
+    told = []
+
+    class Told:
+        async def send(self, delivery):
+            told.append(delivery.late)
+            return Accepted()
+
+    house.add("ops", Told())
+    now = house.clock.now()
+    await house.tell(replace(event(1), at=now - timedelta(hours=1)), replace(event(2), at=now))
+    async with house.running():
+        await until(lambda: _settled(house, 2))
+    assert sorted(late is not None for late in told) == [False, True]

@@ -53,6 +53,33 @@ async def test_other_profiles_than_those_that_are_there_are_refused_in_one_line(
             assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("file", "said"), [("platform.sqlite3", "platform.sqlite3: file is not a database."), ("", "File exists.")]
+)
+async def test_a_directory_that_cannot_be_used_is_refused_in_one_line(tmp_path, file, said):
+    folder = tmp_path / "data"
+    if file:
+        folder.mkdir()
+    (folder / file).write_text("no database, by far" * 100)
+    for _ in range(2):  # the refusal lets the directory go
+        with pytest.raises(ArchiveError) as refused:
+            async with emulating(data=folder):
+                pass
+        assert str(refused.value) == f"{folder} cannot hold the platform's data: {said} Choose another directory."
+
+
+async def test_data_that_cannot_be_opened_fails_jobs_and_requests_and_says_why(tmp_path):
+    (tmp_path / "lake.duckdb").write_text("no database, by far" * 100)
+    async with emulating(data=tmp_path, speed=20_000) as platform:
+        job_id = (await platform.control("evaluations", {"segments": [SEGMENT]}))["id"]
+        job = await platform.until_status(job_id, "FAILED")
+        refused = await platform.call("POST", "/_emulator/history", json={"days": 1})
+    told = f"{tmp_path / 'lake.duckdb'} cannot be opened: "
+    assert told in job["errors"][0]["msg"]
+    assert refused.status == 500
+    assert told in refused.body["error"]
+
+
 async def test_profiles_that_could_not_be_read_bind_nobody(tmp_path):
     (tmp_path / "bad.ndjson").write_text("{")
     own = tmp_path / "good.ndjson"

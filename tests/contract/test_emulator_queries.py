@@ -109,6 +109,7 @@ async def test_a_dataset_without_exports_and_another_sandboxs_are_empty(exported
         ("SELECT * FROM nowhere", "nowhere"),
         ("SELEC 1", "syntax error"),
         ("SELECT 1; SELECT 2", "2 statements"),
+        ("UPDATE EXTENSIONS", "Only SELECT is run here"),
         ("-- nothing", "0 statements"),
         ("SELECT CAST('x' AS INTEGER)", "Could not convert"),
         ("SELECT 1) AS answer); DROP TABLE x; (SELECT (1", "syntax error"),

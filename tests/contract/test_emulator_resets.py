@@ -2,13 +2,26 @@
 
 import asyncio
 import json
+import threading
 from urllib.parse import urlsplit
 
+import duckdb
 import pytest
-from emulator_fixtures import DATASETS, DEFINITIONS, EXPORT_JOBS, SCHEDULES, SEGMENT, SEGMENT_JOBS, an_export
+from emulator_fixtures import (
+    DATASETS,
+    DEFINITIONS,
+    EXPORT_JOBS,
+    SCHEDULES,
+    SEGMENT,
+    SEGMENT_JOBS,
+    an_export,
+    emulating,
+    until,
+)
 from exported import QUERIES
 
 from segwatch.emulator.api import definitions
+from segwatch.emulator.lake import histories, losses
 
 DEFINITION = {
     "name": "mine",
@@ -107,3 +120,60 @@ async def test_a_definition_that_is_checked_over_a_reset_is_one_of_the_new_world
     made = await making
     assert made.status == 200
     assert await platform.get(f"{DEFINITIONS}/{made.body['id']}") == made.body
+
+
+class HeldCommit:
+    """Lets a piece of work change the lake, and not commit that before it is released."""
+
+    def __init__(self, monkeypatch, room, name):
+        self._work = getattr(room, name)
+        self._changed, self._released = threading.Event(), threading.Event()
+        monkeypatch.setattr(room, name, self._held)
+
+    async def changed(self):
+        async def is_changed():
+            return self._changed.is_set()
+
+        await until(is_changed)
+
+    def release(self):
+        self._released.set()
+
+    def _held(self, cursor, *args, **rest):
+        cursor.begin()
+        result = self._work(cursor, *args, **rest)
+        self._changed.set()
+        self._released.wait(timeout=10)
+        cursor.commit()
+        return result
+
+
+async def test_a_reset_waits_for_profiles_that_are_being_given_back(monkeypatch):
+    async with emulating(size=500) as platform:
+        await platform.control("profiles", {"lose": 0.5})
+        restoring = HeldCommit(monkeypatch, losses, "restore")
+        asked = asyncio.create_task(platform.control("profiles", {"restore": True}))
+        await restoring.changed()
+        assert await reset_over(platform, restoring) == 200
+        assert (await asked)["restored"] > 0
+
+
+async def test_a_reset_waits_for_a_history_that_is_being_dropped(monkeypatch):
+    def failing(*_args, **_rest):
+        raise duckdb.IOException("the disk is full")
+
+    monkeypatch.setattr(histories, "put_in_place", failing)
+    dropping = HeldCommit(monkeypatch, histories, "forget")
+    async with emulating(size=500, speed=100_000) as platform:
+        asked = asyncio.create_task(platform.call("POST", "/_emulator/history", json={"days": 2}))
+        await dropping.changed()
+        assert await reset_over(platform, dropping) == 200
+        assert (await asked).status == 409
+
+
+async def reset_over(platform, held):
+    """Return the status of a reset, during which what is held is released, unless it has ended before."""
+    resetting = asyncio.create_task(platform.call("POST", "/_emulator/reset"))
+    await asyncio.wait([resetting], timeout=0.5)
+    held.release()
+    return (await resetting).status

@@ -2,21 +2,24 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from alert_builders import event
 from fakes import FakeClock, at
 
+from segwatch.alerts.alerting import Alerting
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
 from segwatch.daemon.refresher import firing_on
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import EventType
 from segwatch.store.base import Change
+from segwatch.store.filters import AlertFilter
 from segwatch.store.sqlite import SqliteStore
 
-ROUTES = (Route(match={}, channels=("am", "pager"), stateful=frozenset({"am", "pager"})),)
+ROUTES = (Route(channels=("am", "pager"), stateful=frozenset({"am", "pager"})),)
 
 
 async def alerting(store: SqliteStore, clock: FakeClock) -> None:
@@ -51,5 +54,10 @@ async def test_what_fires_on_a_channel_is_read_from_the_store(tmp_path: Path):
         [left] = await firing_on(store, "am")
         assert left.details["alerts"][0]["job_id"] == "2"
         assert await firing_on(store, "other") == []
+        (alert,) = await store.alerts(AlertFilter(open_only=True))
+        cursor = await store.alert_cursor()
+        over = Alerting(cursor=cursor, cursor_before=cursor, alerts=(replace(alert, ended_at=clock.now()),))
+        await store.commit([Change(alerting=over)])
+        assert await firing_on(store, "am") == []  # its end is not told yet, and is known
     finally:
         await store.close()

@@ -13,9 +13,10 @@ from channel_cases import CASES, CHATS, FIXTURES, assert_within_limits, delivery
 from receiver import Answer, Receiver
 
 from segwatch.deliveries.error_codes import ErrorCode
-from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.links import Link
 from segwatch.deliveries.message import message_of
+from segwatch.deliveries.names import NameKey, Resource
 from segwatch.jobs.events import Event, EventType, Severity
 
 LINKS = {"Job": "https://segwatch.example.test/jobs/prod/export_job/24116", "Runbook": "https://wiki.example.test/x"}
@@ -91,8 +92,10 @@ SAMPLES["known"] = event(
 )  # fmt: skip
 KNOWN = Knowledge(
     names={
-        NameKey(sandbox="prod", sort=Sort.SEGMENT, id=SEGMENT): "Gold <members> & *friends*",
-        NameKey(sandbox="prod", sort=Sort.DATASET, id=DATASET): "Nightly [profiles](https://evil.test) @channel",
+        NameKey(sandbox="prod", resource=Resource.SEGMENT, id=SEGMENT): "Gold <members> & *friends*",
+        NameKey(sandbox="prod", resource=Resource.DATASET, id=DATASET): (
+            "Nightly [profiles](https://evil.test) @channel"
+        ),
     },
     errors=(
         ErrorCode(

@@ -11,6 +11,8 @@ from fakes import FakeClock
 from raw_platform import GET, client_of, raw_platform, reply
 from store_builders import at
 
+from segwatch.alerts.book import Book
+from segwatch.daemon.alerter import words_of
 from segwatch.daemon.bus import Bus
 from segwatch.daemon.detectors import Detection, Detectors
 from segwatch.daemon.history import History
@@ -126,6 +128,25 @@ async def test_an_export_without_a_batch_is_told_when_its_record_names_none_thre
         assert (job.judged_at is not None) == (job.key.id == "2")
 
 
+async def test_an_export_is_told_to_look_right_where_the_one_before_it_could_not_be(house):
+    house.records.answers = [await house.seen("2", Status.SUCCEEDED, -6)]
+    assert await house.look(times=4) == ["export.implausible no_batch"]
+    book = Book((), ())
+    for one in house.told:
+        book.take(one, words=words_of(one), ways=())
+    await house.store.commit([Change(alerting=book.changed())])
+    await house.seen("3", Status.SUCCEEDED, 6, batches=("b3",))
+    assert await house.look() == ["export.plausible"]
+    book.take(house.told[-1], words=words_of(house.told[-1]), ways=())
+    assert not book.open
+    house.begin()
+    await house.recorder.load()
+    assert await house.look() == []
+    await house.store.commit([Change(alerting=book.changed())])
+    await house.seen("4", Status.SUCCEEDED, 7, batches=("b4",))
+    assert await house.look() == []
+
+
 async def test_a_record_that_tells_its_batch_later_leaves_no_doubt(house):
     seen = await house.seen("2", Status.SUCCEEDED, -6)
     house.records.answers = [DOWN, seen, replace(seen, facts=replace(seen.facts, batches=("b2",)))]
@@ -149,6 +170,12 @@ async def test_a_job_that_takes_longer_than_those_before_is_told_once_and_not_wh
     assert await house.look() == []  # not seen for nine minutes
     await house.seen("20", Status.PROCESSING, -6)
     assert await house.look(times=2) == ["job.overdue usual"]
+    overdue = house.told[-1]
+    assert (overdue.details["longer"], overdue.details["longest_s"]) == (0, 300)
+    assert message_of(overdue).action == (
+        "Still watching it. ETA 02:34:41 UTC if it is only slow: none of the last 10 took so long;"
+        " the longest took 5 m."
+    )
     house.begin()
     await house.seen("20", Status.PROCESSING, -6)
     assert await house.look(times=2) == []
@@ -168,7 +195,7 @@ async def test_a_job_that_is_older_than_its_limit_is_told_with_how_long_such_job
         "longer than its limit of 9 h; such jobs take 30 m, and nearly all less than 11 h 40 m."
     )
     assert message_of(overdue).action == (
-        "Still watching it. Those that took longer went on for about 2 h 38 m more."
+        "Still watching it. ETA 04:59:00 UTC: those that took longer went on for about 2 h 38 m more."
     )  # fmt: skip
     (logged,) = await house.store.events(EventFilter(job_id="20", types=("job.overdue",)))
     assert logged.event.details == overdue.details

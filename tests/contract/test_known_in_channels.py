@@ -9,9 +9,10 @@ from notices import firing
 from receiver import Answer, Receiver
 
 from segwatch.deliveries.error_codes import ErrorCode
-from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.links import Link
 from segwatch.deliveries.message import message_of
+from segwatch.deliveries.names import NameKey, Resource
 from segwatch.deliveries.phrases import text as as_told
 from segwatch.deliveries.runes import HTML
 from segwatch.jobs.events import EventType
@@ -26,7 +27,7 @@ ERRORS = [{"code": "0090000009", "message": "Error writing"}]
 
 
 def knowledge(name: str, cause: str, *, sandbox: str = "prod", id_: str = "d1") -> Knowledge:
-    names = {NameKey(sandbox=sandbox, sort=sort, id=id_): name for sort in Sort}
+    names = {NameKey(sandbox=sandbox, resource=resource, id=id_): name for resource in Resource}
     codes = (ErrorCode(cause=cause, advice="Wait.", runbook="https://wiki.example.test/9"),)
     return Knowledge(names=names, errors=codes, links=(Link(name="Logs", url=URL),))
 

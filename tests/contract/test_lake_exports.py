@@ -12,6 +12,7 @@ import duckdb
 import lake_population as people
 import pyarrow.parquet as pq
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lake_population import NOW, SANDBOX, Member, Profile
@@ -102,7 +103,7 @@ def shown(status: str, order: Extract) -> str:
     return "realized" if order.realized_is_all and status == "existing" else status
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(order=orders)
 def test_a_batch_holds_exactly_those_whom_its_filter_selects(lake: Any, tmp_path_factory: Any, order: Extract) -> None:
     expected = [one for one in people.profiles() if belongs(one, order)]

@@ -10,6 +10,7 @@ from alerting import House
 from fakes import FakeClock, at
 
 from segwatch.alerts.ending import Watched
+from segwatch.alerts.matching import Condition
 from segwatch.daemon.leftovers import Leftovers
 from segwatch.deliveries.model import Stage
 from segwatch.deliveries.routing import Route, promises
@@ -20,7 +21,7 @@ from segwatch.store.base import Change
 from segwatch.store.filters import AlertFilter, EventFilter
 from segwatch.store.sqlite import SqliteStore
 
-CRITICAL = {"severity": "critical"}
+CRITICAL = Condition(match={"severity": "critical"})
 WATCHED = Watched(
     sandboxes=frozenset({"prod"}), channels=frozenset({"ops"}), pipelines=frozenset(), retention=timedelta(days=90)
 )
@@ -32,8 +33,8 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     store = SqliteStore(tmp_path / "segwatch.db")
     await store.open()
     routes = (
-        Route(match=CRITICAL, channels=("ops", "pager"), stateful=frozenset({"pager"})),
-        Route(match=CRITICAL, channels=("chat",), group_by=("sandbox",)),
+        Route(condition=CRITICAL, channels=("ops", "pager"), stateful=frozenset({"pager"})),
+        Route(condition=CRITICAL, channels=("chat",), group_by=("sandbox",)),
     )
     yield House(store, FakeClock(at(), leaps=True), routes=routes)
     assert await store.check() == []

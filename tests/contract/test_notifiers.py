@@ -28,6 +28,8 @@ from receiver import HANG, RESET, SECRET_PATH, Answer, Receiver
 from standardwebhooks import Webhook as Verifier
 from structlog.testing import capture_logs
 
+from segwatch.cli.samples import sample
+from segwatch.deliveries.marking import as_test
 from segwatch.deliveries.message import Standing, message_of
 from segwatch.deliveries.model import Accepted, Rejected, Retryable
 from segwatch.jobs.events import EventType
@@ -276,3 +278,13 @@ async def test_the_log_channel_takes_whatever_is_said(session, type_):
     (line,) = lines
     assert line["event"] == "event_told"
     assert line["summary"].isprintable()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("type_", [EventType.JOB_FAILED, EventType.SCHEDULE_MISSED])
+def test_a_test_says_that_it_is_one(build, name, type_):
+    body = build(name, "https://x.example.test").body(delivery(as_test(sample(type_, NOW))))
+    if CASES[name].kind == "webhook":
+        assert body.content["data"]["test"] is True
+    else:
+        assert "(a test)" in json.dumps(body.content).replace("\\", "")  # as Discord escapes it

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from examples import examples
 from fakes import T0, FakeClock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.jobs.model import Facts, JobKey, Missing, Observation, Status
 from segwatch.jobs.order import Order, OrderStep, wanted
 from segwatch.jobs.resubmission import Resubmission
-from segwatch.kinds.base import Page
+from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
 from segwatch.store import orders, reads, writes
 from segwatch.store.file import migrations
@@ -34,6 +35,7 @@ BODY = '{"destination":{"datasetId":"d1"}}'
 FACTS = Facts(dataset="d1", request=BODY, fingerprint="f")
 # the same, with what the platform would fill in
 FILLED = Facts(dataset="d1", request=BODY[:-1] + ',"mergePolicy":{"id":"mp","version":1}}', fingerprint="filled")
+DEEPER = Request(method="GET", path="/deeper", endpoint="/deeper")
 PROCESSES = ("a", "b", "c")
 WORDS = {"a": FACTS, "b": FACTS, "c": FILLED}
 
@@ -65,12 +67,15 @@ class Job:
 
 @dataclass
 class Platform:
+    """cut_until: until then, by its clock, it fails at every page of its list but the first."""
+
     jobs: list[Job] = field(default_factory=list)
     lag_s: float = 0
     effect_s: float = 0
     fills_in: bool = False
     fortunes: list[Fortune] = field(default_factory=list)
     replies_tell_times: bool = True
+    cut_until: datetime = T0
 
     def create(self, when: datetime, order: str = "") -> Job:
         self.jobs.append(Job(id=str(len(self.jobs) + 1), created_at=when, order=order))
@@ -169,9 +174,12 @@ class Process:
         self.must_live()
 
     async def page(self, request) -> Page:
-        rows = self.house.platform.list(self.house.now_there())
+        platform, now = self.house.platform, self.house.now_there()
+        rows, is_cut = platform.list(now), now < platform.cut_until
         await self._my_turn()
-        return Page(rows=tuple(rows))
+        if request == DEEPER:
+            raise Refused("too deep", fate=Fate.ANSWERED, reason="http_400", status=400)
+        return Page(rows=tuple(rows[:1]), next=DEEPER) if is_cut and rows else Page(rows=tuple(rows))
 
     async def one(self, job_id):
         (job,) = [job for job in self.house.platform.jobs if job.id == job_id]
@@ -274,6 +282,7 @@ STEPS = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([1, 5, 30, 61, 200])),
     st.tuples(st.just("fortune"), st.sampled_from(list(Fortune))),
     st.tuples(st.just("end"), st.just("")),
+    st.tuples(st.just("cut"), st.sampled_from([20, 120, 900])),
     st.tuples(st.just("set"), st.sampled_from([-120, -20, 20, 120])),
 )
 CLOCKS = st.sampled_from([(0, True), (0, True), (20, True), (20, False), (-40, True), (-40, False), (120, True)])
@@ -299,6 +308,8 @@ async def lived(
             case "end":
                 for job in house.platform.jobs:
                     job.ended_at = job.ended_at or max(house.now_there(), job.created_at)
+            case "cut":
+                house.platform.cut_until = house.now_there() + timedelta(seconds=arg)
             case "set" if tells_dates:  # else nobody could know
                 house.clock.set(house.clock.now() + timedelta(minutes=arg))
     await house.until_all_ended()
@@ -329,7 +340,12 @@ DECLINED_AND_TAKEN = [
 @example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (20, False)})
 @example(steps=DECLINED_AND_TAKEN, times=(0, 0), **RIGHT | {"clock": (-40, False)})
 @example(steps=[*DECLINED_AND_TAKEN[:4], ("set", 20), *DECLINED_AND_TAKEN[4:]], times=(0, 0), **RIGHT)
-@settings(max_examples=400)
+@example(
+    steps=[("fortune", Fortune.DECLINED_BUT_TAKEN), ("step", "a"), ("step", "a"), ("step", "b")], times=(29, 15),
+    clock=(20, False), times_told=True, fills_in=True,
+)  # fmt: skip
+@example(steps=[("fortune", Fortune.LOST_BUT_TAKEN), *[("step", "a")] * 5, ("cut", 900)], times=(0, 0), **RIGHT)
+@settings(max_examples=examples(100))
 @given(
     steps=st.lists(STEPS, max_size=40),
     times=st.tuples(st.integers(0, HOLD_S), st.integers(0, HOLD_S)).filter(lambda pair: sum(pair) <= HOLD_S),
@@ -346,7 +362,7 @@ def test_equal_orders_of_mortal_processes_never_lead_to_two_jobs_at_a_time(steps
             made = sorted(house.platform.jobs, key=lambda job: job.created_at)
             per_order = [job.order for job in made]
             assert len(per_order) == len(set(per_order)), made
-            waited_s = sum(arg for what, arg in steps if what == "wait")
+            waited_s = sum(arg for what, arg in steps if what in ("wait", "cut"))
             for job, later in pairwise(made if waited_s < MUCH_LATER_S else []):
                 assert job.ended_at is not None, made
                 assert job.ended_at <= later.created_at, made

@@ -9,6 +9,8 @@ from notices import NOW, ODD, SUBJECT, an_alert, delivery_of, firing, resolved
 from pydantic import ValidationError
 from receiver import Answer, Receiver
 
+from segwatch.cli.samples import sample
+from segwatch.deliveries.marking import as_test
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
 from segwatch.jobs.events import Event, EventType, severity_of
@@ -82,6 +84,18 @@ async def test_a_single_event_opens_or_closes_by_its_subject_and_a_story_is_refu
     assert [(one["event_action"], one["dedup_key"]) for one in orders] == [("trigger", SUBJECT), ("resolve", SUBJECT)]
     assert isinstance(told, Rejected)
     assert told.reason.startswith("not_an_alert: ")
+
+
+@pytest.mark.parametrize("type_", EventType)
+async def test_whatever_a_test_opens_another_closes(session, type_):
+    async with Receiver(QUEUED) as receiver:
+        notifier = pagerduty(session, receiver)
+        for tried in (type_, EventType.ALERT_RESOLVED):
+            await notifier.send(delivery_of(as_test(sample(tried, NOW))))
+    orders = [json.loads(got.body) for got in receiver.got]
+    assert {one["dedup_key"] for one in orders} == {"segwatch-test"}
+    assert orders[-1]["event_action"] == "resolve"
+    assert all(one["payload"]["summary"].startswith("(a test) ") for one in orders if "payload" in one)
 
 
 async def test_a_receiver_that_repeats_the_routing_key_does_not_get_it_shown(session):

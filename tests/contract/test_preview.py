@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from receiver import Receiver
+from settings_files import file_with
 
 from segwatch.cli import message_panel
 from segwatch.cli.notify import try_
@@ -14,11 +15,6 @@ from segwatch.jobs.events import EventType
 HOUSE = """
 [store]
 url = "sqlite://{folder}/segwatch.db"
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "abc"
-client_secret = "hush-hush"
 [[channels]]
 name = "ops"
 kind = "slack"
@@ -69,9 +65,7 @@ async def receiver():
 @pytest.fixture
 def config(tmp_path, receiver):
     def of(more: str = "") -> str:
-        file = tmp_path / "config.toml"
-        file.write_text(HOUSE.format(folder=tmp_path, url=receiver.origin) + more, encoding="utf-8")
-        return str(file)
+        return str(file_with(tmp_path, HOUSE.format(folder=tmp_path, url=receiver.origin) + more))
 
     return of
 
@@ -91,10 +85,10 @@ async def test_each_channel_that_is_reached_is_shown_in_its_own_words(config, ca
     assert list(by_name) == ["ops", "pager", "events", "team"]
     ops = by_name["ops"]
     assert (ops["told"], ops["template"], ops["fault"]) == ("at once", "oncall", None)
-    assert ops["message"]["title"] == "PROD: Export 24116 failed in prod"
-    assert ops["message"]["fields"] == {"Job": "#24116"}
+    assert ops["message"]["title"] == "PROD: Export 24115 failed in prod"
+    assert ops["message"]["fields"] == {"Job": "#24115"}
     assert (by_name["pager"]["type"], by_name["pager"]["told"]) == ("alert.firing", "as an incident of its own")
-    assert by_name["pager"]["message"]["title"] == "Export 24116 failed in prod"
+    assert by_name["pager"]["message"]["title"] == "Export 24115 failed in prod"
     assert (by_name["events"]["message"], by_name["events"]["note"][:16]) == (None, "the event itself")
     team = by_name["team"]
     assert (team["type"], team["told"], team["template"]) == ("alert.firing", "in a group", "oncall")
@@ -105,9 +99,9 @@ async def test_each_channel_that_is_reached_is_shown_in_its_own_words(config, ca
 async def test_what_would_be_sent_is_shown_without_secrets(config, capsys):
     shown = await report(capsys, "job.failed", label=["sandbox=prod"], payload=True, config=config())
     payloads = {one["channel"]: one["payload"] for one in shown["channels"]}
-    assert payloads["ops"]["body"]["blocks"][0]["text"]["text"] == "🔴 PROD: Export 24116 failed in prod"
+    assert payloads["ops"]["body"]["blocks"][0]["text"]["text"] == "🔴 PROD: Export 24115 failed in prod"
     assert payloads["pager"]["body"]["routing_key"] == "**********"
-    assert payloads["events"]["body"]["data"]["job_id"] == "24116"
+    assert payloads["events"]["body"]["data"]["job_id"] == "24115"
     assert {one["media_type"] for one in payloads.values()} == {"application/json"}
 
 
@@ -117,7 +111,7 @@ async def test_one_channel_is_shown_though_no_route_leads_there(config, capsys):
     assert (team["channel"], team["told"], team["message"]["title"]) == (
         "team",
         "at once",
-        "PROD: Export 24116 succeeded in sample",
+        "PROD: Segment job 6f0c1b52-77aa-4a0e-9d13-0f2b7c6e1a01 succeeded in sample",
     )
     (pager,) = (await report(capsys, channel="pager", config=config()))["channels"]
     assert (pager["told"], pager["type"]) == ("as an incident of its own", "alert.firing")
@@ -157,7 +151,7 @@ async def test_a_template_that_fails_is_told_with_its_line_and_ends_with_1(confi
         in out
     )
     assert "Write event.details.gone|default" in out
-    assert "pager (pagerduty), as an incident of its own\n  🔴 Export 24116 failed in prod\n" in out
+    assert "pager (pagerduty), as an incident of its own\n  🔴 Export 24115 failed in prod\n" in out
     assert err == ""
     with pytest.raises(SystemExit):
         await preview("job.failed", channel="pager", as_json=True, config=config(BROKEN))
@@ -171,8 +165,8 @@ async def test_a_pipe_gets_plain_lines(config, capsys):
     out = capsys.readouterr().out
     first, second, *rest = out.splitlines()
     assert first == "ops (slack), at once, by template oncall"
-    assert second == "  🔴 PROD: Export 24116 failed in prod"
-    assert "  Job  #24116" in rest
+    assert second == "  🔴 PROD: Export 24115 failed in prod"
+    assert "  Job  #24115" in rest
     assert "application/json" in rest
     assert json.loads(out[out.index("\n{") :])["blocks"]
     assert "\x1b" not in out
@@ -241,10 +235,9 @@ def test_a_payload_steers_no_terminal(capsys):
 
 async def test_a_test_of_a_channel_says_that_its_template_fails(tmp_path, capsys):
     async with Receiver() as receiver:
-        file = tmp_path / "config.toml"
         broken = BROKEN.replace('"pager"', '"ops"').replace("broken", "worse")
         house = HOUSE.format(folder=tmp_path, url=receiver.origin)
-        file.write_text(house[: house.index("[[templates]]")] + broken, encoding="utf-8")
+        file = file_with(tmp_path, house[: house.index("[[templates]]")] + broken)
         await try_("ops", config=str(file))
         assert len(receiver.got) == 1
     said = capsys.readouterr().out.splitlines()

@@ -11,13 +11,13 @@ from store_builders import answer, at, job, key, order
 
 from segwatch.daemon.orderer import Orderer, OrderPolicy
 from segwatch.jobs.model import Facts, Missing, Observation, Status
-from segwatch.jobs.order import Order, OrderStep
+from segwatch.jobs.order import ODD_TIME, Order, OrderStep
 from segwatch.jobs.resubmission import Step
 from segwatch.kinds.base import Page, Request
 from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change
 from segwatch.store.sqlite import SqliteStore
-from segwatch.upstream.errors import Fate, Unavailable
+from segwatch.upstream.errors import Fate, Refused, Unavailable
 
 REQUEST = '{"destination":{"datasetId":"d1"},"filter":{"segments":[{"segmentId":"s1"}]},"mergePolicy":{"id":"mp"}}'
 ASKED = Facts(dataset="d1", segments=("s1",), request=REQUEST, fingerprint="asked")
@@ -32,19 +32,29 @@ def export(id_: str, facts: Facts = FILLED, *, minute: float = 8, status: Status
     )
 
 
+DEEPER = Request(method="GET", path="/deeper", endpoint="/deeper")
+
+
 @dataclass
 class Platform:
-    """A Source. rows: what its list shows. hidden: by id, what only its records show; None is a 500."""
+    """A Source. rows: what its list shows. hidden: by id, what only its records show; None is a 500.
+
+    is_cut: it fails at every page of its list but the first. made: what a POST makes, though its answer is a 500.
+    """
 
     rows: list[Observation] = field(default_factory=list)
     hidden: dict[str, Observation | None] = field(default_factory=dict)
     posts: int = 0
+    is_cut: bool = False
+    made: Observation | None = None
     kind = KIND
     sandbox = "prod"
     clock_behind = timedelta()
 
     async def page(self, request: Request) -> Page:
-        return Page(rows=tuple(self.rows))
+        if request == DEEPER:
+            raise Refused("too deep", fate=Fate.ANSWERED, reason="http_400", status=400)
+        return Page(rows=tuple(self.rows), next=DEEPER if self.is_cut else None)
 
     async def one(self, job_id: str) -> Observation | Missing:
         found = {row.key.id: row for row in self.rows} | self.hidden  # a record may tell more than the row
@@ -55,6 +65,9 @@ class Platform:
     async def post(self, request, *, before_send):
         await before_send()
         self.posts += 1
+        if self.made:
+            self.rows.insert(0, self.made)
+            raise Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
         return export("99", minute=10)
 
 
@@ -64,15 +77,28 @@ class House:
     platform: Platform = field(default_factory=Platform)
     clock: FakeClock = field(default_factory=lambda: FakeClock(at(10)))
 
-    async def placed(self, **fields: object) -> Order:
+    def __post_init__(self) -> None:
         policy = OrderPolicy(settle_window=timedelta(minutes=1), believed_after=timedelta(minutes=10))
-        orderer = Orderer({KIND.name: self.platform}, self.store, self.clock, policy, grace_s=1)
-        return await orderer.place(
-            ordered(str(fields.pop("id", "cmd-new")), **fields),
-            lambda: None,
-            adopt="never",
-            serves=lambda row, order: False,
-        )
+        self.orderer = Orderer({KIND.name: self.platform}, self.store, self.clock, policy, grace_s=1)
+
+    async def placed(self, **fields: object) -> Order:
+        order = ordered(str(fields.pop("id", "cmd-new")), **fields)
+        return await self.orderer.place(order, lambda: None, adopt="never", serves=lambda row, order: False)
+
+    async def settled(self, **fields: object) -> Order:
+        """Return what has become of an order whose POST got no reply just now; see `ended`."""
+        posting = ordered("cmd-new", OrderStep.POSTING, **({"posted_at": self.clock.now(), "tries": 1} | fields))
+        await self.store.commit([Change(order=posting)])
+        return await self.ended()
+
+    async def ended(self) -> Order:
+        """Return what has become of an order within half an hour."""
+        for _ in range(1800):
+            after = await self.placed()
+            if not after.step.is_open:
+                return after
+            await self.clock.advance(seconds=1)
+        raise AssertionError(after)
 
 
 def ordered(id_: str, step: OrderStep = OrderStep.INTENDED, **fields: object) -> Order:
@@ -222,3 +248,38 @@ async def test_an_order_does_not_follow_on_a_resubmission_that_got_no_reply_unle
     assert (refused.step, refused.reason, house.platform.posts) == (OrderStep.REFUSED, "exists", 0)
     assert refused.why == "the equal resubmission of 5 got no reply, so the platform may have taken it"
     assert (await house.placed(id="cmd-2", forced=True)).step is OrderStep.PLACED
+
+
+async def test_nothing_is_ordered_beside_pages_that_the_platform_fails_at(house):
+    house.platform.rows, house.platform.is_cut = [export("5")], True
+    waits = await house.placed()
+    assert (waits.step, waits.reason, house.platform.posts) == (OrderStep.INTENDED, "unread", 0)
+    assert waits.why == "the platform fails at page 2 of its list, though not at the first: too deep"
+
+
+@pytest.mark.parametrize(("declined", "came"), [(False, "no reply came"), (True, "an error was the reply")])
+async def test_an_order_without_a_reply_is_undecided_once_such_a_page_has_failed_for_ten_minutes(house, declined, came):
+    house.platform.rows, house.platform.is_cut = [export("5")], True
+    gone = await house.settled(declined=declined, known=("5",))
+    assert (gone.step, house.platform.posts) == (OrderStep.UNDECIDED, 0)
+    assert gone.why.startswith(f"{came} to the POST, and the platform fails at page 2 of its list")
+    assert at(21) <= house.clock.now() <= at(22)
+
+
+@pytest.mark.parametrize("by", ["us", "another-process"])
+async def test_a_job_that_came_alone_since_our_own_post_is_its_effect_and_keeps_equal_orders_away(house, by):
+    """Another process cannot know what came in the time in which nobody looked."""
+    house.platform.made = export("99", ASKED, minute=-10)
+    assert (await house.placed()).step is OrderStep.POSTING
+    if by != "us":
+        house.__post_init__()
+    done = await house.ended()
+    if by != "us":
+        assert (done.step, house.platform.posts) == (OrderStep.UNDECIDED, 1)
+        return
+    assert (done.step, done.job_id, done.reason) == (OrderStep.PLACED, "99", ODD_TIME)
+    house.platform.rows = [export("99", ASKED, minute=-10, status=Status.SUCCEEDED)]
+    assert (await house.placed(id="cmd-next")).reason == "exists"
+    await house.clock.advance(hours=1)
+    assert (await house.placed(id="cmd-later", due_at=house.clock.now())).step is OrderStep.POSTING
+    assert house.platform.posts == 2

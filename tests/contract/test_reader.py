@@ -266,7 +266,7 @@ async def test_new_jobs_are_sought_as_seldom_as_the_call_budget_demands(reading)
         assert house.clock.now() - began > 4 * CADENCE.interval
 
 
-async def test_a_job_is_told_as_overdue_also_while_the_platform_is_silent(reading):
+async def test_a_job_is_told_as_overdue_when_the_platform_shows_it_past_its_limit_and_not_while_it_is_silent(reading):
     source = Evaluations(FakeClock(T0), is_away=True)
     long_ago = T0 - timedelta(minutes=119)
     running = job("1", asked_at=T0, created_at=long_ago, discovered_at=long_ago)
@@ -277,8 +277,12 @@ async def test_a_job_is_told_as_overdue_also_while_the_platform_is_silent(readin
         assert await house.store.events(EventFilter()) == []
         await house.clock.advance(minutes=2)
         await house.failure()
-        (told,) = await house.store.events(EventFilter())
-        assert (told.event.type.value, told.event.job_id) == ("job.overdue", "1")
+        assert await house.store.events(EventFilter()) == []
+        source.put("1", Status.PROCESSING, changed=long_ago)
+        source.is_away = False
+        await house.sweep(after_s=60)
+        told = await house.store.events(EventFilter(job_id="1", types=("job.overdue",)))
+        assert len(told) == 1
 
 
 def hides_a_change(source: Evaluations) -> None:

@@ -13,7 +13,7 @@ from segwatch.daemon.bus import Bus
 from segwatch.daemon.recorder import Recorder
 from segwatch.decision import Policy
 from segwatch.jobs.events import Event
-from segwatch.jobs.model import Facts, JobState, Missing, Observation, Status
+from segwatch.jobs.model import Facts, JobError, JobState, Missing, Observation, Status
 from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Step
 from segwatch.jobs.tracker import Watch
@@ -191,7 +191,8 @@ async def test_what_a_command_has_marked_as_cancelled_is_told_so_whatever_memory
     """The daemon has the job in memory when a command writes that it is about to cancel it."""
     state = await an_active_job(store, recorder)
     await store.commit([Change(job=replace(state, cancel_at=at(6)), job_before=state)])
-    failed = replace(ended(state), status=Status.FAILED, word="FAILED")
+    aborted = (JobError(code="unknown", text="Job aborted."),)
+    failed = replace(ended(state), status=Status.FAILED, word="FAILED", errors=aborted)
     (after,) = await recorder.record(KIND, [failed], POSITION)
     assert after.was_cancelled
     assert (await store.events(EventFilter()))[-1].event.type.value == "job.cancelled"

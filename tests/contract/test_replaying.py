@@ -1,6 +1,7 @@
 """What is sent again: single events where they are told at once, the last message about them everywhere else."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from segwatch.app.channels import routes_of
 from segwatch.cli.output import Exit
 from segwatch.cli.replaying import named, without_what_is_over
 from segwatch.config import load
-from segwatch.deliveries.model import Stage
-from segwatch.jobs.events import EventType
+from segwatch.daemon.lateness import as_of_now
+from segwatch.deliveries.marking import marked
+from segwatch.deliveries.message import Standing, message_of
+from segwatch.deliveries.model import Late, Stage, promised
+from segwatch.jobs.events import EventType, Severity
+from segwatch.store.base import StoreUnavailable
 
 SETTINGS = """
 [[sandboxes]]
@@ -113,3 +118,51 @@ async def test_a_message_goes_to_its_own_channel_and_an_incident_that_is_over_is
     assert await without_what_is_over(store, settings, both[:1]) == []
     assert await without_what_is_over(store, settings, both) == both
     assert f"segwatch notify replay {resolved.id}" in await refused(house, settings, capsys, firing.id)
+
+
+async def test_a_channel_is_not_told_afterwards_that_it_fails_itself(night):
+    house, settings, _, _ = night
+    failing = await house.happens(EventType.CHANNEL_FAILING, stream="channel/each", details={"channel": "each"})
+    letters = [promised(failing, channel, house.clock.now()) for channel in ("each", "chat")]
+    assert await without_what_is_over(house.store, settings, letters) == letters[1:]
+
+
+async def test_what_comes_late_says_so_and_when_it_was_over(night):
+    house, _, (over, open_), ends = night
+    now = house.clock.now()
+
+    async def told(event, *, promised_at=now, age=timedelta(minutes=12), stateful=False):
+        told = await as_of_now(promised(event, "each", promised_at), house.store, now, age, stateful=stateful)
+        return marked(message_of(event), told)
+
+    message = await told(over)
+    assert message.title == "Sent late, over by now: Export 1 failed in prod"
+    said = f" Sent late: this happened at 03:00:00 UTC, and was over at {ends.at:%H:%M:%S} UTC."
+    assert message.summary.endswith(said)
+    assert (message.standing, message.severity, message.action) == (Standing.RESOLVED, Severity.INFO, "")
+    message = await told(open_)
+    assert message.title == "Sent late: Export 2 failed in prod"
+    assert message.summary.endswith(" Sent late: this happened at 03:00:00 UTC.")
+    assert (message.standing, message.severity) == (Standing.FIRING, Severity.CRITICAL)
+    assert (await told(over, stateful=True)).standing is Standing.FIRING, "an incident is opened, and closed behind it"
+    assert (await told(ends)).standing is Standing.RESOLVED
+    assert (await told(over, promised_at=over.at, age=timedelta(seconds=30))) == message_of(over)
+    assert (await told(over, age=timedelta(seconds=30))).title.startswith("Sent late"), "promised again: a replay"
+    firing = [one for one in await house.notices() if one.details["channel"] == "chat"]
+    assert [(await told(one)).standing for one in firing[:1]] == [Standing.FIRING], "one of its two still is"
+    await house.happens(EventType.JOB_SUCCEEDED, "2")
+    await house.passes(minutes=10)
+    message = await told(firing[0])
+    assert (message.standing, message.title) == (Standing.RESOLVED, "Sent late, over by now: 2 exports failed in prod")
+
+
+async def test_a_store_that_cannot_be_read_holds_up_nothing_that_is_late(night):
+    house, _, (over, _), _ = night
+
+    class Away:
+        async def alerts(self, wanted):
+            raise StoreUnavailable("the disk is full")
+
+    now = house.clock.now()
+    told = await as_of_now(promised(over, "each", now), Away(), now, timedelta(hours=1))
+    assert told.late == Late(sent_at=now)

@@ -6,10 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alert_builders import event
 from fakes import FakeClock
 from store_builders import sandbox_event
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.silences import SETTLES_WITHIN, Silence, SilenceState
 from segwatch.app.channels import Routes
 from segwatch.daemon.alerter import Alerter
@@ -22,21 +23,26 @@ from segwatch.store.base import Change, Store
 from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter
 
-ROUTES = (Route(channels=("ops",), match={"severity": "critical"}), Route(channels=("all",)))
+ROUTES = (Route(channels=("ops",), condition=Condition(match={"severity": "critical"})), Route(channels=("all",)))
 
 
 class Here:
     """A store, a silencer on it, and what it told."""
 
     def __init__(self, store: Store):
-        self.store, self.clock, self.told = store, FakeClock(), []
+        self.store, self.clock, self.told, self.routes = store, FakeClock(), [], ROUTES
         self.silencer = self.restarted()
 
+    def route(self, *routes: Route) -> None:
+        self.routes = routes
+        self.restarted()
+
     def restarted(self) -> Silencer:
-        self.silencer = Silencer(self.store, self.clock, ROUTES, OpenAlerts(self.store), self.told.extend)
+        self.silencer = Silencer(self.store, self.clock, self.routes, OpenAlerts(self.store), self.told.extend)
         self.alerter = Alerter(
-            self.store, self.clock, Routes(ROUTES), silenced=self.silencer.silenced, told=lambda events: None
-        )
+            self.store, self.clock, Routes(self.routes), silenced=self.silencer.silenced,
+            held_back=self.silencer.held_back, told=lambda events: None,
+        )  # fmt: skip
         return self.silencer
 
     def silence(self, matchers="sandbox=prod", *, minutes=10, **fields) -> Silence:
@@ -68,6 +74,16 @@ async def here(tmp_path: Path) -> AsyncIterator[Here]:
     yield Here(store)
     assert await store.check() == []
     await store.close()
+
+
+async def test_what_may_be_explained_is_promised_by_who_knows_what_is_open_and_once(here):
+    overdue = event(EventType.JOB_OVERDUE, when=here.clock.now(), sequence=1)
+    assert await here.happens(overdue) == []
+    assert sorted(one.channel for one in await here.store.deliveries()) == ["all"]
+    alone = Silencer(
+        here.store, here.clock, ROUTES, OpenAlerts(here.store), here.told.extend, waits=lambda event: False
+    )
+    assert [one.channel for one in alone.promise((overdue,), here.clock.now())] == ["all"]
 
 
 def recovered(sequence: int = 2) -> Event:
@@ -168,3 +184,15 @@ async def test_what_is_wrong_is_read_with_the_event_that_began_it(here):
     assert await alerts() == await OpenAlerts(here.store)()
     await here.happens(recovered(3))
     assert await alerts() == {}
+
+
+async def test_a_group_is_told_once_of_the_end_and_of_what_is_still_wrong(here):
+    way = Route(channels=("chat",), group_wait=timedelta(seconds=1), group_interval=timedelta(seconds=1))
+    here.route(replace(way, group_by=("sandbox",)))
+    await here.silencer.add(here.silence())
+    await here.happens(sandbox_event(1))
+    for _ in range(630):
+        await here.later(seconds=1)
+    (told,) = [one.event for one in await here.store.deliveries(channel="chat")]
+    assert told.type is EventType.ALERT_FIRING
+    assert (told.details["firing"], told.details["notes"]) == (1, 1)

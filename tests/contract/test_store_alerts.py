@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from store_builders import at, delivery, sandbox_event
 
-from segwatch.alerts.book import Alerting
+from segwatch.alerts.alerting import Alerting
 from segwatch.alerts.grouping import Group, Hush, Member, Way
 from segwatch.alerts.model import Alert
 from segwatch.alerts.quiet import QuietHours

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_builders import at, job, key, moved, order, run, run_event, silence, told
@@ -26,18 +27,11 @@ from segwatch.errors import BadValue
 from segwatch.jobs.model import Status
 from segwatch.jobs.reading import Position
 from segwatch.store import file, reads, rows, writes
-from segwatch.store.base import (
-    Change,
-    Conflict,
-    Holder,
-    StoreCorrupt,
-    StoreError,
-    StoreGone,
-    StoreHeld,
-    StoreUnavailable,
-)
+from segwatch.store.base import Change, Conflict, StoreCorrupt, StoreError, StoreGone, StoreHeld, StoreUnavailable
+from segwatch.store.claim import Claim
 from segwatch.store.factory import store_of
 from segwatch.store.filters import EventFilter, JobFilter
+from segwatch.store.holder import Holder
 from segwatch.store.sqlite import SqliteStore
 
 
@@ -85,9 +79,9 @@ async def test_the_lock_says_who_holds_it(path):
 
 async def test_a_look_at_the_lock_keeps_nobody_from_it(path, monkeypatch):
     """A command that waits for it takes it for a moment, perhaps just when the daemon starts again."""
-    look, daemon = SqliteStore(path, holder="pipeline run nightly"), SqliteStore(path)
-    await look.claim()
-    monkeypatch.setattr("segwatch.store.file.time.sleep", lambda seconds: look._release())
+    look, daemon = Claim(path, exclusive=True, readonly=False, holder="pipeline run nightly"), SqliteStore(path)
+    look.hold()
+    monkeypatch.setattr("segwatch.store.file.time.sleep", lambda seconds: look.release())
     await daemon.claim()
     await daemon.close()
 
@@ -805,7 +799,7 @@ async def test_one_of_two_backups_to_one_file_is_refused_and_harms_neither(store
 _step = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b"]), st.sampled_from(["read", "tell", "look"]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(st.lists(st.lists(_step, min_size=1, max_size=5), max_size=12))
 def test_of_those_who_read_the_same_only_one_writes(groups):
     """Three writers, who remember what they read, write in groups; the model counts versions."""

@@ -28,7 +28,7 @@ from segwatch.kinds.export_job import KIND
 from segwatch.store.base import Change, Conflict
 from segwatch.store.filters import EventFilter
 from segwatch.store.sqlite import SqliteStore
-from segwatch.upstream.errors import Fate, Refused, Unauthorized, Unavailable, UpstreamError
+from segwatch.upstream.errors import Fate, RateLimited, Refused, Unauthorized, Unavailable, UpstreamError
 
 ORDER = '{"destination":{"datasetId":"d1"},"fields":"x","filter":"y"}'
 WHOLE = Facts(dataset="d1", request=ORDER, fingerprint="f-whole")
@@ -50,6 +50,7 @@ def export(job_id: str, *, minute: float, status: Status = Status.PROCESSING, fa
 
 
 ITSELF = export("1", minute=-5, status=Status.FAILED)
+DEEPER = Request(method="GET", path="/deeper", endpoint="/deeper")
 UNREADABLE = Page(rows=(), unreadable=1)
 CUT = Page(rows=())
 
@@ -63,7 +64,8 @@ class Platform:
     """A Source. lists: the answers to the next looks; the exports that exist, newest first, from then on.
 
     record: what is told of any other job by its id than those of `hidden`, which no list shows, and of `records`, where
-    None is a 500. away_until: no list is answered before. asked: set by a submission. answers: set while submissions
+    None is a 500. away_until: no list is answered before. behind_first: what is answered about any page but the first.
+    asked: set by a submission. answers: set while submissions
     are answered.
     """
 
@@ -78,6 +80,7 @@ class Platform:
     reply: Observation | None = None
     poison: str = ""
     away_until: datetime | None = None
+    behind_first: UpstreamError | None = None
     clock: FakeClock | None = None
     kind = KIND
     sandbox = "prod"
@@ -89,7 +92,12 @@ class Platform:
     async def page(self, request: Request) -> Page:
         if self.away_until and self.clock and self.clock.now() < self.away_until:
             raise Unavailable("away", fate=Fate.ANSWERED, reason="http_503", status=503)
-        return self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports))
+        if self.behind_first and request == DEEPER:
+            raise self.behind_first
+        deeper = DEEPER if self.behind_first else None
+        return (
+            self.lists.pop(0) if self.lists else Page(rows=tuple(self.exports[: -1 if deeper else None]), next=deeper)
+        )
 
     async def one(self, job_id: str) -> Observation | Missing:
         if job_id == self.poison:
@@ -265,6 +273,58 @@ async def test_an_outage_is_no_failure_at_one_record(house):
         del house.platform.records["1"]
         await house.until(lambda after: after.step is Step.SUBMITTED)
     assert len(house.platform.submitted) == 1
+
+
+BROKEN = Unavailable("broken", fate=Fate.ANSWERED, reason="http_500", status=500)
+HANGS = Unavailable("no answer in time", fate=Fate.LOST, reason="timeout")
+
+
+@pytest.mark.parametrize("error", [REFUSALS[400], BROKEN, HANGS], ids=["refused", "broken", "hangs"])
+@pytest.mark.parametrize("step", ["scheduled", "scheduled-by-a-person", "posting"])
+async def test_a_failure_before_which_the_list_cannot_be_read_is_refused_and_not_left_waiting(house, step, error):
+    """Its first page is there, and all records are."""
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = error
+    after = await house.ends(posting() if step == "posting" else due(manual="person" in step))
+    assert (after.step, after.reason, house.platform.submitted) == (Step.REFUSED, "undecided", [])
+    assert timedelta(minutes=10) <= house.clock.now() - at(10) <= timedelta(minutes=30)
+    told = [one.event for one in await house.store.events(EventFilter()) if one.event.type.value.startswith("export.")]
+    assert [one.type.value for one in told] == ["export.retry_refused"]
+    assert told[0].details["why"].startswith("the platform fails at page 2 of its list, though not at the first: ")
+
+
+async def test_a_page_that_fails_for_some_minutes_only_postpones_the_submission(house):
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = BROKEN
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: "page 2" in after.waits_for)
+        await house.until(lambda after: house.clock.now() >= at(19))
+        house.platform.behind_first = None
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    assert len(house.platform.submitted) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Unavailable("no way there", fate=Fate.NOT_SENT, reason="connect"), id="no-connection"),
+        pytest.param(RateLimited("slow down", retry_after=None, fate=Fate.ANSWERED), id="throttled"),
+        pytest.param(Unauthorized("who?", fate=Fate.ANSWERED, reason="http_401", status=401), id="no-credentials"),
+    ],
+)
+async def test_what_stops_us_before_a_page_is_asked_for_is_an_outage_and_told_once_it_lasts(house, error):
+    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.behind_first = error
+    await house.failed(due())
+    async with house.working():
+        await house.until(lambda after: house.clock.now() >= at(59))
+        house.platform.behind_first = None
+        await house.until(lambda after: after.step is Step.SUBMITTED)
+    told = [one.event for one in await house.store.events(EventFilter()) if one.event.type.value.startswith("export.")]
+    assert [one.type.value for one in told] == ["export.retry_scheduled", "export.retry_submitted"]
+    assert told[0].details["why"] == f"it waits: {error}"
+    assert timedelta(minutes=13) <= told[0].at - at(10) <= timedelta(minutes=25)
 
 
 async def test_what_a_record_has_told_whole_is_submitted_though_it_is_not_told_any_more(house):

@@ -20,6 +20,7 @@ from channel_cases import (
     filled,
     plainly,
 )  # fmt: skip
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notices import firing, resolved
@@ -31,7 +32,8 @@ from segwatch.app.wording import Wording
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
 from segwatch.deliveries.templates.language import Text
-from segwatch.deliveries.templates.rewriting import NAME_MAX, TEXTS, TemplateRule, worded
+from segwatch.deliveries.templates.rewriting import NAME_MAX, TEXTS, TemplateRule
+from segwatch.deliveries.templates.rewriting import composed as composed_by
 from segwatch.notifiers.base import MASK, NotifierContext
 from segwatch.notifiers.posting import json_body
 
@@ -186,11 +188,11 @@ RULES = st.builds(
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rule=RULES, first=SAID, second=SAID)
 def test_no_template_breaks_the_limits_of_a_chat(name, rule, first, second):
     of = event(details={"a": first, "b": second, "many": [first, second] * 90, "errors": [{"message": first}] * 9})
-    told = worded(of, message_of(of), [rule], "ops")
+    told = composed_by(of, message_of(of), [rule], "ops")
     assert_within_limits(name, json_body(LAYOUTS[name](told.message)))
     assert told.message.subject == message_of(of).subject
 

@@ -264,6 +264,7 @@ async def test_how_far_apart_the_clocks_are_is_read_from_the_date_of_an_answer(d
     async with raw_platform(reply(Date=date)) as platform, client_of(platform.url) as client:
         await client.call(GET)
         assert abs(client.clock_behind - timedelta(seconds=behind_s)) < timedelta(seconds=1)
+        assert (client.clock_shows is None) == (behind_s == 0)
 
 
 async def clocks_apart(*dates_s: float, moved=lambda clock: clock) -> list[float]:

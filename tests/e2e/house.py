@@ -37,13 +37,18 @@ _STOP_S = 12.0
 _LOOK_S = 0.02
 
 
-async def until(condition: Callable[[], Awaitable[Any]], what: str, *, within_s: float = 10.0) -> Any:
-    """Return what the condition gives once it is true; AssertionError, which names `what`, after the deadline."""
+async def until(
+    condition: Callable[[], Awaitable[Any]], what: str, *, within_s: float = 10.0, every_s: float = _LOOK_S
+) -> Any:
+    """Return what the condition gives once it is true; AssertionError, which names `what`, after the deadline.
+
+    every_s: how long to wait between two looks; more where one look is much work.
+    """
     found: Any = None
     try:
         async with asyncio.timeout(within_s):
             while not (found := await condition()):  # noqa: ASYNC110 - another process sets no Event of ours
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(every_s)
     except TimeoutError:
         raise AssertionError(f"not within {within_s:g} s: {what}; last: {found!r}") from None
     return found

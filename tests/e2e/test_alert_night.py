@@ -55,7 +55,7 @@ async def morning(house: House) -> None:
                 await house.platform.set_status("export_job", str(one["id"]), "SUCCEEDED")
         return len(house.inbox.letters("export.recovered")) >= FAILING
 
-    await until(recovered, f"{FAILING} recoveries", within_s=_NIGHT_S)
+    await until(recovered, f"{FAILING} recoveries", within_s=_NIGHT_S, every_s=0.5)
 
 
 async def quiet(house: House, channel: str) -> list[Letter]:

@@ -141,6 +141,19 @@ async def test_an_interrupted_demo_ends_with_its_summary(tmp_path: Path, number:
     assert left_behind(tmp_path) == []
 
 
+async def test_a_demo_that_is_interrupted_while_it_starts_ends_without_a_word(tmp_path: Path) -> None:
+    process = await demo(tmp_path, "--for", "60s")
+
+    async def is_starting() -> bool:
+        return any("receiver" in one for one in processes(tmp_path))
+
+    await until(is_starting, "the demo's receiver is being started", within_s=40)
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.communicate(), 20) == (b"", b"")
+    assert process.returncode == 130
+    assert left_behind(tmp_path) == []
+
+
 async def test_a_process_that_dies_ends_the_demo_with_its_last_words(tmp_path: Path) -> None:
     process = await demo(tmp_path, "--for", "60s", "--json")
 

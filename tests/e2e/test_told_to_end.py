@@ -108,15 +108,19 @@ def _is_gone(group: int) -> Callable[[], Awaitable[bool]]:
     return is_gone
 
 
-@pytest.mark.parametrize("wrapper", [(), DEAF_TO_CTRL_C], ids=["in-front", "in-the-background"])
-async def test_sigterm_of_a_driving_command_ends_its_local_command_and_says_who_goes_on(
-    tmp_path: Path, wrapper: Sequence[str]
+@pytest.mark.parametrize(
+    ("wrapper", "number", "code"),
+    [((), signal.SIGHUP, 129), (DEAF_TO_CTRL_C, signal.SIGTERM, 143)],
+    ids=["in-front-SIGHUP", "in-the-background-SIGTERM"],
+)
+async def test_the_end_of_a_driving_command_is_that_of_its_local_command_and_it_says_who_goes_on(
+    tmp_path: Path, wrapper: Sequence[str], number: signal.Signals, code: int
 ) -> None:
     mark = tmp_path / "told"
     async with House(tmp_path, emulator=["--speed", "300", "--size", "500"]) as house:
         driving = await begun(house, mark, wrapper=wrapper)
-        driving.send(signal.SIGTERM)
-        assert await driving.stop(signal.SIGTERM) == 143  # timeout(1) sends it twice
+        driving.send(number)
+        assert await driving.stop(number) == code  # timeout(1) sends it twice
         await until(_is_gone(int(text_of(mark))), "the end of the local command")
         assert "has not ended; `segwatch run` goes on with it, or the same command" in driving.text()
 

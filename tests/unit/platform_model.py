@@ -18,6 +18,7 @@ from segwatch.jobs.submission import Found, Posted, Unclear
 
 HOLD_S = 60  # the platform may act on a request, and list what came of it, so long after it was sent
 NEVER = JobError(code="7", text="No such dataset.")
+QUOTA = JobError(code="8", text="Storage quota of dataset exceeded.")
 
 
 class Fate(StrEnum):
@@ -166,6 +167,7 @@ class House:
         self._decides = decision.Policy(watch=watch(path=EXPORT_PATH), retry=self.policy)
         self._under_way: Steps | None = None
         self._unclear: dict[str, datetime] = {}
+        self.cut_until = T0  # until then a page behind the first fails, and no look says anything
         self._began = T0
         self.beside_itself: list[str] = []  # failures that were posted though the look found their job at work
         self._position = Position(sandbox="prod", kind="export_job", began_at=T0)
@@ -200,6 +202,12 @@ class House:
         self.disk.wishes[job_id] = self.disk.wishes.get(job_id, 0) + 1
         self._write(before, wish)
 
+    def cancel(self, job_id: str) -> None:
+        """A command asks to end this job, and the platform answers with a 2xx; whether it does it is another matter."""
+        job = self.disk.jobs.get(job_id)
+        if job and job.is_active:
+            self.disk.jobs[job_id] = replace(job, cancel_asked_at=self.now, cancel_at=self.now)
+
     def step(self) -> None:
         """Go on with what is under way, else begin with an answer that is due."""
         if self._under_way is None:
@@ -217,6 +225,8 @@ class House:
 
     def _advance(self, answer: Resubmission) -> Steps:
         failed = self.disk.jobs[answer.failed.id]
+        if self.now < self.cut_until:
+            return self._look_again(answer, failed)
         if answer.step is Step.POSTING:
             asked_at, listed, doubtful = self._look(failed)
             yield

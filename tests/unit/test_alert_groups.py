@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
-from alert_builders import Told, about_sandbox, event, failed, succeeded
+from alert_builders import Told, about_sandbox, event, failed, never, succeeded
 from fakes import at
 
 from segwatch.alerts.effects import effects_of
@@ -13,7 +13,9 @@ from segwatch.alerts.grouping import Way
 from segwatch.alerts.model import Words
 from segwatch.alerts.quiet import QuietHours
 from segwatch.alerts.rerouting import Leads
+from segwatch.deliveries.knowledge import NOTHING
 from segwatch.deliveries.message import Standing, message_of
+from segwatch.deliveries.retold import retold
 from segwatch.jobs.events import EventType, Severity
 
 OPS = Way(route="r", channel="ops")
@@ -257,6 +259,18 @@ def test_a_pager_is_not_called_for_what_was_over_before():
     assert not house.book.groups
 
 
+@pytest.mark.parametrize("ending", [EventType.JOB_SUCCEEDED, EventType.RECOVERED])
+def test_an_export_that_cannot_be_right_is_made_good_by_one_that_was_looked_at_and_by_no_mere_success(ending):
+    house = Told(ways=[PAGER])
+    house.take(event(EventType.EXPORT_IMPLAUSIBLE, "1"), told=["ops"])
+    assert said(house.through(at(1))) == [("alert.firing", 1, 0)]
+    assert house.take(event(ending, "1", when=at(2))) == ()
+    house.take(event(EventType.EXPORT_IMPLAUSIBLE, "1", when=at(3)), told=["ops"])
+    assert house.through(at(20), at(2)) == []
+    assert house.take(event(EventType.EXPORT_PLAUSIBLE, "1", when=at(21))) == ("ops",)
+    assert said(house.through(at(30), at(21))) == [("alert.resolved", 0, 1)]
+
+
 # inhibition and silences
 
 
@@ -288,6 +302,67 @@ def test_a_failed_evaluation_explains_the_pipeline_that_waited_for_it():
     house.take(event(EventType.PIPELINE_FAILED, "", kind="", stream="pipeline/prod/r1", details=waits))
     (told,) = house.through(at(3))
     assert told.details["firing"] == 1
+
+
+def test_whoever_is_told_at_once_hears_of_overdue_jobs_when_their_sandbox_answers_again():
+    house = Told(ways=())
+    house.take(about_sandbox(EventType.SANDBOX_UNREACHABLE), told=["ops"])
+    overdue = [event(EventType.JOB_OVERDUE, job) for job in ("1", "2")]
+    assert house.take(overdue[0], at_once=["ops", "others"]) == ("others",)
+    assert house.take(overdue[1], at_once=["ops"]) == ()
+    assert house.book.released(at(1), never) == ()
+    assert house.take(succeeded("2", at(2))) == ()  # nobody need hear that it was overdue, or that it is over
+    house.take(about_sandbox(EventType.SANDBOX_RECOVERED, at(3)), told=["ops"])
+    assert house.book.released(at(3), never) == (("ops", overdue[0].id),)
+    assert house.book.released(at(4), never) == ()
+    assert house.take(succeeded("1", at(5))) == ("others", "ops")
+
+
+def test_what_waits_for_its_explanation_goes_where_the_routes_lead_by_then():
+    house = Told(ways=())
+    house.take(down := about_sandbox(EventType.SANDBOX_UNREACHABLE), told=["ops", "chat"])
+    house.take(overdue := event(EventType.JOB_OVERDUE), at_once=["ops", "chat"])
+
+    def lead(alert):
+        return Leads(at_once=dict.fromkeys(("chat", "new"), alert.event_id))
+
+    assert house.book.adopt((), lead, at(1)) == (("new", down.id),)
+    assert house.book.adopt((), lead, at(1)) == ()  # nor by a restart
+    house.take(about_sandbox(EventType.SANDBOX_RECOVERED, at(3)), told=["ops", "chat", "new"])
+    assert house.book.released(at(3), never) == (("chat", overdue.id), ("new", overdue.id))
+
+
+def test_what_was_inhibited_and_is_silenced_by_then_is_told_by_the_end_of_the_silence():
+    house = Told(ways=())
+    house.take(about_sandbox(EventType.SANDBOX_UNREACHABLE), told=["ops"])
+    house.take(event(EventType.JOB_OVERDUE), at_once=["ops"])
+    house.take(about_sandbox(EventType.SANDBOX_RECOVERED, at(3)), told=["ops"])
+    assert house.book.released(at(3), lambda labels, now: True) == ()
+    house.tick(at(4))
+    assert house.take(succeeded("1", at(5))) == ("ops",)
+
+
+def test_a_pipeline_whose_evaluation_was_made_good_meanwhile_says_so():
+    house = Told(ways=())
+    segments = {"segments": ["s1"]}
+    house.take(failed("seg-1", kind="segment_job", details=segments), told=["ops"])
+    waits = {"pipeline": "nightly", "segment_job": "seg-1"}
+    run = event(EventType.PIPELINE_FAILED, "", kind="", stream="pipeline/prod/r1", details=waits)
+    assert house.take(run, at_once=["ops"]) == ()
+    house.take(succeeded("seg-2", at(1), kind="segment_job", details=segments), told=["ops"])
+    assert house.book.released(at(1), never) == (("ops", run.id),)
+    (alert,) = house.book.open.values()
+    told = retold(alert, run, run, None, NOTHING, at(1))
+    assert told.cause == "Internal error (500); made good since by seg-2"
+    assert told.action == "Only what follows the evaluation is missing: segwatch pipeline run nightly"
+    house.take(replace(run, sequence=98, details={"pipeline": "nightly", "why": "no evaluation is left"}))
+    (alert,) = house.book.open.values()
+    assert (alert.awaits, alert.mended_by) == ("", "")
+    again = replace(run, sequence=99, details=waits | {"segment_job": "seg-3"})
+    house.take(failed("seg-3", kind="segment_job", details=segments), told=["ops"])
+    assert house.take(again, at_once=["ops"]) == ()
+    (alert,) = [one for one in house.book.open.values() if one.awaits]
+    assert (alert.awaits, alert.mended_by) == ("seg-3", "")
 
 
 def test_refusals_while_resubmissions_are_held_are_told_when_they_are_not():

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 
 from alert_builders import Told, about_sandbox, event, failed, succeeded, words_of
+from examples import examples
 from fakes import at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from segwatch.alerts.book import Book
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.ending import Watched, ended, reason_to_end
 from segwatch.alerts.grouping import Group
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Turn
 from segwatch.alerts.notices import NOTICES
 from segwatch.deliveries.message import Standing, message_of
@@ -36,13 +38,15 @@ groupings = st.fixed_dictionaries(
         "repeat_interval": st.none() | st.integers(3600, 7200).map(lambda seconds: timedelta(seconds=seconds)),
     }
 )
-matches = st.sampled_from(
+conditions = st.sampled_from(
     [{}, {"severity": "critical"}, {"type": "job.failed"}, {"type": ["job.failed", "job.overdue"]}, {"late": "true"}]
 )
 routes = st.lists(
     st.builds(
-        lambda match, channels, grouping: Route(match=match, channels=channels, stateful=STATEFUL, **grouping),
-        matches,
+        lambda condition, channels, grouping: Route(
+            condition=condition, channels=channels, stateful=STATEFUL, **grouping
+        ),
+        conditions.map(lambda match: Condition(match=match)),
         st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True).map(tuple),
         st.just({}) | groupings,
     ),
@@ -197,7 +201,7 @@ def alerts_told(got: list[Event]) -> set[str]:
     return {one.id for one in got} | {row["event_id"] for one in got for row in one.details.get("alerts", ())}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(routes, steps, st.booleans())
 def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_routes_promise(
     routes, steps, by_removal
@@ -232,7 +236,7 @@ def test_no_alert_stays_open_on_a_channel_and_no_channel_is_told_less_than_its_r
     assert not history.house.book._holding
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(50))
 @given(routes, steps)
 def test_a_restart_at_any_moment_changes_nothing_of_what_is_told(routes, steps):
     steps = [step for step in steps if step[0] != "restart"]
@@ -263,8 +267,8 @@ edits = st.lists(st.tuples(st.lists(ordinary, max_size=6), routes), min_size=1, 
 
 TO_PAGER = {"channels": ("pager",), "stateful": STATEFUL}
 BOTH_WAYS = [
-    Route(match={"type": "job.failed"}, **TO_PAGER),
-    Route(match={"type": "export.retry_exhausted"}, **TO_PAGER),
+    Route(condition=Condition(match={"type": "job.failed"}), **TO_PAGER),
+    Route(condition=Condition(match={"type": "export.retry_exhausted"}), **TO_PAGER),
 ]
 
 

@@ -43,9 +43,7 @@ BY_PERSONS = [
     "Job aborted by the user at 2026-01-05T02:20:00Z",
     "Cancelled by user via UI",
     "Cancelled by user 'jdoe'",
-    "Cancelled by user Jane Doe",
     "Cancelled by user j.doe",
-    "Application application_1700000_0001 was killed by user jdoe at 10.0.0.5",
     "org.apache.spark.SparkException: Job 12 cancelled by user",
     "java.util.concurrent.CancellationException: Job was cancelled by user",
     "Job cancelled by user. Job aborted.",
@@ -128,6 +126,9 @@ BY_MACHINES = [
     "Task 3 was cancelled.",
     "Cancelled by the system user",
     "Container killed on request. Exit code is 137",
+    "Killed by user jdoe at 10.0.0.5",
+    "Cancelled by user Quota Guard",
+    "cancelled " * 100 + "by user",
 ]
 
 
@@ -200,7 +201,7 @@ def test_a_rule_for_its_text_makes_such_an_error_a_failure(rule, told):
 
 def test_no_rule_undoes_what_somebody_asked_for():
     rules = (Rule(text="aborted", action=Action.RETRY), Rule(text="cancelled", action=Action.RETRY))
-    state = failed(cancel_at=at(0), errors=(ABORTED, CANCELLED))
+    state = failed(**AGREED, errors=(ABORTED, CANCELLED))
     assert retry.judge(state, retry_policy(rules=rules), at(1)).reason == Refusal.CANCELLED
 
 
@@ -227,7 +228,7 @@ def test_one_whose_error_says_so_is_no_doubt():
         (job(), CANCELLED, True),
         (job(cancel_asked_at=at(0)), CANCELLED, False),
         (job(cancel_at=at(0)), CANCELLED, False),
-        (job(cancel_at=at(0)), ABORTED, False),
+        (job(Status.CANCELLING, cancelling_at=at(0)), ABORTED, False),
     ],
 )
 def test_what_is_known_by_the_words_of_an_error_alone_says_so(before, text, only_said):
@@ -236,9 +237,54 @@ def test_what_is_known_by_the_words_of_an_error_alone_says_so(before, text, only
     assert events[0].details.get("only_said", False) is only_said
 
 
-@pytest.mark.parametrize("before", [job(cancel_at=at(0)), job(Status.CANCELLING, cancel_at=at(0))])
-def test_one_to_whose_cancellation_the_platform_agreed_was_cancelled_whatever_its_error_says(before):
-    state, events = observe(before, seen(Status.FAILED, minute=1, errors=(ABORTED,)), at(1), watch())
+@pytest.mark.parametrize("texts", [["Storage quota of dataset exceeded"], ["Job aborted."], [SPARK], []])
+def test_one_that_was_being_cancelled_was_cancelled_whatever_its_error_says(texts):
+    being, _ = observe(job(), seen(Status.CANCELLING, minute=1), at(1), watch())
+    state, (event,) = observe(being, seen(Status.FAILED, minute=2, errors=errors(*texts)), at(2), watch())
+    assert (event.type.value, state.was_cancelled) == ("job.cancelled", True)
+    assert event.details["why"].startswith("it was being cancelled since ")
+
+
+AGREED = {"cancel_asked_at": at(0), "cancel_at": at(0.1)}
+
+
+@pytest.mark.parametrize("texts", [["Job aborted."], [SPARK], ["Storage quota exceeded", "Job cancelled."], []])
+def test_one_to_whose_cancellation_the_platform_agreed_was_cancelled_unless_its_error_tells_something_else(texts):
+    state, events = observe(job(**AGREED), seen(Status.FAILED, minute=1, errors=errors(*texts)), at(1), watch())
     assert types(events) == ["job.cancelled"]
     assert state.was_cancelled
-    assert events[0].details["why"].startswith("it was being cancelled since ")
+    assert events[0].details["why"].startswith("segwatch asked to cancel it, and the platform agreed at ")
+
+
+@pytest.mark.parametrize("asked", [AGREED, {"cancel_at": at(0.1)}])
+def test_one_of_another_cause_after_the_platform_agreed_and_did_nothing_is_a_failure_and_left_to_a_person(asked):
+    """A 2xx proves nothing: it is also the answer about a job that has ended."""
+    quota = errors("Storage quota of dataset exceeded")
+    made = decide(job(**asked), seen(Status.FAILED, minute=1, errors=quota), at(1), policy())
+    assert types(made.events) == ["job.failed", "export.retry_refused"]
+    refused = made.events[1]
+    assert (refused.reason, refused.severity) == ("undecided", Severity.CRITICAL)
+    assert refused.details["why"].endswith("its error names another cause")
+
+
+@pytest.mark.parametrize("asked", [AGREED, {"cancel_asked_at": at(0)}], ids=["agreed", "never-heard"])
+@pytest.mark.parametrize(
+    ("there", "ended", "told"),
+    [
+        pytest.param(at(20), at(19.9), "export.retry_scheduled", id="ended-before"),
+        pytest.param(at(20), at(19.99), "export.retry_refused", id="within-what-clocks-tell"),
+        pytest.param(at(20), at(20.1), "export.retry_refused", id="ended-after"),
+        pytest.param(None, at(-1), "export.retry_refused", id="the-platform-tells-no-dates"),
+        pytest.param(at(20), None, "export.retry_refused", id="it-tells-no-end"),
+    ],
+)
+def test_one_that_had_ended_before_anybody_asked_has_failed_by_the_platforms_clock(asked, there, ended, told):
+    failure = seen(Status.FAILED, minute=1, ended_at=ended, errors=errors("Storage quota of dataset exceeded"))
+    made = decide(job(cancel_there=there, **asked), failure, at(1), policy())
+    assert types(made.events) == ["job.failed", told]
+
+
+def test_one_that_somebody_else_had_cancelled_before_we_asked_was_cancelled():
+    late = seen(Status.FAILED, minute=1, ended_at=at(-1), errors=(CANCELLED,))
+    made = decide(job(cancel_there=at(0), **AGREED), late, at(1), policy())
+    assert types(made.events) == ["job.cancelled", "export.retry_refused"]

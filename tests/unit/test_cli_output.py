@@ -64,6 +64,30 @@ def test_a_column_that_is_too_wide_folds():
     assert max(map(len, plain(text))) <= 80
 
 
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_where_columns_would_vanish_each_row_is_a_field_a_line(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    rows = [
+        {
+            "id": "i" * 36,
+            "state": "FAILED",
+            "row_count": 7,
+            "took_s": 0.5,
+            "created_at": AT,
+            "sql": LONG,
+            "errors": LONG,
+        },
+        {"id": "j" * 36, "state": "SUCCESS", "row_count": 7, "took_s": "", "created_at": AT, "sql": "x", "errors": ""},
+    ]
+    shown = plain(on_terminal(output.show, rows, as_json=False, empty="none"))
+    assert max(map(len, shown)) <= int(columns)
+    text = "".join(line.replace(" ", "") for line in shown)
+    for value in ("i" * 36, "FAILED", "0.5", "2026-01-0503:14:20", LONG.replace(" ", "")):
+        assert value in text
+    second = "".join(line.replace(" ", "") for line in shown[shown.index("") + 1 :])
+    assert second == f"id{'j' * 36}stateSUCCESSrowcount7createdat(UTC)2026-01-0503:14:20sqlx"
+
+
 def test_what_fits_stays_on_one_line():
     text = on_terminal(output.show, [{"id": "24115", "error": "short"}], as_json=False, empty="none")
     assert plain(text) == ["id     error", "24115  short"]

@@ -55,11 +55,18 @@ def test_a_slow_reader_is_waited_for_though_the_pipe_does_not_block(monkeypatch)
             os.write(write, bytes(4096))
     waits = []
 
-    def wait(*until):
-        waits.append(os.read(read, 65536))
+    def ready(file):
+        waits.append(os.read(read, 65536) if waits else b"")
+        return len(waits) > 1
 
-    monkeypatch.setattr(streams.select, "select", wait)
+    monkeypatch.setattr(streams, "_is_ready", ready)
     assert streams._Words(write, "wb", closefd=False).write(b"a line") == 6
-    assert len(waits) == 1
+    assert len(waits) == 2
     os.close(read)
     os.close(write)
+
+
+def test_what_cannot_be_written_to_a_terminal_that_went_is_no_mistake_of_who_is_told_to_end(full, monkeypatch):
+    monkeypatch.setattr(streams, "_told_until_s", streams.math.inf)
+    streams.let_go()
+    assert streams._Result(full, "wb", closefd=False).write(b"a row") == 5

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import fields
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +45,21 @@ def test_one_sandbox_is_enough(settings):
     assert got.http.listen == Listen(host="127.0.0.1", port=9469)
     assert got.store.url == "sqlite:///var/lib/segwatch/segwatch.db"
     assert got.channels == got.routes == ()
+
+
+def test_quiet_hours_are_kept_to_the_second(settings):
+    got = settings(
+        """
+        [[channels]]
+        name = "ops"
+        kind = "slack"
+        url = "https://hooks.example.test/x"
+        [[routes]]
+        channels = ["ops"]
+        quiet_hours = { from = "22:00:30", to = 22:00:00, zone = "UTC" }
+        """
+    )
+    assert (got.routes[0].quiet.begin, got.routes[0].quiet.end) == (time(22, 0, 30), time(22))
 
 
 def test_the_environment_wins_over_the_file_key_by_key(settings):

@@ -2,18 +2,12 @@
 
 # ruff: noqa: E501  (a row of the table is one mistake and the whole line that it is told in)
 
-from pathlib import Path
-
 import pytest
+from settings_files import settings_with
 
-from segwatch.config import ConfigError, load, redacted, schema
+from segwatch.config import ConfigError, redacted, schema
 
 HOUSE = """
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "abc"
-client_secret = "hush-hush"
 [[channels]]
 name = "ops"
 kind = "slack"
@@ -25,12 +19,6 @@ url = "https://hooks.example.test/hush-hush"
 [[templates]]
 name = "oncall"
 """
-
-
-def loaded(folder: Path, text: str):
-    file = folder / "config.toml"
-    file.write_text(HOUSE + text, encoding="utf-8")
-    return load(file, {})
 
 
 @pytest.mark.parametrize(
@@ -57,14 +45,14 @@ def loaded(folder: Path, text: str):
 )  # fmt: skip
 def test_a_mistake_is_told_in_one_line(tmp_path, text, line):
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, text)
+        settings_with(tmp_path, HOUSE + text)
     assert caught.value.problems == (f"{tmp_path}/config.toml: {line}",)
 
 
 def test_every_text_that_is_wrong_is_told_of(tmp_path):
     text = "title = '{{ x }}'\nfields = { A = '{{ y }}', B = 'fine', C = '{{ z' }"
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, text)
+        settings_with(tmp_path, HOUSE + text)
     assert [line.split()[1] for line in caught.value.problems] == [
         "templates[0].title",
         "templates[0].fields.A",
@@ -83,11 +71,11 @@ action = ""
 "*" = ""
 Job = "{{ event.job_id }}"
 """
-    settings = loaded(tmp_path, text)
+    settings = settings_with(tmp_path, HOUSE + text)
     rule = settings.templates[0].rule
     assert (rule.name, rule.channels, list(rule.fields)) == ("oncall", ("ops",), ["*", "Job"])
-    assert rule.match == {"type": ("job.failed",), "sandbox": ("prod",)}
-    assert [str(one) for one in rule.matchers] == ['segment=~"nl-.*"']
+    assert rule.condition.match == {"type": ("job.failed",), "sandbox": ("prod",)}
+    assert [str(one) for one in rule.condition.matchers] == ['segment=~"nl-.*"']
     assert rule.title is not None
     assert rule.action is not None
     assert rule.summary is None

@@ -12,6 +12,8 @@ from segwatch.deliveries.message import Standing, message_of
 from segwatch.jobs.events import Event, EventType, Severity
 from segwatch.jobs.summary import Past, Tally
 
+NIGHTLY = {"sandbox": "prod", "pipeline": "nightly", "runs": 3, "succeeded": 2, "failed": 1}
+
 
 def event(**figures) -> Event:
     counted = Tally(Past()).figures() | {"sandboxes": ["prod"], "silent": []} | figures
@@ -35,9 +37,16 @@ def title(**figures) -> str:
         ({"sandboxes": ["prod", "dev", "qa"]}, "nothing ran in prod, dev and qa"),
         ({"sandboxes": ["a", "b", "c", "d"]}, "nothing ran in 4 sandboxes"),
         ({"active": 2}, "nothing ended in prod"),
-        ({"sandboxes": []}, "nothing ran"),
+        ({"sandboxes": [], "kinds": []}, "no route tells this channel of a job"),
         ({"kinds": ["export_job"]}, "no export ran in prod"),
         ({"kinds": ["segment_job"], "active": 1}, "no segment job ended in prod"),
+        ({"kinds": []}, "no pipeline ran in prod"),
+        ({"sandboxes": ["prod", "dev"], "silent": ["dev"]}, "nothing ran in dev"),
+        ({"kinds": [], "pipelines": [NIGHTLY]}, "3 pipeline runs in prod, 1 failed"),
+        ({"pipelines": [NIGHTLY | {"failed": 0}]}, "3 pipeline runs in prod, all succeeded"),
+        ({"pipelines": [NIGHTLY | {"runs": 1, "failed": 0}]}, "1 pipeline run in prod, it succeeded"),
+        ({"runs": 2, "succeeded": 2, "pipelines": [NIGHTLY]}, "2 runs in prod, all succeeded, 1 pipeline run failed"),
+        ({"runs": 2, "succeeded": 2, "pipelines": [NIGHTLY | {"failed": 0}]}, "2 runs in prod, all succeeded"),
     ],
 )
 def test_the_headline_says_the_day_in_a_few_words(figures, said):
@@ -60,6 +69,24 @@ def test_many_sandboxes_and_causes_are_counted_not_listed():
     ]  # fmt: skip
 
 
+def test_pipelines_are_told_by_their_runs_those_with_failures_first():
+    hourly = [NIGHTLY | {"pipeline": f"hourly-{n}", "runs": n + 1, "failed": 0} for n in range(6)]
+    message = message_of(event(runs=1, pipelines=[*hourly, NIGHTLY]))
+    assert message.items == (
+        "prod: pipeline nightly ran 3 times, 1 failed",
+        "prod: pipeline hourly-5 ran 6 times",
+        "prod: pipeline hourly-4 ran 5 times",
+        "prod: pipeline hourly-3 ran 4 times",
+        "prod: pipeline hourly-2 ran 3 times",
+        "and 2 further pipelines",
+    )
+    assert dict(message.fields)["Pipeline runs"] == "24, 1 failed"
+
+
+def test_who_sees_no_job_has_no_figures_of_jobs():
+    assert message_of(event(kinds=[], pipelines=[NIGHTLY])).fields == (("Pipeline runs", "3, 1 failed"),)
+
+
 def test_audiences_say_what_they_were():
     rows = [
         {"sandbox": "prod", "segment": "nl", "members": 500, "before": 1000},
@@ -79,7 +106,9 @@ _odd = st.recursive(
         ["sandbox", "kind", "runs", "count", "members", "before", "took_s", "usual_s", "median_s", "since", "until"]
     ), inner, max_size=5), max_leaves=8,
 )  # fmt: skip
-_NAMES = sorted({*event().details, "due_at", "work", "alerts", "silenced", "active", "open_alerts", "dead_letters"})
+_NAMES = sorted(
+    {*event().details, "due_at", "work", "alerts", "silenced", "active", "open_alerts", "dead_letters", "kinds"}
+)
 
 
 @given(st.dictionaries(st.sampled_from(_NAMES), _odd))

@@ -5,8 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from segwatch.deliveries import digest
-from segwatch.deliveries.knowledge import Knowledge, NameKey, Sort
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import message_of
+from segwatch.deliveries.names import NameKey, Resource
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/daily-digest.md").read_text(encoding="utf-8")
 SAMPLE = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)[1]
@@ -17,6 +18,7 @@ FIGURES = {
         {"sandbox": "prod", "kind": "export_job", "runs": 42, "failed": 3, "median_s": 452.0, "usual_s": 361.0},
         {"sandbox": "prod", "kind": "segment_job", "runs": 2, "median_s": 886.0},
     ],
+    "pipelines": [{"sandbox": "prod", "pipeline": "nightly", "runs": 3, "succeeded": 2, "failed": 1}],
     "failures": [
         {"sandbox": "prod", "kind": "export_job", "count": 3, "job_id": "24116", "code": "0090000009",
          "message": "Error writing profiles to output path"},
@@ -34,7 +36,7 @@ def test_the_sample_is_what_is_said_of_such_a_day():
     event = digest.event_of(
         "digests/team", 1, "team", FIGURES, since=now.replace(day=4), until=now, zone="Europe/Amsterdam", now=now
     )
-    known = Knowledge(names={NameKey(sandbox="prod", sort=Sort.SEGMENT, id=AUDIENCE): "Bought this week"})
+    known = Knowledge(names={NameKey(sandbox="prod", resource=Resource.SEGMENT, id=AUDIENCE): "Bought this week"})
     message = message_of(event, known)
     said, fields, items = SAMPLE.strip().split("\n\n")
     assert " ".join(said.split()) == " ".join(message.said)

@@ -1,9 +1,11 @@
 """docs/reference/events.md lists every event, and its examples are what segwatch sends."""
 
 import json
+import os
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,12 @@ from segwatch.alerts import ending
 from segwatch.alerts.book import Book
 from segwatch.alerts.effects import subject_of
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.labels import labels_of
 from segwatch.alerts.matching import parse
+from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.silences import Silence
+from segwatch.alerts.topics import OF_ALL, TOPICS
+from segwatch.cli.samples import sample
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries import digest, digest_times, silence_end
 from segwatch.deliveries.alert_words import words_of
@@ -315,6 +321,7 @@ def detections():
         replace(done.state.facts, batches=(BATCH,)), 4195, [], least_change=0.35, least_members=10
     )  # fmt: skip
     yield from tracker.implausible(done.state, at("02:20:05.120"), doubt)[1]
+    yield from tracker.plausible(done.state, at("02:20:05.120"))[1]
     state = None
     for ends, clock in ((at("04:00:00"), "02:20:00.120"), (at("23:00:00"), "02:41:00.120")):
         turned = expiry.turned(state, "prod", ends, at(clock), warn_before=timedelta(hours=2))
@@ -346,7 +353,7 @@ def digests():
     told = (
         replace(one, details=one.details | usual) if one.type is EventType.JOB_SUCCEEDED and one.kind == "segment_job"
         else one
-        for one in (*jobs(), *resubmissions())
+        for one in (*jobs(), *resubmissions(), *pipelines())
     )  # fmt: skip
     tally.take(told)
     now = {
@@ -400,6 +407,12 @@ def test_an_example_has_the_public_form(type_):
         assert data["severity"] == severity_of(type_).value
 
 
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: min(topic.types))
+def test_what_is_about_a_thing_has_the_labels_of_its_topic_and_no_other(topic):
+    told = [labels_of(event) for event in produced().values() if event.type in topic.types]
+    assert {label for labels in told for label, values in labels.items() if values} - OF_ALL == topic.labels
+
+
 @pytest.mark.parametrize("type_", EventType)
 def test_an_example_is_what_really_happens(type_):
     event = produced()[type_]
@@ -408,6 +421,37 @@ def test_an_example_is_what_really_happens(type_):
     message = message_of(event)
     assert message.summary.endswith(".")
     assert "None" not in message.line
+
+
+def test_the_samples_of_notify_test_are_these_examples():
+    shipped = files("segwatch.cli") / "examples.json"
+    wanted = {type_.value: {"stream": event.stream} | event.payload() for type_, event in produced().items()}
+    if os.environ.get("SEGWATCH_GOLDEN") == "write":
+        Path(str(shipped)).write_text(json.dumps(dict(sorted(wanted.items())), indent=1) + "\n", encoding="utf-8")
+    assert json.loads(shipped.read_text(encoding="utf-8")) == wanted, "write it with SEGWATCH_GOLDEN=write"
+
+
+def timeless(line):
+    return re.sub(r"(\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d(\.\d{3}Z)?", "then", re.sub(r"\bprod\b", "sample", line))
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_a_sample_says_what_the_example_says_as_of_now(type_):
+    now = datetime(2027, 3, 4, 17, 30, tzinfo=UTC)
+    event, then = sample(type_, now), produced()[type_]
+    assert (event.type, event.at, event.severity, event.sandbox) == (
+        type_,
+        now,
+        then.severity,
+        then.sandbox and "sample",
+    )
+    whose = {"channel"} if type_ in FOR_ONE else set()  # it is for whichever channel it is tried on
+    assert event.details.keys() == then.details.keys() - whose
+    said = json.dumps(event.payload() | {"stream": event.stream, "message": message_of(event).line})
+    assert not re.search(r"\bprod\b|2026-01-0", said)
+    if type_ is not EventType.DIGEST_DAILY:  # whose days have other names by then
+        assert timeless(message_of(event).line) == timeless(message_of(then).line)
+    assert sample(type_, now).id != event.id
 
 
 def test_the_fields_of_every_example_are_explained():

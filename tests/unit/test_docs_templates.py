@@ -7,14 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from settings_files import settings_with
 
 from segwatch.cli.message_panel import show_message
-from segwatch.config import load
-from segwatch.config.settings import Settings
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.templates import budget, checking, language, rewriting, view
 from segwatch.deliveries.templates.filters import PLAIN, form_of
-from segwatch.deliveries.templates.rewriting import worded
+from segwatch.deliveries.templates.rewriting import composed
 from segwatch.jobs.events import Event, EventType, Severity
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -23,12 +22,7 @@ HOW_TO = (DOCS / "how-to/write-a-template.md").read_text(encoding="utf-8")
 EVENTS = (DOCS / "reference/events.md").read_text(encoding="utf-8")
 EXAMPLES = [block for page in (REFERENCE, HOW_TO) for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
 OWN = ("event_id", "sequence", "sandbox", "kind", "job_id", "status", "previous", "severity", "reason", "late", "links")
-HOUSE = """
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "abc"
-client_secret = "hush-hush"
+CHANNEL = """
 [[channels]]
 name = "ops"
 kind = "log"
@@ -46,12 +40,6 @@ def documented(type_: str) -> Event:
     return Event(
         type=EventType(type_), stream=stream, at=at, severity=Severity(data["severity"]), details=details, **own
     )
-
-
-def settings_with(folder: Path, block: str) -> Settings:
-    file = folder / "config.toml"
-    file.write_text(HOUSE + block, encoding="utf-8")
-    return load(file, {})
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -111,8 +99,8 @@ def test_the_bounds_are_those_of_the_code():
 
 def test_the_example_says_what_the_page_shows(tmp_path, capsys):
     of = documented("job.failed")
-    (one,) = settings_with(tmp_path, EXAMPLES[0]).templates
-    told = worded(of, message_of(of), [one.rule], "ops")
+    (one,) = settings_with(tmp_path, CHANNEL + EXAMPLES[0]).templates
+    told = composed(of, message_of(of), [one.rule], "ops")
     assert told.fault is None
     show_message("ops", told.message)
     assert capsys.readouterr().out == re.search(r"```text\n(.*?)```", REFERENCE, re.DOTALL)[1]
@@ -120,13 +108,13 @@ def test_the_example_says_what_the_page_shows(tmp_path, capsys):
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_every_example_words_the_documented_events_that_it_is_for(tmp_path, block):
-    (one,) = settings_with(tmp_path, block).templates
+    (one,) = settings_with(tmp_path, CHANNEL + block).templates
     rule, asked = one.rule, 0
     for type_ in EventType:
         of = replace(documented(type_.value), sandbox="prod")
         if rule.takes(of, "ops"):
             asked += 1
-            told = worded(of, message_of(of), [rule], "ops")
+            told = composed(of, message_of(of), [rule], "ops")
             assert told.fault is None, (type_, str(told.fault))
             assert told.template == rule.name
     assert asked

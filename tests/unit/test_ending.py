@@ -5,8 +5,6 @@ from datetime import timedelta
 import pytest
 from alert_builders import Told, about_sandbox, event, failed, succeeded
 from fakes import at
-from hypothesis import given
-from hypothesis import strategies as st
 
 from segwatch.alerts.ending import Reason, Watched, ended, reason_to_end
 from segwatch.alerts.grouping import Way
@@ -21,7 +19,7 @@ LONG = timedelta(days=91)
 
 
 def watched(**changes) -> Watched:
-    kept = ("sandboxes", "channels", "pipelines", "retention", "schedules", "audiences")
+    kept = ("sandboxes", "channels", "pipelines", "retention", "schedules", "audiences", "exports")
     return Watched(**({name: getattr(WATCHED, name) for name in kept} | changes))
 
 
@@ -44,7 +42,8 @@ DEAF = of_subject(EventType.CHANNEL_FAILING, "channel/ops", sandbox="", details=
 NIGHTLY = of_subject(EventType.PIPELINE_FAILED, "pipeline/prod/nightly/1", details={"pipeline": "nightly"})
 MISSED = of_subject(EventType.SCHEDULE_MISSED, "schedule/prod/s1", details={"schedule": "s1"})
 EMPTY = of_subject(EventType.AUDIENCE_ANOMALY, "audience/prod/nl", details={"segment": "nl"})
-ALL = (FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
+WRONG = event(EventType.EXPORT_IMPLAUSIBLE)
+ALL = (WRONG, FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +56,8 @@ ALL = (FAILURE, VANISHED, OVERDUE, DOWN, DEAF, NIGHTLY, MISSED, EMPTY)
             if one is not DEAF
         ),
         pytest.param(DEAF, {"sandboxes": frozenset()}, timedelta(), None, id="a-channel-is-of-no-sandbox"),
+        pytest.param(WRONG, {"exports": False}, timedelta(), "not_looked_for", id="exports-are-not-judged"),
+        pytest.param(FAILURE, {"exports": False}, timedelta(), None, id="a-failure-needs-no-judgement"),
         pytest.param(DEAF, {"channels": frozenset({"chat"})}, timedelta(), "channel_removed", id="channel"),
         pytest.param(
             NIGHTLY, {"pipelines": frozenset({("dev", "nightly")})}, timedelta(), "pipeline_removed", id="run"
@@ -109,7 +110,7 @@ def test_of_a_wave_of_ends_each_line_says_which_it_is():
     assert [line.partition(":")[0] for line in told.details["items"]] == ["Resolved", "No longer watched"]
 
 
-@given(st.booleans())
+@pytest.mark.parametrize("is_another", [False, True], ids=["the-same-alert", "another-one"])
 def test_what_goes_wrong_again_meanwhile_stays_open(is_another):
     house = Told()
     house.take(FAILURE)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.matching import Condition, parse
 from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.error_codes import ErrorCode
-from segwatch.deliveries.knowledge import NAME_MAX, Knowledge, NameKey, Sort, as_name
+from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.links import PLACEHOLDERS, Link
 from segwatch.deliveries.message import message_of
+from segwatch.deliveries.names import NAME_MAX, NameKey, Naming, Resource, as_name
 from segwatch.jobs.events import Event, EventType, severity_of
 
 NOW = datetime(2026, 1, 5, 3, 12, 7, tzinfo=UTC)
@@ -20,13 +21,13 @@ GOLD, SILVER, DATASET = "a1b2c3d4-0001", "a1b2c3d4-0002", "65a1b2c3d4e5f60718293
 WRITE = {"code": "0090000009", "message": "Error writing profiles to output path"}
 
 
-def key(sort, id_, sandbox="prod"):
-    return NameKey(sandbox=sandbox, sort=sort, id=id_)
+def key(resource, id_, sandbox="prod"):
+    return NameKey(sandbox=sandbox, resource=resource, id=id_)
 
 
 NAMES = {
-    key(Sort.SEGMENT, GOLD): "Gold members", key(Sort.SEGMENT, SILVER): "Silver members",
-    key(Sort.DATASET, DATASET): "Nightly profiles",
+    key(Resource.SEGMENT, GOLD): "Gold members", key(Resource.SEGMENT, SILVER): "Silver members",
+    key(Resource.DATASET, DATASET): "Nightly profiles",
 }  # fmt: skip
 KNOWN = Knowledge(names=NAMES)
 
@@ -58,7 +59,7 @@ def test_a_headline_says_what_the_job_works_on_as_far_as_there_are_names(details
 
 
 def test_a_name_of_another_sandbox_is_not_taken():
-    elsewhere = Knowledge(names={key(Sort.SEGMENT, GOLD, "dev"): "Other"})
+    elsewhere = Knowledge(names={key(Resource.SEGMENT, GOLD, "dev"): "Other"})
     assert message_of(event(details={"segments": [GOLD]}), elsewhere).title == "Export 24116 failed in prod"
 
 
@@ -93,7 +94,7 @@ def test_a_stranger_s_name_is_one_short_line(given, kept):
 
 
 def test_long_names_leave_room_in_a_headline():
-    names = {key(Sort.SEGMENT, GOLD): "g" * NAME_MAX, key(Sort.DATASET, DATASET): "d" * NAME_MAX}
+    names = {key(Resource.SEGMENT, GOLD): "g" * NAME_MAX, key(Resource.DATASET, DATASET): "d" * NAME_MAX}
     title = message_of(event(details={"segments": [GOLD], "dataset": DATASET}), Knowledge(names=names)).title
     assert len(title) < 150
     assert title.endswith('…" failed in prod')
@@ -219,11 +220,24 @@ def test_events_of_resubmissions_say_which_attempt_of_how_many():
     )
 
 
+# learning
+
+
+def test_what_the_platform_no_longer_knows_keeps_its_name():
+    learned = KNOWN.with_names([Naming(key=key(Resource.SEGMENT, SILVER), name="Silver fans", at=NOW),
+                                Naming(key=key(Resource.SEGMENT, GOLD), name="", at=NOW)])  # fmt: skip
+    assert learned.name("prod", Resource.SEGMENT, SILVER) == "Silver fans"
+    assert learned.name("prod", Resource.SEGMENT, GOLD) == "Gold members"
+    assert KNOWN.name("prod", Resource.SEGMENT, SILVER) == "Silver members", "whoever reads the old one may go on"
+
+
 # links
 
 
 def linked(url, details=None, *, of=None, **link):
-    return message_of(of or event(details=details), Knowledge(links=(Link(name="Logs", url=url, **link),))).links
+    return message_of(
+        of or event(details=details), Knowledge(links=(Link(name="Logs", url=url, condition=Condition(**link)),))
+    ).links
 
 
 def test_a_link_is_filled_in():

@@ -2,7 +2,7 @@
 
 from fakes import at
 
-from segwatch.alerts.labels import LABELS, labels_of
+from segwatch.alerts.labels import LABELS, labels_of, labels_of_notice
 from segwatch.jobs.events import Event, EventType, Severity
 
 
@@ -43,3 +43,11 @@ def test_the_alert_is_whatever_the_event_opens_or_closes():
     assert "work/prod/export_job/f" in labels_of(event(EventType.JOB_SUCCEEDED, **job))["alert"]
     assert "overdue/prod/export_job/7" in labels_of(event(EventType.JOB_SUCCEEDED, **job))["alert"]
     assert labels_of(event(EventType.JOB_DISCOVERED, **job))["alert"] == ()
+
+
+def test_a_message_about_alerts_is_called_as_what_it_lists_too():
+    rows = [{"sandbox": "prod", "type": "job.failed", "subject": "work/prod/export_job/7"}, {"sandbox": "dev"}, "odd"]
+    labels = labels_of_notice(event(EventType.ALERT_FIRING, sandbox="prod", details={"alerts": rows}))
+    assert labels["sandbox"] == ("prod", "dev")
+    assert labels["type"] == ("alert.firing", "job.failed")
+    assert labels["alert"] == ("work/prod/export_job/7",)

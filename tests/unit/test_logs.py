@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 
 import pytest
 import structlog
@@ -22,6 +23,14 @@ class FullDisk(io.StringIO):
         return super().write(text)
 
     flush = io.StringIO.flush
+
+
+def test_lines_follow_stderr_to_whoever_has_taken_it_over(monkeypatch):
+    logs.configure(format_="json")
+    above_the_bar = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", above_the_bar)
+    structlog.get_logger().warning("delivery_dead")
+    assert "delivery_dead" in above_the_bar.getvalue()
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])

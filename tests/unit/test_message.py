@@ -28,9 +28,9 @@ def event(type_, details=None, **fields):
 
 SAID = {
     EventType.SILENCE_ENDED: (
-        {"open": 2, "matchers": "sandbox=prod", "owner": "sam", "why": "moved"},
-        "A silence ended: 2 alerts are open — sandbox=prod, silenced by sam (moved). "
-        "To hear no more of them: segwatch silence add",
+        {"open": 2, "matchers": 'sandbox=prod, segment=~"nl-.*"', "owner": "sam", "why": "moved"},
+        'A silence ended: 2 alerts are open — sandbox=prod, segment=~"nl-.*", silenced by sam (moved). '
+        "To hear no more of them: segwatch silence add 'sandbox=prod, segment=~\"nl-.*\"' --for 2h",
     ),
     EventType.WATCH_ENDED: (
         {"title": "Export 24116 failed in prod", "since": "2026-01-04T03:12:00.000Z", "why": "its sandbox was removed"},
@@ -77,7 +77,7 @@ SAID = {
     EventType.JOB_OVERDUE: (
         {"since": "2026-01-05T01:10:00.000Z", "limit_s": 7200},
         "Export 24116 is overdue in prod: still NEW since 01:10:00 UTC, longer than its limit of 2 h. "
-        "Still watching it.",
+        "Still watching it. How long such jobs take is not known yet.",
     ),
     EventType.JOB_UNKNOWN_STATUS: (
         {},
@@ -162,6 +162,7 @@ SAID = {
         "Export 24116 cannot be right in prod — its record names no batch. "
         "The platform calls it a success, so nothing is submitted again. Look: segwatch export show 24116",
     ),
+    EventType.EXPORT_PLAUSIBLE: ({"exported": 4195}, "Export 24116 looks right again in prod, 4,195 profiles written."),
     EventType.CREDENTIAL_EXPIRING: (
         {"expires_at": "2026-01-05T05:00:00Z"},
         "The token of sandbox prod ends at 05:00:00 UTC. Put a fresh one where access_token or access_token_file says.",
@@ -193,7 +194,7 @@ SAID = {
     EventType.PIPELINE_FAILED: (
         {"pipeline": "nightly", "run": "5f0c5f0c5f0c5f0c", "step": "check", "why": "batch b1 is aborted"},
         "Pipeline nightly failed in prod at check — batch b1 is aborted. "
-        "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c",
+        "What it did: segwatch pipeline show 5f0c5f0c5f0c5f0c. To run it again: segwatch pipeline run nightly",
     ),
     EventType.ALERT_FIRING: (
         {"title": "2 exports failed", "summary": "2 exports failed — Internal error.", "action": "Both wait."},

@@ -47,10 +47,10 @@ def assessed(*rows, adopt="never", doubtful=(), claimed=(), of=None):
     )  # fmt: skip
 
 
-def settled(*rows, silence=timedelta(), of=None, doubtful=(), claimed=(), lag=timedelta()):
+def settled(*rows, silence=timedelta(), of=None, doubtful=(), claimed=(), lag=timedelta(), is_recent=False):
     return ordering.settle(
         of or posted(), rows, frozenset(claimed), same=ordering.same_evaluation, doubtful=doubtful, silence=silence,
-        window=WINDOW, lag=lag, now=at(2),
+        window=WINDOW, lag=lag, now=at(2), is_recent=is_recent,
     )  # fmt: skip
 
 
@@ -133,6 +133,18 @@ def test_a_clock_that_is_wrong_unknown_to_us_leads_to_a_doubt_and_to_no_second_p
     assert effect.doubt_about(made, of, ordering.same_evaluation) == ""
     for other in (row(minute=minute - 1), row("before", minute=minute), row(minute=minute, segments=("s9",))):
         assert settled(other, of=of, silence=3 * WINDOW).step is OrderStep.INTENDED
+
+
+@pytest.mark.parametrize("declined", [True, False])
+@pytest.mark.parametrize("minute", [-20, 40], ids=["ahead", "behind"])
+def test_what_came_alone_since_our_own_post_of_just_now_is_its_effect_whatever_its_time_says(minute, declined):
+    """Two replicas of the platform show two times: which one told of its clock, and which one of the job?"""
+    made, another = row(minute=minute), row("2", minute=minute)
+    of, long = posted(declined=declined, newest=at(minute - 1)), {"silence": 3 * WINDOW, "is_recent": True}
+    assert settled(made, of=of, **long) == Ours(job=made, odd_time=True)
+    assert settled(made, of=of, silence=2 * WINDOW, is_recent=True).step is OrderStep.POSTING
+    assert settled(made, another, of=of, **long).step is OrderStep.UNDECIDED
+    assert settled(made, row("3", segments=()), of=of, doubtful={"3"}, **long).step is OrderStep.UNDECIDED
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import re
 
 import duckdb
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pql_profiles import NOW, selected, shape, sql_of, table
@@ -23,7 +24,7 @@ def written(text: str) -> str:
 
 
 @given(texts, texts)
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 def test_a_text_stays_a_text(held, asked):
     with table().cursor() as connection:
         connection.execute("CREATE OR REPLACE TEMP TABLE held (a VARCHAR, m MAP(VARCHAR, VARCHAR))")
@@ -44,7 +45,7 @@ def test_a_text_stays_a_text(held, asked):
 
 
 @given(texts.filter(lambda name: name.strip() and not name.startswith("xdm:")))
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 def test_a_field_name_stays_a_field_name(name):
     quoted = '"' + name.replace('"', '""') + '"'
     document = {
@@ -66,7 +67,7 @@ def test_a_field_name_stays_a_field_name(name):
 
 
 @given(st.text(alphabet=st.sampled_from("ab(|)[]{}^$*+?.\\dwsb,123-:i "), max_size=14), st.text("aB1 -b2.", max_size=8))
-@settings(max_examples=400)
+@settings(max_examples=examples(150))
 def test_a_pattern_that_is_taken_means_the_same_elsewhere(pattern, subject):
     try:
         checked(Text(value=pattern, at=Place()))
@@ -156,7 +157,7 @@ def complaint(expression):
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join) | st.text(max_size=30))
-@settings(max_examples=500)
+@settings(max_examples=examples(150))
 def test_any_text_is_a_query_or_a_pql_error(text):
     error = complaint({"format": "pql/text", "value": text})
     assert error is None or 1 <= error.offset <= len(text) + 1
@@ -181,7 +182,7 @@ json_values = st.recursive(
 
 
 @given(json_values.filter(lambda value: isinstance(value, dict)))
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 def test_any_document_is_a_query_or_a_pql_error(document):
     error = complaint({"format": "pql/json", "value": document})
     assert error is None or error.pointer is not None
@@ -273,7 +274,7 @@ conditions = st.recursive(
 
 
 @given(conditions)
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 def test_a_query_that_is_taken_runs_and_its_negation_selects_the_rest(query):
     """`selected` fails if the database does, or if a row's answer is NULL."""
     found, others = selected(sql_of(query), among=200), selected(sql_of(f"not ({query})"), among=200)

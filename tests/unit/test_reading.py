@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from builders import at, job, position, seen
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -319,7 +320,7 @@ scripts = st.lists(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(scripts, st.integers(2, 4))
 @example(  # job 2 changes first and is listed last, between others that changed in the same second
     [("change", [2], 2.0, 0.0), ("change", [1, 3, 4], 0.0, 1.9), ("change", [5], 0.0, 0.0), ("sweep", 1, [], 0.0)], 2

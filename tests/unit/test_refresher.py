@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from fakes import FakeClock, at
 from structlog.testing import capture_logs
 
+from segwatch.daemon.first_looks import FirstLooks
 from segwatch.daemon.refresher import Refresher
 from segwatch.deliveries.model import Accepted, Rejected, Retryable
 from segwatch.jobs.events import Event, EventType, Severity
@@ -53,8 +55,8 @@ class Book:
 
 
 @asynccontextmanager
-async def refreshing(clock, receiver, book, beats=None):
-    refresher = Refresher("am", receiver, book.firing, clock)
+async def refreshing(clock, receiver, book, beats=None, has_looked=lambda: True):
+    refresher = Refresher("am", receiver, book.firing, clock, has_looked=has_looked)
     worker = asyncio.create_task(refresher.run(lambda: beats.append(clock.now()) if beats is not None else None))
     await clock.advance(seconds=0)
     try:
@@ -75,6 +77,29 @@ async def test_what_fires_is_told_at_once_and_then_each_minute():
         await clock.advance(minutes=1)
     assert receiver.came == [(at(0), ["alerts/1"]), (at(1), ["alerts/1", "alerts/2"]), (at(2), [])]
     assert max(later - earlier for earlier, later in pairwise(beats)) <= timedelta(seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("looks_after_s", "told_after_s"),
+    [pytest.param(0, 0, id="a-reload"), pytest.param(7, 9, id="soon"), pytest.param(99, 32, id="it-cannot")],
+)
+async def test_what_fired_before_the_start_is_told_again_when_a_look_had_the_time_to_find_it_over(
+    looks_after_s, told_after_s
+):
+    clock, book = FakeClock(), Book("alerts/1")
+    receiver = Forgetful(clock)
+    began = clock.now()
+    looked = FirstLooks([("prod", "segment_job"), ("prod", "export_job")])
+    looked.took("prod", "export_job")
+
+    def has_looked() -> bool:
+        if clock.now() >= began + timedelta(seconds=looks_after_s):
+            looked.took("prod", "segment_job")
+        return looked.are_over()
+
+    async with refreshing(clock, receiver, book, has_looked=has_looked):
+        await clock.advance(seconds=40)
+    assert receiver.times[0] == began + timedelta(seconds=told_after_s)
 
 
 async def test_a_failure_is_made_up_for_soon_and_said_once():

@@ -7,6 +7,7 @@ import pytest
 from alert_builders import Told, event, failed, never, succeeded
 from fakes import at
 
+from segwatch.alerts.matching import Condition
 from segwatch.deliveries.routing import Route, told_at_once
 from segwatch.deliveries.ways import leads_of, ways_for, ways_of
 from segwatch.jobs.events import Event, EventType, Severity
@@ -15,8 +16,8 @@ ALL: tuple[str, ...] = ()
 STATEFUL = frozenset({"pager"})
 HOUR = timedelta(hours=1)
 GROUPED = Route(
-    match={"severity": ["critical", "warning", "info"]}, channels=("chat", "pager"), stateful=STATEFUL,
-    group_by=("sandbox",), group_wait=timedelta(seconds=30), repeat_interval=HOUR,
+    condition=Condition(match={"severity": ["critical", "warning", "info"]}), channels=("chat", "pager"),
+    stateful=STATEFUL, group_by=("sandbox",), group_wait=timedelta(seconds=30), repeat_interval=HOUR,
 )  # fmt: skip
 OVERDUE = event(EventType.JOB_OVERDUE, "3")
 
@@ -59,7 +60,7 @@ def house():
 
 
 EDITS = {
-    "match": {"match": {}},
+    "match": {"condition": Condition()},
     "min_severity": {"min_severity": Severity.WARNING},
     "group_by": {"group_by": ("alert",)},
     "default": {"default": True},
@@ -86,7 +87,7 @@ def test_what_is_open_goes_on_as_it_began_however_its_route_is_edited(house, edi
 
 
 def test_what_fails_after_an_edit_joins_the_group_that_it_belongs_to(house):
-    house.edit(replace(GROUPED, match={}), when=at(10))
+    house.edit(replace(GROUPED, condition=Condition()), when=at(10))
     house.happens(failed("4", at(11)))
     (chat,) = house.told.through(at(20), at(11))
     assert chat.details["title"] == "3 exports failed in prod"
@@ -95,7 +96,7 @@ def test_what_fails_after_an_edit_joins_the_group_that_it_belongs_to(house):
 
 def test_a_channel_that_is_added_is_told_once_of_what_is_open(house):
     house.edit(replace(GROUPED, channels=("chat", "late")), when=at(10))
-    house.edit(replace(GROUPED, channels=("chat", "late"), match={}), when=at(20))
+    house.edit(replace(GROUPED, channels=("chat", "late"), condition=Condition()), when=at(20))
     house.told.through(at(25), at(10))
     assert house.got("late") == [("alert.firing", "2 exports failed in prod")]
     assert house.got("chat", at(10)) == []
@@ -108,7 +109,7 @@ def test_a_channel_that_is_added_at_once_is_told_the_last_event_and_its_end(hous
     later = replace(failed("1"), at=at(5))
     house.happens(later)
     second = next(one.event_id for one in house.told.book.open.values() if one.jobs == ("2",))
-    at_once = Route(channels=("direct",), match={"type": "job.failed"})
+    at_once = Route(channels=("direct",), condition=Condition(match={"type": "job.failed"}))
     assert set(house.edit(GROUPED, at_once, when=at(10))) == {("direct", later.id), ("direct", second)}
     assert house.edit(GROUPED, at_once, when=at(11)) == ()
     house.happens(succeeded("1", at(12)))
@@ -124,7 +125,7 @@ def test_what_a_silence_covers_is_kept_from_a_channel_that_is_added(house):
 def test_what_no_route_takes_any_more_is_only_closed(house):
     house.happens(OVERDUE)
     house.told.through(at(10), at(1))
-    house.edit(replace(GROUPED, match={"type": "job.overdue"}), when=at(11))
+    house.edit(replace(GROUPED, condition=Condition(match={"type": "job.overdue"})), when=at(11))
     house.told.through(at(300), at(11))
     assert set(house.got("chat", at(11))) == {("alert.firing", "Still: Export 3 overdue")}
     assert house.got("pager", at(11)) == []
@@ -139,7 +140,7 @@ def test_what_no_route_takes_any_more_is_only_closed(house):
 
 
 def test_what_a_route_takes_again_goes_on_without_being_told_anew(house):
-    house.edit(replace(GROUPED, match={"type": "job.overdue"}), when=at(10))
+    house.edit(replace(GROUPED, condition=Condition(match={"type": "job.overdue"})), when=at(10))
     house.edit(GROUPED, when=at(20))
     house.told.through(at(62), at(20))
     assert house.got("chat", at(10)) == [("alert.firing", "Still: 2 exports failed in prod")]
@@ -147,7 +148,7 @@ def test_what_a_route_takes_again_goes_on_without_being_told_anew(house):
 
 
 def test_what_gets_worse_that_no_route_took_any_more_goes_on_in_its_own_group(house):
-    house.edit(replace(GROUPED, match={"type": "export.retry_exhausted"}), when=at(10))
+    house.edit(replace(GROUPED, condition=Condition(match={"type": "export.retry_exhausted"})), when=at(10))
     house.happens(event(EventType.RETRY_EXHAUSTED, "1", when=at(11)))
     house.told.through(at(20), at(11))
     assert [type_ for type_, _ in house.got("chat", at(10))] == ["alert.firing"]
@@ -157,17 +158,17 @@ def test_what_gets_worse_that_no_route_took_any_more_goes_on_in_its_own_group(ho
 def test_what_nobody_was_told_of_waits_on_where_it_belongs_now():
     house = House(routes=(GROUPED,))
     house.happens(failed("1"))
-    house.edit(replace(GROUPED, match={}, group_by=("alert",)), when=at(second=20))
+    house.edit(replace(GROUPED, condition=Condition(), group_by=("alert",)), when=at(second=20))
     messages = house.told.through(at(second=30))
     assert [one.details["labels"] for one in messages] == [{"alert": "work/prod/export_job/1"}] * 2
-    house.edit(replace(GROUPED, match={"type": "job.overdue"}), when=at(1))
+    house.edit(replace(GROUPED, condition=Condition(match={"type": "job.overdue"})), when=at(1))
     house.happens(failed("9", at(1)))
     assert house.told.through(at(5), at(1)) == []
 
 
 def test_a_pager_has_one_incident_for_an_alert_that_two_routes_lead_there():
     routes = [
-        Route(channels=("pager",), stateful=STATEFUL, match={"type": type_})
+        Route(channels=("pager",), stateful=STATEFUL, condition=Condition(match={"type": type_}))
         for type_ in ("job.failed", "export.retry_exhausted")
     ]
     house = House(routes=tuple(routes))

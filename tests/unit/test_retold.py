@@ -10,7 +10,8 @@ from fakes import at
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.folding import fold
 from segwatch.deliveries.alert_words import words_of
-from segwatch.deliveries.knowledge import NOTHING, Knowledge, NameKey, Sort
+from segwatch.deliveries.knowledge import NOTHING, Knowledge
+from segwatch.deliveries.names import NameKey, Resource
 from segwatch.deliveries.retold import retold
 from segwatch.jobs.events import EventType, rfc3339
 from segwatch.jobs.resubmission import Step
@@ -90,7 +91,7 @@ def test_what_was_expected_of_schedules_and_long_jobs_is_not_expected_again():
         (missed, f"It should fire next at 03:10:00 UTC. {again}", again),
         (
             long,
-            "Still watching it. Those that took longer went on for about 10 m more.",
+            "Still watching it. ETA 03:10:00 UTC: those that took longer went on for about 10 m more.",
             "Still watching it. None of the last 40 took so long.",
         ),
     ):
@@ -100,7 +101,7 @@ def test_what_was_expected_of_schedules_and_long_jobs_is_not_expected_again():
 
 
 def test_names_that_were_learned_since_are_in_the_title():
-    key = NameKey(sandbox="prod", sort=Sort.SEGMENT, id="g-1")
+    key = NameKey(sandbox="prod", resource=Resource.SEGMENT, id="g-1")
     told = retold(alert_of(FAILED), FAILED, FAILED, None, Knowledge(names={key: "Gold members"}), at(20))
     assert told.title == 'Export 24116 of "Gold members" failed in prod'
 

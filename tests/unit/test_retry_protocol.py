@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from builders import ABORTED, CANCELLED, at, facts, retry_policy
 from builders import job as a_job
+from examples import examples
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from platform_model import HOLD_S, NEVER, Fate, House
+from platform_model import HOLD_S, NEVER, QUOTA, Fate, House
 
 from segwatch.backoff import Backoff
 from segwatch.jobs import proof
@@ -46,12 +47,13 @@ acts = st.one_of(
     steps, steps, steps,
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 20, 60, 130, 600])),
     st.tuples(st.just("poll")),
+    st.tuples(st.just("cut"), st.sampled_from([30, 300, 900])),
     st.tuples(st.just("crash")),
     st.tuples(st.just("ask"), st.integers(0, 9)),
     st.tuples(st.just("order"), st.sampled_from(ORDERS)),
     st.tuples(st.sampled_from(["mute", "take up", "take up"]), st.integers(0, 9)),
     st.tuples(st.just("end"), st.integers(0, 9), ends),
-    st.tuples(st.just("fail and fall due"), st.integers(0, 9)),
+    st.tuples(st.sampled_from(["fail and fall due", "cancel in vain"]), st.integers(0, 9)),
     st.tuples(st.just("work"), st.integers(1, 15), st.sampled_from([1, 5])),
 )  # fmt: skip
 platforms = st.tuples(  # how late its list shows an export, and its record what was ordered, in seconds
@@ -84,12 +86,18 @@ def act(house: House, name: str, *how) -> None:
             house.wait(how[0])
         case "poll":
             house.poll()
+        case "cut":
+            house.cut_until = house.now + timedelta(seconds=how[0])
         case "crash":
             house.crash()
         case "ask":
             failures = sorted(house.disk.answers)
             if failures:
                 house.ask(failures[how[0] % len(failures)])
+        case "cancel in vain":
+            if running := house.platform.running(house.now):
+                house.cancel((one := running[how[0] % len(running)]).id)
+                house.platform.end(one, Status.FAILED, house.now, (QUOTA,))
         case "mute":
             house.platform.mute.add(house.platform.exports[how[0] % len(house.platform.exports)].id)
         case "take up":
@@ -152,7 +160,7 @@ def taken(house: House) -> Counter:
     return Counter(export.wish for export in house.platform.exports if export.wish)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(75))
 @given(policies, lives, platforms, hosts)
 def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -166,9 +174,11 @@ def test_no_failure_is_ever_answered_twice_and_each_one_is_answered(policy, life
             assert answer.step in (Step.SUBMITTED, Step.ADOPTED, Step.REFUSED)
             assert bool(answer.reason) == (answer.step is Step.REFUSED)
             assert bool(answer.new_id) == (answer.step is not Step.REFUSED)
+            assert not (job.cancel_at and taken(house)[job.key.id, 0])
+            assert not (job.errors == (QUOTA,) and answer.reason == "cancelled")
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 @given(policies, lives, platforms, hosts)
 def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -184,7 +194,7 @@ def test_a_new_job_answers_at_most_one_failure_and_joins_its_chain(policy, life,
     assert all(one.attempt <= policy.max_attempts or one.manual for one in answers)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(40))
 @given(policies, lives, platforms, hosts)
 def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platform, host):
     house = live(policy, life, platform, host)
@@ -196,7 +206,7 @@ def test_every_chain_that_ends_well_is_closed_exactly_once(policy, life, platfor
     assert {one.job_id: one.details["root"] for one in closed} == {job.key.id: job.root for job in mended}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(policies, lives, platforms, hosts)
 def test_the_log_has_no_gaps_and_tells_each_answer_once(policy, life, platform, host):
     house = live(policy, life, platform, host)

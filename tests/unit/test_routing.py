@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segwatch.alerts.matching import parse
+from segwatch.alerts.labels import LABELS
+from segwatch.alerts.matching import Condition, parse
 from segwatch.alerts.quiet import QuietHours
-from segwatch.deliveries.routing import MATCH_KEYS, Route, channels_for, judge, promises, told_at_once
+from segwatch.deliveries.routing import Route, channels_for, judge, promises, told_at_once
 from segwatch.jobs.events import Event, EventType, Severity
 
 NOW = datetime(2026, 1, 5, 3, 12, tzinfo=UTC)
@@ -24,7 +25,7 @@ def event(**fields):
 
 
 def route(*channels, **match):
-    return Route(match=match, channels=channels)
+    return Route(condition=Condition(match=match), channels=channels)
 
 
 def test_a_message_about_alerts_follows_no_route_not_even_a_default():
@@ -65,8 +66,9 @@ def test_a_channel_is_told_of_itself_too():
     assert channels_for(failing, [route("ops", "log")]) == ("ops", "log")
 
 
-def by(matchers="", channel="ops", **fields):
-    return Route(channels=(channel,), matchers=parse(matchers) if matchers else (), **fields)
+def by(matchers="", channel="ops", *, match=None, **fields):
+    condition = Condition(match=match or {}, matchers=parse(matchers) if matchers else ())
+    return Route(channels=(channel,), condition=condition, **fields)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_default_route_and_an_ordinary_one_are_never_both_taken(routes, sandbo
 
 
 def test_an_unknown_key_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=f'"severty"; known: {", ".join(MATCH_KEYS)}'):
+    with pytest.raises(ValueError, match=f'"severty"; known: {", ".join(LABELS)}'):
         route("ops", severty="critical")
 
 

@@ -33,6 +33,26 @@ async def test_an_outage_between_two_bad_pages_makes_no_long_time_of_them():
     assert setbacks.unclear(JOB, WINDOW)
 
 
+async def test_what_stands_in_the_way_for_long_is_told_once_until_a_step_is_taken_or_a_person_asks():
+    clock = FakeClock()
+    setbacks = Setbacks(clock)
+
+    async def told(minutes=1) -> list[bool]:
+        heard = []
+        for _ in range(minutes):
+            setbacks.outage(JOB, SECOND)
+            heard.append(setbacks.lasts(JOB, 2 * WINDOW))
+            await clock.advance(minutes=1)
+        return heard
+
+    assert await told(5) == [False, False, True, False, False]
+    setbacks.went_on(JOB)
+    assert not setbacks.lasts(JOB, 2 * WINDOW)
+    assert await told(4) == [False, False, True, False]
+    setbacks.heed({JOB: at(0)})
+    assert await told(4) == [False, False, True, False]
+
+
 async def test_who_gives_way_looks_again_less_and_less_soon_and_knows_how_often():
     clock = FakeClock()
     setbacks = Setbacks(clock)

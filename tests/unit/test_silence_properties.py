@@ -1,18 +1,21 @@
 """Whatever happens under whatever silences: when the last has ended, nobody is left without word of what is wrong."""
 
 from builders import at, silence
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segwatch.alerts.effects import effects_of
+from segwatch.alerts.labels import labels_of_alert
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.model import Turn
 from segwatch.alerts.silences import must_be_told, resolved, silenced_by
 from segwatch.deliveries.routing import Route, promises
-from segwatch.deliveries.silence_end import labels_of_alert, told
+from segwatch.deliveries.silence_end import told
 from segwatch.jobs.events import Event, EventType, severity_of
 
 HOURS = 3
-ROUTES = (Route(channels=("all",)), Route(channels=("prod",), match={"sandbox": "prod"}))
+ROUTES = (Route(channels=("all",)), Route(channels=("prod",), condition=Condition(match={"sandbox": "prod"})))
 TYPES = (EventType.SANDBOX_UNREACHABLE, EventType.SANDBOX_UNAUTHORIZED, EventType.SANDBOX_RECOVERED)
 
 happenings = st.lists(
@@ -27,7 +30,7 @@ hushes = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(25))
 @given(happenings, hushes)
 def test_what_is_wrong_in_the_end_was_told_to_everybody_whom_it_concerns(happened, hushed):
     silences = {

@@ -1,5 +1,6 @@
 """What is not told for a while, and what is told when that is over."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,15 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.alerts.labels import labels_of
+from segwatch.alerts.matching import Condition
 from segwatch.alerts.silences import (
     SETTLES_WITHIN,
     End,
     SilenceState,
     expired,
+    held_back_by,
     must_be_told,
     resolved,
     silenced_by,
 )
+from segwatch.cli.silence import _row
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.routing import Route
 from segwatch.deliveries.silence_end import LISTED_MAX, told
@@ -93,12 +97,39 @@ def test_the_end_lists_what_is_still_wrong_the_worst_first():
     assert [one["job_id"] for one in event.details["alerts"]] == ["3", "2", "1"]
     message = message_of(event)
     assert message.title == "A silence ended: 3 alerts are open"
-    assert message.summary == "A silence ended: 3 alerts are open — sandbox=prod, silenced by sam (known)."
+    said = "A silence ended: 3 alerts are open — sandbox=prod, silenced by sam (known); it ran out at 03:05:00 UTC."
+    assert message.summary == said
+    assert message.action == "To hear no more of them: segwatch silence add sandbox=prod --for 2h"
+    assert "Reason" not in dict(message.fields)
     assert message.items == (
         "Export 3 failed in prod, since 03:00:00 UTC",
         "Export 2 failed in prod, since 03:01:00 UTC",
         "Export 1 is overdue in prod, since 03:00:00 UTC",
     )
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        (End.TIME, "it ran out"),
+        (End.RESOLVED, "nothing it was about is wrong any more"),
+        (End.EXPIRED, "a person ended it"),
+    ],
+)
+def test_the_end_says_why_it_came_in_words_and_so_does_the_list(why, words):
+    one = silence(ends_at=at(5), ends_by=why)
+    _, event, _ = told(one, {}, (), (), at(6))
+    assert message_of(event).summary.endswith(f"; {words} at 03:05:00 UTC.")
+    assert _row(one, at(6))["when"].endswith(f"03:05:00 UTC: {words}")
+
+
+def test_until_its_end_is_told_it_holds_alerts_back_from_their_groups():
+    one = silence(ends_at=at(5))
+    assert held_back_by(PROD, [one], at(6)) == (one,)
+    assert silenced_by(PROD, [one], at(6)) == (), "what happens by then is told at once where it is told at once"
+    assert held_back_by(PROD, [replace(one, told_at=at(6))], at(6)) == ()
+    assert held_back_by({"sandbox": ("dev",)}, [one], at(4)) == ()
+    assert held_back_by(PROD, [silence(starts_at=at(5))], at(4)) == ()
 
 
 def test_the_end_of_one_that_hides_nothing_is_no_alarm():
@@ -117,8 +148,9 @@ def test_a_long_list_is_cut_and_counted():
 
 def test_whoever_would_have_been_told_of_one_of_them_is_told():
     routes = [
-        Route(channels=("failures",), match={"type": "job.failed"}), Route(channels=("dev",), match={"sandbox": "dev"}),
-        Route(channels=("ends", "failures"), match={"type": "silence.ended"}),
+        Route(channels=("failures",), condition=Condition(match={"type": "job.failed"})),
+        Route(channels=("dev",), condition=Condition(match={"sandbox": "dev"})),
+        Route(channels=("ends", "failures"), condition=Condition(match={"type": "silence.ended"})),
         Route(channels=("grouped",), group_by=()),
     ]  # fmt: skip
     _, _, deliveries = told(silence(ends_at=at(5)), wrong(opened()), (), routes, at(6))

@@ -41,6 +41,21 @@ def figures(*events, past=()):
     return tally.figures()
 
 
+def test_runs_of_pipelines_are_counted_by_pipeline():
+    def ended(type_, pipeline, sandbox="prod"):
+        return event(type_, "", kind="", sandbox=sandbox, pipeline=pipeline)
+
+    counted = figures(
+        ended(EventType.PIPELINE_SUCCEEDED, "nightly"), ended(EventType.PIPELINE_FAILED, "nightly"),
+        ended(EventType.PIPELINE_STEP_DONE, "nightly"), ended(EventType.PIPELINE_SUCCEEDED, "nightly", "dev"),
+    )  # fmt: skip
+    assert counted["pipelines"] == [
+        {"sandbox": "dev", "pipeline": "nightly", "runs": 1, "succeeded": 1, "failed": 0},
+        {"sandbox": "prod", "pipeline": "nightly", "runs": 2, "succeeded": 1, "failed": 1},
+    ]
+    assert (counted["runs"], counted["failed"]) == (0, 0), "these are jobs"
+
+
 _seconds = st.floats(0, 1e5).map(lambda s: round(s, 3))
 ended = st.builds(
     lambda type_, sandbox, kind, took_s, code, number: event(

@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import pytest
 from builders import ABORTED, CANCELLED, SEGMENT_PATH, at, facts, job, missing, seen, types, watch
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segwatch.jobs.baseline import usual
 from segwatch.jobs.events import EventType
 from segwatch.jobs.model import Facts, Missing, Status
-from segwatch.jobs.tracker import observe, overdue
+from segwatch.jobs.tracker import observe, overdue, slow
 
 NO_TRANSITION = {EventType.JOB_DISCOVERED, EventType.JOB_OVERDUE}
 ENDS = {EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED}
@@ -276,12 +278,22 @@ def test_a_job_found_ended_from_before_the_watch_is_late_in_both_its_events():
     [pytest.param(115, [], id="at-the-limit"), pytest.param(116, ["job.overdue"], id="past-it")],
 )
 def test_a_job_is_overdue_when_older_than_the_limit_by_the_platforms_clock(minute, told):
-    _, events = overdue(job(created_at=at(-5)), at(minute), watch(overdue_after=timedelta(hours=2)))
+    state = job(created_at=at(-5), asked_at=at(minute))
+    _, events = overdue(state, at(minute), watch(overdue_after=timedelta(hours=2)))
     assert types(events) == told
+    _, events = overdue(state, at(minute + 60), watch(overdue_after=timedelta(hours=2)))
+    assert types(events) == told  # what nobody has looked at since may have ended
+
+
+def test_a_job_that_is_not_found_is_not_told_as_still_running():
+    state = job(created_at=at(-5))
+    state, events = observe(state, Missing(key=state.key, asked_at=at(200)), at(200), watch())
+    assert types(events) == []
+    assert types(slow(state, at(200), usual([timedelta(minutes=1)] * 8), timedelta(minutes=2), None)[1]) == []
 
 
 def test_overdue_says_since_when_and_the_limit():
-    _, (event,) = overdue(job(created_at=None), at(200), watch())
+    _, (event,) = overdue(job(created_at=None, asked_at=at(200)), at(200), watch())
     assert (event.details["since"], event.details["limit_s"]) == ("2026-01-05T03:00:00.000Z", 7200.0)
 
 
@@ -322,7 +334,7 @@ sightings = st.one_of(records, records, st.builds(missing, minute=st.integers(0,
 histories = st.tuples(st.lists(sightings, max_size=10), st.booleans())  # in any order; is the first sight news?
 polled = histories.map(lambda told: (sorted(told[0], key=lambda sighting: sighting.asked_at), told[1]))
 WATCH = watch(since=at(20), overdue_after=timedelta(minutes=30))
-EVERY_HISTORY = settings(max_examples=40)
+EVERY_HISTORY = settings(max_examples=examples(25))
 
 
 def replay(history):
@@ -454,7 +466,7 @@ def test_what_fails_after_segwatch_itself_was_about_to_cancel_it_was_cancelled()
 
 
 def test_a_job_that_a_command_noted_to_cancel_it_is_told_from_its_first_look_on():
-    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0))
+    noted = job(S.NEW, sequence=0, looks=0, unlisted=True, cancel_at=at(0), cancel_there=at(-1))
     state, events = observe(noted, seen(S.FAILED, minute=2), at(2), watch())
     assert types(events) == ["job.discovered", "job.cancelled"]
-    assert (state.sequence, state.looks, state.cancel_at) == (2, 1, at(0))
+    assert (state.sequence, state.looks, state.cancel_at, state.cancel_there) == (2, 1, at(0), at(-1))

@@ -6,11 +6,12 @@ from datetime import timedelta
 from alert_builders import event, failed
 
 from segwatch.alerts.grouping import GROUP_INTERVAL, GROUP_WAIT, REPEAT_INTERVAL
+from segwatch.alerts.matching import Condition
 from segwatch.deliveries.routing import Route, channels_for, told_at_once
 from segwatch.deliveries.ways import way_of, ways_for, ways_of
 from segwatch.jobs.events import EventType
 
-CRITICAL = Route(match={"severity": "critical"}, channels=("ops", "pager"))
+CRITICAL = Route(condition=Condition(match={"severity": "critical"}), channels=("ops", "pager"))
 GROUPED = replace(CRITICAL, group_by=("sandbox",))
 
 
@@ -36,7 +37,7 @@ def test_a_channel_with_incidents_has_one_for_each_alert_unless_the_route_gather
 
 
 def test_the_first_route_to_a_channel_says_how_it_is_told():
-    routes = [CRITICAL, replace(GROUPED, match={}, channels=("ops", "chat"))]
+    routes = [CRITICAL, replace(GROUPED, condition=Condition(), channels=("ops", "chat"))]
     assert told_at_once(failed(), routes) == ("ops", "pager")
     assert [way.channel for way in ways_for(failed(), routes)] == ["chat"]
     assert [way.channel for way in ways_for(event(EventType.JOB_QUEUED), routes)] == ["ops", "chat"]
@@ -45,7 +46,7 @@ def test_the_first_route_to_a_channel_says_how_it_is_told():
 
 
 def test_what_tells_of_alerts_follows_no_route():
-    everything = [replace(CRITICAL, match={}), replace(GROUPED, match={})]
+    everything = [replace(CRITICAL, condition=Condition()), replace(GROUPED, condition=Condition())]
     for type_ in (EventType.ALERT_FIRING, EventType.ALERT_RESOLVED, EventType.ALERT_NOTED):
         one = event(type_)
         assert (channels_for(one, everything), told_at_once(one, everything), ways_for(one, everything)) == ((), (), ())
@@ -55,5 +56,5 @@ def test_a_group_is_found_again_while_its_route_takes_the_same_and_groups_by_the
     way = way_of(GROUPED, "ops")
     same = replace(GROUPED, channels=("chat", "ops"), group_wait=timedelta(1), repeat_interval=timedelta(2))
     assert way_of(same, "ops").route == way.route
-    for other in (replace(GROUPED, match={}), replace(GROUPED, group_by=("kind",))):
+    for other in (replace(GROUPED, condition=Condition()), replace(GROUPED, group_by=("kind",))):
         assert way_of(other, "ops").route != way.route

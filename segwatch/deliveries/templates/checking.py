@@ -1,13 +1,15 @@
 """What may stand in a template: whatever is not here is refused before it is compiled, with what to write instead."""
 
-import difflib
 from collections.abc import Iterable
 from typing import NoReturn
 
 from jinja2 import nodes
 
 from segwatch.deliveries.templates import filters
+from segwatch.deliveries.templates.budget import Refused
+from segwatch.deliveries.templates.constants import Varies, constant
 from segwatch.deliveries.templates.view import KNOWN
+from segwatch.errors import hint
 
 DEPTH_MAX = 40  # of what stands in one another; Python's own parser gives up at some hundred
 LOOPS_MAX = 2  # in one another
@@ -72,13 +74,24 @@ def check(node: nodes.Node, names: frozenset[str], *, loops: int = 0, depth: int
             pass
     for child in node.iter_child_nodes():
         check(child, names, loops=loops, depth=depth + 1)
+    _check_constant(node)
     return None
+
+
+def _check_constant(node: nodes.Node) -> None:
+    """Refuse what is the same for every event, and can be right for none."""
+    try:
+        constant(node)
+    except Varies:
+        pass
+    except Refused as error:
+        _refuse(node, f"cannot be right: {error}")
 
 
 def _member(node: nodes.Node, root: str, name: str) -> None:
     if name in KNOWN[root]:
         return
-    if root == "event" and not difflib.get_close_matches(name, KNOWN[root], n=1):
+    if root == "event" and not hint(name, KNOWN[root]):
         _refuse(node, f"names event.{name}, which events do not have. What is of one type is in event.details.{name}")
     _refuse(node, f"names {root}.{name}, which is not there. {_known(name, KNOWN[root])}")
 
@@ -120,5 +133,4 @@ def _refuse(node: nodes.Node, why: str) -> NoReturn:
 def _known(word: str, known: Iterable[str]) -> str:
     """Return what could stand in place of `word`."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"Did you mean {close[0]}?" if close else f"Known: {', '.join(names)}"
+    return hint(word, names).lstrip() or f"Known: {', '.join(names)}"

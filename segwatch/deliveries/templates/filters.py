@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -168,7 +168,7 @@ PLAIN: dict[str, Callable[..., Any]] = {
 
 def misused(name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
     """True when the filter does not take these arguments, of which only the number and the names count."""
-    near = {"near": None} if _is_timed(PLAIN[name]) else {}
+    near = {"near": None} if is_timed(name) else {}
     try:
         inspect.signature(PLAIN[name]).bind(None, *args, **kwargs, **near)
     except TypeError:
@@ -188,23 +188,28 @@ def metered(name: str) -> Callable[..., Any]:
 
     It asks for the context, which also keeps Jinja from working it out while a template is compiled.
     """
-    plain = PLAIN[name]
-    is_timed = _is_timed(plain)
 
     @pass_context
     def call(context: Context, value: object, *args: object, **kwargs: object) -> object:
         budget: Budget = context.parent[BUDGET]
         for one in (value, *args, *kwargs.values()):
-            if isinstance(one, Undefined) and plain is not default:
+            if isinstance(one, Undefined) and name != "default":
                 str(one)  # raises, and says what is not there
             budget.spend(1, _size(one))
-        return plain(value, *args, **kwargs, **({"near": budget.at} if is_timed else {}))
+        return plain(name, value, *args, near=budget.at, **kwargs)
 
     return call
 
 
-def _is_timed(plain: Callable[..., Any]) -> bool:
-    return "near" in inspect.signature(plain).parameters
+def plain(name: str, value: object, *args: object, near: datetime, **kwargs: object) -> Any:
+    """Return what the filter makes of a value. near: when the event was. Raises Refused."""
+    return PLAIN[name](value, *args, **kwargs, **({"near": near} if is_timed(name) else {}))
+
+
+@cache
+def is_timed(name: str) -> bool:
+    """True when the filter shows a time as seen from the event."""
+    return "near" in inspect.signature(PLAIN[name]).parameters
 
 
 def _quoted(value: object) -> str:

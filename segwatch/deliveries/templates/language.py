@@ -22,16 +22,15 @@ from segwatch.deliveries.runes import clip
 from segwatch.deliveries.templates import filters
 from segwatch.deliveries.templates.budget import Budget, Refused
 from segwatch.deliveries.templates.checking import TESTS, Unusable, check
+from segwatch.deliveries.templates.constants import OPERATORS, divisor, operand
 from segwatch.deliveries.templates.filters import BUDGET, text_of
 from segwatch.deliveries.templates.view import KNOWN, Table
 
 SOURCE_MAX = 4000  # runes of one template
-_NUMBER_MAX = 1e18
 _WHY_MAX = 400  # runes: an error may name what a template has put together
 _FILE = "<a template of the settings>"
 _LOOP = ("first", "index", "index0", "last", "length")
 _EACH, _SHOWN = "for each", "as shown"  # ours; no template can write these names, for their blanks
-_OPERATORS = frozenset({"+", "-", "*", "/", "//", "%"})
 
 
 class Missing(Undefined):
@@ -55,7 +54,7 @@ def _lacking(what: str, argument: object) -> Missing:
 class _Environment(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, with tables and lists in place of attributes, and operators for numbers only."""
 
-    intercepted_binops = _OPERATORS
+    intercepted_binops = OPERATORS
     intercepted_unops = frozenset({"+", "-"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -76,22 +75,13 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         for one in (left, right):
-            _operand(operator, one)
+            operand(operator, one)
+        divisor(operator, right)
         return super().call_binop(context, operator, left, right)
 
     def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
-        _operand(operator, arg)
+        operand(operator, arg)
         return super().call_unop(context, operator, arg)
-
-
-def _operand(operator: str, value: Any) -> None:
-    if isinstance(value, Undefined):
-        str(value)  # raises, and says what is not there
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        instead = "Write ~ to put texts together" if operator in "+%" else "Take the number itself"
-        raise Refused(f"{operator} works on numbers only. {instead}")
-    if abs(value) > _NUMBER_MAX:
-        raise Refused(f"{operator} has a number above {_NUMBER_MAX:g}. Work with smaller ones")
 
 
 @pass_context

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.matching import Matcher
+from segwatch.alerts.matching import Condition
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.phrases import printable
-from segwatch.deliveries.routing import Route
 from segwatch.deliveries.runes import ELLIPSIS, clip
 from segwatch.deliveries.templates.budget import Budget
 from segwatch.deliveries.templates.checking import Unusable
@@ -35,14 +34,13 @@ REST = "*"  # in place of a field's name: all that have no template
 class TemplateRule:
     """What channels say of some events in place of the standard texts.
 
-    channels: whose; () for all. match, matchers: of which events, as in a route. title, summary, explanation, action,
+    channels: whose; () for all. condition: of which events. title, summary, explanation, action,
     items: None keeps the standard one. fields: by name; "" takes one out. `Text` is immutable, and may be shared.
     """
 
     name: str
     channels: tuple[str, ...] = ()
-    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    matchers: tuple[Matcher, ...] = ()
+    condition: Condition = field(default_factory=Condition)
     title: Text | None = None
     summary: Text | None = None
     explanation: Text | None = None
@@ -52,10 +50,8 @@ class TemplateRule:
 
     def takes(self, event: Event, channel: str) -> bool:
         """True when the channel says this of the event."""
-        if self.channels and channel not in self.channels:
-            return False
-        asked = Route(channels=(channel,), match=self.match, matchers=self.matchers)
-        return not asked.objection(labels_of(event), event.severity)
+        is_meant = not self.channels or channel in self.channels
+        return is_meant and not self.condition.objection(labels_of(event))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +68,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worded:
+class Composed:
     """What is said of an event. template: the name of the one that says it, "" for the standard texts.
 
     fault: why it is the standard texts, although there is a template.
@@ -83,20 +79,20 @@ class Worded:
     fault: Fault | None = None
 
 
-def worded(event: Event, message: Message, rules: Sequence[TemplateRule], channel: str) -> Worded:
+def composed(event: Event, message: Message, rules: Sequence[TemplateRule], channel: str) -> Composed:
     """Return what the channel says of an event: as the first rule that takes it says, else the message as it is.
 
     A rule that fails changes nothing of it: somebody is told in any case, and of everything.
     """
     rule = next((one for one in rules if one.takes(event, channel)), None)
     if rule is None:
-        return Worded(message=message)
+        return Composed(message=message)
     writer = _Writer(event, message)
     try:
-        return Worded(message=_rewritten(rule, message, writer), template=rule.name)
+        return Composed(message=_rewritten(rule, message, writer), template=rule.name)
     except Unusable as error:
         fault = Fault(template=rule.name, part=writer.part, line=error.line, why=str(error))
-        return Worded(message=message, fault=fault)
+        return Composed(message=message, fault=fault)
 
 
 class _Writer:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from segwatch.deliveries.message import Message
-from segwatch.deliveries.runes import clip
+from segwatch.deliveries.runes import ELLIPSIS, clip
 from segwatch.jobs.events import Event, EventType, Severity, rfc3339
 
 TEXT_MAX = 2000  # runes
@@ -77,4 +77,4 @@ def _plain(value: object, path: str, depth: int) -> Any:
         case list() | tuple() if depth < _DEPTH_MAX:
             return [_plain(one, f"{path}[{at}]", depth + 1) for at, one in enumerate(value[:LIST_MAX])]
         case _:
-            return "…"
+            return ELLIPSIS

@@ -90,7 +90,8 @@ def _check_filter(wanted: Json) -> None:
         _check_text(segment, "segmentNs", "filter.segments[].")
         statuses = segment.get("status", [])
         if not isinstance(statuses, list) or not all(status in _STATUSES for status in statuses):
-            raise ServiceError(400, f"filter.segments[].status is {statuses!r}: write an array of {_STATUSES}")
+            known = ", ".join(_STATUSES)
+            raise ServiceError(400, f"filter.segments[].status is {statuses!r}: write an array of {known}")
     qualified = _object(wanted, "segmentQualificationTime")
     _check_names(qualified, ("startTime", "endTime"), "filter.segmentQualificationTime")
     _check_times(qualified, "startTime", "endTime")

@@ -127,8 +127,8 @@ class Hand:
 
         share = change.lose
         if share is None:
-            return {"restored": await lake.answer(lambda cursor: losses.restore(cursor, change.sandbox))}
-        lost = await lake.answer(
+            return {"restored": await lake.compute(lambda cursor: losses.restore(cursor, change.sandbox))}
+        lost = await lake.compute(
             lambda cursor: losses.lose(cursor, sandbox=change.sandbox, segment_id=change.segment_id, share=share)
         )
         return {"lost": lost}

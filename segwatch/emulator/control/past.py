@@ -87,7 +87,7 @@ class Past:
             await demand_new()
             await self._put_in_place(sandbox, jobs, counted)
         finally:
-            await lake.answer(partial(histories.forget, name=aside))
+            await lake.compute(partial(histories.forget, name=aside))
         return jobs
 
     async def _counted(self, job: Job, *, began: float, aside: str) -> Counters:

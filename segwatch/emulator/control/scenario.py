@@ -163,7 +163,7 @@ class _Reading:
             self._wrong(place, f"it is {entry!r}. Write [[{table}]] and its fields below.")
             return None
         about_key = _ABOUT.get(table)
-        own = {"at", "says", *([about_key] if about_key else []), *_OWN.get(table, ())}
+        own = ("at", "says", *([about_key] if about_key else []), *_OWN.get(table, ()))
         fields = {key: value for key, value in entry.items() if key not in own}
         name = entry.get("name") if table in _NAMED else None
         about = entry.get(about_key) if about_key else None
@@ -193,7 +193,7 @@ class _Reading:
         read, sound = _TABLES[table]
         wrong += mistakes(fields, lambda these: read(these, self._sandbox_of), sound)
         for message in wrong:
-            self._wrong(place, message.replace("The body", "it"))
+            self._wrong(place, _of_entry(message, own))
         if wrong or at_s is None:
             return None
         order = read(fields, self._sandbox_of)
@@ -201,6 +201,13 @@ class _Reading:
 
     def _wrong(self, place: str, message: str) -> None:
         self._problems.append(f"{self._file}: {place}: {message}")
+
+
+def _of_entry(message: str, own: tuple[str, ...]) -> str:
+    """Return what is told of a control call's body as what it means of an entry, which has names of its own besides."""
+    if message.startswith("The body has "):
+        message = message.replace("Known names: ", f"Known names: {', '.join(own)}, ", 1)
+    return message.replace("The body", "it")
 
 
 def _is_first_due(at_s: float, due_s: float | None) -> bool:

@@ -24,7 +24,7 @@ class Lake:
     """The data of a local platform. path: the database's file; None keeps it in memory.
 
     Work runs in threads of the lake's own, each piece on a cursor of its own, so that the event loop goes on answering.
-    Long work (`compute`) waits for other long work only, and short questions (`answer`) never wait for it.
+    What is long, or writes, waits for its like only (`compute`), and short questions never wait for it (`answer`).
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -56,11 +56,11 @@ class Lake:
             self._preparing.interrupt()
 
     async def compute(self, work: Work[Result]) -> Result:
-        """Return what a long piece of work returns; one at a time."""
+        """Return what a piece of work returns that is long, or writes; one at a time: two that write may conflict."""
         return await self._in(self._computing, work)
 
     async def answer(self, work: Work[Result]) -> Result:
-        """Return what a short question returns."""
+        """Return what a short question returns, which writes nothing."""
         return await self._in(self._answering, work)
 
     async def _in(self, pool: ThreadPoolExecutor, work: Work[Result]) -> Result:

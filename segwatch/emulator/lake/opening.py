@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from segwatch.emulator.lake import histories, own_profiles, population
@@ -23,11 +24,16 @@ def opened(
 
     Profiles are created or loaded once: a directory that holds some keeps them. now: when they are said to be created.
     began: hears of the lake before that, so that somebody can halt it. was_kept: see histories.sweep.
-    Raises ValueError when the user's own profiles cannot be read.
+    Raises ValueError when the user's own profiles cannot be read, or the lake's file cannot be opened.
     """
     if settings.data is not None:
         settings.data.mkdir(parents=True, exist_ok=True)
-    lake = Lake(settings.data / _FILE if settings.data is not None else None)
+    file = None if settings.data is None else settings.data / _FILE
+    try:
+        lake = Lake(file)
+    except duckdb.Error as error:  # it is damaged, or somebody looks into it
+        what = f"{file} cannot be opened: {error}"
+        raise ValueError(f"{what.rstrip('.!')}. End what has it open, or choose another directory.") from error
     began(lake)
     try:
         lake.prepare(lambda cursor: _populate(cursor, settings, now))

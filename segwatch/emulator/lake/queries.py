@@ -85,8 +85,8 @@ class Session:
         if len(statements) != 1:
             raise SqlError(f"There are {len(statements)} statements. Write one SELECT.")
         (statement,) = statements
-        if statement.type != duckdb.StatementType.SELECT:
-            raise SqlError(f"This is a statement of the type {_word(statement.type)}. Only SELECT is run here.")
+        if (word := _type_of(statement)) != "SELECT":
+            raise SqlError(f"This is a statement of the type {word}. Only SELECT is run here.")
         return _without_end(str(statement.query))
 
 
@@ -108,8 +108,11 @@ def _without_end(sql: str) -> str:
     return sql
 
 
-def _word(kind: Any) -> str:
-    return str(kind).rpartition(".")[2]
+def _type_of(statement: Any) -> str:
+    try:
+        return str(statement.type).rpartition(".")[2]
+    except ValueError:  # the engine parses more types than its bindings can name, such as UPDATE EXTENSIONS
+        return "OTHER"
 
 
 def _first_lines(error: Exception) -> str:

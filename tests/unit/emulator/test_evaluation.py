@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import duckdb
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import NOW, a_lake
@@ -83,7 +84,7 @@ steps = st.tuples(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(15))
 @given(st.lists(steps, min_size=1, max_size=6))
 def test_every_history_of_runs_leaves_the_memberships_that_the_rules_say(lake, history):
     box, model, now, is_lost = sandbox(), Model(), NOW, frozenset()

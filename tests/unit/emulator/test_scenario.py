@@ -65,7 +65,11 @@ def test_steps_come_in_the_order_of_their_times(tmp_path):
         ),
         pytest.param("[[faults]]\nat=1\nfault={delay_s=inf}", "faults[0]: delay_s is inf. Write", id="delay"),
         pytest.param('[[jobs]]\nkind="export_job"', "jobs[0]: at is missing. Write the time since", id="no-time"),
-        pytest.param('[[jobs]]\nat=1\nkind="export_job"\ncuont=2', "jobs[0]: it has 'cuont'. Known names:", id="key"),
+        pytest.param(
+            '[[jobs]]\nat=1\nkind="export_job"\ncuont=2',
+            "jobs[0]: it has 'cuont'. Known names: at, says, name, kind,",
+            id="key",
+        ),
         pytest.param(
             '[[jobs]]\nat=1\nkind="export_job"\nbody={fields=1}', "jobs[0]: fields is not a text", id="what-it-asks-for"
         ),
