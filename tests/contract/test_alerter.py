@@ -87,12 +87,17 @@ async def test_a_success_that_ends_an_alert_says_which_and_any_other_says_nothin
     if taken_in:
         await house.passes(seconds=3)
     await house.happens(EventType.JOB_SUCCEEDED, "3")
+    await house.happens(EventType.EXPORT_IMPLAUSIBLE, "4", details={"fingerprint": "g"})
+    await house.happens(EventType.JOB_SUCCEEDED, "5", details={"fingerprint": "g"})
+    if taken_in:
+        await house.passes(seconds=3)
     later = house.clock.now() + timedelta(hours=1)
-    due = await house.store.due_deliveries("log", now=later, limit=9)
+    due = await house.store.due_deliveries("log", now=later, limit=19)
     shown = {one.event.job_id: ending(message_of(one.event), one.ends) for one in due}
     assert shown["2"].action == "This ends: Export 1 failed in prod, since 03:00:00 UTC."
     assert footer_of(shown["2"])[0] == "resolved"
     assert (shown["3"].action, footer_of(shown["3"])[0]) == ("", "info")
+    assert shown["5"].action == "", "it is looked at before it ends anything"
 
 
 async def test_who_is_told_at_once_hears_of_an_overdue_job_when_its_sandbox_answers_also_behind_a_restart(house):
