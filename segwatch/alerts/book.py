@@ -11,7 +11,7 @@ from segwatch.alerts.folding import fold, is_loud
 from segwatch.alerts.grouping import Group, Hearing, Hush, Member, Way
 from segwatch.alerts.inhibition import Inhibitors, Knows, explains
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Alert, Labels, Words
+from segwatch.alerts.model import Alert, Labels, Note, Words
 from segwatch.alerts.notices import NOTICES, Telling
 from segwatch.alerts.rerouting import Lead, rerouted, resumed, still_owed
 from segwatch.jobs.events import Event, EventType
@@ -132,7 +132,8 @@ class Book:
                 self._join(way, alert, labels_of(event), member)
             if not silenced and not way.stateful and not any(self._is_in(way, alert) for alert in touched):
                 group = self._group(way, labels_of(event), event.id)
-                self._keep(group.noting(words.title, event.at))
+                note = Note(line=words.line, severity=event.severity, title=words.title, action=words.action)
+                self._keep(group.noting(note, event.at))
         return tuple(dict.fromkeys([*hearing, *ends]))
 
     def _mend(self, over: Alert, event: Event) -> None:

@@ -67,6 +67,18 @@ def effects_of(event: Event) -> tuple[Effect, ...]:
     return tuple(effects)
 
 
+def chain_of(event: Event) -> str:
+    """Return what of an alert's work an event that opens it is about: a chain of attempts, or the run of a pipeline.
+
+    "" where all that is told of the subject is about the same trouble.
+    """
+    if event.type is EventType.PIPELINE_FAILED:
+        return str(event.details.get("run") or "")
+    if _OF_ITS_WORK.get(event.type) is Turn.OPENS:
+        return str(event.details.get("root") or event.job_id)
+    return ""
+
+
 def subject_of(event: Event) -> str:
     """Return the subject of the alert that the event is first of all about; "" when it only tells the story."""
     return next((effect.subject for effect in effects_of(event)), "")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from segwatch.alerts.model import Alert, Labels, is_below, worst
+from segwatch.alerts.model import Alert, Labels, Note, Notice, is_below, worst
 from segwatch.alerts.quiet import QuietHours
 from segwatch.jobs.events import Severity
 
-NOTES_MAX = 50  # lines of one message; the rest is counted
+NOTES_MAX = 50  # of one group until they are told; the rest is counted
 
 GROUP_WAIT = timedelta(seconds=30)
 GROUP_INTERVAL = timedelta(minutes=5)
@@ -56,10 +56,14 @@ class Hush(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An alert in a group. at: since when it may be told. told: the types that were; known: it was told as firing."""
+    """An alert in a group. at: since when it may be told. told: the types that were; known: it was told as firing.
+
+    recurrences: how many of the alert's were told.
+    """
 
     at: datetime
     told: tuple[str, ...] = ()
+    recurrences: int = 0
     known: bool = False
     hush: Hush = Hush.NONE
 
@@ -68,7 +72,8 @@ class Member:
 class Group:
     """Alerts that one channel is told of together, from the first of them until the last is over.
 
-    members: by the alert's id. notes: lines on what only tells the story, noted of them in all; noted_at: since when.
+    members: by the alert's id. notes: lines on what only tells the story; warnings: what is worse than that and opens
+    no alert; noted: how many there are of both, whether kept or not; noted_at: since when.
     sequence: messages so far; told_at: when the last was sent. firing, severity: what the channel believes.
     """
 
@@ -77,6 +82,7 @@ class Group:
     labels: dict[str, str]
     members: dict[str, Member] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[Note, ...] = ()
     noted: int = 0
     noted_at: datetime | None = None
     sequence: int = 0
@@ -94,24 +100,18 @@ class Group:
         """True when there is nothing left to tell: whatever comes next is another group."""
         return not self.members and not self.noted and not self.firing
 
-    def noting(self, line: str, at: datetime) -> "Group":
-        """Return the group with one line more to tell."""
-        notes = (*self.notes, line) if len(self.notes) < NOTES_MAX else self.notes
-        return replace(self, notes=notes, noted=self.noted + 1, noted_at=self.noted_at or at)
+    def noting(self, note: Note, at: datetime) -> "Group":
+        """Return the group with one thing more to tell; a story never crowds out a warning."""
+        group = replace(self, noted=self.noted + 1, noted_at=self.noted_at or at)
+        if note.severity is not Severity.INFO:
+            return replace(group, warnings=(*self.warnings, note)[:NOTES_MAX])
+        return replace(group, notes=(*self.notes, note.line)[:NOTES_MAX])
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """What one message tells. firing: all that is wrong; resolved: what is over since the last message; notes: lines.
-
-    noted: how many notes there were in all. repeat: nothing in it is new.
-    """
-
-    firing: tuple[Alert, ...] = ()
-    resolved: tuple[Alert, ...] = ()
-    notes: tuple[str, ...] = ()
-    noted: int = 0
-    repeat: bool = False
+    @property
+    def noted_as(self) -> tuple[Note, ...]:
+        """What is noted, the worst first."""
+        story = (Note(line=line) for line in self.notes)
+        return tuple(sorted([*self.warnings, *story], key=lambda note: -note.severity.rank))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,11 +159,12 @@ def advance(group: Group, alerts: Mapping[str, Alert], hear: Hear, now: datetime
     notice = Notice(
         firing=tuple(view.firing),
         resolved=(*view.resolved, *view.passed),
-        notes=group.notes,
+        fresh=frozenset(alert.id for _, alert in view.fresh),
+        notes=group.noted_as,
         noted=group.noted,
         repeat=repeat,
     )
-    return _told(group, view, now), notice
+    return _told(group, alerts, view, now), notice
 
 
 def _look(group: Group, alerts: Mapping[str, Alert], hear: Hear, now: datetime) -> tuple[dict[str, Member], _View]:
@@ -187,7 +188,7 @@ def _look(group: Group, alerts: Mapping[str, Alert], hear: Hear, now: datetime) 
             view.firing.append(alert)
         if heard.hush is Hush.NONE:
             view.sayable[id_] = heard.types
-            if not set(heard.types) <= set(member.told):
+            if alert.recurrences != member.recurrences or not set(heard.types) <= set(member.told):
                 view.fresh.append((max(member.at, alert.loud_at) if member.known else member.at, alert))
     return members, view
 
@@ -201,12 +202,16 @@ def _heard(member: Member, hush: Hush, now: datetime) -> Member:
 
 
 def _without_changes(group: Group, view: _View) -> Group:
-    """Take out what a channel with incidents of its own need not hear: all but a beginning, a worse turn, an end."""
+    """Take out what a channel with incidents of its own need not hear.
+
+    It hears of a beginning, a worse turn, an end, and of work that failed anew: by then somebody may have closed the
+    incident there without mending anything.
+    """
     members = dict(group.members)
     is_worse = is_below(group.severity, worst(*(alert.severity for _, alert in view.fresh)))
-    if group.firing and not is_worse:
+    if group.firing and not is_worse and not any(_is_again(members[alert.id], alert) for _, alert in view.fresh):
         for _, alert in view.fresh:
-            members[alert.id] = replace(members[alert.id], told=view.sayable[alert.id], known=True)
+            members[alert.id] = _knowing(members[alert.id], alert, view.sayable[alert.id])
         view.fresh.clear()
     if view.firing or not group.firing:
         for alert in view.resolved:
@@ -234,10 +239,15 @@ def _is_due(group: Group, view: _View, now: datetime) -> bool:
 
 
 def _is_repeat(group: Group, view: _View, now: datetime) -> bool:
+    return not view.fresh and _is_to_be_recalled(group, view, now)
+
+
+def _is_to_be_recalled(group: Group, view: _View, now: datetime) -> bool:
+    """True when what fires was told so long ago that it is told again."""
     way = group.way
     if way.stateful or way.repeat_interval is None or group.told_at is None or not view.sayable:
         return False
-    return group.firing and not view.fresh and _is_past(group.told_at, way.repeat_interval, now)
+    return group.firing and _is_past(group.told_at, way.repeat_interval, now)
 
 
 def _is_past(since: datetime, span: timedelta, now: datetime) -> bool:
@@ -249,22 +259,36 @@ def _waits_for_the_morning(group: Group, view: _View, now: datetime) -> bool:
     """True in quiet hours, for what is not severe enough; whoever was woken is also told when it is over."""
     if group.way.quiet is None or (group.way.stateful and not view.fresh):
         return False
-    news = [alert for _, alert in view.fresh] + view.resolved + view.passed
-    severity = worst(*(alert.severity for alert in news or view.firing))
+    news = [alert.severity for alert in [*(alert for _, alert in view.fresh), *view.resolved, *view.passed]]
+    news += [note.severity for note in group.noted_as]
+    if not news or _is_to_be_recalled(group, view, now):
+        news += [alert.severity for alert in view.firing]
+    severity = worst(*news)
     return group.way.quiet.hold(severity, now)
 
 
-def _told(group: Group, view: _View, now: datetime) -> Group:
+def _is_again(member: Member, alert: Alert) -> bool:
+    return member.known and member.recurrences != alert.recurrences
+
+
+def _knowing(member: Member, alert: Alert, types: tuple[str, ...]) -> Member:
+    """Return the member when these types of the alert are told; of a new failure they are told anew."""
+    before = member.told if member.recurrences == alert.recurrences else ()
+    told = tuple(dict.fromkeys([*before, *types]))
+    return replace(member, told=told, recurrences=alert.recurrences, known=True)
+
+
+def _told(group: Group, alerts: Mapping[str, Alert], view: _View, now: datetime) -> Group:
     members = dict(group.members)
     for alert in [*view.resolved, *view.passed]:
         del members[alert.id]
     for id_, types in view.sayable.items():
-        told = tuple(dict.fromkeys([*members[id_].told, *types]))
-        members[id_] = replace(members[id_], told=told, known=True)
+        members[id_] = _knowing(members[id_], alerts[id_], types)
     return replace(
         group,
         members=members,
         notes=(),
+        warnings=(),
         noted=0,
         noted_at=None,
         sequence=group.sequence + 1,

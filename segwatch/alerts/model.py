@@ -32,13 +32,21 @@ class Effect:
 class Words:
     """What is said of an event: its headline without a full stop, the error behind it, what segwatch does about it.
 
-    code: that of the error, "" where it has none.
+    facts: what else the sentence behind the headline tells, as it continues it: ": 108 members where 404 are usual".
+    code: that of the error, "" where it has none. began: when it began to be so, None for when the event was recorded.
     """
 
     title: str
+    facts: str = ""
     cause: str = ""
     code: str = ""
     action: str = ""
+    began: datetime | None = None
+
+    @property
+    def line(self) -> str:
+        """All that happened, without a full stop."""
+        return self.title + self.facts + (f" — {self.cause}" if self.cause else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +64,17 @@ class Alert:
     event_id: the event that opened it. types: the types of all that has been said of it aloud, in that order;
     loud_at, loud_id: when the last of them came, and that event. severity: the worst of them. alarms: the events, the
     last of those that routes cannot tell apart.
-    title, cause, code, action: as in `Words`; the action is that of the last event, loud or not. titled_by, acted_by:
-    the events that title and action are from.
+    since: when it began to be wrong, as far as that is known.
+    title, facts, cause, code, action: as in `Words`; the action is that of the last event, loud or not. titled_by,
+    acted_by: the events that title and action are from.
+    recurrences: how often the work failed anew since the first time: another job or run of it, and no further attempt.
+    recurred_at: when it last did; the title is of that one. chains: what it failed in, the last ones.
     jobs: the ids of the jobs that were in it. awaits: the job whose failure would explain it, "" without one.
     told: channels that an immediate route has told of it. withheld: those that a silence keeps it from. inhibited:
     those that are not told at once since another alert explains it, each with id and type of the event that waits.
     mended_by: the job that has done since what it waited for, "" without one.
     ended_at, ended_by: when it was over, and the event that says so. given_up: where it ended because nobody watches it
-    any more, why, in words; it may still be wrong.
+    any more, why, in words; it may still be wrong. called_off: where it ended because nobody expects it any more, why.
     """
 
     subject: str
@@ -75,11 +86,15 @@ class Alert:
     severity: Severity
     title: str
     types: tuple[str, ...]
+    facts: str = ""
     cause: str = ""
     code: str = ""
     action: str = ""
     titled_by: str = ""
     acted_by: str = ""
+    recurrences: int = 0
+    recurred_at: datetime | None = None
+    chains: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     sandbox: str = ""
     kind: str = ""
@@ -93,6 +108,7 @@ class Alert:
     ended_at: datetime | None = None
     ended_by: str = ""
     given_up: str = ""
+    called_off: str = ""
 
     @property
     def id(self) -> str:
@@ -114,6 +130,32 @@ class Alert:
     def first_type(self) -> str:
         """The type of the event that opened it."""
         return self.types[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What an event tells that opens no alert: in a headline, in a sentence without a full stop, what is done."""
+
+    line: str
+    severity: Severity = Severity.INFO
+    title: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What one message tells. firing: all that is wrong; resolved: what is over since the last message.
+
+    fresh: the ids of those that fire and of which there is news. notes: what else there is to tell, the worst first;
+    noted: how much that is in all. repeat: nothing in it is new.
+    """
+
+    firing: tuple[Alert, ...] = ()
+    resolved: tuple[Alert, ...] = ()
+    fresh: frozenset[str] = frozenset()
+    notes: tuple[Note, ...] = ()
+    noted: int = 0
+    repeat: bool = False
 
 
 def worst(*severities: Severity) -> Severity:

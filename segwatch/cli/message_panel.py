@@ -27,7 +27,7 @@ def show_message(heading: str, message: Message) -> None:
     said = [headline_of(message), *(line for part in message.said for line in _lines(part))]
     fields = [[name, " | ".join(value.splitlines())] for name, value in message.fields]
     links = [f"{name}: {url}" for name, url in message.links]
-    parts = [said, [f"- {one}" for one in message.items], aligned(fields) if fields else [], links, [footer]]
+    parts = [said, [f"- {one}" for one in message.lines], aligned(fields) if fields else [], links, [footer]]
     put(cell(heading))
     for line in (line for part in parts for line in part):
         put(f"  {cell(line)}")
@@ -62,7 +62,7 @@ def _show_panel(heading: str, message: Message, footer: str) -> None:
         *(Text(cell(line)) for part in message.said for line in _lines(part)),
     ]
     if message.items:
-        parts += [Text(""), _grid([("•", one) for one in message.items])]
+        parts += [Text(""), _grid([("•", one) for one in message.lines])]
     if message.fields:
         parts += [Text(""), _grid(list(message.fields))]
     if message.links:

@@ -19,8 +19,8 @@ from segwatch.cli.output import Exit, fail, lines, show_json
 from segwatch.cli.samples import Labels, labelled, sample, type_of
 from segwatch.cli.session import opened, settings_of, the_channel, the_event
 from segwatch.config import Settings
-from segwatch.daemon.alerter import words_of
 from segwatch.daemon.clock import SystemClock
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.message import Message, Standing, message_of
 from segwatch.deliveries.model import Rejected, promised
@@ -207,6 +207,7 @@ def _fault(composed: Composed | None) -> dict[str, Any] | None:
 def _message(message: Message) -> dict[str, Any]:
     return {
         "title": message.title, "summary": message.summary, "action": message.action,
-        "fields": dict(message.fields), "items": list(message.items), "links": dict(message.links),
+        "fields": dict(message.fields), "items": list(message.items),
+        "items_left": message.items_left, "listed_by": message.listed_by, "links": dict(message.links),
         "severity": message.severity.value, "standing": message.standing.value, "at": rfc3339(message.at),
     }  # fmt: skip

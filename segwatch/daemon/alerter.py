@@ -14,16 +14,14 @@ from segwatch.alerts.effects import effects_of
 from segwatch.alerts.grouping import Way
 from segwatch.alerts.inhibition import may_be_explained
 from segwatch.alerts.labels import labels_of
-from segwatch.alerts.model import Alert, Turn, Words
+from segwatch.alerts.model import Alert
 from segwatch.alerts.rerouting import Leads
 from segwatch.backoff import Backoff
 from segwatch.daemon.clock import Clock
 from segwatch.daemon.retelling import retelling
-from segwatch.deliveries.error_codes import first_code
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.model import Delivery, promised
-from segwatch.deliveries.phrases import text
-from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event
 from segwatch.store.base import Change, Conflict, Store, StoreUnavailable
 from segwatch.store.filters import AlertFilter, EventFilter
@@ -188,8 +186,8 @@ class Alerter:
         deliveries = await self._owed(read.book.released(now, self._held_back), now)
         due = read.book.tick(now, self._held_back)
         alerts = {alert.id: alert for one in due for alert in one.alerts}
-        as_of_now = await retelling(self._store, list(alerts.values()), self._knowledge(), now) if alerts else {}
-        events = tuple(one.event(as_of_now) for one in due)
+        as_of_now, about = await retelling(self._store, list(alerts.values()), self._knowledge(), now)
+        events = tuple(one.event(as_of_now, about) for one in due)
         deliveries += [promised(event, one.channel, now) for one, event in zip(due, events, strict=True)]
         await self._write(read, events, deliveries, read.cursor)
 
@@ -221,14 +219,3 @@ class Alerter:
         finally:
             alarm.cancel()
             woken.cancel()
-
-
-def words_of(event: Event, knowledge: Knowledge = NOTHING) -> Words:
-    """Return what alerts say of an event: its headline, and the first error or reason behind it."""
-    errors = errors_of(event)
-    cause = errors[0] if errors else text(event.details.get("why")).removesuffix(".")
-    opens = any(effect.turn is not Turn.CLOSES for effect in effects_of(event))
-    said = said_of(event, knowledge)
-    return Words(
-        title=said.title, cause=cause if opens else "", code=first_code(event) if opens else "", action=said.action
-    )

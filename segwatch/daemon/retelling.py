@@ -13,8 +13,15 @@ from segwatch.store.base import Store
 from segwatch.store.filters import EventFilter
 
 
-async def retelling(store: Store, alerts: Sequence[Alert], knowledge: Knowledge, now: datetime) -> dict[str, Alert]:
-    """Return these alerts by their ids, in the words of now. Raises StoreUnavailable."""
+async def retelling(
+    store: Store, alerts: Sequence[Alert], knowledge: Knowledge, now: datetime
+) -> tuple[dict[str, Alert], dict[str, Event]]:
+    """Return these alerts in the words of now, and the events that they are told by, all by their ids.
+
+    Raises StoreUnavailable.
+    """
+    if not alerts:
+        return {}, {}
     ids = tuple({id_ for alert in alerts for id_ in (alert.titled_by, alert.acted_by)})
     events = {one.event.id: one.event for one in await store.events(EventFilter(ids=ids))}
     found: dict[str, Alert] = {}
@@ -22,7 +29,7 @@ async def retelling(store: Store, alerts: Sequence[Alert], knowledge: Knowledge,
         acted = events.get(alert.acted_by)
         answer = await _answer(store, acted) if acted else None
         found[alert.id] = retold(alert, events.get(alert.titled_by), acted, answer, knowledge, now)
-    return found
+    return found, events
 
 
 async def _answer(store: Store, event: Event) -> Resubmission | None:

@@ -45,7 +45,7 @@ def detected(event: Event, knowledge: Knowledge = NOTHING) -> Said:
         case EventType.EXPORT_IMPLAUSIBLE:
             action = "The platform calls it a success, so nothing is submitted again."
             action += around(" Look: segwatch export show {}", text(event.job_id))
-            return said(f"{job} cannot be right{where}", around(": {}", why), action)
+            return said(f"{job} cannot be right{where}", around(" — {}", why), action)
         case EventType.EXPORT_PLAUSIBLE:
             return said(f"{job} looks right again{where}", around(", {} profiles written", amount(d.get("exported"))))
         case EventType.CREDENTIAL_EXPIRING:

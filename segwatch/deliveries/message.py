@@ -1,16 +1,19 @@
 """What is said of an event, the same for every channel; a channel only lays it out."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from segwatch.alerts.effects import effects_of, subject_of
-from segwatch.alerts.model import Turn
+from segwatch.alerts.lines import clock
+from segwatch.alerts.model import Alert, Turn
 from segwatch.deliveries import digest
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.names import Resource
 from segwatch.deliveries.phrases import amount, count, moment, printable, span, text, texts
+from segwatch.deliveries.runes import rest_of
 from segwatch.deliveries.wording import errors_of, said_of
 from segwatch.jobs.events import Event, EventType, Severity, moment_of
 
@@ -25,6 +28,8 @@ class Standing(StrEnum):
 
 _NAMED_MAX = 5
 _ERRORS_MAX = 5
+ENDS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_CANCELLED, EventType.PIPELINE_SUCCEEDED})
+"""The types that end an alert now and then, and do not say so themselves: most jobs that end were never in trouble."""
 _STATUS_ONLY = frozenset({EventType.JOB_QUEUED, EventType.JOB_PROCESSING, EventType.JOB_CANCELLING})
 _NOTICES = {
     EventType.ALERT_FIRING: Standing.FIRING,
@@ -41,7 +46,10 @@ class Message:
     it means and what to do about it, "" where that is not known. action: what segwatch did or will do, "" when that
     is nothing. fields: (name, value), the most useful first.
     subject: what the alert is about, equal in the message that opens it and in the one that closes it; "" for a story.
-    items: a line for each alert that the message counts, the worst first. links: (name, URL).
+    ends: whether a job or run that ended well ended an alert by that.
+    items: a line for each alert that the message counts, the worst first, but for a single one that the summary says
+    already; items_left: how many more there are than lines; listed_by: a command that lists all, "" where none does.
+    links: (name, URL).
     """
 
     event_id: str
@@ -55,13 +63,21 @@ class Message:
     fields: tuple[tuple[str, str], ...] = ()
     standing: Standing = Standing.STORY
     subject: str = ""
+    ends: bool = False
     items: tuple[str, ...] = ()
+    items_left: int = 0
+    listed_by: str = ""
     links: tuple[tuple[str, str], ...] = ()
 
     @property
     def line(self) -> str:
         """Everything in one line, for a notification on a locked screen."""
         return " ".join(self.said)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The items, and what counts those that are left out, for a channel that shows them all."""
+        return (*self.items, rest_of(self.items_left, self.listed_by)) if self.items_left else self.items
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -86,8 +102,19 @@ def message_of(event: Event, knowledge: Knowledge = NOTHING) -> Message:
         standing=standing,
         subject=event.stream if event.type in _NOTICES else subject_of(event),
         items=tuple(map(printable, _items(event, knowledge))),
+        items_left=left if isinstance(left := event.details.get("items_left"), int) and left > 0 else 0,
+        listed_by=text(event.details.get("listed_by")),
         links=tuple(dict.fromkeys((name, url) for name, url in links if _leads_somewhere(url))),
     )
+
+
+def ending(message: Message, ends: Sequence[Alert]) -> Message:
+    """Return the message, with what it ends."""
+    if not ends:
+        return message
+    titles = "; ".join(f"{alert.title}, since {clock(alert.since, message.at)}" for alert in ends[:_NAMED_MAX])
+    more = f" and {len(ends) - _NAMED_MAX:,} more" if len(ends) > _NAMED_MAX else ""
+    return replace(message, ends=True, action=f"{message.action} This ends: {printable(titles)}{more}.".lstrip())
 
 
 def _standing(event: Event) -> Standing:
@@ -110,25 +137,30 @@ def _leads_somewhere(url: str) -> bool:
 
 
 def _items(event: Event, knowledge: Knowledge) -> list[str]:
-    return digest.lines(event, knowledge) if event.type is EventType.DIGEST_DAILY else texts(event.details.get("items"))
+    if event.type is EventType.DIGEST_DAILY:
+        return digest.lines(event, knowledge)
+    items = texts(event.details.get("items"))
+    is_told = len(items) == 1 and text(event.details.get("summary")).endswith(f"{items[0]}.")
+    return [] if is_told else items
 
 
 def _fields(event: Event, knowledge: Knowledge) -> list[tuple[str, str]]:
     if event.type is EventType.DIGEST_DAILY:
         return digest.fields(event)
     details = event.details
+    job = text(event.job_id) or text(details.get("job"))
     sizes = _profiles(event, knowledge, "profiles") or _profiles(event, knowledge, "members")
     return [
         ("Sandbox", text(event.sandbox)),
         ("Pipeline", text(details.get("pipeline"))),
         ("Run", text(details.get("run"))),
         ("Kind", text(event.kind)),
-        ("Job", text(event.job_id)),
+        ("Job", job),
         ("Status", " -> ".join(filter(None, (event.status and text(event.previous), text(event.status))))),
         ("Reason", "" if event.type is EventType.SILENCE_ENDED else text(event.reason)),  # its sentence tells it
         ("Further errors", _errors(event)),
         ("Attempt", _attempt(details)),
-        ("Chain began with", text(details.get("root")) if text(details.get("root")) != event.job_id else ""),
+        ("Chain began with", text(details.get("root")) if text(details.get("root")) != job else ""),
         ("New job", text(details.get("new_job_id"))),
         *_timeline(event),
         ("Expected at", moment(details.get("expected_at"), event.at)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from segwatch.alerts.model import Alert
 from segwatch.jobs.events import Event
 
 
@@ -32,7 +33,8 @@ class Delivery:
     due_at: not before this time. reason: why the last attempt failed. origin: the identity of the store that keeps
     the promise, which fills it in; 0 for one that is in no store. thread: the receiver's name for the thread that this
     channel has begun about the same alert, which the store fills in too; "" where there is none. late: where that must
-    be said, which whoever sends it fills in.
+    be said, which whoever sends it fills in. ends: the alerts that the good end of a job or run ends; from the store,
+    too.
     """
 
     event: Event
@@ -45,6 +47,7 @@ class Delivery:
     origin: int = field(default=0, compare=False)
     thread: str = ""
     late: Late | None = field(default=None, compare=False)
+    ends: tuple[Alert, ...] = field(default=(), compare=False)
 
     @property
     def id(self) -> str:

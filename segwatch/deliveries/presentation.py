@@ -3,12 +3,12 @@
 from enum import StrEnum
 from urllib.parse import quote
 
-from segwatch.deliveries.message import Message, Standing
-from segwatch.jobs.events import EventType, Severity, rfc3339
+from segwatch.deliveries.message import ENDS, Message, Standing
+from segwatch.deliveries.runes import PLAIN, Escapes, listed
+from segwatch.jobs.events import Severity, rfc3339
 
 LINKS_MAX = 5
 URL_MAX = 500  # runes: a link must not crowd out what it leads to
-_ENDS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_CANCELLED, EventType.PIPELINE_SUCCEEDED})
 _URL_SAFE = ":/?#@!$&'*+,;=%~"  # without ( ) < > [ ] | " ` \, which end a link in one markup or another
 
 
@@ -49,10 +49,17 @@ def said_of(message: Message) -> str:
     return "\n".join(filter(None, said)) or message.title.strip() or message.type.value
 
 
+def items_of(message: Message, limit: int, escapes: Escapes = PLAIN, *, sign: str = "• ") -> list[str]:
+    """Return a line for each item, and one that counts those that have no room in `limit` runes; none without items."""
+    if not message.items:
+        return []
+    lines = [f"{sign}{one}" for one in message.items]
+    return listed(lines, limit, escapes, more=message.items_left, by=message.listed_by)
+
+
 def footer_of(message: Message) -> tuple[str, ...]:
     """Return what a reader looks up by: `firing`, `critical`, the time, the event's id."""
-    # most jobs that end were never in trouble, so nothing was resolved
-    told = message.standing is not Standing.STORY and message.type not in _ENDS
+    told = message.standing is not Standing.STORY and (message.ends or message.type not in ENDS)
     standing = message.standing.value if told else ""
     return tuple(filter(None, (standing, message.severity.value, rfc3339(message.at), message.event_id)))
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from segwatch.alerts.model import Alert
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.phrases import around, moment, text
 from segwatch.deliveries.wording import said_of
@@ -31,7 +32,8 @@ def retold(
     latter, None when that is nothing.
     """
     if titled is not None:
-        alert = replace(alert, title=said_of(titled, knowledge).title)
+        words = words_of(replace(titled, at=now), knowledge)  # times of another day are told with their date
+        alert = replace(alert, title=words.title, facts=words.facts)
     if alert.mended_by:
         return _mended(alert)
     if acted is None:

@@ -37,16 +37,20 @@ def clip(text: str, limit: int, escapes: Escapes = PLAIN) -> str:
     return "".join(kept) + ELLIPSIS
 
 
-def listed(lines: Sequence[str], limit: int, escapes: Escapes = PLAIN) -> list[str]:
+def listed(lines: Sequence[str], limit: int, escapes: Escapes = PLAIN, *, more: int = 0, by: str = "") -> list[str]:
     """Return the first lines, whole ones, and one that counts the rest: at most `limit` runes with their line breaks.
 
-    The first line is always there, clipped if it must be. limit: 48 or more.
+    The first line is always there, clipped if it must be. limit: 48 or more. more: how many there are beside `lines`.
+    by: what lists all of them, named where there is room for it.
     """
-    if sum(len(line) + 1 for line in lines) <= limit:
+    if sum(len(line) + 1 for line in lines) <= limit and not more:
         whole = [line.translate(escapes) for line in lines]
         if sum(len(line) + 1 for line in whole) <= limit:
             return whole
-    left = limit - len(_rest(len(lines))) - 1
+    by = by.translate(escapes)
+    if len(rest_of(len(lines) + more, by)) > limit // 2:
+        by = ""
+    left = limit - len(rest_of(len(lines) + more, by)) - 1
     kept = [clip(lines[0], max(left - 1, _LEAST), escapes)]
     left -= len(kept[0]) + 1
     for line in lines[1:]:
@@ -55,7 +59,13 @@ def listed(lines: Sequence[str], limit: int, escapes: Escapes = PLAIN) -> list[s
         if left < 0:
             break
         kept.append(piece)
-    return kept + ([_rest(len(lines) - len(kept))] if len(kept) < len(lines) else [])
+    unsaid = len(lines) - len(kept) + more
+    return kept + ([rest_of(unsaid, by)] if unsaid else [])
+
+
+def rest_of(count: int, by: str = "") -> str:
+    """Return the line that counts what is left out. by: what lists it."""
+    return f"{ELLIPSIS} and {count:,} more" + (f": {by}" if by else "")
 
 
 def fitting(layout: Callable[[Limit], T], fits: Callable[[T], bool]) -> T:
@@ -74,10 +84,6 @@ def fitting(layout: Callable[[Limit], T], fits: Callable[[T], bool]) -> T:
 def chunks(values: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     """Return the values in groups of at most `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _rest(count: int) -> str:
-    return f"{ELLIPSIS} and {count} more"
 
 
 def _times(share: float) -> Limit:

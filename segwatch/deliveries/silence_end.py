@@ -60,7 +60,8 @@ def _event(silence: Silence, still: Wrong, now: datetime, knowledge: Knowledge) 
         "since": rfc3339(silence.starts_at),
         "ends_at": rfc3339(silence.ends_at) if silence.ends_at else "",
         "open": len(still),
-        "items": _items(list(still.values()), now, knowledge),
+        "items": _items(list(still.values())[:LISTED_MAX], now, knowledge),
+        "items_left": max(0, len(still) - LISTED_MAX),
         "alerts": [_alert(subject, event, knowledge) for subject, event in list(still.items())[:LISTED_MAX]],
     }
     return Event(
@@ -72,15 +73,12 @@ def _event(silence: Silence, still: Wrong, now: datetime, knowledge: Knowledge) 
         sandbox=_common([event.sandbox for event in still.values()]),
         kind=_common([event.kind for event in still.values()]),
         reason=silence.ends_by.value,
-        details={name: value for name, value in details.items() if value not in ("", [])},
+        details={name: value for name, value in details.items() if value not in ("", [], 0) or name == "open"},
     )
 
 
 def _items(events: Sequence[Event], now: datetime, knowledge: Knowledge) -> list[str]:
-    lines = [
-        f"{said_of(event, knowledge).title}, since {moment(rfc3339(event.at), now)}" for event in events[:LISTED_MAX]
-    ]
-    return lines + ([f"and {len(events) - LISTED_MAX} more"] if len(events) > LISTED_MAX else [])
+    return [f"{said_of(event, knowledge).title}, since {moment(rfc3339(event.at), now)}" for event in events]
 
 
 def _alert(subject: str, event: Event, knowledge: Knowledge) -> dict[str, Any]:

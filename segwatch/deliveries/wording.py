@@ -117,7 +117,8 @@ def said_of(event: Event, knowledge: Knowledge = NOTHING) -> Said:
         case EventType.SANDBOX_RECOVERED:
             return _said(f"Sandbox {event.sandbox} answers again", _with(" after trouble since {}", since))
         case EventType.CHANNEL_FAILING:
-            tail = _since(since) + _with(" — {}", why) + _with(" ({} in a row)", _times(d.get("failures"), "failure"))
+            failed = _with(", {} in a row", _times(d.get("failures"), "failure"))
+            tail = _since(since) + failed + _with(" — {}", why)
             action = "What it should have told is kept until its maximum age, then listed by: segwatch notify dead"
             return _said(f"Channel {_channel(event)} is failing", tail, action)
         case EventType.CHANNEL_RECOVERED:

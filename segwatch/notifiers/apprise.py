@@ -120,7 +120,7 @@ def _type(message: Message) -> "NotifyType":
 def _text(message: Message) -> str:
     parts = [
         "\n".join(message.said),
-        "\n".join(f"- {item}" for item in message.items),
+        "\n".join(f"- {item}" for item in message.lines),
         "\n".join(f"{name}: {value}" for name, value in message.fields),
         "\n".join(f"{name}: {url}" for name, url in message.links),
         f"{rfc3339(message.at)} · {message.event_id}",

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 import segwatch.notifiers
 from segwatch.addresses import service_url, split_url
 from segwatch.deliveries.marking import marked
-from segwatch.deliveries.message import Message, message_of
+from segwatch.deliveries.message import Message, ending, message_of
 from segwatch.deliveries.model import Delivery, Outcome, Rejected
 from segwatch.errors import BadValue
 from segwatch.jobs.events import Event
@@ -72,8 +72,8 @@ class NotifierContext:
     route_to: Callable[[str], Mapping[str, Any]] = lambda url: {}
 
     def say(self, delivery: Delivery) -> Message:
-        """Return what a delivery says, also of itself."""
-        return marked(self.compose(delivery.event), delivery)
+        """Return what a delivery says, also of itself and of what it ends."""
+        return marked(ending(self.compose(delivery.event), delivery.ends), delivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,8 @@ from pydantic import Field, SecretStr
 
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of, tone_of
-from segwatch.deliveries.runes import backslashed, clip, listed
+from segwatch.deliveries.presentation import footer_of, headline_of, items_of, links_of, said_of, tone_of
+from segwatch.deliveries.runes import backslashed, clip
 from segwatch.jobs.events import rfc3339
 from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
@@ -83,8 +83,7 @@ def payload_of(message: Message) -> dict[str, Any]:
     """Return the body of the request. Fields that would pass the sum of all texts are left out, the last ones first."""
     title, footer = clip(headline_of(message), TITLE_MAX, _ESCAPES), " · ".join(footer_of(message))
     parts = [clip(said_of(message), _SAID_MAX, _ESCAPES)]
-    if message.items:
-        parts += listed([f"• {one}" for one in message.items], _ITEMS_MAX, _ESCAPES)
+    parts += items_of(message, _ITEMS_MAX, _ESCAPES)
     parts += _links(message)
     description = "\n".join(parts)
     left, fields = SUM_MAX - len(title) - len(footer) - len(description), []

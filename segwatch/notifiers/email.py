@@ -216,7 +216,7 @@ def _footer(message: Message) -> str:
 def _text(message: Message) -> str:
     parts = [
         "\n".join(message.said),
-        "\n".join(f"- {item}" for item in message.items),
+        "\n".join(f"- {item}" for item in message.lines),
         "\n".join(f"{name}: {value}" for name, value in message.fields),
         "\n".join(f"{name}: {url}" for name, url in message.links),
         f"-- \n{_footer(message)}",
@@ -226,7 +226,7 @@ def _text(message: Message) -> str:
 
 def _html(message: Message) -> str:
     """Return the same with everything escaped: what the platform said is in it."""
-    items = "".join(f"<li>{html.escape(item)}</li>" for item in message.items)
+    items = "".join(f"<li>{html.escape(item)}</li>" for item in message.lines)
     fields = "".join(
         f'<tr><th align="left" valign="top">{html.escape(name)}</th><td>{_html_lines(value)}</td></tr>'
         for name, value in message.fields

@@ -14,8 +14,8 @@ from pydantic import Field, SecretStr
 
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Accepted, Delivery, Outcome
-from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
-from segwatch.deliveries.runes import HTML, Limit, clip, fitting, listed
+from segwatch.deliveries.presentation import footer_of, headline_of, items_of, links_of, said_of
+from segwatch.deliveries.runes import HTML, Limit, clip, fitting
 from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, json_body, post, retry_after
@@ -80,8 +80,7 @@ def payload_of(message: Message, thread: str) -> dict[str, Any]:
 def _payload(message: Message, thread: str, limit: Limit) -> dict[str, Any]:
     title, *_ = headline_of(message).splitlines()
     widgets = [_paragraph(clip(said_of(message), limit(_SAID_MAX), HTML))]
-    if message.items:
-        lines = listed([f"• {one}" for one in message.items], limit(_ITEMS_MAX), HTML)
+    if lines := items_of(message, limit(_ITEMS_MAX), HTML):
         widgets.append(_paragraph("\n".join(lines)))
     if links := links_of(message):
         buttons = [

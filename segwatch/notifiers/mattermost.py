@@ -14,8 +14,8 @@ from pydantic import Field
 
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of, tone_of
-from segwatch.deliveries.runes import Limit, backslashed, clip, fitting, listed
+from segwatch.deliveries.presentation import footer_of, headline_of, items_of, links_of, said_of, tone_of
+from segwatch.deliveries.runes import Limit, backslashed, clip, fitting
 from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
 from segwatch.notifiers.posting import Reply, json_body, post, retry_after
@@ -68,8 +68,7 @@ def payload_of(message: Message) -> dict[str, Any]:
 
 def _payload(message: Message, limit: Limit) -> dict[str, Any]:
     parts = [clip(said_of(message), limit(_SAID_MAX), _ESCAPES)]
-    if message.items:
-        lines = listed(message.items, limit(_ITEMS_MAX), _ESCAPES)
+    if lines := items_of(message, limit(_ITEMS_MAX), _ESCAPES, sign=""):
         parts.append("\n".join(f"- {line}" for line in lines))
     if links := links_of(message):
         parts.append(" · ".join(f"[{clip(name, _LINK_NAME_MAX, _ESCAPES)}]({url})" for name, url in links))

@@ -20,7 +20,6 @@ from segwatch.notifiers.posting import post
 
 SUMMARY_MAX = 1024
 DEDUP_KEY_MAX = 255
-_ITEMS_MAX = 50
 _LINK_MAX = 2000
 
 
@@ -68,7 +67,7 @@ def order_of(event: Event, message: Message) -> dict[str, Any]:
     details: dict[str, Any] = {
         "What it means": message.explanation,
         "What segwatch does": message.action,
-        "Alerts": list(message.items[:_ITEMS_MAX]),
+        "Alerts": list(message.lines),
         **dict(message.fields),
         "Event": message.event_id,
     }

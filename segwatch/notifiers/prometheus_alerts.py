@@ -9,7 +9,7 @@ from typing import Any
 
 from segwatch.deliveries.marking import TEST_SUBJECT
 from segwatch.deliveries.message import Message, Standing
-from segwatch.deliveries.runes import clip
+from segwatch.deliveries.runes import clip, listed
 from segwatch.jobs.events import Event, Severity, moment_of, rfc3339, rows_in
 
 _DESCRIPTION_MAX = 8000
@@ -75,7 +75,11 @@ def _severity(event: Event, message: Message) -> Severity:
 
 
 def _annotations(event: Event, message: Message) -> dict[str, str]:
-    description = clip("\n".join([message.line, *(f"- {item}" for item in message.items)]), _DESCRIPTION_MAX)
+    said = clip(message.line, _DESCRIPTION_MAX // 2)
+    left = _DESCRIPTION_MAX - len(said) - 1
+    items = [f"- {item}" for item in message.items]
+    lines = listed(items, left, more=message.items_left, by=message.listed_by) if items else []
+    description = "\n".join([said, *lines])
     fields = {_word(name).lower(): value for name, value in message.fields}
     links = {f"{_word(name).lower()}_url": url for name, url in message.links}
     told = fields | links | {"summary": message.title, "description": description, "event_id": event.id}

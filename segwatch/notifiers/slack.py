@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from segwatch.addresses import split_url
 from segwatch.deliveries.message import Message, Standing
 from segwatch.deliveries.model import Accepted, Delivery, Outcome, Rejected, Retryable
-from segwatch.deliveries.presentation import footer_of, headline_of, links_of, said_of
-from segwatch.deliveries.runes import HTML, chunks, clip, listed
+from segwatch.deliveries.presentation import footer_of, headline_of, items_of, links_of, said_of
+from segwatch.deliveries.runes import HTML, chunks, clip
 from segwatch.errors import BadValue
 from segwatch.notifiers.base import Body, Notifier, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
@@ -186,8 +186,7 @@ def payload_of(message: Message) -> dict[str, Any]:
         {"type": "header", "text": _plain(headline_of(message), HEADER_MAX)},
         _section(said_of(message)),
     ]
-    if message.items:
-        lines = listed([f"• {one}" for one in message.items], SECTION_MAX, HTML)
+    if lines := items_of(message, SECTION_MAX, HTML):
         blocks.append({"type": "section", "text": {"type": "plain_text", "text": "\n".join(lines), "emoji": False}})
     for some in chunks(message.fields, FIELDS_MAX):
         fields = [_plain(f"{name}\n{value}", FIELD_MAX) for name, value in some]

@@ -15,8 +15,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from segwatch.addresses import split_url
 from segwatch.deliveries.message import Message
 from segwatch.deliveries.model import Delivery, Outcome
-from segwatch.deliveries.presentation import Tone, footer_of, headline_of, links_of, said_of, tone_of
-from segwatch.deliveries.runes import Limit, clip, fitting, listed
+from segwatch.deliveries.presentation import Tone, footer_of, headline_of, items_of, links_of, said_of, tone_of
+from segwatch.deliveries.runes import Limit, clip, fitting
 from segwatch.errors import BadValue
 from segwatch.notifiers.base import Body, NotifierContext, NotifierKind, Options, SecretUrl
 from segwatch.notifiers.pace import Pace
@@ -84,7 +84,7 @@ def _payload(message: Message, limit: Limit) -> dict[str, Any]:
     said = said_of(message)
     body = [_block(title | {"color": _COLORS[tone_of(message)]})]
     body += [_block(_run(clip(line, limit(_SAID_MAX)))) for line in said.splitlines() if line.strip()]
-    lines = listed([f"• {one}" for one in message.items], limit(_ITEMS_MAX)) if message.items else []
+    lines = items_of(message, limit(_ITEMS_MAX))
     body += [_block(_run(line), close=number > 0) for number, line in enumerate(lines)]
     body += [
         _field(name, clip(value, limit(_VALUE_MAX)), close=at > 0) for at, (name, value) in enumerate(message.fields)

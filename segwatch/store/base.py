@@ -239,7 +239,7 @@ class Store(Protocol):
 
         A delivery waits for every earlier pending one of its stream: order per job is kept. Nothing is leased: a
         delivery in flight is returned again, so ask for `limit` beyond those in flight. Each comes with the thread that
-        its channel has about its alert.
+        its channel has about its alert, and with the alerts that it ends.
         """
 
     async def next_delivery_at(self, channel: str, *, stream: str = "") -> datetime | None:

@@ -11,6 +11,7 @@ from segwatch.jobs.reading import Position
 from segwatch.jobs.resubmission import Resubmission, Step
 from segwatch.jobs.subject import SubjectState
 from segwatch.store.base import LoggedEvent, OutboxDepth
+from segwatch.store.ends import with_ends
 from segwatch.store.filters import EventFilter, JobFilter
 from segwatch.store.rows import (
     DELIVERY_COLUMNS,
@@ -204,7 +205,7 @@ def due_deliveries(
     rows = db.execute(due, (*whose, micros(now), limit)).fetchall()
     if farthest is not None and len(rows) < limit:
         rows += db.execute(far, (*whose, micros(now + farthest), limit - len(rows))).fetchall()
-    return [with_thread(db, delivery_of(row)) for row in rows]
+    return [with_ends(db, with_thread(db, delivery_of(row))) for row in rows]
 
 
 def next_delivery_at(db: sqlite3.Connection, channel: str, stream: str) -> datetime | None:

@@ -15,7 +15,9 @@ from store_builders import answer
 from segwatch.alerts.matching import Condition
 from segwatch.cli.closings import notices_about, told_the_opening
 from segwatch.deliveries.knowledge import Knowledge
+from segwatch.deliveries.message import ending, message_of
 from segwatch.deliveries.names import NameKey, Resource
+from segwatch.deliveries.presentation import footer_of
 from segwatch.deliveries.routing import Route
 from segwatch.jobs.events import EventType, rfc3339
 from segwatch.store.base import Change
@@ -73,6 +75,29 @@ async def test_whoever_was_told_at_once_is_told_of_the_end_whatever_his_route_ta
     await house.passes(seconds=3)
     assert await house.told("ops") == ["job.failed", "job.succeeded"]
     assert await house.told("log") == ["job.failed", "job.succeeded", "job.succeeded"]
+
+
+@pytest.mark.parametrize("taken_in", [True, False])
+async def test_a_success_that_ends_an_alert_says_which_and_any_other_says_nothing(house, taken_in):
+    house.routes = (Route(channels=("log",)),)
+    await house.happens(EventType.JOB_FAILED, "1", details={"fingerprint": "f"})
+    await house.passes(seconds=3)
+    house.clock.set(house.clock.now() + timedelta(minutes=5))
+    await house.happens(EventType.JOB_SUCCEEDED, "2", details={"fingerprint": "f"})
+    if taken_in:
+        await house.passes(seconds=3)
+    await house.happens(EventType.JOB_SUCCEEDED, "3")
+    await house.happens(EventType.EXPORT_IMPLAUSIBLE, "4", details={"fingerprint": "g"})
+    await house.happens(EventType.JOB_SUCCEEDED, "5", details={"fingerprint": "g"})
+    if taken_in:
+        await house.passes(seconds=3)
+    later = house.clock.now() + timedelta(hours=1)
+    due = await house.store.due_deliveries("log", now=later, limit=19)
+    shown = {one.event.job_id: ending(message_of(one.event), one.ends) for one in due}
+    assert shown["2"].action == "This ends: Export 1 failed in prod, since 03:00:00 UTC."
+    assert footer_of(shown["2"])[0] == "resolved"
+    assert (shown["3"].action, footer_of(shown["3"])[0]) == ("", "info")
+    assert shown["5"].action == "", "it is looked at before it ends anything"
 
 
 async def test_who_is_told_at_once_hears_of_an_overdue_job_when_its_sandbox_answers_also_behind_a_restart(house):
@@ -251,3 +276,20 @@ async def test_what_is_told_again_says_what_is_so_by_then(house):
     assert first.details["title"] == "Export 1 failed in prod"
     assert again.details["title"] == 'Still: Export 1 of "Gold members" failed in prod'
     assert [row["title"] for row in again.details["alerts"]] == ['Export 1 of "Gold members" failed in prod']
+
+
+async def test_a_message_about_one_alert_has_the_parts_of_its_event_and_a_new_failure_is_told_on_every_channel(house):
+    house.routes = (
+        Route(condition=CRITICAL, channels=("chat",), group_by=("sandbox",)),
+        Route(condition=CRITICAL, channels=("pager",), stateful=frozenset({"pager"})),
+    )
+    work = {"fingerprint": "f", "duration_s": 240.0}
+    for job in "12":
+        await house.happens(EventType.JOB_FAILED, job, status="FAILED", details=work)
+        await house.passes(minutes=7)
+    assert await house.told("chat") == await house.told("pager") == ["alert.firing", "alert.firing"]
+    assert len({one.event.stream for one in await house.store.deliveries(channel="pager")}) == 1
+    first, again = [one for one in await house.notices() if one.details["channel"] == "chat"]
+    assert (first.details["job"], again.details["job"]) == ("1", "2")
+    assert (again.details["title"], again.status) == ("Again: Export 2 failed in prod", "FAILED")
+    assert dict(message_of(again).fields)["Took"] == "4 m"

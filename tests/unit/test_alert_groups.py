@@ -7,7 +7,10 @@ import pytest
 from alert_builders import Told, about_sandbox, event, failed, never, succeeded
 from fakes import at
 
+from segwatch.alerts.effects import effects_of
+from segwatch.alerts.folding import fold
 from segwatch.alerts.grouping import Way
+from segwatch.alerts.model import Words
 from segwatch.alerts.quiet import QuietHours
 from segwatch.alerts.rerouting import Leads
 from segwatch.deliveries.knowledge import NOTHING
@@ -16,7 +19,13 @@ from segwatch.deliveries.retold import retold
 from segwatch.jobs.events import EventType, Severity
 
 OPS = Way(route="r", channel="ops")
+WORK = {"fingerprint": "f"}
 PAGER = Way(route="r", channel="pager", stateful=True)
+
+
+def opening(job):
+    one = failed(job, details=WORK)
+    return effects_of(one)[0], one
 
 
 def said(messages):
@@ -31,7 +40,11 @@ def test_what_fails_within_the_wait_becomes_one_message_that_counts_and_lists_it
     assert message.details["title"] == "200 exports failed in prod"
     assert message.details["summary"] == ("200 exports failed in prod — Internal error (500), since 03:00:00 UTC.")
     assert len(message.details["items"]) == len(message.details["alerts"]) == 50
-    assert message.details["items"][-1] == "and 151 more"
+    assert message.details["items"][0] == "Export 0 failed, since 03:00:00 UTC", "what all share is in the summary"
+    assert message.details["items_left"] == 150
+    assert message.details["listed_by"] == (
+        "segwatch events list --type job.failed --sandbox prod --since 1h --limit 1000"
+    )
     assert (message.severity, message.sandbox, message.kind) == (Severity.CRITICAL, "prod", "export_job")
     assert house.through(at(60), at(1)) == []
 
@@ -118,7 +131,8 @@ def test_a_story_is_told_as_notes_once_the_wait_is_over():
     (noted,) = house.through(at(2))
     assert (noted.type, noted.details["notes"]) == (EventType.ALERT_NOTED, 60)
     assert len(noted.details["items"]) == 50
-    assert noted.details["items"][-1] == "and 11 more"
+    assert noted.details["items_left"] == 10
+    assert noted.details["listed_by"] == "segwatch events list --since 1h --limit 1000"
 
 
 def test_groups_are_apart_by_their_labels():
@@ -127,6 +141,90 @@ def test_groups_are_apart_by_their_labels():
     messages = house.tick(at(second=30))
     assert sorted((one.sandbox, one.details["firing"]) for one in messages) == [("prod", 2), ("stage", 1)]
     assert len({one.stream for one in messages}) == 2
+
+
+def test_work_that_fails_anew_is_told_again_by_the_new_failure_and_counted():
+    house = Told(ways=(OPS, replace(PAGER, group_by=("alert",), group_wait=timedelta(), group_interval=timedelta())))
+    house.take(failed("1", details=WORK))
+    house.through(at(second=30))
+    house.take(failed("2", at(1), details=WORK))
+    told = [one for one in house.through(at(20), at(1)) if one.details["channel"] == "ops"]
+    pages = [one for channel, one in house.messages if channel == "pager"]
+    assert said(told) == [("alert.firing", 1, 0)]
+    assert said(pages) == [("alert.firing", 1, 0)] * 2
+    assert pages[0].stream == pages[1].stream
+    assert told[0].details["title"] == pages[1].details["title"] == "Again: Export 2 failed"
+    tail = "Internal error (500), at 03:01:00 UTC, the 2nd failure since 03:00:00 UTC"
+    assert told[0].details["summary"] == f"Again: Export 2 failed — {tail}."
+    (row,) = told[0].details["alerts"]
+    assert (row["failures"], row["job_id"]) == (2, "2")
+
+
+def test_title_and_cause_are_of_the_same_failure():
+    alert = fold(None, *opening("1"), Words(title="One", facts=" after 1 m", cause="disk full", code="E17"))
+    again = fold(alert, *opening("2"), Words(title="Two"))
+    assert (again.title, again.facts, again.cause, again.code, again.recurrences) == ("Two", "", "", "", 1)
+    assert again.titled_by == again.loud_id != alert.titled_by
+
+
+def test_further_attempts_of_a_chain_are_no_new_failures_and_each_chain_counts_once():
+    house, chain = Told(), WORK | {"root": "1"}
+    submitted = event(EventType.RETRY_SUBMITTED, "1", details=chain | {"new_job_id": "2"})
+    house.take(failed("1", details=chain), submitted, failed("2", details=chain), failed("2", details=WORK))
+    house.take(event(EventType.RETRY_EXHAUSTED, "2", details=chain))
+    (alert,) = house.book.open.values()
+    assert alert.recurrences == 0
+    house.take(failed("8", at(1), details=WORK), failed("8", at(2), details=WORK), failed("2", at(3), details=chain))
+    (alert,) = house.book.open.values()
+    assert (alert.recurrences, alert.title) == (1, "Export 8 failed")
+
+
+def test_what_comes_of_a_new_failure_is_told_as_of_the_first():
+    house = Told()
+    for job, minute in (("1", 0), ("2", 10)):
+        house.take(failed(job, at(minute), details=WORK))
+        house.through(at(minute + 5), at(minute))
+        house.take(event(EventType.RETRY_EXHAUSTED, job, when=at(minute + 6), details=WORK))
+        (told,) = house.through(at(minute + 9), at(minute + 6))
+        assert told.details["title"].endswith(f"Export {job} retry_exhausted")
+
+
+def test_each_run_of_a_pipeline_that_fails_is_told_and_explained_by_its_own_evaluation():
+    house = Told()
+    for run, minute in (("r1", 0), ("r2", 6)):
+        waits = {"pipeline": "nightly", "run": run, "segment_job": f"seg-{run}"}
+        house.take(
+            event(EventType.PIPELINE_FAILED, "", kind="", stream=f"pipeline/prod/{run}", when=at(minute), details=waits)
+        )
+    (alert,) = house.book.open.values()
+    assert (alert.recurrences, alert.awaits) == (1, "seg-r2")
+
+
+def test_the_end_of_what_failed_several_times_says_how_often():
+    house = Told()
+    house.take(failed("1", details=WORK), failed("2", at(1), details=WORK), succeeded("3", at(2), details=WORK))
+    (over,) = house.tick(at(3))
+    assert over.details["summary"] == (
+        "Resolved: Export 2 failed — Internal error (500), 2 failures, from 03:00:00 to 03:02:00 UTC."
+    )
+
+
+def test_a_storm_of_new_failures_is_bounded_by_the_interval():
+    house = Told()
+    for minute in range(60):
+        house.take(failed(str(minute), at(minute), details=WORK))
+        house.through(at(minute, second=55), at(minute))
+    assert len(house.messages) == 12
+
+
+def test_of_many_what_failed_again_comes_first_and_is_counted():
+    house = Told()
+    house.take(*(failed(str(number)) for number in range(60)), failed("a", details=WORK))
+    house.tick(at(second=30))
+    house.take(failed("b", at(6), details=WORK))
+    (told,) = house.tick(at(7))
+    assert told.details["summary"].endswith(", since 03:00:00 UTC; 1 failed again.")
+    assert told.details["items"][0] == "Export b failed, at 03:06:00 UTC, the 2nd failure since 03:00:00 UTC"
 
 
 # channels that keep incidents of their own
@@ -378,3 +476,54 @@ def test_what_is_held_is_told_in_the_morning():
     house.take(event(EventType.JOB_OVERDUE, "1"), event(EventType.JOB_OVERDUE, "2", when=at(10)))
     assert house.through(at(59)) == []
     assert said(house.tick(at(60))) == [("alert.firing", 2, 0)]
+
+
+def test_a_warning_without_an_alert_keeps_its_severity_in_quiet_hours_and_in_its_message():
+    quiet = QuietHours(begin=time(1), end=time(4), below=Severity.WARNING)
+    house = Told(ways=[replace(OPS, quiet=quiet)])
+    house.take(event(EventType.JOB_QUEUED, "1"))
+    assert house.through(at(1)) == []
+    house.take(event(EventType.UNKNOWN_REPLY, "", stream="reply/prod/x", when=at(2)))
+    (told,) = house.through(at(3), at(2))
+    assert (told.type, told.severity) == (EventType.ALERT_NOTED, Severity.WARNING)
+    assert told.details["title"] == "2 events"
+    assert told.details["items"][0] == "Export  unknown_reply — Internal error (500)", "the worst first"
+
+
+def test_a_night_of_stories_crowds_out_no_warning():
+    house = Told()
+    house.take(*(event(EventType.JOB_QUEUED, str(number)) for number in range(200)))
+    house.take(event(EventType.SCHEDULE_CHANGED, "", stream="schedule/prod/s1", severity=Severity.WARNING))
+    (told,) = house.tick(at(second=30))
+    assert "changed" in told.details["items"][0]
+    assert (told.severity, told.details["notes"], told.details["items_left"]) == (Severity.WARNING, 201, 151)
+
+
+def test_stories_that_wait_for_the_morning_keep_no_critical_alert_from_being_recalled():
+    house = Told(ways=[replace(OPS, quiet=QuietHours(begin=time(1), end=time(12)), repeat_interval=timedelta(hours=1))])
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    house.take(event(EventType.JOB_QUEUED, "2", when=at(10)))
+    assert said(house.through(at(59), at(10))) == []
+    assert said(house.through(at(61), at(60))) == [("alert.firing", 1, 0)]
+
+
+@pytest.mark.parametrize("reason", ["cron", "disabled", "deleted"])
+def test_a_schedule_that_somebody_changed_has_not_recovered(reason):
+    house = Told()
+    stream = "schedule/prod/s1"
+    house.take(event(EventType.SCHEDULE_MISSED, "", stream=stream))
+    house.tick(at(second=30))
+    house.take(event(EventType.SCHEDULE_RECOVERED, "", stream=stream, when=at(6), reason=reason))
+    (told,) = house.through(at(12), at(6))
+    assert told.details["title"].startswith("No longer expected: ")
+    assert told.details["summary"].endswith(", and what was due has not run.")
+    assert told.details["items"][0].startswith("No longer expected: ")
+
+
+def test_a_time_of_another_day_is_told_with_its_date():
+    house = Told()
+    house.take(failed("1"))
+    house.tick(at(second=30))
+    (again,) = house.tick(at(24 * 60))
+    assert again.details["summary"].endswith(f", since {at():%Y-%m-%d} 03:00:00 UTC.")

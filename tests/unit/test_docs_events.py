@@ -21,9 +21,9 @@ from segwatch.alerts.notices import FOR_ONE
 from segwatch.alerts.silences import Silence
 from segwatch.alerts.topics import OF_ALL, TOPICS
 from segwatch.cli.samples import sample
-from segwatch.daemon.alerter import words_of
 from segwatch.decision import Policy, announce, decide
 from segwatch.deliveries import digest, digest_times, silence_end
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.health import ChannelHealth, counted, judged
 from segwatch.deliveries.message import message_of
 from segwatch.deliveries.model import Accepted, Rejected
@@ -51,7 +51,11 @@ from segwatch.pipelines.seen import BatchesStand, DatasetKnown, EvaluationStands
 PAGE = (Path(__file__).parents[2] / "docs/reference/events.md").read_text(encoding="utf-8")
 PARTS = {part.partition("`")[0]: part for part in re.split(r"^### `", PAGE, flags=re.MULTILINE)[1:]}
 BY_CASE = {EventType.RETRY_REFUSED: "by reason", EventType.SILENCE_ENDED: "of the worst that is open"}
-BY_CASE |= {EventType.ALERT_FIRING: "that of the worst that fires"}
+BY_CASE |= {EventType.ALERT_RESOLVED: "`info`, or that of the worst event beside"}
+BY_CASE |= {
+    EventType.ALERT_NOTED: "of the worst of them",
+    EventType.ALERT_FIRING: "that of the worst that fires, or of what else the message tells",
+}
 COMMON = {
     "event_id",
     "sequence",

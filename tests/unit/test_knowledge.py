@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segwatch.alerts.matching import Condition, parse
-from segwatch.daemon.alerter import words_of
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.error_codes import ErrorCode
 from segwatch.deliveries.knowledge import Knowledge
 from segwatch.deliveries.links import PLACEHOLDERS, Link

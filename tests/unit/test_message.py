@@ -134,7 +134,7 @@ SAID = {
     EventType.SANDBOX_RECOVERED: ({}, "Sandbox prod answers again."),
     EventType.CHANNEL_FAILING: (
         {"channel": "ops", "why": "http_404: no_service", "failures": 1},
-        "Channel ops is failing — http_404: no_service (1 failure in a row). "
+        "Channel ops is failing, 1 failure in a row — http_404: no_service. "
         "What it should have told is kept until its maximum age, then listed by: segwatch notify dead",
     ),
     EventType.CHANNEL_RECOVERED: ({}, "Channel ops works again. Sending what it missed."),
@@ -159,7 +159,7 @@ SAID = {
     ),
     EventType.EXPORT_IMPLAUSIBLE: (
         {"why": "its record names no batch"},
-        "Export 24116 cannot be right in prod: its record names no batch. "
+        "Export 24116 cannot be right in prod — its record names no batch. "
         "The platform calls it a success, so nothing is submitted again. Look: segwatch export show 24116",
     ),
     EventType.EXPORT_PLAUSIBLE: ({"exported": 4195}, "Export 24116 looks right again in prod, 4,195 profiles written."),

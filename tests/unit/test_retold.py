@@ -9,7 +9,7 @@ from fakes import at
 
 from segwatch.alerts.effects import effects_of
 from segwatch.alerts.folding import fold
-from segwatch.daemon.alerter import words_of
+from segwatch.deliveries.alert_words import words_of
 from segwatch.deliveries.knowledge import NOTHING, Knowledge
 from segwatch.deliveries.names import NameKey, Resource
 from segwatch.deliveries.retold import retold
@@ -106,8 +106,8 @@ def test_names_that_were_learned_since_are_in_the_title():
     assert told.title == 'Export 24116 of "Gold members" failed in prod'
 
 
-def test_the_title_stays_that_of_the_first_failure():
-    alert = alert_of(FAILED, failed("24120"), SCHEDULED)
+def test_the_title_stays_that_of_the_first_failure_of_a_chain():
+    alert = alert_of(FAILED, failed("24120", details={"root": "24116"}), SCHEDULED)
     assert (alert.titled_by, alert.acted_by) == (FAILED.id, SCHEDULED.id)
 
 

@@ -43,6 +43,16 @@ def test_a_list_keeps_its_limit_and_loses_no_count(lines, limit, escapes):
         assert got[-1] == f"… and {len(lines) - len(got) + 1} more"
 
 
+def test_what_is_counted_beside_the_lines_is_in_the_count_and_the_command_where_there_is_room():
+    assert listed(["one", "two"], 90, more=9, by="segwatch events list") == [
+        "one", "two", "… and 9 more: segwatch events list",
+    ]  # fmt: skip
+    assert listed(["one", "two"], 48, more=9, by="segwatch events list") == ["one", "two", "… and 9 more"]
+    lines = [f"export {number} failed" for number in range(50)]
+    *shown, rest = listed(lines, 300, more=10, by="segwatch events list")
+    assert rest == f"… and {60 - len(shown)} more: segwatch events list"
+
+
 def test_the_fullest_layout_that_fits_is_taken():
     def laid(limit):
         return "x" * limit(1000)

@@ -112,15 +112,16 @@ class _Writer:
             return clip(" ".join(shown), most) or blank
         return clip("\n".join(_first(shown, lines)), most) or blank
 
-    def items(self, text: Text) -> tuple[str, ...]:
+    def items(self, text: Text) -> tuple[tuple[str, ...], int]:
+        """Return the first lines, and how many are left out."""
         self.part = "items"
         shown = _lines(text.render(self._view, self._budget, ITEMS_MAX * ITEM_MAX))
-        return tuple(clip(one, ITEM_MAX) for one in _first(shown, ITEMS_MAX))
+        return tuple(clip(one, ITEM_MAX) for one in shown[:ITEMS_MAX]), max(0, len(shown) - ITEMS_MAX)
 
 
 def _rewritten(rule: TemplateRule, message: Message, writer: _Writer) -> Message:
     title, summary, items = message.title, message.summary, message.items
-    explanation, action = message.explanation, message.action
+    explanation, action, left = message.explanation, message.action, message.items_left
     if rule.title:
         title = writer.text("title", rule.title, TITLE_MAX, lines=1, blank=title)
     if rule.summary:
@@ -130,10 +131,17 @@ def _rewritten(rule: TemplateRule, message: Message, writer: _Writer) -> Message
     if rule.action:
         action = writer.text("action", rule.action, ACTION_MAX)
     if rule.items:
-        items = writer.items(rule.items)
+        items, left = writer.items(rule.items)
     fields = _fields(rule, message, writer)
     return replace(
-        message, title=title, summary=summary, explanation=explanation, action=action, items=items, fields=fields
+        message,
+        title=title,
+        summary=summary,
+        explanation=explanation,
+        action=action,
+        items=items,
+        items_left=left,
+        fields=fields,
     )
 
 

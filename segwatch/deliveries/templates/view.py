@@ -14,7 +14,7 @@ TEXT_MAX = 2000  # runes
 LIST_MAX = 200
 _DEPTH_MAX = 6
 _PAIRS = ("fields", "links")  # of a message: names and values
-MESSAGE = tuple(one.name for one in fields(Message))
+MESSAGE = tuple(one.name for one in fields(Message) if one.name != "ends")  # of what is sent, beyond its words
 
 
 class Table(dict[str, Any]):
