@@ -188,7 +188,8 @@ def seen_of(job: JobState) -> Observation:
     """Return what was last seen of a job that we know."""
     return Observation(
         key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, created_at=job.created_at,
-        updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at, errors=job.errors, facts=job.facts,
+        updated_at=job.updated_at, started_at=job.started_at, ended_at=job.ended_at, end_is_told=job.end_is_told,
+        errors=job.errors, facts=job.facts,
     )  # fmt: skip
 
 

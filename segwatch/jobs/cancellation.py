@@ -2,7 +2,9 @@
 
 No document says how a deleted export ends (AEP contract 4.4), so four things count: it was being cancelled, its error
 says that somebody cancelled it, the platform agreed to end it, or we asked for that without hearing how it went. That
-it agreed proves little: it does so of a job that has ended, too (AEP contract 3.6). The last one decides nothing.
+it agreed proves little: it does so of a job that has ended, too (AEP contract 3.6). No more does it that a job was
+being cancelled, where it went on. The last one decides nothing. But after each of them a failure may be that end, so
+that none is answered by a new job unless a person wants one.
 """
 
 from collections.abc import Sequence
@@ -34,12 +36,13 @@ def judged(job: JobState, *, is_failure: bool = False) -> JobState:
     """
     if job.status is not Status.FAILED:
         return job
-    why, error = "", None if is_failure else said_by(job.errors)
-    if job.cancelling_at:
+    why, error = "", said_by(job.errors)
+    is_expected = error or cancel_texts.name_no_cause(one.text for one in job.errors)
+    if job.cancelling_at and (is_expected or not job.resumed_at):
         why = f"it was being cancelled since {rfc3339(job.cancelling_at)}"
-    elif job.cancel_at and not job.ended_unasked and not _names_another_cause(job.errors):
+    elif job.cancel_at and is_expected and not job.ended_unasked:
         why = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
-    elif error:
+    elif error and not is_failure:
         why = f'its error says that somebody cancelled it: "{error.text}"'
     return replace(job, cancel_why=why)
 
@@ -50,17 +53,17 @@ def is_only_said(job: JobState) -> bool:
     return bool(job.status is Status.FAILED and job.cancel_why and not asked)
 
 
-def _names_another_cause(errors: Sequence[JobError]) -> bool:
-    is_of_a_cancellation = any("cancel" in error.text.lower() for error in errors)
-    return not is_of_a_cancellation and not cancel_texts.name_no_cause(error.text for error in errors)
-
-
 def words(job: JobState) -> str:
     """Return why a FAILED job is, or may be, ended on purpose, for people; "" where nothing says so."""
     if not job.cancel_in_doubt:
         return job.cancel_why
+    if job.resumed_at and job.cancelling_at:
+        since = f"it was being cancelled since {rfc3339(job.cancelling_at)}"
+        return f"{since}; but it went on at {rfc3339(job.resumed_at)}, and its error names another cause"
     if job.cancel_at:
         agreed = f"segwatch asked to cancel it, and the platform agreed at {rfc3339(job.cancel_at)}"
+        if job.ended_unasked:
+            return f"{agreed}; but by the platform's own times it had ended before, unless its clocks differ"
         return f"{agreed}; but it never told that it was being cancelled, and its error names another cause"
     asked = f" at {rfc3339(job.cancel_asked_at)}" if job.cancel_asked_at else ""
     return f"segwatch asked to cancel it{asked}, and never heard whether that took effect"

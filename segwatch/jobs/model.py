@@ -131,7 +131,7 @@ class Observation:
     """What one poll saw of one job. `asked_at` is our clock, all other times are the platform's.
 
     started_at: when its work began; a record tells it late or never.
-    ended_at: the last change where the record of an ended job names no end.
+    ended_at: the last change where the record of an ended job names no end. end_is_told: it names one.
     """
 
     key: JobKey
@@ -142,6 +142,7 @@ class Observation:
     updated_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    end_is_told: bool = False
     errors: tuple[JobError, ...] = ()
     facts: Facts = Facts()
 
@@ -171,7 +172,8 @@ class JobState:
     judged_at: when it was told that its success cannot be right. reused_at: that its id is in use again.
     cancel_asked_at: when segwatch itself was about to ask the platform to end it. cancel_there: the same by the
     platform's clock; None where that is not known. cancel_at: when the platform agreed to that. cancelling_at: when it
-    first told that the job is being cancelled. cancel_why: why it counts as cancelled though it is FAILED.
+    first told that the job is being cancelled. resumed_at: when it told of another status after that, that is no end.
+    cancel_why: why it counts as cancelled though it is FAILED.
     """
 
     key: JobKey
@@ -184,6 +186,7 @@ class JobState:
     updated_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    end_is_told: bool = False
     errors: tuple[JobError, ...] = ()
     facts: Facts = Facts()
     root: str = ""
@@ -201,6 +204,7 @@ class JobState:
     cancel_there: datetime | None = None
     cancel_at: datetime | None = None
     cancelling_at: datetime | None = None
+    resumed_at: datetime | None = None
     cancel_why: str = ""
 
     @property
@@ -215,14 +219,18 @@ class JobState:
 
     @property
     def cancel_in_doubt(self) -> bool:
-        """True for a failure that we asked for, as far as we know without effect: somebody may have ended it so."""
-        asked = self.cancel_asked_at or self.cancel_at
-        return self.status is Status.FAILED and asked is not None and not (self.cancel_why or self.ended_unasked)
+        """True for a failure of which somebody wanted the end, as far as we know without effect: it may be that end."""
+        wanted = self.cancel_asked_at or self.cancel_at or self.cancelling_at
+        return self.status is Status.FAILED and wanted is not None and not self.cancel_why
 
     @property
     def ended_unasked(self) -> bool:
-        """True where the platform's own times tell that the job had ended before we asked for that."""
-        if self.ended_at is None or self.cancel_there is None:
+        """True where the platform's own times tell that the job had ended before we asked for that.
+
+        Dates of answers and ends of jobs are from several clocks, so that this can raise a doubt and settle none. The
+        last change is no end at all (AEP contract 3.2).
+        """
+        if not self.end_is_told or self.ended_at is None or self.cancel_there is None:
             return False
         return self.ended_at < self.cancel_there - _CLOCK_ERROR
 

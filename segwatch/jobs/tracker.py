@@ -83,12 +83,14 @@ def observe(
         known,
         updated_at=seen.updated_at or state.updated_at,
         ended_at=seen.ended_at if seen.status.is_final else None,
+        end_is_told=seen.status.is_final and seen.end_is_told,
     )
     # known words come in any case (AEP contract 13, no. 18); of unknown ones each is another status
     if seen.status is state.status and (seen.word == state.word or seen.status is not Status.UNKNOWN):
         return overdue(known, now, watch)
     known = replace(
-        known, status=seen.status, word=seen.word, since=seen.asked_at, cancelling_at=_cancelling(state, seen)
+        known, status=seen.status, word=seen.word, since=seen.asked_at,
+        cancelling_at=_cancelling(state, seen), resumed_at=_resumed(state, seen),
     )  # fmt: skip
     known = cancellation.judged(known, is_failure=is_failure)
     return _changed(known, state, now, watch)
@@ -183,6 +185,7 @@ def _first_sight(
         updated_at=seen.updated_at,
         started_at=_not_before(seen.started_at, seen.created_at),
         ended_at=seen.ended_at if seen.status.is_final else None,
+        end_is_told=seen.status.is_final and seen.end_is_told,
         errors=seen.errors,
         facts=seen.facts,
         root=root,
@@ -248,6 +251,13 @@ def _missed(state: JobState, seen: Missing, now: datetime, watch: Watch) -> tupl
 def _cancelling(before: JobState | None, seen: Observation) -> datetime | None:
     """Return since when the platform tells that it cancels the job; its error text need not say so."""
     return (before.cancelling_at if before else None) or (seen.asked_at if seen.status is Status.CANCELLING else None)
+
+
+def _resumed(before: JobState, seen: Observation) -> datetime | None:
+    """Return when the platform told of another status than that it cancels the job, if it did not do so again since."""
+    if seen.status is Status.CANCELLING or not before.cancelling_at:
+        return None
+    return before.resumed_at if seen.status.is_final else before.resumed_at or seen.asked_at
 
 
 def _started(before: JobState, seen: Observation, watch: Watch) -> datetime | None:

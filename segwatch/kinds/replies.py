@@ -111,8 +111,8 @@ def sighting(
     created_at = past(record.get("creationTime"))
     updated_at = past(record.get("updateTime")) or past(record.get("updateEpoch"))
     started_at = in_its_life(past(mapping(metrics.get(runs)).get("startTimeInMs")), created_at)
-    ended_at = in_its_life(past(mapping(metrics.get("totalTime")).get("endTimeInMs")), created_at)
-    ended_at = ended_at or in_its_life(updated_at, created_at)
+    end = in_its_life(past(mapping(metrics.get("totalTime")).get("endTimeInMs")), created_at)
+    ended_at = end or in_its_life(updated_at, created_at)
     return Observation(
         key=JobKey(sandbox=asked.sandbox, kind=kind, id=job_id),
         status=status,
@@ -122,6 +122,7 @@ def sighting(
         updated_at=updated_at,
         started_at=started_at,
         ended_at=ended_at if status.is_final else None,
+        end_is_told=status.is_final and end is not None,
         errors=errors_of(record.get("errors")),
         facts=replace(facts, api_path=item_path(collection, job_id)),
     )
