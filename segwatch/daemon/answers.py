@@ -56,10 +56,7 @@ class Answers:
 
     async def late(self) -> list[tuple[Resubmission, JobState]]:
         """Return answers that were given up after a POST, each with the job that it led to after all."""
-        since = self._clock.now() - _LATE_MAX
-        given_up = await self._ours((Step.REFUSED,), since=since)
-        given_up = [one for one in given_up if one.posted_at]
-        if not given_up:
+        if not (given_up := await self._given_up()):
             return []
         posts = await self.posts()
         claimed = posts.claimed() | posts.ordered
@@ -71,6 +68,23 @@ class Answers:
                 found.append((answer, job))
                 given_up.remove(answer)
         return found
+
+    async def that_brought_about(self, job: Observation) -> Resubmission | None:
+        """Return the answer that was given up after a POST, and led to this job, which no other answer claims.
+
+        What no sweep has recorded so far a look may show: it belongs to that POST before anybody adopts it.
+        """
+        if not (given_up := await self._given_up()) or job.key.id in (await self.posts()).ordered:
+            return None
+        known = await self._recorder.fresh(job.key) or JobState(
+            key=job.key, status=job.status, word=job.word, asked_at=job.asked_at, discovered_at=job.asked_at,
+            since=job.asked_at, created_at=job.created_at,
+        )  # fmt: skip
+        return await self._whose(known, job.facts.fingerprint, given_up)
+
+    async def _given_up(self) -> list[Resubmission]:
+        found = await self._ours((Step.REFUSED,), since=self._clock.now() - _LATE_MAX)
+        return [one for one in found if one.posted_at]
 
     async def _ours(self, steps: Sequence[Step], *, since: datetime | None = None) -> list[Resubmission]:
         found = await self._store.resubmissions(self._sandbox, steps=steps, since=since)

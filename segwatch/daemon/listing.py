@@ -1,6 +1,6 @@
 """The newest pages of a list, as far back as somebody needs them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,8 +20,13 @@ class Inconclusive(Exception):
 class TooLittle(Inconclusive):
     """What the platform tells, of one job or behind the first page of a list, decides nothing, for now.
 
-    It may tell more, so that it is asked for longer than where it tells what cannot be read.
+    It may tell more, so that it is asked for longer than where it tells what cannot be read. rows: what a list showed
+    all the same, by id: what is there is there, whatever it does not show.
     """
+
+    def __init__(self, why: str, *, rows: Mapping[str, Observation] | None = None) -> None:
+        super().__init__(why)
+        self.rows = dict(rows or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,7 @@ async def listed(
             if number == 1 or not _fails_at_this(error):
                 raise
             why = f"the platform fails at page {number} of its list, though not at the first: {error}"
-            raise TooLittle(why) from error
+            raise TooLittle(why, rows=rows) from error
         beat()
         if _hides_something(page, horizon):
             raise Inconclusive("the list holds rows that cannot be read")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from segwatch.daemon.clock import Clock
-from segwatch.daemon.listing import Inconclusive, is_before, listed, told_of
+from segwatch.daemon.listing import Inconclusive, TooLittle, is_before, listed, told_of
 from segwatch.daemon.source import Source
 from segwatch.daemon.unlisted import told_by_id
 from segwatch.jobs import proof, tracker
@@ -27,12 +27,14 @@ class Look:
     doubtful: ids of rows that may be equal to the export that is wanted, since neither they nor their records tell
     enough, and of those that a POST of ours may have brought about. equal: ids of those that our own POSTs have asked
     for as it is asked for now, whatever their records tell. itself: the failed one, where the list shows it.
+    cut: why the list does not go back to the failed export, so that what it does not show proves nothing.
     """
 
     rows: tuple[Observation, ...]
     doubtful: frozenset[str] = frozenset()
     equal: frozenset[str] = frozenset()
     itself: Observation | None = None
+    cut: TooLittle | None = None
 
 
 class Lookout:
@@ -56,15 +58,22 @@ class Lookout:
         self._told: dict[str, Facts] = {}  # by records that told enough: what an export was to do never changes
 
     async def look(
-        self, answer: Resubmission, failed: JobState, beat: Callable[[], None], posts: Posts = _NO_POSTS
-    ) -> Look:
-        """Return all exports since `failed` was created. Raises Inconclusive.
+        self, answer: Resubmission, failed: JobState, beat: Callable[[], None], posts: Posts = _NO_POSTS,
+        *, may_be_cut: bool = False,
+    ) -> Look:  # fmt: skip
+        """Return all exports since `failed` was created. Raises Inconclusive; not so where the look `may_be_cut`.
 
         posts: what our POSTs have led to, read before this look. What answers another failure or an order is no effect
         of a POST of this answer; what the list does not show of it is asked for by its id.
         The list must go back to the failed job, or beyond it: one that ends before says nothing about what it left out.
         """
-        shown = await self._listed(failed, beat)
+        cut: TooLittle | None = None
+        try:
+            shown = await self._listed(failed, beat)
+        except TooLittle as error:
+            if not may_be_cut:
+                raise
+            shown, cut = error.rows, error
         known = {job.key.id: job for job in self._jobs()}
         rows = {job.key.id: seen_of(job) for job in known.values() if _came_after(job, failed)} | shown
         rows = {id_: self._best_told(row, known.get(id_)) for id_, row in rows.items()}
@@ -103,7 +112,7 @@ class Lookout:
         itself = shown.get(failed.key.id)
         if itself and tracker.is_another(failed, itself):
             itself = None
-        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful), equal=equal, itself=itself)
+        return Look(rows=tuple(rows.values()), doubtful=frozenset(doubtful), equal=equal, itself=itself, cut=cut)
 
     def _matters(self, made: Made, answer: Resubmission, failed: JobState, known: JobState | None) -> bool:
         """True for what our POST made since the failed job, and may be equal; not for what we saw vanish."""

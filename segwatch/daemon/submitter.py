@@ -83,11 +83,8 @@ class Submitter:
         self._setbacks.heed({one.failed: one.since for one in answers if one.manual and one.step is Step.SCHEDULED})
         paused = self._setbacks.paused()
         self._silences.keep({answer.failed for answer in answers if answer.step is Step.POSTING})
-        return [
-            answer
-            for answer in answers
-            if answer.is_due(now, max_delay=self._policy.backoff.cap) and answer.failed not in paused
-        ]
+        due = [one for one in answers if one.is_due(now, max_delay=self._policy.backoff.cap)]
+        return [one for one in due if one.failed not in paused]
 
     async def _guarded(self, answer: Resubmission, beat: Callable[[], None]) -> None:
         """Advance one answer. One that we did not expect is put aside and at last given up: the others must go on."""
@@ -198,6 +195,8 @@ class Submitter:
                 raise TooLittle(why)
             case Refuse() as refusal:
                 await self._answers.refuse(answer, refusal)
+            case Found(job=job, ours=False) if late := await self._answers.that_brought_about(job):
+                await self._answers.link(late, late, Step.SUBMITTED, job, by="look")  # no sweep has shown it so far
             case Found(job=job, ours=ours):
                 await self._answers.link(
                     answer, whole, Step.SUBMITTED if ours else Step.ADOPTED, job, by="look" if ours else ""
@@ -274,8 +273,9 @@ class Submitter:
     async def _settle(self, answer: Resubmission, failed: JobState, beat: Callable[[], None]) -> None:
         """Find out by looking what became of a POST whose reply we do not have."""
         silence = self._silences.of(answer.failed, answer.posted_at)
-        look = await self._lookout.look(answer, failed, beat, await self._answers.posts())
-        self._silences.looked(answer.failed)
+        look = await self._lookout.look(answer, failed, beat, await self._answers.posts(), may_be_cut=True)
+        if not look.cut:
+            self._silences.looked(answer.failed)
         claimed, ordered = await self._owners(answer)
         settled = submission.settle(
             answer, failed, look.rows, claimed, policy=self._policy, silence=silence, now=self._clock.now(),
@@ -284,6 +284,8 @@ class Submitter:
         match settled:
             case Found(job=job):
                 await self._answers.link(answer, answer, Step.SUBMITTED, job, by="look")
+            case _ if look.cut:
+                raise look.cut
             case Refuse() as refusal:
                 await self._answers.refuse(answer, refusal)
             case _:

@@ -36,16 +36,16 @@ def order_of(record: dict[str, Any]) -> tuple[str, str]:
     """Return (request, fingerprint) of an export job's record; two empty strings when it does not tell enough.
 
     Too little is told without a dataset, and when a filter is there but cannot be read: to leave out a filter would
-    export more than was asked; so when a text in it did not come whole. Source: AEP contract 4.2, 4.5.
+    export more than was asked; so when a text or a number in it did not come whole. Source: AEP contract 4.2, 4.5.
     """
     dataset = dataset_of(record)
     if not dataset or not _is_readable(record):
         return "", ""
     asked = _json({name: record.get(name) for name in _ASKED})
-    if LOST.encode() in asked:
+    per_batch = mapping(record.get("destination")).get("segmentPerBatch")
+    if LOST.encode() in asked or per_batch == LOST:
         return "", ""
-    per_batch = truth(mapping(record.get("destination")).get("segmentPerBatch"))
-    return _order(asked, dataset, per_batch)
+    return _order(asked, dataset, truth(per_batch))
 
 
 def may_be(told: str, order: str) -> bool:

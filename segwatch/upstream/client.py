@@ -19,7 +19,7 @@ from segwatch.kinds.excerpts import excerpt
 from segwatch.upstream.budget import Share
 from segwatch.upstream.envelopes import Complaint, complaint_of, is_complaint, retry_after_of, words_of
 from segwatch.upstream.errors import BadReply, Fate, UpstreamError
-from segwatch.upstream.json_bodies import is_json, mended
+from segwatch.upstream.json_bodies import is_json, mended_beside
 from segwatch.upstream.platform_clock import PlatformClock
 from segwatch.upstream.redaction import Redactor
 from segwatch.upstream.streaming import Opened, beginning, open_exchange
@@ -136,7 +136,7 @@ class PlatformClient:
         what = f"Sandbox {self._sandbox.name}: {request.method} {request.endpoint}"
         try:
             reply = await self._renewing(lambda token: self._send(request, token, what, before_send))
-            body, faults = mended(reply.body)
+            body, faults = await mended_beside(reply.body)
             reply = replace(reply, body=body, faults=faults)
             if 200 <= reply.status < 300:
                 return self._checked(reply, what)

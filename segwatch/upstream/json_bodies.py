@@ -4,6 +4,7 @@ A text that was cut inside an emoji leaves half of it, which JavaScript and Pyth
 RFC 8259, section 8.2, and no character. Python also writes NaN, and other writers leave out an escape or add a mark.
 """
 
+import asyncio
 import json
 import math
 import re
@@ -17,7 +18,9 @@ CONTROL = "a control character in a text that is not escaped"
 NO_UTF8 = "text that is not UTF-8"
 MARK = "a byte order mark"
 
+_LOST = "\ufffd"  # as decoders put it; `kinds` refuses an order that holds it
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_AT_ONCE = 1024 * 1024
 _DIGITS_MAX = 1000  # Python refuses to read some thousands of them, and would lose the page with the number
 
 
@@ -30,12 +33,17 @@ def is_json(body: bytes) -> bool:
     return True
 
 
+async def mended_beside(body: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return the same as `mended`; of a large body in a thread: for seconds all else would wait."""
+    return await asyncio.to_thread(mended, body) if len(body) > _AT_ONCE else mended(body)
+
+
 def mended(body: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Return a body as strict JSON in UTF-8, and what was wrong with it; as it is where nothing was, or all is.
 
-    All that `json.loads(strict=False)` takes is read. What is no character becomes U+FFFD, also in names, and what is
-    no number null; whole numbers stay exact. A body that is empty, cut short, nested too deeply or no JSON stays as it
-    is.
+    All that `json.loads(strict=False)` takes is read. What is no character becomes U+FFFD, also in names, and so does
+    what is no number: as null it would pass for what was never there. Whole numbers stay exact. A body that is empty,
+    cut short, nested too deeply or no JSON stays as it is.
     """
     if is_json(body) and _is_utf8(body):
         return body, ()
@@ -51,7 +59,7 @@ def mended(body: bytes) -> tuple[bytes, tuple[str, ...]]:
         written = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return body, ()
-    strict = _SURROGATE.sub("\ufffd", written)
+    strict = _SURROGATE.sub(_LOST, written)
     wrong += [*faults, *([HALF] if strict != written else [])]
     return strict.encode(), tuple(wrong)
 
@@ -60,13 +68,13 @@ def _read(text: str) -> tuple[Any, list[str]]:
     """Return the value, and what is wrong with its grammar. Raises ValueError, RecursionError."""
     faults: dict[str, None] = {}
 
-    def number(word: str) -> int | float | None:
+    def number(word: str) -> int | float | str:
         if len(word) <= _DIGITS_MAX and word.lstrip("-").isdecimal():
             return int(word)
         if math.isfinite(value := float(word)):
             return value
         faults[NO_NUMBER] = None
-        return None
+        return _LOST
 
     def read(*, strict: bool) -> Any:
         return json.loads(text, strict=strict, parse_constant=number, parse_float=number, parse_int=number)

@@ -283,7 +283,8 @@ HANGS = Unavailable("no answer in time", fate=Fate.LOST, reason="timeout")
 @pytest.mark.parametrize("step", ["scheduled", "scheduled-by-a-person", "posting"])
 async def test_a_failure_before_which_the_list_cannot_be_read_is_refused_and_not_left_waiting(house, step, error):
     """Its first page is there, and all records are."""
-    house.platform.exports.insert(0, export("5", minute=3, facts=CHANGED))
+    house.platform.records["5"] = export("5", minute=3, facts=CHANGED)
+    house.platform.exports.insert(0, house.platform.records["5"])
     house.platform.behind_first = error
     after = await house.ends(posting() if step == "posting" else due(manual="person" in step))
     assert (after.step, after.reason, house.platform.submitted) == (Step.REFUSED, "undecided", [])
@@ -291,6 +292,14 @@ async def test_a_failure_before_which_the_list_cannot_be_read_is_refused_and_not
     told = [one.event for one in await house.store.events(EventFilter()) if one.event.type.value.startswith("export.")]
     assert [one.type.value for one in told] == ["export.retry_refused"]
     assert told[0].details["why"].startswith("the platform fails at page 2 of its list, though not at the first: ")
+
+
+async def test_what_a_post_without_a_reply_brought_about_is_recognised_though_a_page_behind_it_fails(house):
+    house.platform.exports.insert(0, export("7", minute=10))
+    house.platform.behind_first = BROKEN
+    after = await house.ends(posting())
+    assert (after.step, after.new_id, house.platform.submitted) == (Step.SUBMITTED, "7", [])
+    assert house.clock.now() - at(10) < timedelta(minutes=2)
 
 
 async def test_a_page_that_fails_for_some_minutes_only_postpones_the_submission(house):
@@ -706,6 +715,19 @@ async def test_what_shows_up_late_closes_the_failure_that_was_given_up(house):
     assert told == [("1", "export.retry_submitted"), ("7", "export.recovered")]
 
 
+async def test_what_shows_up_late_belongs_to_the_post_that_was_given_up_before_anybody_adopts_it(house):
+    """No sweep has recorded it so far: the look for another failure is the first to show it."""
+    given_up = due(Step.REFUSED, reason="undecided", posted_at=at(9), since=at(9.5), tries=1)
+    await house.failed(given_up)
+    failed = job("8", status=Status.FAILED, word="FAILED", created_at=at(-5), ended_at=at(0), facts=WHOLE)
+    await house.store.commit([Change(job=failed, resubmission=replace(due(), failed=key("8"), root="8"))])
+    house.platform.exports = [export("7", minute=9), replace(ITSELF, key=key("8")), ITSELF]
+    other = await house.over("8")
+    assert (other.step, other.reason, house.platform.submitted) == (Step.REFUSED, "superseded", [])
+    closed = await house.store.resubmission(key("1"))
+    assert (closed.step, closed.new_id) == (Step.SUBMITTED, "7")
+
+
 @pytest.mark.parametrize(
     ("created", "others"),
     [
@@ -882,7 +904,13 @@ async def test_an_equal_resubmission_that_got_no_reply_may_have_been_taken_as_we
         )  # fmt: skip
         house.platform.exports.insert(0, export("9", minute=9))
         done = await house.until(lambda after: after.step is not Step.SCHEDULED)
-    assert (done.step, done.new_id, house.platform.submitted) == (Step.ADOPTED, "9", [])
+        other = await house.store.resubmission(key("2"))
+    # as far as its words tell, it is the effect of that POST, and not somebody else's
+    is_its_effect = asked == WHOLE
+    assert (done.step, other.step) == (
+        (Step.REFUSED, Step.SUBMITTED) if is_its_effect else (Step.ADOPTED, Step.REFUSED)
+    )
+    assert ((other if is_its_effect else done).new_id, house.platform.submitted) == ("9", [])
 
 
 @pytest.mark.parametrize(

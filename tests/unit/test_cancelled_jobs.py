@@ -1,6 +1,7 @@
 """Which failures were ended on purpose, and why: as told by the platform, as asked for, and as a rule sees it."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from builders import ABORTED, CANCELLED, at, failed, job, policy, retry_policy, seen, watch
@@ -14,6 +15,7 @@ from segwatch.jobs.retry import Action, Rule
 from segwatch.jobs.tracker import observe
 
 SPARK = "Job 12 cancelled because SparkContext was shut down"
+QUOTA = "Storage quota of dataset exceeded"
 
 
 def errors(*texts):
@@ -208,8 +210,7 @@ def test_no_rule_undoes_what_somebody_asked_for():
 def test_a_failure_after_a_cancellation_of_which_nobody_heard_is_a_failure_and_left_to_a_person():
     """The command was killed, or its call was answered with an error: it may have had an effect, or none."""
     state = job(cancel_asked_at=at(0))
-    quota = errors("Storage quota of dataset exceeded")
-    made = decide(state, seen(Status.FAILED, minute=1, errors=quota), at(1), policy())
+    made = decide(state, seen(Status.FAILED, minute=1, errors=errors(QUOTA)), at(1), policy())
     assert types(made.events) == ["job.failed", "export.retry_refused"]
     refused = made.events[1]
     assert (refused.reason, refused.severity) == ("undecided", Severity.CRITICAL)
@@ -248,7 +249,7 @@ def test_one_that_was_being_cancelled_was_cancelled_whatever_its_error_says(text
 AGREED = {"cancel_asked_at": at(0), "cancel_at": at(0.1)}
 
 
-@pytest.mark.parametrize("texts", [["Job aborted."], [SPARK], ["Storage quota exceeded", "Job cancelled."], []])
+@pytest.mark.parametrize("texts", [["Job aborted."], ["Cancelled by user"], ["Job failed.", "Job cancelled."], []])
 def test_one_to_whose_cancellation_the_platform_agreed_was_cancelled_unless_its_error_tells_something_else(texts):
     state, events = observe(job(**AGREED), seen(Status.FAILED, minute=1, errors=errors(*texts)), at(1), watch())
     assert types(events) == ["job.cancelled"]
@@ -257,31 +258,79 @@ def test_one_to_whose_cancellation_the_platform_agreed_was_cancelled_unless_its_
 
 
 @pytest.mark.parametrize("asked", [AGREED, {"cancel_at": at(0.1)}])
-def test_one_of_another_cause_after_the_platform_agreed_and_did_nothing_is_a_failure_and_left_to_a_person(asked):
-    """A 2xx proves nothing: it is also the answer about a job that has ended."""
-    quota = errors("Storage quota of dataset exceeded")
-    made = decide(job(**asked), seen(Status.FAILED, minute=1, errors=quota), at(1), policy())
+@pytest.mark.parametrize("texts", [[QUOTA], [SPARK], [QUOTA, "Job cancelled."]])
+def test_one_of_another_cause_after_the_platform_agreed_and_did_nothing_is_a_failure_and_left_to_a_person(asked, texts):
+    """A 2xx proves nothing: it is also the answer about a job that has ended. And machines cancel, too."""
+    made = decide(job(**asked), seen(Status.FAILED, minute=1, errors=errors(*texts)), at(1), policy())
     assert types(made.events) == ["job.failed", "export.retry_refused"]
     refused = made.events[1]
     assert (refused.reason, refused.severity) == ("undecided", Severity.CRITICAL)
     assert refused.details["why"].endswith("its error names another cause")
 
 
-@pytest.mark.parametrize("asked", [AGREED, {"cancel_asked_at": at(0)}], ids=["agreed", "never-heard"])
+@pytest.mark.parametrize("said", [[], ["Job aborted."], ["Export failed"], [QUOTA], [SPARK], ["Cancelled by user"]])
+@pytest.mark.parametrize("reply", [AGREED, {"cancel_asked_at": at(0)}], ids=["agreed", "lost"])
+@pytest.mark.parametrize("skew", [None, -30, 0, 30], ids=["no-date", "behind", "right", "ahead"])
+@pytest.mark.parametrize("end", [None, -600, -1, 3])
+@pytest.mark.parametrize("end_is_told", [True, False], ids=["end", "last-change"])
+@pytest.mark.parametrize("was_active", [True, False], ids=["seen-active", "noted-by-the-command"])
+def test_what_failed_after_we_asked_for_its_end_is_never_answered_by_itself(
+    was_active, end_is_told, end, skew, reply, said
+):
+    """Whatever the platform's clocks tell: its replicas may show two times, and a last change is no end."""
+    before = job(**reply) if was_active else job(Status.NEW, looks=0, unlisted=True, sequence=0, **reply)
+    before = replace(before, cancel_there=None if skew is None else at(skew / 60))
+    ended_at = None if end is None else at(end / 60)
+    failure = seen(Status.FAILED, minute=1, errors=errors(*said), ended_at=ended_at, end_is_told=end_is_told)
+    made = decide(before, failure, at(1), policy())
+    assert made.answer.step is Step.REFUSED
+    assert made.answer.reason in (Refusal.CANCELLED, Refusal.UNDECIDED)
+    assert ("job.failed" in types(made.events)) == (made.answer.reason == Refusal.UNDECIDED)
+
+
 @pytest.mark.parametrize(
-    ("there", "ended", "told"),
+    ("there", "ended", "end_is_told", "told"),
     [
-        pytest.param(at(20), at(19.9), "export.retry_scheduled", id="ended-before"),
-        pytest.param(at(20), at(19.99), "export.retry_refused", id="within-what-clocks-tell"),
-        pytest.param(at(20), at(20.1), "export.retry_refused", id="ended-after"),
-        pytest.param(None, at(-1), "export.retry_refused", id="the-platform-tells-no-dates"),
-        pytest.param(at(20), None, "export.retry_refused", id="it-tells-no-end"),
+        pytest.param(at(20), at(19.9), True, "job.failed", id="ended-before"),
+        pytest.param(at(20), at(19.9), False, "job.cancelled", id="its-last-change-is-no-end"),
+        pytest.param(at(20), at(19.99), True, "job.cancelled", id="within-what-clocks-tell"),
+        pytest.param(at(20), at(20.1), True, "job.cancelled", id="ended-after"),
+        pytest.param(None, at(-1), True, "job.cancelled", id="the-platform-tells-no-dates"),
+        pytest.param(at(20), None, False, "job.cancelled", id="it-tells-no-end"),
     ],
 )
-def test_one_that_had_ended_before_anybody_asked_has_failed_by_the_platforms_clock(asked, there, ended, told):
-    failure = seen(Status.FAILED, minute=1, ended_at=ended, errors=errors("Storage quota of dataset exceeded"))
-    made = decide(job(cancel_there=there, **asked), failure, at(1), policy())
-    assert types(made.events) == ["job.failed", told]
+def test_an_end_before_anybody_asked_raises_a_doubt(there, ended, end_is_told, told):
+    failure = seen(Status.FAILED, minute=1, ended_at=ended, end_is_told=end_is_told)
+    made = decide(job(cancel_there=there, **AGREED), failure, at(1), policy())
+    assert types(made.events) == [told, "export.retry_refused"]
+    doubt = "; but by the platform's own times it had ended before, unless its clocks differ"
+    assert made.events[1].details["why"].endswith(doubt) == (told == "job.failed")
+
+
+@pytest.mark.parametrize(
+    ("then", "texts", "told"),
+    [
+        ([Status.PROCESSING], [QUOTA], "undecided"),
+        ([Status.UNKNOWN], [QUOTA], "undecided"),
+        ([Status.PROCESSING], [SPARK], "undecided"),
+        ([Status.PROCESSING], [], "cancelled"),
+        ([Status.PROCESSING], ["Cancelled by user"], "cancelled"),
+        ([Status.PROCESSING, Status.CANCELLING], [QUOTA], "cancelled"),
+        ([], [QUOTA], "cancelled"),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, AGREED], ids=["by-others", "by-us"])
+def test_one_that_went_on_though_it_was_being_cancelled_and_failed_of_another_cause_is_in_doubt(
+    then, texts, told, asked
+):
+    state, minute = job(**asked), 1
+    for status in (Status.CANCELLING, *then):
+        state, _ = observe(state, seen(status, minute=minute), at(minute), watch())
+        minute += 1
+    made = decide(state, seen(Status.FAILED, minute=minute, errors=errors(*texts)), at(minute), policy())
+    assert types(made.events) == ["job.failed" if told == "undecided" else "job.cancelled", "export.retry_refused"]
+    assert made.events[1].reason == told
+    assert told == "cancelled" or "; but it went on at " in made.events[1].details["why"]
 
 
 def test_one_that_somebody_else_had_cancelled_before_we_asked_was_cancelled():

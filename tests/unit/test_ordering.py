@@ -142,6 +142,9 @@ def test_what_came_alone_since_our_own_post_of_just_now_is_its_effect_whatever_i
     made, another = row(minute=minute), row("2", minute=minute)
     of, long = posted(declined=declined, newest=at(minute - 1)), {"silence": 3 * WINDOW, "is_recent": True}
     assert settled(made, of=of, **long) == Ours(job=made, odd_time=True)
+    assert settled(made, of=of, lag=timedelta(minutes=15), **long) == Ours(
+        job=made, odd_time=True
+    )  # by the same clocks
     assert settled(made, of=of, silence=2 * WINDOW, is_recent=True).step is OrderStep.POSTING
     assert settled(made, another, of=of, **long).step is OrderStep.UNDECIDED
     assert settled(made, row("3", segments=()), of=of, doubtful={"3"}, **long).step is OrderStep.UNDECIDED

@@ -167,6 +167,7 @@ def test_the_end_of_a_job_comes_from_its_metrics():
     total = {"startTimeInMs": 1765000000000.0, "endTimeInMs": 1.76500077846e12}
     seen = one(row(status="FAILED", metrics={"totalTime": total}, updateTime=1765000999000))
     assert (seen.ended_at - ms(1765000000000)).total_seconds() == pytest.approx(778.46)
+    assert seen.end_is_told
 
 
 @pytest.mark.parametrize(("kind", "key"), [(SEGMENT, "profileSegmentationTime"), (EXPORT, "profileExportTime")])
@@ -189,6 +190,7 @@ def test_a_job_starts_when_its_own_phase_does_and_not_with_the_total_time(kind, 
 def test_without_metrics_a_job_ended_when_it_last_changed(metrics):
     seen = one(row(status="FAILED", metrics=metrics, updateTime=1765000999000))
     assert seen.ended_at == seen.updated_at is not None
+    assert not seen.end_is_told
     assert one(row(status="PROCESSING", metrics=metrics, updateTime=1765000999000)).ended_at is None
 
 

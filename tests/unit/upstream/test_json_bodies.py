@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import threading
 
 import msgspec
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from segwatch.kinds.base import Asked
 from segwatch.kinds.export_job import KIND as EXPORT
+from segwatch.kinds.segment_job import KIND as SEGMENT
+from segwatch.upstream import json_bodies
 from segwatch.upstream.json_bodies import CONTROL, HALF, MARK, NO_NUMBER, NO_UTF8, is_json, mended
 
 LIST = EXPORT.list_newest(limit=3)
@@ -45,15 +48,15 @@ writings = st.builds(written, values, encodings, is_ascii=st.booleans(), is_raw=
     [
         (rb'{"a": "x\ud83d", "b\udc00": 1}', {"a": "x\ufffd", "b\ufffd": 1}, [HALF]),
         (rb'["\ud83d\ude00 \ude00\ud83d"]', ["\U0001f600 \ufffd\ufffd"], [HALF]),
-        (b"[NaN, Infinity, -Infinity, 1.5]", [None, None, None, 1.5], [NO_NUMBER]),
-        (b'["\t\n\x00", 1e999]', ["\t\n\x00", None], [CONTROL, NO_NUMBER]),
-        (b"[NaN, -1%s, 1%s]" % (b"0" * 400, b"0" * 5000), [None, -(10**400), None], [NO_NUMBER]),
+        (b"[NaN, Infinity, -Infinity, 1.5]", ["\ufffd", "\ufffd", "\ufffd", 1.5], [NO_NUMBER]),
+        (b'["\t\n\x00", 1e999]', ["\t\n\x00", "\ufffd"], [CONTROL, NO_NUMBER]),
+        (b"[NaN, -1%s, 1%s]" % (b"0" * 400, b"0" * 5000), ["\ufffd", -(10**400), "\ufffd"], [NO_NUMBER]),
         (b"\xef\xbb\xbf[1]", [1], [MARK]),
         ('\ufeff["é"]'.encode("utf-16-le"), ["é"], [NO_UTF8]),
         ('["é"]'.encode("latin-1"), ["\ufffd"], [NO_UTF8]),
         (b'["\xed\xa0\xbd"]', ["\ufffd" * 3], [NO_UTF8]),
-        (b'{"id": 1234567890123456789012, "x": NaN}', {"id": 1234567890123456789012, "x": None}, [NO_NUMBER]),
-        (b'{"id": 1, "x": NaN, "id": 2}', {"id": 2, "x": None}, [NO_NUMBER]),
+        (b'{"id": 1234567890123456789012, "x": NaN}', {"id": 1234567890123456789012, "x": "\ufffd"}, [NO_NUMBER]),
+        (b'{"id": 1, "x": NaN, "id": 2}', {"id": 2, "x": "\ufffd"}, [NO_NUMBER]),
     ],
 )  # fmt: skip
 def test_a_slip_is_mended_and_named(body, read, faults):
@@ -98,7 +101,7 @@ def plain(value):
         case str():
             return HALVES.sub("\ufffd", value)
         case float():
-            return value if math.isfinite(value) else None
+            return value if math.isfinite(value) else "\ufffd"
         case list():
             return [plain(one) for one in value]
         case dict():
@@ -128,6 +131,76 @@ def test_whatever_a_record_holds_the_others_are_read(errors, label, write):
 def test_an_order_that_did_not_come_whole_is_never_submitted(record):
     body = msgspec.json.encode({"id": 1, "status": "FAILED"} | record)
     assert EXPORT.parse_one(body, asked=Asked(sandbox="prod", at=T0)).facts.request == ""
+
+
+WHOLE = {
+    "destination": {"datasetId": "d", "segmentPerBatch": True},
+    "fields": ["a", "b"],
+    "mergePolicy": {"id": "m", "version": 1},
+    "filter": {
+        "segments": [{"segmentId": "s", "segmentNs": "ups", "status": ["realized"]}],
+        "segmentQualificationTime": {"startTime": 1, "endTime": 2},
+        "emptyProfiles": True,
+    },
+    "additionalFields": {"eventList": {"fields": "c", "filter": {"fromIngestTimestamp": 3}}},
+    "evaluationInfo": {"segmentation": True},
+    "schema": {"name": "x"},
+}
+
+
+def places(value, path=()):
+    """Yield where a value may be replaced, at any depth."""
+    for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, name)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*path, name))
+
+
+def with_nan(value, path):
+    if not path:
+        return math.nan
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    changed = {name: with_nan(inner, path[1:]) if name == path[0] else inner for name, inner in pairs}
+    return changed if isinstance(value, dict) else [*changed.values()]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 5000])
+@pytest.mark.parametrize("path", list(places(WHOLE)), ids=str)
+def test_what_cannot_be_read_as_a_number_never_passes_for_what_an_order_leaves_out(path, number):
+    """An order without its filter would export everybody."""
+    record = json.dumps({"id": 1, "status": "FAILED"} | with_nan(WHOLE, path)).replace("NaN", number)
+    body, _ = mended(b"\xef\xbb\xbf" + record.encode())
+    told = EXPORT.parse_one(body, asked=Asked(sandbox="prod", at=T0))
+    assert (told.facts.request, told.facts.fingerprint) == ("", "")
+
+
+async def test_a_large_body_is_mended_in_a_thread(monkeypatch):
+    threads = []
+    monkeypatch.setattr(json_bodies, "mended", lambda body: threads.append(threading.get_ident()) or (body, ()))
+    for size in (10, 2_000_000):
+        await json_bodies.mended_beside(b"1" * size)
+    assert threads[0] == threading.get_ident() != threads[1]
+
+
+def test_the_whole_order_is_read():
+    body, _ = mended(json.dumps({"id": 1, "status": "FAILED", "progress": math.nan} | WHOLE).encode())
+    assert EXPORT.parse_one(body, asked=Asked(sandbox="prod", at=T0)).facts.request
+
+
+@pytest.mark.parametrize("kind", [EXPORT, SEGMENT], ids=lambda kind: kind.name)
+def test_metrics_and_counters_that_are_no_number_are_unknown(kind):
+    metrics = {
+        "totalTime": {"startTimeInMs": math.nan, "endTimeInMs": math.nan},
+        "profileExportTime": math.nan, "profileSegmentationTime": math.nan,
+        "totalExportedProfileCounter": math.nan, "segmentedProfileCounter": {"s": math.nan, "t": 3},
+        "totalExportedProfilesCounter": math.nan, "segmentProfileCounter": math.nan,
+    }  # fmt: skip
+    times = {"creationTime": math.nan, "updateTime": math.nan}
+    record = {"id": 1, "status": "FAILED", "metrics": metrics, "errors": math.nan, "segments": math.nan} | times
+    body, _ = mended(json.dumps(record).encode())
+    told = kind.parse_one(body, asked=Asked(sandbox="prod", at=T0))
+    assert (told.created_at, told.updated_at, told.started_at, told.ended_at) == (None, None, None, None)
+    assert (told.facts.exported, told.facts.profiles) in [(None, {}), (None, {"t": 3})]
 
 
 def test_a_job_whose_id_did_not_come_whole_costs_one_row():
