@@ -124,6 +124,13 @@ class Writer:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 return  # also when the file is gone: a new connection would begin new files beside those of the reader
+        if self._db is not None and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            with suppress(
+                sqlite3.Error
+            ):  # the log keeps the room of what was rolled back, and the disk may have no other
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # A connection opened while the disk was read-only stays so: only a new one can see that the disk is back.
         self._drop()
 
