@@ -22,7 +22,7 @@ from segwatch.kinds.base import load_kinds
 from segwatch.store.base import StoreUnavailable
 from segwatch.store.factory import store_of
 from segwatch.telemetry import logs
-from segwatch.telemetry.health import Heartbeats, Readiness
+from segwatch.telemetry.health import Heartbeats
 from segwatch.telemetry.metrics import Exposition, Metrics
 from segwatch.upstream.redaction import Redactor
 from segwatch.web.server import Server
@@ -30,7 +30,7 @@ from segwatch.web.silences import SilenceApi
 
 log = structlog.get_logger()
 
-_OPEN_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=15))
+_OPEN_AGAIN = Backoff(first=timedelta(seconds=1), cap=timedelta(seconds=5))
 _MARGIN = timedelta(hours=1)
 _SHUTTING_DOWN = ("segwatch is shutting down; the settings were not read again",)
 
@@ -56,7 +56,7 @@ class Daemon:
             commands=Commands(),
         )
         logs.hide(self._lasting.redactor.line)
-        self._readiness = Readiness()
+        self._readiness = self._lasting.readiness
         self._server = Server(
             Exposition(self._metrics, self._measure), heartbeats, self._readiness, self.reload,
             token=lambda: self._generation.settings.http.token,

@@ -24,6 +24,7 @@ from segwatch.daemon.leftovers import Leftovers
 from segwatch.daemon.names import NameBook
 from segwatch.daemon.opened import OpenAlerts
 from segwatch.daemon.refresher import Refresher, firing_on
+from segwatch.daemon.sentinel import SWEEPS
 from segwatch.daemon.silencer import Silencer
 from segwatch.deliveries.model import Delivery
 from segwatch.jobs.events import Event
@@ -117,6 +118,7 @@ class Generation:
     async def drain(self) -> None:
         """Stop polling, then finish the deliveries under way; what is not done stays in the store."""
         await self._lasting.supervisor.stop("sandbox:")
+        self._lasting.readiness.forget(SWEEPS)  # of sandboxes that may be gone by the new settings
         await self._lasting.supervisor.stop("silences")
         await self._lasting.supervisor.stop("leftovers")
         await self._lasting.supervisor.stop("alerter")

@@ -1,7 +1,7 @@
 """What lives as long as the process does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from segwatch.app.meter import Meter
@@ -12,7 +12,7 @@ from segwatch.daemon.supervisor import BEAT_WITHIN_S, Run, Supervisor, Worker
 from segwatch.daemon.timeline import Timeline
 from segwatch.kinds.base import JobKind
 from segwatch.store.base import Store
-from segwatch.telemetry.health import Heartbeats
+from segwatch.telemetry.health import Heartbeats, Readiness
 from segwatch.upstream.redaction import Redactor
 
 
@@ -30,6 +30,7 @@ class Lasting:
     redactor: Redactor
     timeline: Timeline
     commands: Commands
+    readiness: Readiness = field(default_factory=Readiness)
 
     def keep(self, name: str, run: Run, *, patience: timedelta = timedelta()) -> None:
         """Keep a worker running. patience: how long it may wait for somebody else's answer without a heartbeat."""

@@ -71,7 +71,9 @@ class Sandboxes:
             follow=None if self._only else detectors.follow,
         )  # fmt: skip
         self._recorders.append(recorder)
-        sentinel = Sentinel(recorder, lasting.store, lasting.clock, lasting.meter.metrics, looked=self._looked)
+        sentinel = Sentinel(
+            recorder, lasting.store, lasting.clock, lasting.meter.metrics, lasting.readiness, looked=self._looked
+        )
         demand, places = Demand(), Semaphore(self._settings.polling.concurrency)
         readers: list[Reader] = []
         sources: dict[str, Source] = {}

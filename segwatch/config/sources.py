@@ -28,6 +28,8 @@ def read_document(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
         raise ConfigError([f"{path}: no such file. Copy config.example.toml there, or name another file."]) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{path}: is a directory. Name the file in it that holds the settings."]) from None
     except OSError as exc:
         raise ConfigError([f"{path}: cannot be read: {exc.strerror}. Let the user of this process read it."]) from exc
     except UnicodeDecodeError:

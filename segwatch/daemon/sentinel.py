@@ -10,25 +10,32 @@ from segwatch.daemon.recorder import Recorder
 from segwatch.jobs import reachability
 from segwatch.jobs.reachability import FAILURES_IN_A_ROW, SandboxCondition
 from segwatch.store.base import Change, Store, StoreError
+from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.errors import Unauthorized, UpstreamError
 
 log = structlog.get_logger()
+
+SWEEPS = "sweeps of "  # how parts of readiness begin that are told here
 
 
 class Sentinel:
     """Hears of every sweep of one sandbox, and tells when it stops or begins again to answer."""
 
     def __init__(
-        self, recorder: Recorder, store: Store, clock: Clock, metrics: Metrics,
+        self, recorder: Recorder, store: Store, clock: Clock, metrics: Metrics, readiness: Readiness,
         *, looked: Callable[[str, str], None] = lambda sandbox, kind: None,
     ) -> None:  # fmt: skip
-        """looked: hears of every complete sweep."""
+        """looked: hears of every complete sweep. readiness: hears of those that could not be recorded.
+
+        Some bytes may have room where what a sweep saw has none.
+        """
         self._recorder = recorder
         self._sandbox = recorder.sandbox
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._readiness = readiness
         self._looked = looked
         self._failures: dict[str, int] = {}
         self._failing_since: dict[str, datetime] = {}
@@ -36,6 +43,7 @@ class Sentinel:
     async def answered(self, kind: str, at: datetime) -> None:
         """Note a complete sweep, whose first call was made at `at`."""
         self._failures[kind] = 0
+        self._readiness.ok(self._part(kind))
         self._failing_since.pop(kind, None)
         self._metrics.last_poll.labels(self._sandbox, kind).set(at.timestamp())
         self._looked(self._sandbox, kind)
@@ -46,7 +54,9 @@ class Sentinel:
     async def failed(self, kind: str, error: UpstreamError | StoreError, at: datetime) -> None:
         """Note a sweep that began at `at` and was cut short."""
         if isinstance(error, StoreError):
+            self._readiness.problem(self._part(kind), str(error))
             return  # no fault of the sandbox
+        self._readiness.ok(self._part(kind))
         self._failures[kind] = self._failures.get(kind, 0) + 1
         self._failing_since.setdefault(kind, at)
         self._metrics.up.labels(self._sandbox).set(0)
@@ -54,6 +64,9 @@ class Sentinel:
             await self._turn(SandboxCondition.UNAUTHORIZED, str(error))
         elif self._failures[kind] >= FAILURES_IN_A_ROW and not isinstance(error, Unauthorized):
             await self._turn(SandboxCondition.UNREACHABLE, str(error))
+
+    def _part(self, kind: str) -> str:
+        return f"{SWEEPS}{self._sandbox}/{kind}"
 
     async def _turn(self, condition: SandboxCondition, why: str) -> None:
         async def changes() -> Sequence[Change]:

@@ -53,6 +53,7 @@ class Writer:
         self._room = asyncio.Semaphore(WAITING)
         self._loop = asyncio.get_running_loop()
         self._closing = False
+        self._was_full = False
         self._thread = threading.Thread(target=self._run, name="segwatch-store-writer", daemon=True)
         self._thread.start()
 
@@ -113,6 +114,9 @@ class Writer:
             # after all. That is no second write: whoever tries again reads first, or meets a Conflict.
             self._db.execute("COMMIT")
             self._verify(True)  # nobody may rely on what went into a file that was just removed
+            if self._was_full:
+                self._was_full = False
+                self._fold(self._db)
         except Exception as exc:  # noqa: BLE001 - whatever it was, each caller of this batch must hear of it
             self._roll_back(exc)
             return [_Raised(fault_of(exc, self._path)) for _ in batch], None
@@ -124,8 +128,19 @@ class Writer:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 return  # also when the file is gone: a new connection would begin new files beside those of the reader
+        if self._db is not None and getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            self._was_full = True
+            with suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                self._fold(self._db)
         # A connection opened while the disk was read-only stays so: only a new one can see that the disk is back.
         self._drop()
+
+    def _fold(self, db: sqlite3.Connection) -> None:
+        """Shorten the log: it keeps the room of what was rolled back, and on a small disk would take all that comes."""
+        with suppress(sqlite3.Error):  # there is no room for that either
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _drop(self) -> None:
         if self._db is not None:

@@ -56,6 +56,10 @@ class Readiness:
         self._problems[part] = why
         return news
 
+    def forget(self, parts: str) -> None:
+        """Expect nothing more of the parts whose names begin so."""
+        self._problems = {part: why for part, why in self._problems.items() if not part.startswith(parts)}
+
     def problems(self) -> dict[str, str]:
         """Return what is wrong, by part."""
         return dict(self._problems)

@@ -601,6 +601,32 @@ async def test_a_full_disk_is_an_outage_that_ends_when_there_is_space():
         await store.close()
 
 
+async def test_what_found_no_room_on_a_full_disk_keeps_none():
+    """The write-ahead log has grown by what was rolled back, and a reader keeps it from being folded on closing."""
+    with _tmpfs("3m") as disk:
+        store = SqliteStore(disk / "segwatch.db")
+        await store.open()
+        assert await store.jobs(JobFilter()) == []
+        with pytest.raises(StoreUnavailable, match="disk is full"):
+            await store.commit([told(job(f"big{n}"), to=["ops"])[1] for n in range(3000)])
+        assert (disk / "segwatch.db-wal").stat().st_size < 1_000_000
+        await _assert_it_lives_on(store, 0)
+        await store.close()
+
+
+async def test_room_that_comes_back_is_not_taken_by_the_log_alone():
+    """A log folds itself at 4 MB, so that on a smaller disk it would never be."""
+    with _tmpfs("2m") as disk:
+        store = SqliteStore(disk / "segwatch.db")
+        await store.open()
+        assert await store.jobs(JobFilter()) == []
+        written = await _commit_until_it_fails(store)
+        _remount(disk, "size=3500k")
+        await _assert_it_lives_on(store, written)
+        assert (disk / "segwatch.db-wal").stat().st_size < 500_000
+        await store.close()
+
+
 async def test_the_daemon_starts_on_a_full_disk_only_to_say_so():
     with _tmpfs("1m") as disk:
         with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:

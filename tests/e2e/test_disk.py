@@ -92,7 +92,7 @@ async def test_a_disk_that_fails_makes_it_unready_and_loses_nothing(
 
     await until(unready, "it is not ready")
     assert await daemon.is_healthy()
-    assert "store: " in (await daemon.call("GET", "/-/ready"))[1]
+    assert str(house.store) in (await daemon.call("GET", "/-/ready"))[1]
     for job in running:
         await house.platform.set_status("segment_job", job, "SUCCEEDED")
     await house.platform.set_status("export_job", export, "FAILED")

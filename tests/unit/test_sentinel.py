@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 from builders import T0, at
 
-from segwatch.daemon.sentinel import Sentinel
+from segwatch.daemon.sentinel import SWEEPS, Sentinel
 from segwatch.jobs.events import Event
 from segwatch.jobs.subject import SubjectState
 from segwatch.store.base import StoreUnavailable
+from segwatch.telemetry.health import Readiness
 from segwatch.telemetry.metrics import Metrics
 from segwatch.upstream.errors import Fate, Unauthorized, Unavailable
 
@@ -38,10 +39,10 @@ class Records:
             self.told += change.events
 
 
-async def replay(*sweeps):
+async def replay(*sweeps, readiness=None):
     """Let sweeps happen, each a minute after the one before and 20 seconds long; return what was told."""
     records = Records()
-    sentinel = Sentinel(records, records, records, Metrics())
+    sentinel = Sentinel(records, records, records, Metrics(), readiness or Readiness())
     for minute, (kind, error) in enumerate(sweeps):
         records.time = at(minute, second=20)
         if error:
@@ -76,3 +77,21 @@ async def test_a_kind_that_answers_again_does_not_count_for_the_next_outage():
 
 async def test_trouble_of_our_own_store_is_none_of_the_sandbox():
     assert await replay(*[(EXPORTS, FULL)] * 9) == []
+
+
+@pytest.mark.parametrize("then", [None, DOWN], ids=["recorded", "not-answered"])
+async def test_what_a_sweep_saw_and_nobody_could_record_keeps_us_from_being_ready(then):
+    """The probe of the store writes some bytes, for which there may be room."""
+    readiness = Readiness()
+    readiness.ok("start")
+    await replay((EXPORTS, FULL), (SEGMENTS, None), readiness=readiness)
+    assert readiness.problems() == {"sweeps of prod/export_job": "the disk is full"}
+    await replay((EXPORTS, then), readiness=readiness)
+    assert readiness.problems() == {}
+
+
+async def test_what_is_not_watched_any_more_keeps_nobody_from_being_ready():
+    readiness = Readiness()
+    await replay((EXPORTS, FULL), readiness=readiness)
+    readiness.forget(SWEEPS)
+    assert readiness.problems() == {"start": "still starting"}
