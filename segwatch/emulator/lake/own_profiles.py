@@ -174,7 +174,9 @@ def _first_bad_line(path: Path) -> str | None:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                text = line.decode().strip()
+                if text.startswith("\ufeff"):
+                    return f"row {number} begins with a byte order mark. Save the file without one."
                 found = json.loads(text) if text else {}
             except UnicodeDecodeError as exc:
                 return f"row {number} is not UTF-8: {exc.reason} at byte {exc.start + 1}."
