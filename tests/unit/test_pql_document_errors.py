@@ -42,6 +42,19 @@ WRONG_DOCUMENTS = [
     (apply("=", CITY), "", "= has too few arguments"),
     (apply("startWith", CITY, text("a")), "", "startWith is no function"),
     (apply("occurs", lookup("loyalty", "joinDate"), text("today")), "", "no public document shows occurs"),
+    *(
+        (
+            apply("<", lookup("loyalty", "joinDate"), apply(name)),
+            "/params/1",
+            f"no public document shows {name} as a node",
+        )
+        for name in ("now", "today", "yesterday", "tomorrow")
+    ),
+    (
+        apply("count", apply("map", lookup("xEvent"), CITY)),
+        "/params/0",
+        "no public document shows map with an expression",
+    ),
     (apply("not", {"nodeType": "fnAply", "fnName": "="}), "/params/0", "no public document shows the nodeType fnAply"),
     (apply("not", "homeAddress"), "/params/0", "a node is a JSON object"),
     (apply("=", CITY, {"nodeType": "literal", "literalType": "Integer", "value": "3"}), "/params/1", "the value is no"),

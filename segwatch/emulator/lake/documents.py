@@ -32,7 +32,15 @@ def document(text: str, fields: "Iterable[tuple[str, DuckDBPyType]]") -> dict[st
 
 def iso(text: str) -> str:
     """Return a time that DuckDB wrote (in UTC) as ISO 8601."""
-    return f"{text.removesuffix('+00').replace(' ', 'T', 1)}Z"
+    return f"{_dated(text).removesuffix('+00').replace(' ', 'T', 1)}Z"
+
+
+def _dated(text: str) -> str:
+    """Return a day (and time) that DuckDB wrote with the years of ISO 8601, where 1 BC is 0000 and 2 BC -0001."""
+    if " (BC)" not in text:
+        return text
+    year, rest = text.replace(" (BC)", "").split("-", 1)
+    return f"{'-' if int(year) > 1 else ''}{int(year) - 1:04}-{rest}"
 
 
 def _shown(value: Any, kind: "DuckDBPyType") -> Any:
@@ -48,5 +56,7 @@ def _shown(value: Any, kind: "DuckDBPyType") -> Any:
             return {name: _shown(one, parts(kind)["value"]) for name, one in value.items()}
         case storage if storage in _TIMES:
             return iso(value)
+        case "date":
+            return _dated(value)
         case _:
             return value

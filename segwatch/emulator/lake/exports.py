@@ -1,7 +1,7 @@
 """The batches that exports write: which profiles, what of them, in Parquet files that appear all at once."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,7 +139,7 @@ def _columns(known: Fields, order: Extract) -> dict[str, str]:
     if order.fields is None:
         columns = {name: f"{_P}.{quoted(name)}" for name in _record_fields(known)}
     else:
-        kept = tree(path for path in order.fields if path.split(".")[0] not in _CARRIED)
+        kept = tree(_own_fields(order.fields))
         listed = kept.pop(_IDENTITIES, None)
         columns = select_list(kept, known, source=_P)
         if listed is not None:
@@ -151,6 +151,16 @@ def _columns(known: Fields, order: Extract) -> dict[str, str]:
     columns["identityMap"] = f"coalesce({own}.identityMap, MAP {{}})"
     columns["segmentMembership"] = f"coalesce({_IS_IN}.segmentMembership, MAP {{}})"
     return columns
+
+
+def _own_fields(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the paths that are not of what every row carries. Raises UnknownField for one below that."""
+    for path in paths:
+        top, *below = path.split(".")
+        if top not in _CARRIED:
+            yield path
+        elif below:
+            raise UnknownField(f"No field {path!r}: {top} is a map, which every row carries as a whole. Write {top}.")
 
 
 def _events(known: Fields, events: EventList) -> str:

@@ -14,7 +14,8 @@ WHERE (hash(hash(_n, 'lost')) >> 11) / 9007199254740992.0 < $share
 def lose(cursor: DuckDBPyConnection, *, sandbox: str, segment_id: str | None, share: float) -> int:
     """Take away a share (0 to 1) of a segment's members, or of all profiles, and return how many.
 
-    Always the same ones: a second loss of the same share finds nobody left. The next evaluation notices.
+    Always the same ones: a second loss of the same share finds nobody left, and one of a larger share only those whom
+    it has beyond. Members are those whom the last evaluation found. The next evaluation notices.
     """
     given = {"sandbox": sandbox, "share": share}
     if segment_id is None:

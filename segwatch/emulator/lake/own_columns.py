@@ -15,10 +15,16 @@ from segwatch.emulator.lake.tables import PROMISED_COLUMNS, RESERVED, is_event_t
 if TYPE_CHECKING:
     from duckdb.sqltypes import DuckDBPyType
 
-# every row is looked at before the fields have their types: a late one is no surprise then
-_DETECTED = "read_json({path}, format = '{format}', sample_size = -1, maximum_depth = -1, records = true)"
+# Every row is looked at before the fields have their types: a late one is no surprise then. No object is taken for a
+# map: DuckDB would, where fields are rare or many, and even a whole row.
+_DETECTED = (
+    "read_json({path}, format = '{format}', sample_size = -1, maximum_depth = -1, map_inference_threshold = -1,"
+    " records = true)"
+)
 _READ = "read_json({path}, format = '{format}', records = true, columns = {{{columns}}})"
 _OBJECTS = "read_json_objects({path}, format = '{format}')"
+# rows in which a name may be empty; also some with such a thing in a text
+_PERHAPS_UNNAMED = """SELECT json FROM {objects} WHERE regexp_matches(CAST(json AS VARCHAR), '""\\s*:')"""
 
 _NUMBERS = frozenset({"bigint", "ubigint", "hugeint", "double", "boolean"})
 _TIMES = frozenset({"date", "timestamp", "timestamp with time zone"})
@@ -52,7 +58,7 @@ def json_readers(cursor: DuckDBPyConnection, path: Path, form: str) -> list[str]
     way of its own afterwards. Here only the times that `is_event_time` knows become times; by the second reader, for
     those that were recognised and are in a form that cannot be read, not even these. What is a text in one row and
     something else in another is a text, and so is what never holds anything.
-    Raises ValueError for names that are alike, and duckdb.Error.
+    Raises ValueError for names that are alike or empty and for a file without rows or without fields, and duckdb.Error.
     """
     given = {"path": literal(str(path)), "format": form}
     names = [
@@ -61,6 +67,8 @@ def json_readers(cursor: DuckDBPyConnection, path: Path, form: str) -> list[str]
             f"SELECT DISTINCT unnest(json_keys(json)) FROM {_OBJECTS.format(**given)}"
         ).fetchall()
     ]
+    if not names:
+        _check_rows(cursor, path, _OBJECTS.format(**given))
     check_names(path, sorted(names))
     try:
         described = cursor.execute(f"FROM {_DETECTED.format(**given)} LIMIT 0").description or []
@@ -68,6 +76,8 @@ def json_readers(cursor: DuckDBPyConnection, path: Path, form: str) -> list[str]
         _check_structure(cursor, path, _OBJECTS.format(**given))
         raise
     kinds = {name: kind for name, kind, *_ in described}
+    if any("JSON" in str(kind) for kind in kinds.values()):  # as which an object with an empty name is taken
+        _check_named(cursor, path, _OBJECTS.format(**given))
     return [_READ.format(**given, columns=_columns(kinds, times=times)) for times in (True, False)]
 
 
@@ -84,8 +94,6 @@ def _type(kind: "DuckDBPyType", path: tuple[str, ...], times: bool) -> str:
             return f"STRUCT({', '.join(members)})"
         case "list":
             return f"{_type(parts(kind)['child'], path, times)}[]"
-        case "map":
-            return f"MAP(VARCHAR, {_type(parts(kind)['value'], path, times)})"
         case one if one in _NUMBERS or (times and one in _TIMES and is_event_time(path)):
             return str(kind)
         case _:
@@ -102,10 +110,30 @@ def _children(path: Path, rows: Iterator[Any], count: int, *, within: tuple[str,
     return names
 
 
+def _check_rows(cursor: DuckDBPyConnection, path: Path, objects: str) -> None:
+    """Raise ValueError if there are no rows, or none but empty objects; others are left to who reads them."""
+    kinds = {kind for (kind,) in cursor.execute(f"SELECT DISTINCT json_type(json) FROM {objects}").fetchall()}
+    if not kinds:
+        raise ValueError(f"{path} holds no profiles.")
+    if kinds == {"OBJECT"}:
+        raise ValueError(f"{path}: its rows have no fields. Write an identityMap into each.")
+
+
+def _check_named(cursor: DuckDBPyConnection, path: Path, objects: str) -> None:
+    """Raise ValueError for the first object with a field whose name is empty."""
+    for (row,) in cursor.execute(_PERHAPS_UNNAMED.format(objects=objects)).fetchall():
+        _check_within(path, json.loads(row))
+
+
 def _check_structure(cursor: DuckDBPyConnection, path: Path, objects: str) -> None:
     """Raise ValueError for the first object of which two fields are alike."""
     ((structure,),) = cursor.execute(f"SELECT json_group_structure(json) FROM {objects}").fetchall()
-    waiting: list[tuple[Any, tuple[str, ...]]] = [(json.loads(structure), ())]
+    _check_within(path, json.loads(structure))
+
+
+def _check_within(path: Path, value: Any) -> None:
+    """Raise ValueError for the first object in a value of JSON of whose fields two are alike, or one has no name."""
+    waiting: list[tuple[Any, tuple[str, ...]]] = [(value, ())]
     while waiting:
         node, within = waiting.pop()
         if isinstance(node, list):
@@ -118,6 +146,9 @@ def _check_structure(cursor: DuckDBPyConnection, path: Path, objects: str) -> No
 def _check_alike(path: Path, names: Iterable[str], *, within: tuple[str, ...]) -> None:
     seen: dict[str, str] = {}
     for name in names:
+        if not name:
+            place = f"its field {'.'.join(within)}" if within else "a row"
+            raise ValueError(f'{path}: {place} has a field whose name is empty (""). Rename it.')
         other = seen.setdefault(_folded(name), name)
         if other != name:
             first, second = (".".join((*within, one)) for one in (other, name))

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -20,6 +21,7 @@ READERS = {
     ".json": "auto",
 }
 _IDENTITIES = '"MAP(VARCHAR, STRUCT(id VARCHAR, \\"primary\\" BOOLEAN)[])"'
+_DEEPEST = 127  # objects and lists within each other that DuckDB's reader of JSON takes (measured: 2.0)
 _INGESTED = ("_ingested", "ingestTimestamp")
 _ROW, _INCOMING, _KEYED = (reserved(name) for name in ("row", "incoming", "keyed"))
 # of a file whose events are all empty lists: what is known of any
@@ -34,7 +36,7 @@ _KEY = f"""
 CREATE OR REPLACE TEMP TABLE {_KEYED} AS
 SELECT _n, map_from_entries(list_filter(
   list_transform(map_entries(json_transform(identities, $form)), lambda entry: {{{{
-    'k': entry.key, 'v': list_filter(entry.value, lambda one: one.id IS NOT NULL)
+    'k': entry.key, 'v': list_filter(entry.value, lambda one: one.id <> '')
   }}}}),
   lambda entry: len(entry.v) > 0
 )) AS identityMap
@@ -147,7 +149,7 @@ def _key(cursor: DuckDBPyConnection, path: Path, columns: dict[str, str]) -> Non
     cursor.execute(_KEY.format(identities=identities), {"form": _IDENTITIES})
     if (row := cursor.execute(_ANONYMOUS).fetchone()) is not None:
         raise ValueError(
-            f"{path}: row {row[0]} has no identity in its identityMap."
+            f'{path}: row {row[0]} has no identity in its identityMap; an id that is null or "" is none.'
             ' Write {"email": [{"id": "...", "primary": true}]}.'
         )
     if (row := cursor.execute(_TWO_PRIMARIES).fetchone()) is not None:
@@ -167,12 +169,32 @@ def _events(cursor: DuckDBPyConnection, path: Path, kind: str) -> str:
 
 
 def _first_bad_line(path: Path) -> str | None:
-    """Return which line is no JSON object; the reader itself counts on over those that it cannot tell apart."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    """Return which line is no object that can be read; the reader itself counts on over those it cannot tell apart."""
+    too_deep = f"is nested more than {_DEEPEST} levels deep. Write it flatter."
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                if line.strip() and not isinstance(json.loads(line), dict):
-                    return f"row {number} is no object."
+                text = line.decode().strip()
+                if text.startswith("\ufeff"):
+                    return f"row {number} begins with a byte order mark. Save the file without one."
+                found = json.loads(text) if text else {}
+            except UnicodeDecodeError as exc:
+                return f"row {number} is not UTF-8: {exc.reason} at byte {exc.start + 1}."
             except ValueError as exc:
                 return f"row {number} is not JSON: {exc}."
+            except RecursionError:
+                return f"row {number} {too_deep}"
+            if not isinstance(found, dict):
+                return f"row {number} is no object."
+            if _depth(found) > _DEEPEST:
+                return f"row {number} {too_deep}"
     return None
+
+
+def _depth(value: Any) -> int:
+    """Return how many objects and lists stand within each other."""
+    level, depth = [value], 0
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [item for one in level for item in (one.values() if isinstance(one, dict) else one)]
+    return depth

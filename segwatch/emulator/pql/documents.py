@@ -48,6 +48,8 @@ _KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _QUANTIFIERS = {"some": "exists", "exists": "exists", "all": "forall", "forall": "forall"}
 _EVENTS = "https://ns.adobe.com/xdm/context/experienceevent"
+# what pql/text has, and no public document shows as a node
+_TEXT_ONLY = frozenset({"occurs", "chain", "now", "today", "yesterday", "tomorrow"})
 _NAME = re.compile(r"[A-Za-z_@][A-Za-z0-9_]*")
 
 
@@ -158,7 +160,7 @@ def _call(node: Any, at: Place) -> Expression:
     name = _text(node, "fnName", at)
     if name == "modelInstances":
         return _events(node, at)
-    if name in ("occurs", "chain"):
+    if name in _TEXT_ONLY:
         raise PqlError(f"no public document shows {name} as a node. Write this segment as pql/text.", at)
     parts = [_node(part, f"{at.pointer}/params/{place}") for place, part in enumerate(_list(node, "params", at))]
     if name in ("filter", "map") or (name in ("sum", "average", "min", "max") and len(parts) > 1):

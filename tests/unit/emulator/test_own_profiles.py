@@ -118,10 +118,83 @@ def test_a_time_of_ingestion_is_taken_over_where_there_is_one(cursor, tmp_path):
         ),
         pytest.param([{"identityMap": ANNA, "xEvent": "none"}], "xEvent is VARCHAR", id="events-are-text"),
         pytest.param([], "holds no profiles", id="no-rows"),
+        pytest.param(["", "  "], "holds no profiles", id="blank-lines"),
+        pytest.param(["", "[]"], "row 2 is no object", id="an-empty-list"),
+        pytest.param([{}, {}], "its rows have no fields. Write an identityMap", id="empty-objects"),
+        pytest.param([{"identityMap": {"email": [{"id": ""}]}}], "row 1 has no identity", id="empty-id"),
+        pytest.param(["\ufeff" + json.dumps({"identityMap": ANNA})], "row 1 begins with a byte order mark", id="bom"),
+        pytest.param(
+            [{"identityMap": ANNA}, '{"d": ' + "[" * 128 + "]" * 128 + "}"],
+            "row 2 is nested more than 127 levels deep. Write it flatter.",
+            id="deeper-than-the-reader",
+        ),
+        pytest.param(
+            [{"identityMap": ANNA}, '{"d":' * 5000 + "1" + "}" * 5000], "row 2 is nested more than 127", id="very-deep"
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_said_with_its_row_and_leaves_nothing_behind(cursor, tmp_path, rows, said):
     assert said in refusal(cursor, a_file(tmp_path, *rows))
+
+
+def test_a_file_of_an_empty_list_holds_no_profiles(cursor, tmp_path):
+    assert "holds no profiles" in refusal(cursor, a_file(tmp_path, "[]", name="p.json"))
+
+
+def test_a_text_in_another_encoding_is_said_with_its_row(cursor, tmp_path):
+    path = tmp_path / "latin.ndjson"
+    path.write_bytes(json.dumps({"identityMap": ANNA}).encode() + b'\n{"k": "\xe9"}\n')
+    assert "row 2 is not UTF-8: invalid continuation byte at byte 8." in refusal(cursor, path)
+
+
+def test_as_deep_as_the_reader_goes_is_taken(cursor, tmp_path):
+    deep = '{"identityMap": ' + json.dumps(ANNA) + ', "d": ' + '{"a":' * 126 + "1" + "}" * 127
+    own_profiles.load(cursor, a_file(tmp_path, deep), now=NOW)
+    assert len(identities(cursor)) == 1
+
+
+def test_an_empty_id_is_none_beside_another(cursor, tmp_path):
+    path = a_file(tmp_path, {"identityMap": {"email": [{"id": ""}], "crmid": [{"id": ""}, {"id": "7"}]}})
+    own_profiles.load(cursor, path, now=NOW)
+    assert identities(cursor) == [(0, "crmid", "7")]
+
+
+AT = "2026-11-20T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("row", "kinds"),
+    [
+        pytest.param(lambda i: {f"own{i}": i}, {"own7": "BIGINT"}, id="attributes-of-a-row-each"),
+        pytest.param(lambda i: {f"own{i % 40}": i}, {"own7": "BIGINT"}, id="rare-attributes"),
+        pytest.param(
+            lambda i: {"o": {f"own{i}": i, "all": i}}, {"o.own7": "BIGINT", "o.all": "BIGINT"}, id="in-an-object"
+        ),
+        pytest.param(
+            lambda i: {"o": {f"t{i % 12}": "v", f"n{i % 12}": i}},
+            {"o.t7": "VARCHAR", "o.n7": "BIGINT"},
+            id="texts-and-numbers",
+        ),
+        pytest.param(lambda i: {"o": {f"own{j}": j for j in range(250)}}, {"o.own7": "BIGINT"}, id="many"),
+        pytest.param(
+            lambda i: {"xEvent": [{"timestamp": AT, f"own{i}": "x"}]},
+            {"xEvent[1].own7": "VARCHAR", "xEvent[1].timestamp": "TIMESTAMP WITH TIME ZONE"},
+            id="of-an-event-each",
+        ),
+        pytest.param(
+            lambda i: {"xEvent": [{"timestamp": AT, "commerce": {f"kind{i % 14}": {"value": 1}}}]},
+            {"xEvent[1].commerce.kind7.value": "BIGINT"},
+            id="in-an-object-of-events",
+        ),
+    ],
+)
+def test_fields_that_are_rare_or_many_are_fields(cursor, tmp_path, row, kinds):
+    rows = ({"identityMap": {"email": [{"id": str(number)}]}} | row(number) for number in range(100))
+    own_profiles.load(cursor, a_file(tmp_path, *rows), now=NOW)
+    shown = ", ".join(f"typeof({path})" for path in kinds)
+    assert cursor.execute(f"SELECT {shown} FROM profile LIMIT 1").fetchone() == tuple(kinds.values())
+    described = cursor.execute("SELECT * EXCLUDE (identityMap) FROM profile LIMIT 0").description
+    assert not [name for name, kind, *_ in described if "MAP(" in str(kind)]
 
 
 @pytest.mark.parametrize("name", ["p.ndjson", "p.json"])
@@ -211,6 +284,25 @@ def test_fields_that_differ_only_in_case_are_refused_by_their_names(cursor, tmp_
     assert said in said_of_it
     assert "ignore_errors" not in said_of_it
     assert "Rename" in said_of_it
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        pytest.param({"": 1}, "a row has", id="of-a-row"),
+        pytest.param({"o": {"": 1, "b": 2}}, "its field o has", id="in-an-object"),
+        pytest.param({"xEvent": [{"": 1, "timestamp": AT}]}, "its field xEvent has", id="in-an-event"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["ndjson", "parquet"])
+def test_a_field_without_a_name_is_refused(cursor, tmp_path, fields, said, kind):
+    path = a_file(tmp_path, {"identityMap": ANNA, "say": 'it is "":'}, {"identityMap": BRAM} | fields)
+    if kind == "parquet":
+        path = tmp_path / "p.parquet"
+        columns = {name: pa.array([value]) for name, value in fields.items()}
+        pq.write_table(pa.table({"identityMap": [json.dumps(ANNA)]} | columns), path)
+        said = said.replace("xEvent", "xEvent.list.element")
+    assert f'{said} a field whose name is empty (""). Rename it.' in refusal(cursor, path)
 
 
 def test_fields_that_differ_between_rows_only_are_refused_too(cursor, tmp_path):
