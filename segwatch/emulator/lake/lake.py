@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Lock
 from typing import TypeVar
 from uuid import uuid4
 
@@ -38,6 +39,7 @@ class Lake:
         tables.create(self._connection)
         self._preparing: DuckDBPyConnection | None = None
         self._is_halted = False
+        self._halting = Lock()
         self._computing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-compute")
         self._answering = ThreadPoolExecutor(max_workers=2, thread_name_prefix="lake-answer")
 
@@ -45,15 +47,20 @@ class Lake:
         """Do the work that comes before anybody asks, in this thread; `halt`, from another one, ends it."""
         with self._connection.cursor() as cursor:
             self._preparing = cursor
-            if self._is_halted:
-                raise InterruptedError
-            work(cursor)
+            try:
+                if self._is_halted:
+                    raise InterruptedError
+                work(cursor)
+            finally:
+                with self._halting:  # nobody interrupts a cursor that is closed
+                    self._preparing = None
 
     def halt(self) -> None:
-        """Let the preparation fail."""
+        """Let the preparation fail; one that is over stays as it is."""
         self._is_halted = True
-        if self._preparing is not None:
-            self._preparing.interrupt()
+        with self._halting:
+            if self._preparing is not None:
+                self._preparing.interrupt()
 
     async def compute(self, work: Work[Result]) -> Result:
         """Return what a piece of work returns that is long, or writes; one at a time: two that write may conflict."""
