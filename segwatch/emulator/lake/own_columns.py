@@ -30,6 +30,10 @@ _NUMBERS = frozenset({"bigint", "ubigint", "hugeint", "double", "boolean"})
 _TIMES = frozenset({"date", "timestamp", "timestamp with time zone"})
 
 
+class NoRows(ValueError):
+    """A file holds no profiles, or its first row was cut off."""
+
+
 def check_names(path: Path, names: Sequence[str]) -> None:
     """Raise ValueError for a column that cannot stand beside the others, or beside the platform's own."""
     promised = {_folded(name): name for name in PROMISED_COLUMNS}
@@ -111,10 +115,10 @@ def _children(path: Path, rows: Iterator[Any], count: int, *, within: tuple[str,
 
 
 def _check_rows(cursor: DuckDBPyConnection, path: Path, objects: str) -> None:
-    """Raise ValueError if there are no rows, or none but empty objects; others are left to who reads them."""
+    """Raise ValueError (NoRows) if there are no rows, or none but empty objects; others are left to who reads them."""
     kinds = {kind for (kind,) in cursor.execute(f"SELECT DISTINCT json_type(json) FROM {objects}").fetchall()}
     if not kinds:
-        raise ValueError(f"{path} holds no profiles.")
+        raise NoRows(f"{path} holds no profiles.")
     if kinds == {"OBJECT"}:
         raise ValueError(f"{path}: its rows have no fields. Write an identityMap into each.")
 

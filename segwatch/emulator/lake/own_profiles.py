@@ -125,8 +125,10 @@ def _read(cursor: DuckDBPyConnection, path: Path) -> None:
                 break
         else:
             cursor.execute(_READ.format(reader=readers[-1]))
-    except duckdb.Error as exc:
+    except (duckdb.Error, own_columns.NoRows) as exc:
         reason = _first_bad_line(path) if form == "newline_delimited" else None
+        if reason is None and isinstance(exc, own_columns.NoRows):
+            raise
         raise ValueError(f"{path} cannot be read: {reason or str(exc).splitlines()[0]}") from exc
     if cursor.execute(f"SELECT 1 FROM {_INCOMING} LIMIT 1").fetchone() is None:
         raise ValueError(f"{path} holds no profiles.")
