@@ -100,7 +100,8 @@ def name_no_cause(texts: Iterable[str]) -> bool:
 
 
 def _parts(text: str) -> list[str]:
-    return ["".join(map(_part, _WORD.findall(clause)[:_WORDS_MAX])) for clause in _CLAUSES.split(text)]
+    clauses = map(_WORD.findall, _CLAUSES.split(text))
+    return ["".join(map(_part, words)) if len(words) <= _WORDS_MAX else _OTHER for words in clauses]
 
 
 def _part(word: str) -> str:

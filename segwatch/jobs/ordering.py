@@ -226,9 +226,8 @@ def settle(
     wanted = proof.patience(window, lag)
     enough = min(wanted, max(proof.patience(window), _LONGEST)) if order.declined or unknown else window
     if is_recent and len(odd) == 1 and unknown == odd and silence >= proof.patience(window):
-        return Ours(
-            job=odd[0], odd_time=True
-        )  # clocks that differ also make the list seem late: it is no longer waited
+        # no longer waited for the list's lag: clocks that differ make it seem late, too
+        return Ours(job=odd[0], odd_time=True)
     if silence < enough:
         return replace(order, due_at=now + min(_until_next_look(order, silence), enough - silence))
     if unknown:

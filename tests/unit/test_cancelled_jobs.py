@@ -131,6 +131,7 @@ BY_MACHINES = [
     "Killed by user jdoe at 10.0.0.5",
     "Cancelled by user Quota Guard",
     "cancelled " * 100 + "by user",
+    "job " * 57 + "cancelled by user, out of memory",
 ]
 
 

@@ -6,16 +6,10 @@ import base64
 from pathlib import Path
 
 import pytest
+from settings_files import SANDBOX
 
 from segwatch.config import ConfigError, load
 
-SANDBOX = """
-[[sandboxes]]
-name = "prod"
-org_id = "0A1B2C3D4E5F60718293A4B5@AdobeOrg"
-client_id = "abc"
-client_secret = "hush-hush"
-"""
 CHANNEL = """
 [[channels]]
 name = "ops"
