@@ -6,7 +6,7 @@ from typing import Any
 
 from segwatch.jobs.model import JobError
 
-LOST = "\ufffd"  # in place of a character, or a number, that could not be read
+LOST = "\ufffd"  # in place of what could not be read, as decoders put it; no id and no order may hold it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECONDS_BELOW = 10**11
 _MILLISECONDS_BELOW = 10**14

@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
+from segwatch.kinds.fields import LOST
+
 HALF = "half of a character in a text"
 NO_NUMBER = "a number that is none: NaN, Infinity or out of all bounds"
 CONTROL = "a control character in a text that is not escaped"
 NO_UTF8 = "text that is not UTF-8"
 MARK = "a byte order mark"
 
-_LOST = "\ufffd"  # as decoders put it; `kinds` refuses an order that holds it
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _AT_ONCE = 1024 * 1024
 _DIGITS_MAX = 1000  # Python refuses to read some thousands of them, and would lose the page with the number
@@ -59,7 +60,7 @@ def mended(body: bytes) -> tuple[bytes, tuple[str, ...]]:
         written = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (ValueError, RecursionError):
         return body, ()
-    strict = _SURROGATE.sub(_LOST, written)
+    strict = _SURROGATE.sub(LOST, written)
     wrong += [*faults, *([HALF] if strict != written else [])]
     return strict.encode(), tuple(wrong)
 
@@ -74,7 +75,7 @@ def _read(text: str) -> tuple[Any, list[str]]:
         if math.isfinite(value := float(word)):
             return value
         faults[NO_NUMBER] = None
-        return _LOST
+        return LOST
 
     def read(*, strict: bool) -> Any:
         return json.loads(text, strict=strict, parse_constant=number, parse_float=number, parse_int=number)
